@@ -1,0 +1,1 @@
+//! Job folders become the analysis tables.

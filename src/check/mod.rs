@@ -1,0 +1,1 @@
+//! A search space against its data: files there, sizes that fit, classes and leaks.

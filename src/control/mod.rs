@@ -1,0 +1,1 @@
+//! Requests, replies and the client of the control socket.

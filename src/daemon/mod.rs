@@ -1,0 +1,1 @@
+//! The daemon's actors, one file each, and the order of its start and shutdown.

@@ -1,0 +1,59 @@
+//! What is wrong with an input, said so that its author can mend it: file, place, key, what was found and what is allowed.
+
+use std::fmt;
+
+/// A place in a text file, both counted from 1; columns count characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub line: usize,
+    pub column: usize,
+}
+
+/// One fault of an input file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where in the file, when the fault has a place.
+    pub place: Option<Place>,
+    /// The key at fault, empty when the fault is of the file as a whole.
+    pub key: String,
+    /// One clause: what was found, what is allowed, the cure.
+    pub sentence: String,
+}
+
+impl Fault {
+    pub fn new(key: &str, sentence: impl Into<String>) -> Self {
+        Fault { place: None, key: key.to_string(), sentence: sentence.into() }
+    }
+
+    pub fn at(place: Place, key: &str, sentence: impl Into<String>) -> Self {
+        Fault { place: Some(place), key: key.to_string(), sentence: sentence.into() }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = self.place {
+            write!(f, "line {}, column {}: ", place.line, place.column)?;
+        }
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.sentence)
+    }
+}
+
+/// Every fault of one file, in the order of their places; never empty.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.lines())]
+pub struct Faults {
+    /// The file, as the user named it.
+    pub file: String,
+    pub faults: Vec<Fault>,
+}
+
+impl Faults {
+    fn lines(&self) -> String {
+        let lines: Vec<String> = self.faults.iter().map(|fault| format!("{}: {fault}", self.file)).collect();
+        lines.join("\n")
+    }
+}

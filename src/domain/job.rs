@@ -1,0 +1,173 @@
+//! Jobs: their names, the states they pass through, and how a run of one ended.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A checked name of a job's folder: `[A-Za-z0-9][A-Za-z0-9._-]{0,99}`, so it can stand in a path and on a terminal as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct JobName(String);
+
+impl JobName {
+    /// The name of the search's own job `index`: `<prefix>-<index>`.
+    pub fn numbered(prefix: &str, index: u64) -> Result<Self, BadName> {
+        JobName::try_from(format!("{prefix}-{index}"))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The index of a job of the search with this prefix; none for a job of another name.
+    pub fn index(&self, prefix: &str) -> Option<u64> {
+        let digits = self.0.strip_prefix(prefix)?.strip_prefix('-')?;
+        let index: u64 = digits.parse().ok()?;
+        (index.to_string() == digits).then_some(index)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a name for a folder here: one letter or digit, then at most 99 letters, digits, '.', '_' or '-'")]
+pub struct BadName(pub String);
+
+impl TryFrom<String> for JobName {
+    type Error = BadName;
+
+    fn try_from(name: String) -> Result<Self, BadName> {
+        let first = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+        let rest = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+        if first && rest && name.len() <= 100 { Ok(JobName(name)) } else { Err(BadName(name)) }
+    }
+}
+
+impl From<JobName> for String {
+    fn from(name: JobName) -> String {
+        name.0
+    }
+}
+
+impl fmt::Display for JobName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a job failed; the word stands in `end.json`, `job.json` and `jobs.tsv`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureClass {
+    /// Memory ran out while it trained.
+    OutOfMemory,
+    /// Predicted not to fit the device, so never launched.
+    TooLarge,
+    /// An image, label file or transfer source that cannot be used.
+    BadData,
+    /// Options that cannot train.
+    BadOptions,
+    /// The trainer ended without a word of its own.
+    Crashed,
+    /// A signal from outside.
+    Killed,
+    /// No progress for a time derived from the job's own steps.
+    Stalled,
+    /// It died while nobody watched.
+    Lost,
+    /// The device failed, or there is none.
+    Device,
+}
+
+impl FailureClass {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            FailureClass::OutOfMemory => "out_of_memory",
+            FailureClass::TooLarge => "too_large",
+            FailureClass::BadData => "bad_data",
+            FailureClass::BadOptions => "bad_options",
+            FailureClass::Crashed => "crashed",
+            FailureClass::Killed => "killed",
+            FailureClass::Stalled => "stalled",
+            FailureClass::Lost => "lost",
+            FailureClass::Device => "device",
+        }
+    }
+}
+
+impl fmt::Display for FailureClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where a job stands, with the data that belongs to each state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum JobState {
+    Queued,
+    /// `device` as the trainer's environment names it (`cpu-0`, a GPU's UUID); `since` in seconds since the epoch.
+    Running {
+        device: String,
+        since: u64,
+    },
+    Paused,
+    Done,
+    Cancelled,
+    Failed {
+        class: FailureClass,
+        sentence: String,
+    },
+}
+
+impl JobState {
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            JobState::Queued => "queued",
+            JobState::Running { .. } => "running",
+            JobState::Paused => "paused",
+            JobState::Done => "done",
+            JobState::Cancelled => "cancelled",
+            JobState::Failed { .. } => "failed",
+        }
+    }
+
+    /// Nothing more happens to the job unless somebody asks for it.
+    pub const fn is_final(&self) -> bool {
+        matches!(self, JobState::Done | JobState::Cancelled | JobState::Failed { .. })
+    }
+}
+
+/// How one run of a trainer ended, in its own words (`end.json`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ended", rename_all = "snake_case")]
+pub enum Ended {
+    Done,
+    /// Asked to stop (SIGTERM); the last epoch is kept, and the job can go on.
+    Interrupted,
+    Failed {
+        class: FailureClass,
+        sentence: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_leave_the_folder_or_upset_a_terminal_are_refused() {
+        for bad in ["", ".", "..", "../x", "a/b", "-x", ".x", "a b", "a\n", "\u{1b}[0m", &"x".repeat(101)] {
+            assert!(JobName::try_from(bad.to_string()).is_err(), "{bad:?}");
+        }
+        for good in ["job-0", "a", "A.b_c-9", &"x".repeat(100)] {
+            assert!(JobName::try_from(good.to_string()).is_ok(), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_plain_decimal_of_an_index_is_an_index() {
+        let index = |name: &str| JobName::try_from(name.to_string()).ok().and_then(|n| n.index("job"));
+        assert_eq!(index("job-12"), Some(12));
+        for other in ["job-012", "job-", "job-1x", "jobs-1", "job-99999999999999999999"] {
+            assert_eq!(index(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Confusion counts, balanced accuracy, and the vote that makes an image's label from its items'.

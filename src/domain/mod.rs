@@ -1,0 +1,11 @@
+//! Values and rules of the field: no disk, no clock, no async, no libtorch.
+
+pub mod architecture;
+pub mod fault;
+pub mod items;
+pub mod job;
+pub mod metrics;
+pub mod options;
+pub mod policy;
+pub mod progress;
+pub mod seed;

@@ -1,0 +1,210 @@
+//! A job's options, resolved: what `commandline.json` holds and the trainer obeys.
+
+use super::architecture::{ConvBlock, FcLayer};
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+
+/// One word of a closed list, as the files spell it.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[$variant_doc])* $variant),+ }
+
+        impl $name {
+            /// Every word, in the order in which an error lists them.
+            pub const ALL: &'static [$name] = &[$($name::$variant),+];
+
+            pub const fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $word),+ }
+            }
+
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word { $($word => Some($name::$variant),)+ _ => None }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words!(
+    /// What one item of the data set is.
+    Mode { Image = "image", Patch = "patch", Roi = "roi", Slice = "slice" }
+);
+words!(
+    /// What is trained on the items.
+    NetworkType { Autoencoder = "autoencoder", Cnn = "cnn", MultiCnn = "multicnn" }
+);
+words!(
+    /// The pipeline whose outputs are read from the CAPS.
+    Preprocessing { T1Linear = "t1-linear", T1Extensive = "t1-extensive", T1Volume = "t1-volume" }
+);
+words!(
+    /// A label: the name of a TSV file and a value of the `diagnosis` column.
+    Diagnosis { Ad = "AD", Cn = "CN", Mci = "MCI", SMci = "sMCI", PMci = "pMCI", Bv = "BV" }
+);
+words!(
+    /// How the last convolution of a block halves its input.
+    Reduction { MaxPooling = "MaxPooling", Stride = "stride" }
+);
+words!(
+    /// What follows each convolution.
+    Normalization { Batch = "BatchNorm", Instance = "InstanceNorm" }
+);
+words!(
+    /// A transform of training items; `None` does nothing.
+    Augmentation { None = "None", Noise = "Noise", Erasing = "Erasing", CropPad = "CropPad", Smoothing = "Smoothing" }
+);
+words!(
+    /// How an epoch goes through the training set.
+    SamplerKind { Random = "random", Weighted = "weighted" }
+);
+words!(
+    /// Which of a fold's two best models.
+    Selection { BestLoss = "best_loss", BestBalancedAccuracy = "best_balanced_accuracy" }
+);
+
+impl Diagnosis {
+    /// The class that is learned: CN and sMCI are 0, the others 1.
+    pub const fn class(self) -> usize {
+        match self {
+            Diagnosis::Cn | Diagnosis::SMci => 0,
+            Diagnosis::Ad | Diagnosis::Bv | Diagnosis::Mci | Diagnosis::PMci => 1,
+        }
+    }
+}
+
+/// The mode with the options that only it has.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ModeOptions {
+    Image,
+    /// Sizes in voxels.
+    Patch {
+        patch_size: usize,
+        stride_size: usize,
+        use_extracted_patches: bool,
+    },
+    /// `roi_list` none: both hippocampi.
+    Roi {
+        roi_list: Option<Vec<String>>,
+        uncropped_roi: bool,
+        use_extracted_roi: bool,
+    },
+    /// `slice_direction` is the axis, 0 to 2; `discarded_slices` at its beginning and its end.
+    Slice {
+        slice_direction: usize,
+        discarded_slices: [usize; 2],
+        use_extracted_slices: bool,
+    },
+}
+
+impl ModeOptions {
+    pub const fn mode(&self) -> Mode {
+        match self {
+            ModeOptions::Image => Mode::Image,
+            ModeOptions::Patch { .. } => Mode::Patch,
+            ModeOptions::Roi { .. } => Mode::Roi,
+            ModeOptions::Slice { .. } => Mode::Slice,
+        }
+    }
+
+    /// Whether items come from extracted tensors.
+    pub const fn use_extracted(&self) -> bool {
+        match self {
+            ModeOptions::Image => false,
+            ModeOptions::Patch { use_extracted_patches, .. } => *use_extracted_patches,
+            ModeOptions::Roi { use_extracted_roi, .. } => *use_extracted_roi,
+            ModeOptions::Slice { use_extracted_slices, .. } => *use_extracted_slices,
+        }
+    }
+}
+
+/// How the label files are split, and which folds are trained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Folds {
+    /// `train/` and `validation/`: one fold, `fold-0`.
+    Single,
+    /// `train_splits-n/split-i/`, for the `i` in `chosen`.
+    Splits { n: u32, chosen: Vec<u32> },
+}
+
+impl Folds {
+    /// The folds to train, in order: the `i` of `fold-i`.
+    pub fn indices(&self) -> Vec<u32> {
+        match self {
+            Folds::Single => vec![0],
+            Folds::Splits { chosen, .. } => chosen.clone(),
+        }
+    }
+}
+
+/// Where initial weights come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transfer {
+    /// The source's job folder.
+    pub path: PathBuf,
+    /// Which best model of a CNN source; an autoencoder source always gives `best_loss`.
+    pub selection: Selection,
+}
+
+/// Everything that decides a job's training; paths are absolute.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobOptions {
+    pub mode: ModeOptions,
+    /// Items of balanced accuracy at or under it get no vote; none: no selection.
+    pub selection_threshold: Option<f64>,
+    pub network_type: NetworkType,
+    pub caps_dir: PathBuf,
+    pub tsv_path: PathBuf,
+    pub preprocessing: Preprocessing,
+    pub diagnoses: Vec<Diagnosis>,
+    pub baseline: bool,
+    pub unnormalize: bool,
+    /// In the order in which they are applied; empty for `false`.
+    pub data_augmentation: Vec<Augmentation>,
+    pub sampler: SamplerKind,
+    pub folds: Folds,
+    pub epochs: u32,
+    pub batch_size: usize,
+    /// Data-loading workers; 0 loads in the training thread.
+    pub nproc: usize,
+    pub use_cpu: bool,
+    /// Batches between inner evaluations, a multiple of `accumulation_steps`; 0 for none.
+    pub evaluation_steps: usize,
+    pub accumulation_steps: usize,
+    pub learning_rate: f64,
+    pub wd_bool: bool,
+    /// 0 where `wd_bool` is false.
+    pub weight_decay: f64,
+    pub dropout: f64,
+    /// 0 disables early stopping.
+    pub patience: u32,
+    pub tolerance: f64,
+    pub transfer: Option<Transfer>,
+    pub network_normalization: Option<Normalization>,
+    /// Recorded for the reader; `convolutions` already obeys it.
+    pub channels_limit: usize,
+    pub convolutions: Vec<ConvBlock>,
+    pub n_fcblocks: usize,
+    /// None for autoencoders, for regions of unequal size, and before the size of the data is known.
+    pub fc: Option<Vec<FcLayer>>,
+    /// Seed of every random choice in training; none in a file without one, until it is drawn and recorded.
+    pub seed: Option<u64>,
+    /// Keys that are not ours, kept as they were read.
+    pub unknown: Map<String, Value>,
+}
+
+impl JobOptions {
+    /// Colour channels of an item: slices stand in three equal ones.
+    pub const fn channels(&self) -> usize {
+        match self.mode {
+            ModeOptions::Slice { .. } => 3,
+            _ => 1,
+        }
+    }
+}

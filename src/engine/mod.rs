@@ -1,0 +1,1 @@
+//! Decisions of the daemon as plain functions of state and event.

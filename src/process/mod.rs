@@ -1,0 +1,1 @@
+//! One trainer process, and the devices of this machine.

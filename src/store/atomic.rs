@@ -1,0 +1,76 @@
+//! Replace a whole file, so that a reader sees the old one or the new one and a crash leaves one of the two.
+
+use super::error::StoreError;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Ends the name of every temporary file, so that a sweep knows a crash's leftovers.
+pub const TEMPORARY: &str = ".tmp";
+
+static COUNTER: AtomicU64 = AtomicU64::new(0);
+
+fn temporary_beside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
+    path.with_file_name(format!(".{name}.{}-{unique}{TEMPORARY}", std::process::id()))
+}
+
+/// Makes `content` the whole content of `path`: temporary file beside it, sync, rename, sync of the directory.
+///
+/// # Errors
+/// Names `path`; the old content is then still whole.
+pub fn replace(path: &Path, content: &[u8]) -> Result<(), StoreError> {
+    replace_with(path, |file| file.write_all(content))
+}
+
+/// As [`replace`], for content that is written piece by piece.
+pub fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<(), StoreError> {
+    let temporary = temporary_beside(path);
+    let result = (|| {
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+        write(&mut file)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    })();
+    if let Err(source) = result {
+        // The failed attempt's file is useless, and whether it goes changes nothing for the reader.
+        let _ = fs::remove_file(&temporary);
+        return Err(StoreError::io("replace", path, source));
+    }
+    sync_directory(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Makes renames and removals in `directory` last over a power failure.
+pub fn sync_directory(directory: &Path) -> Result<(), StoreError> {
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    File::open(directory).and_then(|d| d.sync_all()).map_err(|e| StoreError::io("sync", directory, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_new_content_is_whole_and_no_temporary_file_stays() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("record.json");
+        for content in ["one", "two"] {
+            replace(&path, content.as_bytes()).expect("replaced");
+            assert_eq!(fs::read_to_string(&path).expect("read"), content);
+        }
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn a_failed_write_keeps_the_old_content_and_names_the_file() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("record.json");
+        replace(&path, b"old").expect("replaced");
+        let error = replace_with(&path, |_| Err(std::io::Error::from_raw_os_error(28))).expect_err("no space");
+        assert!(error.to_string().contains("record.json"), "{error}");
+        assert_eq!(fs::read_to_string(&path).expect("read"), "old");
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);
+    }
+}

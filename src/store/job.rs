@@ -1,0 +1,51 @@
+//! The records in a job's folder: the starter's, the trainer's identity, and how the trainer ended.
+
+use crate::domain::job::{Ended, JobState};
+use serde::{Deserialize, Serialize};
+
+/// `job.json`; written by whoever starts the job: the daemon, `generate` or `retrain`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobRecord {
+    pub version: u32,
+    /// The job's index in its search; none for a job of somebody's own choosing.
+    pub index: Option<u64>,
+    /// Seed of the search it was drawn under.
+    pub search_seed: Option<u64>,
+    /// SHA-256 of the space it was drawn from, in hexadecimal.
+    pub space_sha256: Option<String>,
+    #[serde(flatten)]
+    pub state: JobState,
+    /// How often a trainer was started, and the failures in a row without a new checkpoint.
+    pub attempts: u32,
+    pub failures_in_a_row: u32,
+    /// `checkpoints` of the last progress seen when an attempt ended.
+    pub checkpoints_seen: u64,
+    /// How often the draw was repeated because the network would not fit the device.
+    #[serde(default)]
+    pub redraws: u32,
+}
+
+/// `trainer.json`; written by the trainer, so that a daemon that died between starting it and recording it finds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrainerRecord {
+    pub version: u32,
+    pub pid: u32,
+    /// Clock ticks after boot, as field 22 of `/proc/<pid>/stat`: with the boot id, it tells this process from a later one.
+    pub start_time: u64,
+    pub boot_id: String,
+    pub host: String,
+    /// The slot's name (`NEUROSEARCH_DEVICE`), `cpu` or a GPU's UUID.
+    pub device: String,
+    pub threads: usize,
+    /// Number of the attempt (`NEUROSEARCH_ATTEMPT`), as in `attempt-N.log`.
+    pub attempt: u32,
+}
+
+/// `end.json`; the trainer's last word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndRecord {
+    pub version: u32,
+    #[serde(flatten)]
+    pub ended: Ended,
+    pub attempt: u32,
+}

@@ -1,0 +1,145 @@
+//! Launch, job and fold directories as types: every name of a file the product writes stands here, and nowhere else.
+
+use crate::domain::job::JobName;
+use crate::domain::options::{Mode, Selection};
+use std::path::{Path, PathBuf};
+
+/// A directory with a `random_search.json`; its jobs are folders directly below it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LaunchDir(PathBuf);
+
+impl LaunchDir {
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        LaunchDir(path.into())
+    }
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+    pub fn space(&self) -> PathBuf {
+        self.0.join("random_search.json")
+    }
+    pub fn error(&self) -> PathBuf {
+        self.0.join("random_search.error")
+    }
+    pub fn jobs_table(&self) -> PathBuf {
+        self.0.join("jobs.tsv")
+    }
+    pub fn analysis_table(&self, selection: Selection) -> PathBuf {
+        self.0.join(match selection {
+            Selection::BestLoss => "analysis_loss.tsv",
+            Selection::BestBalancedAccuracy => "analysis_balanced_accuracy.tsv",
+        })
+    }
+    /// Ours alone: records and the lock.
+    pub fn private(&self) -> PathBuf {
+        self.0.join(".neurosearch")
+    }
+    pub fn search_record(&self) -> PathBuf {
+        self.private().join("search.json")
+    }
+    pub fn lock(&self) -> PathBuf {
+        self.private().join("lock")
+    }
+    pub fn job(&self, name: &JobName) -> JobDir {
+        JobDir(self.0.join(name.as_str()))
+    }
+}
+
+/// One job's folder.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JobDir(PathBuf);
+
+impl JobDir {
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        JobDir(path.into())
+    }
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+    pub fn commandline(&self) -> PathBuf {
+        self.0.join("commandline.json")
+    }
+    pub fn environment(&self) -> PathBuf {
+        self.0.join("environment.txt")
+    }
+    pub fn fold(&self, index: u32) -> FoldDir {
+        FoldDir { path: self.0.join(format!("fold-{index}")), private: self.private().join(format!("fold-{index}")) }
+    }
+    pub fn private(&self) -> PathBuf {
+        self.0.join(".neurosearch")
+    }
+    pub fn record(&self) -> PathBuf {
+        self.private().join("job.json")
+    }
+    pub fn lock(&self) -> PathBuf {
+        self.private().join("lock")
+    }
+    pub fn trainer_record(&self) -> PathBuf {
+        self.private().join("trainer.json")
+    }
+    pub fn progress(&self) -> PathBuf {
+        self.private().join("progress.json")
+    }
+    pub fn end(&self) -> PathBuf {
+        self.private().join("end.json")
+    }
+    pub fn attempt_log(&self, attempt: u32) -> PathBuf {
+        self.private().join(format!("attempt-{attempt}.log"))
+    }
+}
+
+/// One fold of a job: its results, and the trainer's own files about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoldDir {
+    path: PathBuf,
+    private: PathBuf,
+}
+
+impl FoldDir {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+    /// `<job>/.neurosearch/fold-i`, where the checkpoints lie.
+    pub fn private(&self) -> &Path {
+        &self.private
+    }
+    pub fn checkpoint(&self, epoch: u32) -> PathBuf {
+        self.private.join(format!("checkpoint-{epoch}"))
+    }
+    /// `network` is the position of a multicnn's CNN.
+    pub fn training_table(&self, network: Option<usize>) -> PathBuf {
+        match network {
+            None => self.path.join("training.tsv"),
+            Some(p) => self.path.join("tensorboard_logs").join(format!("cnn-{p}")).join("training.tsv"),
+        }
+    }
+    /// `set` is `train` or `validation`.
+    pub fn tensorboard(&self, network: Option<usize>, set: &str) -> PathBuf {
+        let logs = self.path.join("tensorboard_logs");
+        match network {
+            None => logs.join(set),
+            Some(p) => logs.join(format!("cnn-{p}")).join(set),
+        }
+    }
+    pub fn model(&self, network: Option<usize>, selection: Selection) -> PathBuf {
+        let models = self.path.join("models");
+        let models = match network {
+            None => models,
+            Some(p) => models.join(format!("cnn-{p}")),
+        };
+        models.join(selection.as_str()).join("model_best.pth.tar")
+    }
+    /// The folder that appears, complete, when the fold is finished.
+    pub fn classification(&self) -> PathBuf {
+        self.path.join("cnn_classification")
+    }
+    pub fn reconstruction(&self) -> PathBuf {
+        self.path.join("autoencoder_reconstruction")
+    }
+    pub fn metrics(&self, selection: Selection, set: &str, level: Mode) -> PathBuf {
+        self.classification().join(selection.as_str()).join(format!("{set}_{level}_level_metrics.tsv"))
+    }
+    pub fn predictions(&self, selection: Selection, set: &str, level: Mode) -> PathBuf {
+        self.classification().join(selection.as_str()).join(format!("{set}_{level}_level_prediction.tsv"))
+    }
+}

@@ -1,0 +1,19 @@
+//! `progress.json`: replaced by the trainer at most once a second, read by whoever shows it.
+
+use super::error::StoreError;
+use super::layout::JobDir;
+use super::record;
+use crate::domain::progress::Progress;
+
+/// The last report of the job's trainer; none before its first.
+pub fn read(job: &JobDir) -> Result<Option<Progress>, StoreError> {
+    match record::read(&job.progress()) {
+        Ok(progress) => Ok(Some(progress)),
+        Err(e) if e.is_missing() => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+pub fn write(job: &JobDir, progress: &Progress) -> Result<(), StoreError> {
+    record::write(&job.progress(), progress)
+}
