@@ -1,3 +1,5 @@
-//! The command line.
+//! The command line: everything it does is in `neurosearch::cli`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    neurosearch::cli::main(std::env::args_os()).into()
+}

@@ -1,1 +1,86 @@
-//! The command line: arguments, one file a verb, rendering, exit codes.
+//! The command line: the verbs, one file each, and how the program ends.
+
+pub mod args;
+pub mod completions;
+pub mod exit;
+pub mod man;
+pub mod out;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use exit::{Exit, Failure, Outcome};
+use out::Out;
+use std::ffi::OsString;
+
+/// Random search for convolutional networks on brain MRI.
+#[derive(Debug, Parser)]
+#[command(name = "neurosearch", version, arg_required_else_help = true, after_help = Exit::table(), max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What can be asked for; each verb's arguments and work stand in the file of its name.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+fn run(command: Command, out: &mut Out) -> Outcome {
+    match command {
+        Command::Completions(args) => completions::run(&args, out),
+        Command::Man(args) => man::run(&args, out),
+    }
+}
+
+/// The definition of the whole command line, for completions and manual pages.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Does what the arguments (the program's name first) ask for, and says how it ended; every failure has been said on stderr.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let mut out = Out::stdout();
+    let outcome = match Cli::try_parse_from(args) {
+        Ok(cli) => run(cli.command, &mut out),
+        Err(refusal) => answer(&refusal, &mut out),
+    };
+    // A verb that did its work has not succeeded while its answer is still in the buffer of a full disk.
+    match (outcome, out.flush()) {
+        (Ok(exit), Ok(())) => exit,
+        (Err(failure), _) | (Ok(_), Err(failure)) => tell(&failure),
+    }
+}
+
+/// Help and version are answers; anything else clap says is a refusal of the command line.
+fn answer(refusal: &clap::Error, out: &mut Out) -> Outcome {
+    if refusal.use_stderr() {
+        // Nowhere is left to say that stderr cannot be written.
+        let _ = refusal.print();
+        return Ok(Exit::Usage);
+    }
+    let text = refusal.render();
+    if out.is_terminal() {
+        out.raw(&text.ansi().to_string())?
+    } else {
+        out.raw(&text.to_string())?
+    }
+    Ok(Exit::Done)
+}
+
+fn tell(failure: &Failure) -> Exit {
+    for line in failure.sentence.lines() {
+        out::note(line);
+    }
+    failure.exit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+}
