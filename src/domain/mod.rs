@@ -1,6 +1,7 @@
 //! Values and rules of the field: no disk, no clock, no async, no libtorch.
 
 pub mod architecture;
+pub mod device;
 pub mod fault;
 pub mod items;
 pub mod job;

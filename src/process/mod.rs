@@ -1,1 +1,20 @@
-//! One trainer process, and the devices of this machine.
+//! One trainer process (its program, start, identity and stop), and the devices and memory of this machine.
+
+pub mod child;
+pub mod cpu;
+pub mod devices;
+pub mod identity;
+pub mod look;
+pub mod memory;
+pub mod program;
+pub mod start;
+pub mod stop;
+pub mod verdict;
+
+pub use child::Child;
+pub use identity::Identity;
+pub use look::{Look, look};
+pub use program::find_trainer;
+pub use start::{Assignment, start};
+pub use stop::Stop;
+pub use verdict::verdict;

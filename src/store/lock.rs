@@ -4,11 +4,20 @@ use super::error::StoreError;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// The open file is the lock: it ends with the process, however that ends.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// Closing alone would leave the lock to a process that is being started just now, until it has become its program.
+    fn drop(&mut self) {
+        // What fails here ends with the process at the latest.
+        let _ = self.file.unlock();
+    }
 }
 
 /// Either the lock, or the words of whoever holds it.
@@ -25,20 +34,40 @@ pub enum Locking {
 pub fn take(path: &Path, holder: &str) -> Result<Locking, StoreError> {
     let fail = |e| StoreError::io("lock", path, e);
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(fail)?;
-    match file.try_lock() {
-        Ok(()) => {
-            // In place, against the house's rule: a rename would leave the lock on a file nobody can open.
-            file.set_len(0).map_err(fail)?;
-            file.write_all(holder.as_bytes()).map_err(fail)?;
-            Ok(Locking::Held(Lock { _file: file }))
+    if acquire(&file).map_err(fail)? {
+        // In place, against the house's rule: a rename would leave the lock on a file nobody can open.
+        file.set_len(0).map_err(fail)?;
+        file.write_all(holder.as_bytes()).map_err(fail)?;
+        return Ok(Locking::Held(Lock { file }));
+    }
+    let mut holder = Vec::new();
+    file.rewind().map_err(fail)?;
+    file.take(4096).read_to_end(&mut holder).map_err(fail)?;
+    Ok(Locking::Busy { holder: String::from_utf8_lossy(&holder).into_owned() })
+}
+
+/// How long [`acquire`] asks again where only lookers stand in its way; each is gone within microseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Locks `file` alone; false where somebody else holds it. [`is_held`] takes a shared lock for a moment, and that is no
+/// holder: only where a shared lock is refused too does somebody hold it alone.
+fn acquire(file: &File) -> std::io::Result<bool> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(e)) => return Err(e),
         }
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            file.rewind().map_err(fail)?;
-            file.take(4096).read_to_string(&mut holder).map_err(fail)?;
-            Ok(Locking::Busy { holder })
+        match file.try_lock_shared() {
+            Ok(()) => file.unlock()?,
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(e)) => return Err(e),
         }
-        Err(TryLockError::Error(e)) => Err(fail(e)),
+        if Instant::now() >= deadline {
+            return Err(std::io::ErrorKind::TimedOut.into());
+        }
+        std::thread::sleep(Duration::from_micros(100));
     }
 }
 
@@ -46,7 +75,10 @@ pub fn take(path: &Path, holder: &str) -> Result<Locking, StoreError> {
 pub fn is_held(path: &Path) -> Result<bool, StoreError> {
     match File::open(path) {
         Ok(file) => match file.try_lock_shared() {
-            Ok(()) => Ok(false),
+            Ok(()) => {
+                file.unlock().map_err(|e| StoreError::io("look at the lock", path, e))?;
+                Ok(false)
+            }
             Err(TryLockError::WouldBlock) => Ok(true),
             Err(TryLockError::Error(e)) => Err(StoreError::io("look at the lock", path, e)),
         },
@@ -72,5 +104,25 @@ mod tests {
         }
         drop(first);
         assert!(matches!(take(&path, "other").expect("asked"), Locking::Held(_)));
+    }
+
+    #[test]
+    fn those_who_only_look_never_keep_a_taker_out() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("lock");
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        is_held(&path).expect("looked");
+                    }
+                });
+            }
+            let refused = (0..500).filter(|_| !matches!(take(&path, "me"), Ok(Locking::Held(_)))).count();
+            over.store(true, Ordering::Relaxed);
+            assert_eq!(refused, 0);
+        });
     }
 }

@@ -1,0 +1,128 @@
+//! Which process is meant: a pid alone comes back for another process, with the start time and the boot it does not.
+
+use crate::store::job::TrainerRecord;
+use rustix::io::Errno;
+use rustix::process::Pid;
+use std::fs;
+use std::io;
+
+/// One process of this machine, told from every earlier and later one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Identity {
+    pub pid: u32,
+    /// Clock ticks after boot, field 22 of `/proc/<pid>/stat`.
+    pub start_time: u64,
+    /// The kernel's random name for this boot.
+    pub boot_id: String,
+}
+
+impl Identity {
+    /// The process `pid` as it is now; none where there is none, or only its unreaped remains.
+    pub fn of(pid: u32) -> io::Result<Option<Self>> {
+        match stat(pid)? {
+            Some(stat) if !stat.ended => Ok(Some(Identity { pid, start_time: stat.start_time, boot_id: boot_id()? })),
+            _ => Ok(None),
+        }
+    }
+
+    /// This very process.
+    pub fn own() -> io::Result<Self> {
+        Identity::of(std::process::id())?.ok_or_else(|| io::Error::other("/proc/self/stat does not show this process"))
+    }
+
+    /// The process that a trainer's record speaks of, on the host that wrote it.
+    pub fn recorded(record: &TrainerRecord) -> Self {
+        Identity { pid: record.pid, start_time: record.start_time, boot_id: record.boot_id.clone() }
+    }
+
+    /// Whether this very process still runs; remains that nobody has reaped yet do not.
+    pub fn is_alive(&self) -> io::Result<bool> {
+        if boot_id()? != self.boot_id {
+            return Ok(false);
+        }
+        Ok(stat(self.pid)?.is_some_and(|stat| !stat.ended && stat.start_time == self.start_time))
+    }
+
+    /// The pid in the form that system calls take; a pid of 0 or beyond the kernel's range names no process.
+    pub(super) fn raw(&self) -> io::Result<Pid> {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        pid.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("{} is not the number of a process", self.pid)))
+    }
+}
+
+/// The kernel's random name for this boot.
+pub fn boot_id() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_string())
+}
+
+/// This machine's name, as records carry it.
+pub fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    /// A zombie or dead: it runs no more.
+    ended: bool,
+    start_time: u64,
+}
+
+fn stat(pid: u32) -> io::Result<Option<Stat>> {
+    let path = format!("/proc/{pid}/stat");
+    match fs::read(&path) {
+        Ok(bytes) => match parse(&bytes) {
+            Some(stat) => Ok(Some(stat)),
+            None => Err(io::Error::new(io::ErrorKind::InvalidData, format!("{path} has no start time in field 22"))),
+        },
+        // A process that ends while it is read gives ESRCH.
+        Err(e) if e.kind() == io::ErrorKind::NotFound || e.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Fields 3 and 22. The name in field 2 may hold spaces, parentheses and any bytes, so fields count from its last `)`.
+fn parse(stat: &[u8]) -> Option<Stat> {
+    let after_name = stat.iter().rposition(|&b| b == b')')? + 1;
+    let rest = std::str::from_utf8(&stat[after_name..]).ok()?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?;
+    let start_time = fields.nth(22 - 4)?.parse().ok()?;
+    Some(Stat { ended: matches!(state, "Z" | "X" | "x"), start_time })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_spaces_and_foreign_bytes_does_not_shift_the_fields() {
+        for name in [&b"(sh)"[..], b"(a) R 9 (b)", b"() )", b"(\xff\xfe x)"] {
+            let mut line = b"7 ".to_vec();
+            line.extend_from_slice(name);
+            line.extend_from_slice(b" S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 987654 2703360 100\n");
+            assert_eq!(parse(&line), Some(Stat { ended: false, start_time: 987_654 }), "{}", String::from_utf8_lossy(name));
+        }
+        assert_eq!(parse(b"7 (sh) Z 1 7"), None);
+        assert_eq!(parse(b""), None);
+    }
+
+    #[test]
+    fn this_process_is_alive_and_one_of_another_start_or_boot_is_not() {
+        let own = Identity::own().expect("found");
+        assert!(own.is_alive().expect("looked"));
+        assert!(!Identity { start_time: own.start_time + 1, ..own.clone() }.is_alive().expect("looked"));
+        assert!(!Identity { boot_id: "another".to_string(), ..own.clone() }.is_alive().expect("looked"));
+        assert_eq!(Identity::of(u32::MAX).expect("looked"), None);
+    }
+
+    #[test]
+    fn a_child_that_ended_unreaped_is_not_alive() {
+        let mut child = std::process::Command::new("true").spawn().expect("started");
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while Identity::of(child.id()).expect("looked").is_some() {
+            assert!(std::time::Instant::now() < deadline, "`true` did not end");
+            std::thread::yield_now();
+        }
+        assert!(child.wait().expect("reaped").success());
+    }
+}

@@ -1,0 +1,166 @@
+//! What became of a job's trainer, judged by its folder alone: absence never means finished.
+
+use super::identity::{self, Identity};
+use crate::store::error::StoreError;
+use crate::store::job::{EndRecord, TrainerRecord};
+use crate::store::layout::JobDir;
+use crate::store::{lock, record};
+
+/// What a job's folder and the process table say together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// The trainer runs on this machine.
+    Alive(Identity),
+    /// It ended and said how.
+    Ended(EndRecord),
+    /// No trainer runs, and the last one, if there was one, ended without a word.
+    Gone,
+    /// Cannot be known from here, for this reason; the job must neither be taken for finished nor started again.
+    Unknown(String),
+}
+
+/// Looks at the job's trainer. Never waits, and changes nothing.
+pub fn look(job: &JobDir) -> Look {
+    judge(job).unwrap_or_else(|error| Look::Unknown(error.to_string()))
+}
+
+fn judge(job: &JobDir) -> Result<Look, StoreError> {
+    let Some(trainer) = optional::<TrainerRecord>(record::read(&job.trainer_record()))? else {
+        return without_trainer(job);
+    };
+    let here = trainer.host == identity::host();
+    if here {
+        let identity = Identity::recorded(&trainer);
+        let proc = |e| StoreError::io("look at", std::path::Path::new("/proc"), e);
+        if identity.is_alive().map_err(proc)? {
+            return Ok(Look::Alive(identity));
+        }
+    }
+    // Read after the process was seen to be gone, so nothing is written to it any more.
+    let end = optional::<EndRecord>(record::read(&job.end()))?.filter(|end| end.attempt == trainer.attempt);
+    if lock::is_held(&job.lock())? {
+        return Ok(Look::Unknown(format!(
+            "{} is held by a process that is not the recorded one (pid {} on {:?})",
+            job.lock().display(),
+            trainer.pid,
+            trainer.host
+        )));
+    }
+    Ok(match end {
+        Some(end) => Look::Ended(end),
+        None if here => Look::Gone,
+        None => Look::Unknown(format!(
+            "its trainer was started on another machine, {:?}, and has not said how it ended",
+            trainer.host
+        )),
+    })
+}
+
+fn without_trainer(job: &JobDir) -> Result<Look, StoreError> {
+    if lock::is_held(&job.lock())? {
+        return Ok(Look::Unknown(format!("{} is held by a trainer that has not yet said who it is", job.lock().display())));
+    }
+    // The trainer may have left its identity between the two looks.
+    if job.trainer_record().exists() {
+        return Ok(Look::Unknown(format!("{} has just appeared", job.trainer_record().display())));
+    }
+    Ok(optional::<EndRecord>(record::read(&job.end()))?.map_or(Look::Gone, Look::Ended))
+}
+
+fn optional<T>(read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(e) if e.is_missing() => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::job::Ended;
+    use crate::store::lock::Locking;
+    use std::fs;
+
+    fn job() -> (tempfile::TempDir, JobDir) {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let job = JobDir::new(dir.path().join("job-0"));
+        fs::create_dir_all(job.private()).expect("made");
+        (dir, job)
+    }
+
+    fn trainer(identity: &Identity, attempt: u32) -> TrainerRecord {
+        TrainerRecord {
+            version: 1,
+            pid: identity.pid,
+            start_time: identity.start_time,
+            boot_id: identity.boot_id.clone(),
+            host: identity::host(),
+            device: "cpu".to_string(),
+            threads: 1,
+            attempt,
+        }
+    }
+
+    fn dead() -> Identity {
+        let own = Identity::own().expect("found");
+        Identity { start_time: own.start_time + 1, ..own }
+    }
+
+    fn end(attempt: u32) -> EndRecord {
+        EndRecord { version: 1, ended: Ended::Done, attempt }
+    }
+
+    #[test]
+    fn a_folder_without_records_has_no_trainer_and_is_not_finished() {
+        let (_dir, job) = job();
+        assert_eq!(look(&job), Look::Gone);
+    }
+
+    #[test]
+    fn a_live_trainer_is_alive_even_where_it_has_said_its_last_word() {
+        let (_dir, job) = job();
+        let own = Identity::own().expect("found");
+        record::write(&job.trainer_record(), &trainer(&own, 1)).expect("written");
+        record::write(&job.end(), &end(1)).expect("written");
+        assert_eq!(look(&job), Look::Alive(own));
+    }
+
+    #[test]
+    fn an_earlier_attempts_end_is_not_this_attempts_end() {
+        let (_dir, job) = job();
+        record::write(&job.trainer_record(), &trainer(&dead(), 2)).expect("written");
+        record::write(&job.end(), &end(1)).expect("written");
+        assert_eq!(look(&job), Look::Gone);
+        record::write(&job.end(), &end(2)).expect("written");
+        assert_eq!(look(&job), Look::Ended(end(2)));
+    }
+
+    #[test]
+    fn a_held_lock_without_a_known_trainer_is_unknown() {
+        let (_dir, job) = job();
+        let Locking::Held(held) = lock::take(&job.lock(), "{}").expect("taken") else { panic!("nobody else holds it") };
+        assert!(matches!(look(&job), Look::Unknown(why) if why.contains("lock")));
+        record::write(&job.trainer_record(), &trainer(&dead(), 1)).expect("written");
+        assert!(matches!(look(&job), Look::Unknown(_)));
+        drop(held);
+        assert_eq!(look(&job), Look::Gone);
+    }
+
+    #[test]
+    fn another_machines_trainer_is_unknown_until_it_says_how_it_ended() {
+        let (_dir, job) = job();
+        let far = TrainerRecord { host: "elsewhere.example".to_string(), ..trainer(&dead(), 1) };
+        record::write(&job.trainer_record(), &far).expect("written");
+        assert!(matches!(look(&job), Look::Unknown(why) if why.contains("elsewhere.example")));
+        record::write(&job.end(), &end(1)).expect("written");
+        assert_eq!(look(&job), Look::Ended(end(1)));
+    }
+
+    #[test]
+    fn a_record_that_does_not_parse_is_unknown_and_named() {
+        let (_dir, job) = job();
+        fs::write(job.trainer_record(), "{").expect("written");
+        assert!(matches!(look(&job), Look::Unknown(why) if why.contains("trainer.json")));
+    }
+}

@@ -1,0 +1,86 @@
+//! How a trainer's run ended, for one that did not say so itself.
+
+use crate::domain::job::{Ended, FailureClass};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+/// The end of a run of which only the exit status is known, because it left no record of its own.
+/// `memory_ran_out`: the kernel's counters rose while it ran (`OomKills::rose_since`).
+pub fn verdict(status: ExitStatus, memory_ran_out: bool) -> Ended {
+    let (class, sentence) = match status.signal() {
+        Some(signal) if !from_inside(signal) && memory_ran_out => {
+            (FailureClass::OutOfMemory, format!("the trainer was killed by {} while the machine ran out of memory", name(signal)))
+        }
+        Some(signal) if from_inside(signal) => {
+            (FailureClass::Crashed, format!("the trainer crashed with {}, without a word of its own", name(signal)))
+        }
+        Some(signal) => (FailureClass::Killed, format!("the trainer was killed from outside by {}", name(signal))),
+        None => {
+            let code = status.code().map_or_else(|| "an unknown status".to_string(), |code| format!("exit status {code}"));
+            (FailureClass::Crashed, format!("the trainer ended with {code}, without a word of its own"))
+        }
+    };
+    Ended::Failed { class, sentence }
+}
+
+/// Signals that a program brings upon itself: SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS.
+const fn from_inside(signal: i32) -> bool {
+    matches!(signal, 4..=8 | 11 | 31)
+}
+
+/// The signal as manuals call it, for those that end a process from outside or through a fault.
+fn name(signal: i32) -> String {
+    let name = match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        5 => "SIGTRAP",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        15 => "SIGTERM",
+        24 => "SIGXCPU",
+        25 => "SIGXFSZ",
+        31 => "SIGSYS",
+        other => return format!("signal {other}"),
+    };
+    name.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(raw: i32, memory_ran_out: bool) -> (FailureClass, String) {
+        match verdict(ExitStatus::from_raw(raw), memory_ran_out) {
+            Ended::Failed { class, sentence } => (class, sentence),
+            other => panic!("{other:?} is said of a trainer without an end record"),
+        }
+    }
+
+    #[test]
+    fn an_end_without_a_word_is_a_failure_even_with_exit_status_0() {
+        assert_eq!(class(0, false).0, FailureClass::Crashed);
+        assert_eq!(class(3 << 8, false).0, FailureClass::Crashed);
+        assert!(class(3 << 8, true).1.contains("exit status 3"));
+        assert!(class(9, true).1.contains("SIGKILL"), "{}", class(9, true).1);
+    }
+
+    #[test]
+    fn a_signal_from_outside_is_a_kill_and_with_memory_gone_an_out_of_memory() {
+        for signal in [9, 15, 1, 2] {
+            assert_eq!(class(signal, false).0, FailureClass::Killed);
+            assert_eq!(class(signal, true).0, FailureClass::OutOfMemory);
+        }
+    }
+
+    #[test]
+    fn a_programs_own_fault_is_a_crash_whatever_memory_did() {
+        for signal in [4, 6, 7, 8, 11] {
+            assert_eq!(class(signal, true).0, FailureClass::Crashed);
+        }
+    }
+}
