@@ -1,9 +1,38 @@
-//! Gives the trainer, and no other program, the run path to libtorch.
+//! Gives the trainer, and no other program, libtorch's missing calls (`src/trainer/shim.cpp`) and the run path to libtorch.
+
+/// The library's directory is absolute in the run path, unless a package says where its own will lie.
+const RUN_PATH: &str = "NEUROSEARCH_RPATH";
+
 fn main() {
-    println!("cargo:rerun-if-env-changed=LIBTORCH");
-    if std::env::var_os("CARGO_FEATURE_TORCH").is_some()
-        && let Ok(d) = std::env::var("LIBTORCH")
-    {
-        println!("cargo:rustc-link-arg-bin=neurosearch-trainer=-Wl,-rpath,{d}/lib");
+    println!("cargo:rerun-if-changed=build.rs");
+    #[cfg(feature = "torch")]
+    trainer();
+}
+
+#[cfg(feature = "torch")]
+fn trainer() {
+    const SHIM: &str = "src/trainer/shim.cpp";
+    for name in ["LIBTORCH", RUN_PATH] {
+        println!("cargo:rerun-if-env-changed={name}");
     }
+    println!("cargo:rerun-if-changed={SHIM}");
+    let Some(libtorch) = std::env::var_os("LIBTORCH") else {
+        panic!("LIBTORCH is not set: run `make libtorch` in the checkout, which .cargo/config.toml points at");
+    };
+    let libtorch = std::path::absolute(libtorch).expect("the working directory of a build script is there");
+    let objects = cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .file(SHIM)
+        .include(libtorch.join("include"))
+        .warnings(false)
+        .cargo_metadata(false)
+        .compile_intermediates();
+    let link = |argument: String| println!("cargo:rustc-link-arg-bin=neurosearch-trainer={argument}");
+    objects.iter().for_each(|object| link(object.display().to_string()));
+    let library = libtorch.join("lib");
+    link(format!("-L{}", library.display()));
+    ["-ltorch_cpu", "-lc10", "-lstdc++"].into_iter().for_each(|name| link(name.to_string()));
+    let run_path = std::env::var(RUN_PATH).unwrap_or_else(|_| library.display().to_string());
+    link(format!("-Wl,-rpath,{run_path}"));
 }
