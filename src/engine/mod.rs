@@ -1,1 +1,10 @@
 //! Decisions of the daemon as plain functions of state and event.
+
+pub mod coalesce;
+pub mod effect;
+pub mod fair;
+pub mod outcome;
+pub mod pool;
+pub mod react;
+pub mod restore;
+pub mod state;

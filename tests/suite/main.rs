@@ -1,3 +1,1 @@
 //! The one integration binary: each module drives the real programs, or holds the source against the house's rules.
-
-mod network_shapes;

@@ -1,0 +1,42 @@
+//! What a decision asks the world to do; the actors carry it out and decide nothing.
+
+use super::state::{Demand, Lease};
+use crate::domain::job::{JobName, JobState};
+
+/// The part of a job's record that the daemon's decisions change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordUpdate {
+    pub state: JobState,
+    pub attempts: u32,
+    pub failures_in_a_row: u32,
+    pub checkpoints_seen: u64,
+}
+
+/// One thing to do, in the order given.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Tell the devices how many jobs could start.
+    Ask(Demand),
+    /// Draw job `index`, check it, and write its folder; without a lease, it is drawn only to record the failure.
+    Draw { index: u64, lease: Option<Lease>, failure: Option<String> },
+    /// Write the record (it says running), then start attempt `attempt`.
+    Launch { job: JobName, lease: Lease, attempt: u32, update: RecordUpdate },
+    /// Claim a slot on the device of a live trainer, then follow it.
+    Claim { job: JobName, device: String },
+    /// Follow the live trainer of a job whose slot is claimed.
+    Follow { job: JobName, lease: Lease },
+    /// Ask the job's trainer to stop: signal, grace, kill.
+    Stop { job: JobName },
+    /// Give the slot back; `failed` counts against the device.
+    Release { lease: Lease, job: Option<JobName>, failed: bool },
+    /// Bring the job's record up to date.
+    Record { job: JobName, update: RecordUpdate },
+    /// Bring the search's record up to date.
+    RecordSearch,
+    /// Report the job's retry as due after this many seconds.
+    Rest { job: JobName, seconds: u64 },
+    /// The tables are out of date.
+    Analyze,
+    /// Tell whoever reads the log; the text may hold untrusted words.
+    Say(String),
+}

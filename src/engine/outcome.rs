@@ -1,0 +1,87 @@
+//! How an attempt ended, and what follows from it: the retry rules in one place.
+
+use crate::domain::job::{Ended, FailureClass};
+
+/// Everything known about the end of one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The trainer's own word about this very attempt, else what its exit status tells; none where nobody saw it end.
+    pub ended: Option<Ended>,
+    /// Checkpoints of the job, over all attempts.
+    pub checkpoints: u64,
+}
+
+/// What the end of an attempt amounts to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Done,
+    /// It was asked to stop and did.
+    Interrupted,
+    /// Died while nobody watched: goes on at once, and does not count.
+    Lost,
+    Failed(FailureClass, String),
+}
+
+/// Judges the end of an attempt; `asked`: we had asked it to stop, so any end but success is that stop.
+pub fn judge(outcome: &Outcome, asked: bool) -> Verdict {
+    match &outcome.ended {
+        Some(Ended::Done) => Verdict::Done,
+        _ if asked => Verdict::Interrupted,
+        Some(Ended::Failed { class, sentence }) => Verdict::Failed(*class, sentence.clone()),
+        Some(Ended::Interrupted) => {
+            Verdict::Failed(FailureClass::Killed, "somebody other than the daemon sent the trainer SIGTERM".to_string())
+        }
+        None => Verdict::Lost,
+    }
+}
+
+/// How many counted failures in a row end a job of this class; 0 for a class that is never retried.
+pub const fn limit(class: FailureClass) -> u32 {
+    match class {
+        FailureClass::Killed => 20,
+        FailureClass::Crashed | FailureClass::Stalled | FailureClass::Device | FailureClass::Lost => 5,
+        FailureClass::OutOfMemory | FailureClass::TooLarge | FailureClass::BadData | FailureClass::BadOptions => 0,
+    }
+}
+
+/// Seconds to wait before the attempt after `failures` failures in a row: 0, 1, 2, 4 and so on up to 60.
+pub const fn pause(failures: u32) -> u64 {
+    match failures {
+        0 | 1 => 0,
+        2..=7 => 1 << (failures - 2),
+        _ => 60,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(ended: Option<Ended>) -> Outcome {
+        Outcome { ended, checkpoints: 0 }
+    }
+
+    #[test]
+    fn an_end_is_what_the_trainer_says_unless_we_had_asked_it_to_stop() {
+        let failed = Ended::Failed { class: FailureClass::BadData, sentence: "an image is missing".into() };
+        let verdict = Verdict::Failed(FailureClass::BadData, "an image is missing".into());
+        assert_eq!(judge(&outcome(Some(failed.clone())), false), verdict);
+        assert_eq!(judge(&outcome(Some(Ended::Done)), true), Verdict::Done);
+        for ended in [Some(failed), Some(Ended::Interrupted), None] {
+            assert_eq!(judge(&outcome(ended), true), Verdict::Interrupted);
+        }
+    }
+
+    #[test]
+    fn a_stop_that_we_did_not_ask_for_is_killed_and_an_end_that_nobody_saw_is_lost() {
+        let verdict = judge(&outcome(Some(Ended::Interrupted)), false);
+        assert!(matches!(verdict, Verdict::Failed(FailureClass::Killed, _)), "{verdict:?}");
+        assert_eq!(judge(&outcome(None), false), Verdict::Lost);
+    }
+
+    #[test]
+    fn pauses_are_0_1_2_4_and_so_on_up_to_60() {
+        let pauses: Vec<u64> = (1..=10).map(pause).collect();
+        assert_eq!(pauses, [0, 1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    }
+}

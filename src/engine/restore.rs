@@ -1,0 +1,154 @@
+//! From what lies in the folders to what is believed: after a start, and whenever a scan finds something new.
+
+use super::effect::Effect;
+use super::outcome::Outcome;
+use super::react;
+use super::state::{Job, Lease, Need, Search, Standing};
+use crate::domain::job::{Ended, JobName, JobState};
+
+/// One job's folder, as a scan found it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    pub name: JobName,
+    /// None: a folder with a `commandline.json` and no record of ours.
+    pub record: Option<FoundRecord>,
+    pub need: Need,
+}
+
+/// What the records in a job's folder say together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundRecord {
+    pub index: Option<u64>,
+    /// The daemon started it; any other starter's job is never touched.
+    pub ours: bool,
+    pub state: JobState,
+    pub attempts: u32,
+    pub failures_in_a_row: u32,
+    pub checkpoints_seen: u64,
+    pub trainer: TrainerSeen,
+    /// The count in the last progress report.
+    pub checkpoints: u64,
+}
+
+/// What became of the job's trainer, by its folder and the process table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrainerSeen {
+    /// It runs here, on this device.
+    Alive(String),
+    /// Its last attempt ended, in its own word where it left one.
+    Gone(Option<Ended>),
+    /// Cannot be known, for this reason.
+    Unclear(String),
+}
+
+/// Jobs that were not known: live trainers are adopted, those that ended meanwhile are concluded, those that died go on.
+pub fn on_found(search: &mut Search, found: Vec<Found>) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for Found { name, record, need } in found {
+        let prefix = search.terms.as_ref().map(|terms| terms.job_prefix.as_str());
+        let named = prefix.and_then(|prefix| name.index(prefix));
+        match record {
+            Some(record) if record.ours => restore(search, name, record, need, &mut effects),
+            other => {
+                let index = other.as_ref().and_then(|r| r.index).or(named);
+                search.add(name, Job::new(index, need, Standing::Foreign(other.map(|r| r.state))));
+            }
+        }
+        if effects.last() != Some(&Effect::Analyze) {
+            effects.push(Effect::Analyze);
+        }
+    }
+    react::ask(search, &mut effects);
+    effects
+}
+
+/// A foreign job's record was read again.
+pub fn on_foreign(search: &mut Search, name: &JobName, state: Option<JobState>) -> Vec<Effect> {
+    match search.jobs.get_mut(name) {
+        Some(job) if matches!(&job.standing, Standing::Foreign(old) if *old != state) => {
+            job.standing = Standing::Foreign(state);
+            vec![Effect::Analyze]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Folders that are gone: their jobs are forgotten, and drawn again if the search still wants them.
+pub fn on_gone(search: &mut Search, gone: &[JobName]) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for name in gone {
+        let idle = search
+            .jobs
+            .get(name)
+            .is_some_and(|job| job.lease().is_none() && !matches!(job.standing, Standing::Adopting | Standing::Unclear(_)));
+        if idle {
+            search.remove(name);
+            effects.push(Effect::Say(format!("the folder of {name} is gone")));
+            effects.push(Effect::Analyze);
+        }
+    }
+    react::ask(search, &mut effects);
+    effects
+}
+
+/// The slot of an adopted job is claimed.
+pub fn on_claimed(search: &mut Search, name: &JobName, lease: Lease) -> Vec<Effect> {
+    match search.jobs.get(name).map(|job| &job.standing) {
+        Some(Standing::Adopting) => {
+            search.set(name, Standing::Running(lease.clone()));
+            let mut effects = Vec::new();
+            react::record(search, name, &mut effects);
+            effects.push(Effect::Follow { job: name.clone(), lease });
+            effects
+        }
+        _ => vec![Effect::Release { lease, job: None, failed: false }],
+    }
+}
+
+/// A job that was unclear was looked at again.
+pub fn on_looked_again(search: &mut Search, name: &JobName, seen: TrainerSeen, checkpoints: u64) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    if matches!(search.jobs.get(name).map(|job| &job.standing), Some(Standing::Unclear(_))) {
+        take_over(search, name, seen, checkpoints, &mut effects);
+        react::ask(search, &mut effects);
+    }
+    effects
+}
+
+fn restore(search: &mut Search, name: JobName, record: FoundRecord, need: Need, effects: &mut Vec<Effect>) {
+    let running = matches!(record.state, JobState::Running { .. }) || !matches!(record.trainer, TrainerSeen::Gone(_));
+    let standing = match &record.state {
+        _ if running => Standing::Unclear("not looked at yet".to_string()),
+        JobState::Queued | JobState::Running { .. } => Standing::Waiting,
+        JobState::Paused => Standing::Paused,
+        JobState::Done => Standing::Done,
+        JobState::Cancelled => Standing::Cancelled,
+        JobState::Failed { class, sentence } => Standing::Failed(*class, sentence.clone()),
+    };
+    let mut job = Job::new(record.index, need, standing);
+    job.attempts = record.attempts;
+    job.failures_in_a_row = record.failures_in_a_row;
+    job.checkpoints_at_start = record.checkpoints_seen;
+    job.checkpoints = record.checkpoints.max(record.checkpoints_seen);
+    if let JobState::Running { since, .. } = &record.state {
+        job.since = *since;
+    }
+    search.add(name.clone(), job);
+    if running {
+        take_over(search, &name, record.trainer, record.checkpoints, effects);
+    }
+}
+
+/// A job that ran when it was last heard of: adopt it, conclude it, or leave it alone until more is known.
+fn take_over(search: &mut Search, name: &JobName, seen: TrainerSeen, checkpoints: u64, effects: &mut Vec<Effect>) {
+    match seen {
+        TrainerSeen::Alive(device) => {
+            search.set(name, Standing::Adopting);
+            effects.push(Effect::Claim { job: name.clone(), device });
+        }
+        TrainerSeen::Gone(ended) => {
+            effects.extend(react::conclude(search, name, &Outcome { ended, checkpoints }, None));
+        }
+        TrainerSeen::Unclear(why) => search.set(name, Standing::Unclear(why)),
+    }
+}

@@ -1,0 +1,286 @@
+//! What the daemon believes about one search: its terms, its jobs, and what stands in the way of new ones.
+
+use crate::domain::job::{FailureClass, JobName, JobState};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The kind of device a job may run on: `use_cpu` jobs on the CPU, all others on a GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Need {
+    Cpu,
+    Gpu,
+}
+
+/// A slot on a device, lent to one job until it is given back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Unique in the life of the daemon.
+    pub id: u64,
+    /// `cpu`, or a GPU's UUID.
+    pub device: String,
+    pub need: Need,
+}
+
+/// What an accepted search asks for, as its record holds it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Terms {
+    pub seed: u64,
+    pub n_jobs: u64,
+    pub job_prefix: String,
+    pub space_sha256: String,
+    /// What the jobs that are still to be drawn will need.
+    pub need: Need,
+    pub paused: bool,
+    pub priority: i32,
+    /// Most jobs at once; none: as many as there are slots.
+    pub slots: Option<u32>,
+}
+
+/// Whether new jobs may be drawn from the space file as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Space {
+    /// Not looked at yet, or still being written.
+    Unsettled,
+    /// The file is gone: what was drawn goes on, nothing new is drawn.
+    Missing,
+    /// The file is at fault: the text of `random_search.error`.
+    Refused(String),
+    Accepted,
+}
+
+/// Why a running job was asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    Pause,
+    Cancel,
+    Stall,
+}
+
+/// Where a job of this search stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Ready for the next slot.
+    Waiting,
+    /// Queued, but pausing after a failure until its retry is due.
+    Resting,
+    /// Its record says running, its trainer is being started.
+    Starting(Lease),
+    /// A live trainer was found, its slot is being claimed.
+    Adopting,
+    Running(Lease),
+    /// Its record says running, and whether that is so cannot be known from here, for this reason: neither finished nor
+    /// to be started again.
+    Unclear(String),
+    Stopping(Lease, StopReason),
+    Paused,
+    Done,
+    Cancelled,
+    Failed(FailureClass, String),
+    /// Somebody else's: `generate` runs it, or it came from elsewhere. Shown and tabulated, never touched.
+    /// None: it has no record that says how far it is.
+    Foreign(Option<JobState>),
+}
+
+/// One job. Everything else about it stands in its folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    pub index: Option<u64>,
+    pub need: Need,
+    pub standing: Standing,
+    /// How often a trainer was started.
+    pub attempts: u32,
+    /// Counted failures without a new checkpoint between them.
+    pub failures_in_a_row: u32,
+    /// The highest count of checkpoints seen.
+    pub checkpoints: u64,
+    /// The count when the last attempt began; more now means that it got somewhere.
+    pub checkpoints_at_start: u64,
+    /// Seconds since the epoch when the running attempt began.
+    pub since: u64,
+    /// Its record on the disk is older than this state, since a write failed.
+    pub unsaved: bool,
+}
+
+impl Job {
+    pub const fn new(index: Option<u64>, need: Need, standing: Standing) -> Self {
+        Job {
+            index,
+            need,
+            standing,
+            attempts: 0,
+            failures_in_a_row: 0,
+            checkpoints: 0,
+            checkpoints_at_start: 0,
+            since: 0,
+            unsaved: false,
+        }
+    }
+
+    /// The state as files and replies name it; none where nobody recorded one.
+    pub fn state(&self) -> Option<JobState> {
+        Some(match &self.standing {
+            Standing::Waiting | Standing::Resting => JobState::Queued,
+            Standing::Starting(lease) | Standing::Running(lease) | Standing::Stopping(lease, _) => {
+                JobState::Running { device: lease.device.clone(), since: self.since }
+            }
+            Standing::Adopting | Standing::Unclear(_) => JobState::Running { device: String::new(), since: self.since },
+            Standing::Paused => JobState::Paused,
+            Standing::Done => JobState::Done,
+            Standing::Cancelled => JobState::Cancelled,
+            Standing::Failed(class, sentence) => JobState::Failed { class: *class, sentence: sentence.clone() },
+            Standing::Foreign(state) => return state.clone(),
+        })
+    }
+
+    pub const fn lease(&self) -> Option<&Lease> {
+        match &self.standing {
+            Standing::Starting(lease) | Standing::Running(lease) | Standing::Stopping(lease, _) => Some(lease),
+            _ => None,
+        }
+    }
+}
+
+/// One search. Only the functions of this layer change it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Search {
+    /// None until a space was accepted once.
+    pub terms: Option<Terms>,
+    pub space: Space,
+    pub jobs: BTreeMap<JobName, Job>,
+    /// Waiting jobs, lowest index first; those without an index come last.
+    pub waiting: BTreeSet<(u64, JobName)>,
+    /// Indices that have a job, or whose folder's name is taken by something else.
+    pub indices: BTreeSet<u64>,
+    /// Indices being drawn now, with the slot that waits for each.
+    pub drawing: BTreeMap<u64, Option<Lease>>,
+    /// No index below it is still to be drawn.
+    pub(crate) frontier: u64,
+    /// The search's record on the disk is older than its terms, since a write failed.
+    pub unsaved: bool,
+    /// Why nothing new is started: the disk is full or not writable.
+    pub held: Option<String>,
+    /// The demand that the devices were last told.
+    pub told: Demand,
+}
+
+/// How many jobs could start now, by what they need, and the search's claim on slots.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Demand {
+    pub cpu: u64,
+    pub gpu: u64,
+    pub priority: i32,
+    pub slots: Option<u32>,
+}
+
+/// Sorts jobs without an index behind all others.
+pub(crate) const NO_INDEX: u64 = u64::MAX;
+
+impl Default for Search {
+    fn default() -> Self {
+        Search {
+            terms: None,
+            space: Space::Unsettled,
+            jobs: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            indices: BTreeSet::new(),
+            drawing: BTreeMap::new(),
+            frontier: 0,
+            unsaved: false,
+            held: None,
+            told: Demand::default(),
+        }
+    }
+}
+
+impl Search {
+    /// The lowest index without a job, if one is still to be drawn.
+    pub fn next_index(&mut self) -> Option<u64> {
+        let n_jobs = self.terms.as_ref()?.n_jobs;
+        while self.frontier < n_jobs && (self.indices.contains(&self.frontier) || self.drawing.contains_key(&self.frontier)) {
+            self.frontier += 1;
+        }
+        (self.frontier < n_jobs).then_some(self.frontier)
+    }
+
+    /// How many jobs are still to be drawn.
+    pub fn undrawn(&self) -> u64 {
+        let Some(terms) = &self.terms else { return 0 };
+        let below = |last: Option<&u64>, all: usize, some: &dyn Fn() -> usize| match last {
+            Some(last) if *last >= terms.n_jobs => some(),
+            _ => all,
+        };
+        let known = below(self.indices.last(), self.indices.len(), &|| self.indices.range(..terms.n_jobs).count());
+        let drawing = self.drawing.range(..terms.n_jobs).count();
+        terms.n_jobs.saturating_sub((known + drawing) as u64)
+    }
+
+    /// Whether jobs may be started at all.
+    pub fn is_open(&self) -> bool {
+        self.held.is_none() && self.terms.as_ref().is_some_and(|terms| !terms.paused)
+    }
+
+    /// Whether new jobs may be drawn.
+    pub fn may_draw(&self) -> bool {
+        self.is_open() && self.space == Space::Accepted
+    }
+
+    /// What could start now.
+    pub fn demand(&self) -> Demand {
+        let mut demand = Demand::default();
+        let Some(terms) = &self.terms else { return demand };
+        demand.priority = terms.priority;
+        demand.slots = terms.slots;
+        if self.is_open() {
+            for (_, name) in &self.waiting {
+                match self.jobs.get(name).map(|job| job.need) {
+                    Some(Need::Cpu) => demand.cpu += 1,
+                    Some(Need::Gpu) => demand.gpu += 1,
+                    None => {}
+                }
+            }
+        }
+        if self.may_draw() {
+            match terms.need {
+                Need::Cpu => demand.cpu += self.undrawn(),
+                Need::Gpu => demand.gpu += self.undrawn(),
+            }
+        }
+        demand
+    }
+
+    /// Sets a job's standing and keeps the list of waiting jobs true to it.
+    pub(crate) fn set(&mut self, name: &JobName, standing: Standing) {
+        let Some(job) = self.jobs.get_mut(name) else { return };
+        let key = (job.index.unwrap_or(NO_INDEX), name.clone());
+        if standing == Standing::Waiting {
+            self.waiting.insert(key);
+        } else {
+            self.waiting.remove(&key);
+        }
+        job.standing = standing;
+    }
+
+    /// Adds a job that was not known.
+    pub(crate) fn add(&mut self, name: JobName, job: Job) {
+        self.indices.extend(job.index);
+        if job.standing == Standing::Waiting {
+            self.waiting.insert((job.index.unwrap_or(NO_INDEX), name.clone()));
+        }
+        self.jobs.insert(name, job);
+    }
+
+    /// Forgets a job whose folder is gone.
+    pub(crate) fn remove(&mut self, name: &JobName) {
+        if let Some(job) = self.jobs.remove(name) {
+            self.waiting.remove(&(job.index.unwrap_or(NO_INDEX), name.clone()));
+            if let Some(index) = job.index {
+                self.free_index(index);
+            }
+        }
+    }
+
+    /// Makes an index available for drawing again.
+    pub(crate) fn free_index(&mut self, index: u64) {
+        self.indices.remove(&index);
+        self.frontier = self.frontier.min(index);
+    }
+}

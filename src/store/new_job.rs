@@ -1,0 +1,176 @@
+//! A new job's folder: it appears under its name complete, by one rename, or not at all.
+
+use super::atomic;
+use super::error::StoreError;
+use super::job::JobRecord;
+use super::layout::{JobDir, LaunchDir};
+use super::record;
+use crate::domain::job::JobName;
+use rustix::io::Errno;
+use std::fs;
+use std::path::PathBuf;
+
+/// Begins the name of every folder that is still being made.
+const UNFINISHED: &str = "new-";
+
+/// How the making of a folder came out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Made {
+    Made(JobDir),
+    /// Something with that name is there, and was left as it is.
+    NameTaken,
+}
+
+/// Makes the folder of a job of `launch`: `commandline` (the text of `commandline.json`, none for a draw that gave no
+/// options) and `record` are in it when it appears. The launch directory's private folder must be there.
+///
+/// # Errors
+/// Names the file that could not be written; then no folder has appeared.
+pub fn make(launch: &LaunchDir, name: &JobName, commandline: Option<&str>, job: &JobRecord) -> Result<Made, StoreError> {
+    let target = launch.job(name);
+    let workshop = launch.private().join(format!("{UNFINISHED}{name}"));
+    discard(&workshop)?;
+    let unfinished = JobDir::new(&workshop);
+    let written = (|| {
+        fs::create_dir_all(unfinished.private()).map_err(|e| StoreError::io("make", &workshop, e))?;
+        if let Some(text) = commandline {
+            atomic::replace(&unfinished.commandline(), text.as_bytes())?;
+        }
+        record::write(&unfinished.record(), job)?;
+        rename(&workshop, &target)
+    })();
+    match written {
+        Ok(true) => atomic::sync_directory(launch.path()).map(|()| Made::Made(target)),
+        Ok(false) => discard(&workshop).map(|()| Made::NameTaken),
+        Err(e) => {
+            // Swept at the next start where it cannot be removed now.
+            let _ = discard(&workshop);
+            Err(e)
+        }
+    }
+}
+
+/// Removes what a crash left of folders that were being made, and of files that were being replaced, in this launch
+/// directory and its private folder. Only whoever holds its lock may.
+pub fn sweep(launch: &LaunchDir) -> Result<(), StoreError> {
+    let list = |path: PathBuf| match fs::read_dir(&path) {
+        Ok(entries) => Ok(entries.flatten().collect::<Vec<_>>()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(StoreError::io("list", &path, e)),
+    };
+    for entry in list(launch.private())? {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(UNFINISHED) {
+            discard(&entry.path())?;
+        }
+    }
+    let ours = [launch.error(), launch.jobs_table(), launch.search_record()];
+    let tables = crate::domain::options::Selection::ALL.iter().map(|s| launch.analysis_table(*s));
+    let names: Vec<String> = ours
+        .into_iter()
+        .chain(tables)
+        .filter_map(|path| path.file_name().map(|name| format!(".{}.", name.to_string_lossy())))
+        .collect();
+    for entry in list(launch.path().to_path_buf())?.into_iter().chain(list(launch.private())?) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.ends_with(atomic::TEMPORARY) && names.iter().any(|ours| name.starts_with(ours.as_str())) {
+            discard(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// False where the target is there and not empty.
+fn rename(from: &std::path::Path, to: &JobDir) -> Result<bool, StoreError> {
+    // Without NOREPLACE: an empty folder of that name, as a crash between two steps leaves it, is taken over; one with
+    // anything in it, a file or a link is never replaced by a folder.
+    match rustix::fs::rename(from, to.path()) {
+        Ok(()) => Ok(true),
+        Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => Ok(false),
+        Err(e) => Err(StoreError::io("make", to.path(), e.into())),
+    }
+}
+
+fn discard(path: &std::path::Path) -> Result<(), StoreError> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(StoreError::io("remove", path, e)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::job::JobState;
+    use crate::store::job::Starter;
+
+    fn launch() -> (tempfile::TempDir, LaunchDir) {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let launch = LaunchDir::new(dir.path());
+        fs::create_dir(launch.private()).expect("made");
+        (dir, launch)
+    }
+
+    fn job_record() -> JobRecord {
+        JobRecord {
+            version: 1,
+            starter: Starter::Daemon,
+            index: Some(0),
+            search_seed: Some(1),
+            space_sha256: None,
+            state: JobState::Queued,
+            attempts: 0,
+            failures_in_a_row: 0,
+            checkpoints_seen: 0,
+            redraws: 0,
+            threads: None,
+        }
+    }
+
+    fn name() -> JobName {
+        JobName::numbered("job", 0).expect("a name")
+    }
+
+    #[test]
+    fn the_folder_appears_with_its_options_and_its_record() {
+        let (_dir, launch) = launch();
+        let Made::Made(job) = make(&launch, &name(), Some("{}\n"), &job_record()).expect("made") else { panic!("taken") };
+        assert_eq!(fs::read_to_string(job.commandline()).expect("read"), "{}\n");
+        assert_eq!(record::read::<JobRecord>(&job.record()).expect("read"), job_record());
+        assert_eq!(fs::read_dir(launch.private()).expect("listed").count(), 0);
+    }
+
+    #[test]
+    fn an_empty_folder_is_taken_over_and_anything_else_is_left_alone() {
+        let (_dir, launch) = launch();
+        let target = launch.job(&name());
+        fs::create_dir(target.path()).expect("made");
+        assert!(matches!(make(&launch, &name(), None, &job_record()), Ok(Made::Made(_))));
+        assert_eq!(make(&launch, &name(), None, &job_record()).expect("tried"), Made::NameTaken);
+        fs::remove_dir_all(target.path()).expect("removed");
+        std::os::unix::fs::symlink("/", target.path()).expect("linked");
+        assert_eq!(make(&launch, &name(), None, &job_record()).expect("tried"), Made::NameTaken);
+    }
+
+    #[test]
+    fn a_sweep_removes_what_a_crash_left_and_nothing_else() {
+        let (_dir, launch) = launch();
+        fs::create_dir_all(launch.private().join("new-job-3/.neurosearch")).expect("made");
+        fs::write(launch.private().join(".search.json.1-1.tmp"), "").expect("written");
+        fs::write(launch.path().join(".random_search.error.1-1.tmp"), "").expect("written");
+        fs::write(launch.path().join(".mine.tmp"), "").expect("written");
+        fs::write(launch.private().join("search.json"), "").expect("written");
+        sweep(&launch).expect("swept");
+        let names = |path| {
+            let names =
+                fs::read_dir(path).expect("listed").map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned());
+            let mut names: Vec<String> = names.collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(launch.path().to_path_buf()), [".mine.tmp", ".neurosearch"]);
+        assert_eq!(names(launch.private()), ["search.json"]);
+    }
+}

@@ -1,0 +1,170 @@
+//! One look over a directory: which folders of a launch directory are jobs, and which directories are launch directories.
+
+use super::error::StoreError;
+use super::job::JobRecord;
+use super::layout::{JobDir, LaunchDir};
+use super::record;
+use crate::domain::job::JobName;
+use std::fs::{self, DirEntry, FileType};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// A job's folder and the time of its last change, by which an unchanged one need not be read again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobFolder {
+    pub name: JobName,
+    /// Sum of the change times of the folder and its folds, in nanoseconds: it moves when a fold appears or finishes.
+    pub changed: i128,
+}
+
+/// Every folder directly below `launch` that is a job: real directories only, with a `commandline.json` or a record.
+/// The folds of a job that is not `moving` any more are not looked at.
+pub fn jobs(launch: &LaunchDir, moving: impl Fn(&JobName) -> bool) -> Result<Vec<JobFolder>, StoreError> {
+    let mut jobs = Vec::new();
+    for (entry, kind) in entries(launch.path())? {
+        let Ok(name) = JobName::try_from(entry.file_name().to_string_lossy().into_owned()) else { continue };
+        let job = launch.job(&name);
+        if kind.is_dir() && (is_job(job.path()) || job.record().exists()) {
+            let changed = changed(&job, moving(&name));
+            jobs.push(JobFolder { name, changed });
+        }
+    }
+    Ok(jobs)
+}
+
+/// A job's record; none where it has none.
+///
+/// # Errors
+/// When there is one that cannot be read: then nobody knows the job's state.
+pub fn record_of(job: &JobDir) -> Result<Option<JobRecord>, StoreError> {
+    match record::read(&job.record()) {
+        Ok(record) => Ok(Some(record)),
+        Err(e) if e.is_missing() => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// A folder with a `commandline.json` is a job, and never a launch directory.
+pub fn is_job(folder: &Path) -> bool {
+    fs::symlink_metadata(JobDir::new(folder).commandline()).is_ok()
+}
+
+/// What a look at a watched directory found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Watched {
+    /// Every directory in which a space file could appear: the root, and each directory below it that is not a job.
+    pub directories: Vec<PathBuf>,
+    /// Those in which there is one, or was one when a search was accepted.
+    pub launches: Vec<LaunchDir>,
+}
+
+/// Looks at a watched directory and directly below it.
+///
+/// # Errors
+/// When it cannot be listed, as when it is gone.
+pub fn watched(root: &Path) -> Result<Watched, StoreError> {
+    let mut found = Watched::default();
+    let below = entries(root)?;
+    consider(root, &mut found);
+    for (entry, kind) in below {
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        if kind.is_dir() && !hidden {
+            consider(&entry.path(), &mut found);
+        }
+    }
+    Ok(found)
+}
+
+fn consider(directory: &Path, found: &mut Watched) {
+    if is_job(directory) {
+        return;
+    }
+    found.directories.push(directory.to_path_buf());
+    let launch = LaunchDir::new(directory);
+    let has = |path: PathBuf| fs::symlink_metadata(path).is_ok();
+    if has(launch.space()) || has(launch.search_record()) {
+        found.launches.push(launch);
+    }
+}
+
+/// The entries of a directory; one that vanishes while it is listed is left out.
+fn entries(directory: &Path) -> Result<Vec<(DirEntry, FileType)>, StoreError> {
+    let fail = |e| StoreError::io("list", directory, e);
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(directory).map_err(fail)? {
+        let entry = entry.map_err(fail)?;
+        match entry.file_type() {
+            Ok(kind) => entries.push((entry, kind)),
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            Err(e) => return Err(StoreError::io("look at", &entry.path(), e)),
+        }
+    }
+    Ok(entries)
+}
+
+fn changed(job: &JobDir, with_folds: bool) -> i128 {
+    let of = |path: &Path| {
+        fs::symlink_metadata(path).map_or(0, |meta| i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec()))
+    };
+    let mut sum = of(job.path());
+    if with_folds && let Ok(entries) = fs::read_dir(job.path()) {
+        let folds = entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"fold-"));
+        sum += folds.map(|fold| of(&fold.path())).sum::<i128>();
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn make_job(folder: &Path) {
+        fs::create_dir_all(folder).expect("made");
+        fs::write(folder.join("commandline.json"), "{}").expect("written");
+    }
+
+    #[test]
+    fn a_launch_directory_is_the_root_or_directly_below_it_and_never_a_job() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let root = dir.path();
+        for below in ["a", "b/deep", "job-0", ".hidden"] {
+            fs::create_dir_all(root.join(below)).expect("made");
+            fs::write(root.join(below).join("random_search.json"), "{}").expect("written");
+        }
+        make_job(&root.join("job-0"));
+        let found = watched(root).expect("looked");
+        assert_eq!(found.launches, [LaunchDir::new(root.join("a"))]);
+        let mut directories = found.directories;
+        directories.sort();
+        assert_eq!(directories, [root.to_path_buf(), root.join("a"), root.join("b")]);
+    }
+
+    #[test]
+    fn jobs_are_real_folders_with_options_or_a_record() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let launch = LaunchDir::new(dir.path());
+        make_job(&dir.path().join("job-0"));
+        make_job(&dir.path().join("not a name"));
+        fs::create_dir_all(dir.path().join("job-1/.neurosearch")).expect("made");
+        fs::write(dir.path().join("job-1/.neurosearch/job.json"), "{}").expect("written");
+        fs::create_dir(dir.path().join("plain")).expect("made");
+        std::os::unix::fs::symlink(dir.path().join("job-0"), dir.path().join("job-2")).expect("linked");
+        let mut names: Vec<String> =
+            jobs(&launch, |_| true).expect("scanned").into_iter().map(|job| job.name.to_string()).collect();
+        names.sort();
+        assert_eq!(names, ["job-0", "job-1"]);
+    }
+
+    #[test]
+    fn a_finished_fold_changes_the_folders_stamp() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let launch = LaunchDir::new(dir.path());
+        let fold = dir.path().join("job-0/fold-0");
+        make_job(&dir.path().join("job-0"));
+        fs::create_dir(&fold).expect("made");
+        let before = jobs(&launch, |_| true).expect("scanned");
+        fs::create_dir(fold.join("cnn_classification")).expect("made");
+        assert_ne!(jobs(&launch, |_| true).expect("scanned"), before);
+    }
+}
