@@ -1,0 +1,49 @@
+# Everything a person does with a checkout. `make` alone lists it.
+PREFIX ?= /usr/local
+DESTDIR ?=
+CARGO ?= cargo
+# One profile for demo, test, clippy and documentation: libtorch's bindings take four minutes to compile for each.
+PROFILE := --release
+
+.DEFAULT_GOAL := help
+.PHONY: help prerequisites libtorch build demo test test-all bench fmt lint install clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+prerequisites:
+	@scripts/prerequisites
+
+libtorch: prerequisites ## Fetch libtorch into ./libtorch, unless LIBTORCH names one
+	@scripts/libtorch
+
+build: libtorch ## Build the three programs into target/release
+	$(CARGO) build $(PROFILE) --bins
+
+demo: build ## Run a small search of six jobs on synthetic images and print its tables
+	@scripts/demo
+
+# The integration suite comes last, so that its own line closes the output.
+test: build ## Run every test
+	$(CARGO) test $(PROFILE) --doc
+	$(CARGO) test $(PROFILE) --no-fail-fast --lib --bins --tests
+
+test-all: export NEUROSEARCH_TEST_ALL = 1
+test-all: test ## Run every test, and count one that an absent program skips as a failure
+
+bench: build ## Measure, and print the figures as a table
+	$(CARGO) bench --profile release --bench figures
+
+fmt: ## Format the source
+	$(CARGO) fmt
+
+lint: libtorch ## Check the format, clippy's lints and the documentation, as CI does
+	$(CARGO) fmt --check
+	$(CARGO) clippy $(PROFILE) --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(PROFILE) --no-deps --document-private-items
+
+install: build ## Install under $(DESTDIR)$(PREFIX): programs, libtorch, manual, completions, units
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' scripts/install
+
+clean: ## Remove what was built; ./libtorch stays, since it is long to fetch
+	$(CARGO) clean
