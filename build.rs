@@ -1,7 +1,11 @@
 //! Gives the trainer, and no other program, libtorch's missing calls (`src/trainer/shim.cpp`) and the run path to libtorch.
 
-/// The library's directory is absolute in the run path, unless a package says where its own will lie.
+/// A package says here where its libtorch will lie, so that its trainer never looks into the folder of whoever built it.
+#[cfg(feature = "torch")]
 const RUN_PATH: &str = "NEUROSEARCH_RPATH";
+/// Where `make install` puts libtorch, seen from the installed trainer.
+#[cfg(feature = "torch")]
+const INSTALLED: &str = "$ORIGIN/../lib/neurosearch/torch/lib";
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -33,6 +37,6 @@ fn trainer() {
     let library = libtorch.join("lib");
     link(format!("-L{}", library.display()));
     ["-ltorch_cpu", "-lc10", "-lstdc++"].into_iter().for_each(|name| link(name.to_string()));
-    let run_path = std::env::var(RUN_PATH).unwrap_or_else(|_| library.display().to_string());
+    let run_path = std::env::var(RUN_PATH).unwrap_or_else(|_| format!("{INSTALLED}:{}", library.display()));
     link(format!("-Wl,-rpath,{run_path}"));
 }
