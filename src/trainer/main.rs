@@ -5,6 +5,8 @@ mod block;
 mod device;
 mod environment;
 mod failure;
+#[cfg(test)]
+mod golden_tests;
 mod init;
 mod loss;
 mod memory_format;
