@@ -1,0 +1,108 @@
+//! Half of the items lose a random rectangle of their last two axes, as torchvision's RandomErasing does by default.
+
+use crate::chance;
+use rand::RngCore;
+
+const PROBABILITY: f64 = 0.5;
+/// Fraction of the last two axes' area.
+const AREA: [f64; 2] = [0.02, 0.33];
+/// Height over width, drawn on a logarithmic scale.
+const ASPECT: [f64; 2] = [0.3, 3.3];
+const ATTEMPTS: usize = 10;
+
+/// A rectangle of the last two axes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Rectangle {
+    top: usize,
+    left: usize,
+    height: usize,
+    width: usize,
+}
+
+/// Sets the rectangle to 0 in every plane: in each channel, and in 3D all along the first axis.
+pub fn apply(voxels: &mut [f32], shape: &[usize], stream: &mut impl RngCore) {
+    let &[.., height, width] = shape else { return };
+    if chance::unit(stream) >= PROBABILITY {
+        return;
+    }
+    if let Some(rectangle) = draw(height, width, stream) {
+        erase(voxels, height, width, rectangle);
+    }
+}
+
+/// The rectangle to erase; none where all attempts gave one that does not fit strictly inside.
+fn draw(height: usize, width: usize, stream: &mut impl RngCore) -> Option<Rectangle> {
+    for _ in 0..ATTEMPTS {
+        let area = (height * width) as f64 * chance::uniform(stream, AREA[0], AREA[1]);
+        let aspect = chance::uniform(stream, ASPECT[0].ln(), ASPECT[1].ln()).exp();
+        let h = (area * aspect).sqrt().round_ties_even() as usize;
+        let w = (area / aspect).sqrt().round_ties_even() as usize;
+        if h < height && w < width {
+            let top = chance::below(stream, (height - h + 1) as u64) as usize;
+            let left = chance::below(stream, (width - w + 1) as u64) as usize;
+            return Some(Rectangle { top, left, height: h, width: w });
+        }
+    }
+    None
+}
+
+fn erase(voxels: &mut [f32], height: usize, width: usize, rectangle: Rectangle) {
+    for plane in voxels.chunks_exact_mut(height * width) {
+        for row in plane.chunks_exact_mut(width).skip(rectangle.top).take(rectangle.height) {
+            row[rectangle.left..rectangle.left + rectangle.width].fill(0.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use neurosearch::domain::seed;
+
+    #[test]
+    fn half_of_the_items_lose_a_rectangle_of_the_documented_areas_and_aspects() {
+        let (mut erased, mut areas, mut logs) = (0, Vec::new(), Vec::new());
+        for item in 0..4_000 {
+            let mut voxels = vec![1.0_f32; 200 * 100];
+            apply(&mut voxels, &[1, 200, 100], &mut seed::stream(1, "augment", &[item]));
+            let rows = voxels.chunks(100).filter(|row| row.contains(&0.0)).count();
+            let columns = voxels.chunks(100).map(|row| row.iter().filter(|v| **v == 0.0).count()).max().expect("rows");
+            if rows > 0 {
+                assert_eq!(voxels.iter().filter(|v| **v == 0.0).count(), rows * columns, "a rectangle");
+                erased += 1;
+                areas.push((rows * columns) as f64 / 20_000.0);
+                logs.push((rows as f64 / columns as f64).ln());
+            }
+        }
+        assert!((erased as i32 - 2_000).abs() < 150, "{erased}");
+        assert!(areas.iter().all(|area| (0.018..0.335).contains(area)));
+        let mean = areas.iter().sum::<f64>() / areas.len() as f64;
+        assert!((mean - 0.175).abs() < 0.015, "uniform in 0.02 to 0.33, a little less as wide ones do not fit: {mean}");
+        let mean = logs.iter().sum::<f64>() / logs.len() as f64;
+        assert!(mean.abs() < 0.15, "log-uniform, so about as often high as wide: {mean}");
+    }
+
+    #[test]
+    fn in_3d_the_rectangle_spans_the_first_axis_and_in_2d_all_channels() {
+        for shape in [vec![1, 3, 4, 5], vec![3, 4, 5]] {
+            let mut voxels = vec![1.0_f32; 60];
+            erase(&mut voxels, 4, 5, Rectangle { top: 1, left: 2, height: 2, width: 3 });
+            for plane in voxels.chunks(20) {
+                assert_eq!(plane[..7], [1.0; 7], "{shape:?}");
+                assert_eq!(plane[7..10], [0.0; 3]);
+                assert_eq!(plane[10..12], [1.0; 2]);
+                assert_eq!(plane[12..15], [0.0; 3]);
+                assert_eq!(plane[15..], [1.0; 5]);
+            }
+        }
+    }
+
+    #[test]
+    fn an_image_of_one_voxel_stays_as_it_is() {
+        for item in 0..20 {
+            let mut voxels = vec![1.0_f32];
+            apply(&mut voxels, &[1, 1, 1], &mut seed::stream(1, "augment", &[item]));
+            assert_eq!(voxels, [1.0]);
+        }
+    }
+}
