@@ -40,6 +40,22 @@ pub struct Progress {
     pub checkpoints: u64,
 }
 
+impl Progress {
+    /// The share of the whole job's work that is done, from 0 to 1: folds, the networks of a fold, epochs and batches each
+    /// count evenly. Early stopping can only make it jump ahead.
+    pub fn fraction(&self) -> f64 {
+        let part = |done: f64, all: f64| if all > 0.0 { (done / all).clamp(0.0, 1.0) } else { 0.0 };
+        let epoch = part(self.batches_done as f64, self.batches as f64);
+        let network = part(f64::from(self.epoch) + epoch, f64::from(self.epochs));
+        let fold = match (self.network, self.networks) {
+            (Some(running), Some(all)) => part(f64::from(running) + network, f64::from(all)),
+            _ => network,
+        };
+        let remaining = if self.folds_done >= self.folds { 0.0 } else { fold };
+        part(f64::from(self.folds_done) + remaining, f64::from(self.folds))
+    }
+}
+
 /// What the trainer is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -48,4 +64,47 @@ pub enum Phase {
     Training,
     Evaluating,
     Writing,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress() -> Progress {
+        Progress {
+            version: 1,
+            fold: 0,
+            folds_done: 0,
+            folds: 2,
+            network: None,
+            networks: None,
+            epoch: 0,
+            epochs: 10,
+            batches_done: 0,
+            batches: 4,
+            phase: Phase::Loading,
+            loss_train: None,
+            loss_valid: None,
+            balanced_accuracy_train: None,
+            balanced_accuracy_valid: None,
+            step_seconds: None,
+            written_at: 0.0,
+            last_step_at: 0.0,
+            checkpoints: 0,
+        }
+    }
+
+    #[test]
+    fn folds_networks_epochs_and_batches_count_evenly() {
+        assert_eq!(progress().fraction(), 0.0);
+        assert_eq!(Progress { folds_done: 1, epoch: 5, batches_done: 2, ..progress() }.fraction(), (1.0 + 5.5 / 10.0) / 2.0);
+        let multi = Progress { network: Some(3), networks: Some(4), epoch: 5, ..progress() };
+        assert_eq!(multi.fraction(), (3.5 / 4.0) / 2.0);
+        assert_eq!(Progress { folds_done: 2, epoch: 9, batches_done: 4, ..progress() }.fraction(), 1.0);
+    }
+
+    #[test]
+    fn a_report_of_nothing_to_do_is_no_division_by_zero() {
+        assert_eq!(Progress { folds: 0, epochs: 0, batches: 0, ..progress() }.fraction(), 0.0);
+    }
 }

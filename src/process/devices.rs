@@ -78,6 +78,19 @@ pub struct Listing {
     pub problem: Option<String>,
 }
 
+impl Listing {
+    /// The GPUs that `CUDA_VISIBLE_DEVICES` allows, in its order: positions, or UUIDs and beginnings of them, parted by
+    /// commas; as CUDA does, the list ends at the first entry that names no GPU.
+    pub fn visible(&self, variable: &str) -> Vec<&Gpu> {
+        let named = |entry: &str| {
+            let entry = entry.trim();
+            let by_index = entry.parse().ok().and_then(|index: u32| self.gpus.iter().find(|gpu| gpu.index == index));
+            by_index.or_else(|| self.gpus.iter().find(|gpu| entry.starts_with("GPU-") && gpu.uuid.starts_with(entry)))
+        };
+        variable.split(',').map_while(named).collect()
+    }
+}
+
 /// Where the listing comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -195,6 +208,17 @@ mod tests {
         std::fs::write(&path, "[{}]").expect("written");
         let problem = Source::File(path).list().problem.expect("a problem");
         assert!(problem.contains("gpus.json") && problem.contains(VARIABLE), "{problem}");
+    }
+
+    #[test]
+    fn the_usual_variable_chooses_gpus_by_position_or_by_the_beginning_of_a_uuid() {
+        let other = Gpu { index: 1, uuid: "GPU-2b".to_string(), ..gpu(&[], 0) };
+        let listing = Listing { gpus: vec![gpu(&[], 0), other], problem: None };
+        let chosen = |variable| listing.visible(variable).iter().map(|gpu| gpu.index).collect::<Vec<_>>();
+        assert_eq!(chosen("1, 0"), [1, 0]);
+        assert_eq!(chosen("GPU-2"), [1]);
+        assert_eq!(chosen("0,7,1"), [0]);
+        assert_eq!((chosen(""), chosen("-1"), chosen("NoDevFiles")), (vec![], vec![], vec![]));
     }
 
     #[test]

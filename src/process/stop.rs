@@ -33,6 +33,11 @@ impl Stop {
         Ok(Stop { identity, deadline: now + grace, killed: false })
     }
 
+    /// Ends the time of grace: the next step kills.
+    pub fn hurry(&mut self, now: Instant) {
+        self.deadline = self.deadline.min(now);
+    }
+
     /// Looks once: whether it has ended, or has to be killed by now.
     pub fn step(&mut self, now: Instant) -> io::Result<Stopped> {
         if !self.identity.is_alive()? {

@@ -8,7 +8,7 @@ use super::record;
 use crate::domain::job::JobName;
 use rustix::io::Errno;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Begins the name of every folder that is still being made.
 const UNFINISHED: &str = "new-";
@@ -27,24 +27,37 @@ pub enum Made {
 /// # Errors
 /// Names the file that could not be written; then no folder has appeared.
 pub fn make(launch: &LaunchDir, name: &JobName, commandline: Option<&str>, job: &JobRecord) -> Result<Made, StoreError> {
-    let target = launch.job(name);
-    let workshop = launch.private().join(format!("{UNFINISHED}{name}"));
-    discard(&workshop)?;
-    let unfinished = JobDir::new(&workshop);
+    make_in(&launch.private().join(format!("{UNFINISHED}{name}")), launch.job(name), commandline, job)
+}
+
+/// As [`make`], for a folder anywhere, below a directory that is there. Nothing but the folder is left beside it.
+///
+/// # Errors
+/// As [`make`].
+pub fn make_at(target: JobDir, commandline: Option<&str>, job: &JobRecord) -> Result<Made, StoreError> {
+    let name = target.path().file_name().unwrap_or_default().to_string_lossy();
+    let workshop = target.path().with_file_name(format!(".{UNFINISHED}{name}.{}", std::process::id()));
+    make_in(&workshop, target, commandline, job)
+}
+
+/// Fills `workshop`, on the file system of `target`, and renames it.
+fn make_in(workshop: &Path, target: JobDir, commandline: Option<&str>, job: &JobRecord) -> Result<Made, StoreError> {
+    discard(workshop)?;
+    let unfinished = JobDir::new(workshop);
     let written = (|| {
-        fs::create_dir_all(unfinished.private()).map_err(|e| StoreError::io("make", &workshop, e))?;
+        fs::create_dir_all(unfinished.private()).map_err(|e| StoreError::io("make", workshop, e))?;
         if let Some(text) = commandline {
             atomic::replace(&unfinished.commandline(), text.as_bytes())?;
         }
         record::write(&unfinished.record(), job)?;
-        rename(&workshop, &target)
+        rename(workshop, &target)
     })();
     match written {
-        Ok(true) => atomic::sync_directory(launch.path()).map(|()| Made::Made(target)),
-        Ok(false) => discard(&workshop).map(|()| Made::NameTaken),
+        Ok(true) => atomic::sync_directory(target.path().parent().unwrap_or(Path::new("/"))).map(|()| Made::Made(target)),
+        Ok(false) => discard(workshop).map(|()| Made::NameTaken),
         Err(e) => {
             // Swept at the next start where it cannot be removed now.
-            let _ = discard(&workshop);
+            let _ = discard(workshop);
             Err(e)
         }
     }
@@ -81,7 +94,7 @@ pub fn sweep(launch: &LaunchDir) -> Result<(), StoreError> {
 }
 
 /// False where the target is there and not empty.
-fn rename(from: &std::path::Path, to: &JobDir) -> Result<bool, StoreError> {
+fn rename(from: &Path, to: &JobDir) -> Result<bool, StoreError> {
     // Without NOREPLACE: an empty folder of that name, as a crash between two steps leaves it, is taken over; one with
     // anything in it, a file or a link is never replaced by a folder.
     match rustix::fs::rename(from, to.path()) {
@@ -91,7 +104,7 @@ fn rename(from: &std::path::Path, to: &JobDir) -> Result<bool, StoreError> {
     }
 }
 
-fn discard(path: &std::path::Path) -> Result<(), StoreError> {
+fn discard(path: &Path) -> Result<(), StoreError> {
     let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match removed {
         Ok(()) => Ok(()),
@@ -152,6 +165,16 @@ mod tests {
         fs::remove_dir_all(target.path()).expect("removed");
         std::os::unix::fs::symlink("/", target.path()).expect("linked");
         assert_eq!(make(&launch, &name(), None, &job_record()).expect("tried"), Made::NameTaken);
+    }
+
+    #[test]
+    fn a_folder_outside_a_launch_directory_leaves_nothing_beside_it() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let target = JobDir::new(dir.path().join("again"));
+        assert!(matches!(make_at(target.clone(), Some("{}\n"), &job_record()), Ok(Made::Made(_))));
+        assert_eq!(make_at(target.clone(), Some("[]\n"), &job_record()).expect("tried"), Made::NameTaken);
+        assert_eq!(fs::read_to_string(target.commandline()).expect("read"), "{}\n");
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);
     }
 
     #[test]
