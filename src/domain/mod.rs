@@ -1,12 +1,17 @@
 //! Values and rules of the field: no disk, no clock, no async, no libtorch.
 
 pub mod architecture;
+pub mod commandline;
+pub mod commandline_write;
 pub mod device;
 pub mod fault;
 pub mod items;
 pub mod job;
+pub mod json;
+pub mod keys;
 pub mod metrics;
 pub mod options;
 pub mod policy;
 pub mod progress;
+pub mod reader;
 pub mod seed;

@@ -1,6 +1,7 @@
 //! A job's options, resolved: what `commandline.json` holds and the trainer obeys.
 
-use super::architecture::{ConvBlock, FcLayer};
+use super::architecture::{ConvBlock, FcLayer, NetworkOptions};
+use super::fault::Fault;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
@@ -14,6 +15,9 @@ macro_rules! words {
         impl $name {
             /// Every word, in the order in which an error lists them.
             pub const ALL: &'static [$name] = &[$($name::$variant),+];
+
+            /// The same as text.
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
 
             pub const fn as_str(self) -> &'static str {
                 match self { $($name::$variant => $word),+ }
@@ -207,4 +211,78 @@ impl JobOptions {
             _ => 1,
         }
     }
+
+    /// The part that shapes the network.
+    pub fn network(&self) -> NetworkOptions {
+        NetworkOptions {
+            network_type: self.network_type,
+            normalization: self.network_normalization,
+            blocks: self.convolutions.clone(),
+            n_fcblocks: self.n_fcblocks,
+            fc: self.fc.clone(),
+            dropout: self.dropout,
+        }
+    }
+
+    /// Whether these options go together, as far as that can be said without looking at any data.
+    ///
+    /// # Errors
+    /// Names a key to change and the others it does not go with.
+    pub fn check_together(&self) -> Result<(), Fault> {
+        check_together(self.network_type, &self.mode, self.preprocessing, &self.diagnoses)
+    }
+}
+
+/// The rule behind [`JobOptions::check_together`], for a search space to ask about each combination it allows.
+pub fn check_together(
+    network_type: NetworkType,
+    mode: &ModeOptions,
+    preprocessing: Preprocessing,
+    diagnoses: &[Diagnosis],
+) -> Result<(), Fault> {
+    if network_type == NetworkType::MultiCnn && matches!(mode, ModeOptions::Image) {
+        return Err(Fault::new(
+            "network_type",
+            "found \"multicnn\" with mode image, which has a single position; use cnn or another mode",
+        ));
+    }
+    if mode.use_extracted() && preprocessing != Preprocessing::T1Linear {
+        let key = format!(
+            "use_extracted_{}",
+            if mode.mode() == Mode::Patch {
+                "patches"
+            } else if mode.mode() == Mode::Slice {
+                "slices"
+            } else {
+                "roi"
+            }
+        );
+        return Err(Fault::new(&key, format!("found true with {preprocessing}; extracted tensors are read of t1-linear only")));
+    }
+    if let ModeOptions::Roi { roi_list: None, uncropped_roi, use_extracted_roi } = mode {
+        let (key, sentence) = if *uncropped_roi {
+            ("uncropped_roi", "found true without roi_list; the default regions are cubes, always cropped".to_string())
+        } else if *use_extracted_roi {
+            ("use_extracted_roi", "found true without roi_list; name the extracted regions in roi_list".to_string())
+        } else if preprocessing != Preprocessing::T1Linear {
+            (
+                "roi_list",
+                format!("not given with {preprocessing}; the default regions are places of t1-linear, so name masks in roi_list"),
+            )
+        } else {
+            return check_classes(network_type, diagnoses);
+        };
+        return Err(Fault::new(key, sentence));
+    }
+    check_classes(network_type, diagnoses)
+}
+
+fn check_classes(network_type: NetworkType, diagnoses: &[Diagnosis]) -> Result<(), Fault> {
+    let both = (0..2).all(|class| diagnoses.iter().any(|d| d.class() == class));
+    if both || network_type == NetworkType::Autoencoder {
+        return Ok(());
+    }
+    let sentence =
+        format!("one class only, which a {network_type} cannot learn; CN and sMCI are one class, AD, BV, MCI and pMCI the other");
+    Err(Fault::new("diagnoses", sentence))
 }

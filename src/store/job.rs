@@ -1,7 +1,14 @@
-//! The records in a job's folder: the starter's, the trainer's identity, and how the trainer ended.
+//! The records in a job's folder: its options, the starter's record, the trainer's identity, and how the trainer ended.
 
+use super::atomic;
+use super::error::StoreError;
+use super::layout::JobDir;
+use super::record;
+use crate::domain::fault::Fault;
 use crate::domain::job::{Ended, JobState};
+use crate::domain::options::JobOptions;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// Who started a job, and so is the only writer of its record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,4 +70,34 @@ pub struct EndRecord {
     #[serde(flatten)]
     pub ended: Ended,
     pub attempt: u32,
+}
+
+/// The job's options.
+///
+/// # Errors
+/// The file cannot be read, or its faults, all in one sentence.
+pub fn read_commandline(job: &JobDir) -> Result<JobOptions, StoreError> {
+    read_options(&job.commandline()).map(|(options, _)| options)
+}
+
+/// The options in any `commandline.json`, ours or the reference's, with notices of defaults taken and keys not known.
+///
+/// Relative paths in it are relative to the folder above the file's own, which is the launch directory of a job.
+pub fn read_options(path: &Path) -> Result<(JobOptions, Vec<Fault>), StoreError> {
+    let text = record::read_text(path)?;
+    let absolute = std::path::absolute(path).map_err(|e| StoreError::io("find", path, e))?;
+    let base = absolute.ancestors().nth(2).unwrap_or(Path::new("/"));
+    JobOptions::from_json(&text, &path.display().to_string(), base).map_err(|faults| {
+        let faults: Vec<String> = faults.faults.iter().map(Fault::to_string).collect();
+        StoreError::content(path, faults.join("; "))
+    })
+}
+
+/// Makes `options` the content of the job's `commandline.json`.
+pub fn write_commandline(job: &JobDir, options: &JobOptions) -> Result<(), StoreError> {
+    let path = job.commandline();
+    let mut text = serde_json::to_vec_pretty(&options.to_json())
+        .map_err(|e| StoreError::content(&path, format!("cannot be written: {e}")))?;
+    text.push(b'\n');
+    atomic::replace(&path, &text)
 }

@@ -1,1 +1,3 @@
 //! The one integration binary: each module drives the real programs, or holds the source against the house's rules.
+
+mod network_shapes;

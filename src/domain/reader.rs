@@ -1,0 +1,279 @@
+//! Reads an object by the table of keys: typed values out, and every fault with its place collected on the way.
+
+use super::fault::{Fault, Place};
+use super::json::{self, Entry, Json, Node};
+use super::keys::{Fallback, Key, Kind, nearest};
+use super::options::{
+    Augmentation, Diagnosis, Mode, NetworkType, Normalization, Preprocessing, Reduction, SamplerKind, Selection,
+};
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+/// An interval, both ends included; a single value is both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Span<T> {
+    pub low: T,
+    pub high: T,
+}
+
+/// A value that can be read from a node which its key's kind holds.
+pub trait Read: Sized {
+    fn read(node: &Node) -> Option<Self>;
+}
+
+macro_rules! read_words {
+    ($($word:ident),+) => {
+        $(impl Read for $word {
+            fn read(node: &Node) -> Option<Self> {
+                String::read(node).and_then(|text| $word::from_word(&text))
+            }
+        })+
+    };
+}
+read_words!(Mode, NetworkType, Preprocessing, Diagnosis, Reduction, Normalization, SamplerKind, Selection);
+
+macro_rules! read_wholes {
+    ($($whole:ident),+) => {
+        $(impl Read for $whole {
+            fn read(node: &Node) -> Option<Self> {
+                match &node.value {
+                    Json::Number(number) => $whole::try_from(number.as_u64()?).ok(),
+                    _ => None,
+                }
+            }
+        })+
+    };
+}
+read_wholes!(u32, u64, usize);
+
+impl Read for String {
+    fn read(node: &Node) -> Option<Self> {
+        match &node.value {
+            Json::Text(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl Read for f64 {
+    fn read(node: &Node) -> Option<Self> {
+        match &node.value {
+            Json::Number(number) => number.as_f64(),
+            _ => None,
+        }
+    }
+}
+
+impl Read for bool {
+    fn read(node: &Node) -> Option<Self> {
+        match node.value {
+            Json::Bool(flag) => Some(flag),
+            _ => None,
+        }
+    }
+}
+
+impl Read for Augmentation {
+    fn read(node: &Node) -> Option<Self> {
+        if node.is_null() { Some(Augmentation::None) } else { String::read(node).and_then(|text| Augmentation::from_word(&text)) }
+    }
+}
+
+impl<T: Read> Read for Option<T> {
+    fn read(node: &Node) -> Option<Self> {
+        if node.is_null() { Some(None) } else { T::read(node).map(Some) }
+    }
+}
+
+impl<T: Read> Read for Vec<T> {
+    fn read(node: &Node) -> Option<Self> {
+        match &node.value {
+            Json::List(nodes) => nodes.iter().map(T::read).collect(),
+            // Where a list may be false, false is the empty list.
+            Json::Bool(false) => Some(Vec::new()),
+            _ => None,
+        }
+    }
+}
+
+/// Counts at both ends: n or [n] for both, [begin, end].
+impl Read for [usize; 2] {
+    fn read(node: &Node) -> Option<Self> {
+        match &node.value {
+            Json::List(nodes) => match nodes.as_slice() {
+                [both] => usize::read(both).map(|n| [n, n]),
+                [begin, end] => Some([usize::read(begin)?, usize::read(end)?]),
+                _ => None,
+            },
+            _ => usize::read(node).map(|n| [n, n]),
+        }
+    }
+}
+
+/// An object being read. A getter that meets a fault records it and gives a value of no meaning, so that all faults are
+/// found in one pass; what was read counts only while [`Reader::faults`] is empty.
+pub struct Reader<'a> {
+    entries: &'a [Entry],
+    place: Place,
+    base: &'a Path,
+    pub faults: Vec<Fault>,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads `node`, whose relative paths are relative to `base`; anything but an object is a fault.
+    pub fn new(node: &'a Node, base: &'a Path) -> Self {
+        match &node.value {
+            Json::Object(entries) => Reader { entries, place: node.place, base, faults: Vec::new() },
+            _ => {
+                let fault = Fault::at(node.place, "", format!("found {}, allowed: an object, {{...}}", node.shown()));
+                Reader { entries: &[], place: node.place, base, faults: vec![fault] }
+            }
+        }
+    }
+
+    /// The entries whose key stands in none of the `tables`.
+    pub fn unknown(&self, tables: &[&'static [Key]]) -> Vec<&'a Entry> {
+        let known = |name: &str| tables.iter().flat_map(|table| table.iter()).any(|key| key.name == name);
+        self.entries.iter().filter(|entry| !known(&entry.key)).collect()
+    }
+
+    /// Records a fault for every key that stands in none of the `tables`, with the most similar one that does.
+    pub fn refuse_unknown(&mut self, tables: &[&'static [Key]]) {
+        for entry in self.unknown(tables) {
+            let names = tables.iter().flat_map(|table| table.iter()).map(|key| key.name);
+            let sentence = format!("unknown key; the nearest known one is {:?}", nearest(&entry.key, names).unwrap_or_default());
+            self.faults.push(Fault::at(entry.place, &shown_key(&entry.key), sentence));
+        }
+    }
+
+    /// The value of `key` as it stands in the file, null included.
+    pub fn raw(&self, key: &Key) -> Option<&'a Node> {
+        self.entries.iter().find(|entry| entry.key == key.name).map(|entry| &entry.value)
+    }
+
+    /// Whether the file gives `key` a value; null gives one only where null is a value.
+    pub fn gives(&self, key: &Key) -> bool {
+        self.raw(key).is_some_and(|node| key.kind.takes_null() || !node.is_null())
+    }
+
+    /// Records a fault of `key`, at its value where it has one.
+    pub fn fault(&mut self, key: &Key, sentence: impl Into<String>) {
+        let place = self.raw(key).map_or(self.place, |node| node.place);
+        self.faults.push(Fault::at(place, key.name, sentence));
+    }
+
+    /// Whether a fault of `key` was recorded.
+    pub fn is_faulty(&self, key: &Key) -> bool {
+        self.faults.iter().any(|fault| fault.key == key.name)
+    }
+
+    /// The value in the file, or the default; a mandatory key that is absent is a fault.
+    fn node(&mut self, key: &Key) -> Option<Cow<'a, Node>> {
+        if let Some(node) = self.raw(key)
+            && (key.kind.takes_null() || !node.is_null())
+        {
+            return Some(Cow::Borrowed(node));
+        }
+        match key.default {
+            Fallback::By(text) => json::parse(text).ok().map(|document| Cow::Owned(document.root)),
+            Fallback::Absent => None,
+            Fallback::Mandatory => {
+                self.fault(key, format!("missing; allowed: {}", key.kind.allowed()));
+                None
+            }
+        }
+    }
+
+    fn one<T: Read>(&mut self, key: &Key, node: &Node) -> Option<T> {
+        let null;
+        let node = match (&key.kind, &node.value) {
+            (Kind::WordOrNull(_), Json::Text(text)) if text == "None" => {
+                null = Node { place: node.place, value: Json::Null };
+                &null
+            }
+            _ => node,
+        };
+        let read = if key.kind.holds(node) { T::read(node) } else { None };
+        if read.is_none() {
+            self.faults.push(Fault::at(node.place, key.name, format!("found {}, allowed: {}", node.shown(), key.kind.allowed())));
+        }
+        read
+    }
+
+    /// The key's single value; none where it is absent and has no default.
+    pub fn optional<T: Read>(&mut self, key: &Key) -> Option<T> {
+        let node = self.node(key)?;
+        self.one(key, &node)
+    }
+
+    /// The key's single value.
+    pub fn fixed<T: Read + Default>(&mut self, key: &Key) -> T {
+        self.optional(key).unwrap_or_default()
+    }
+
+    /// The key's value, or the values to choose from.
+    pub fn choice<T: Read>(&mut self, key: &Key) -> Vec<T> {
+        let Some(node) = self.node(key) else { return Vec::new() };
+        match &node.value {
+            Json::List(nodes) if nodes.is_empty() => {
+                self.faults.push(Fault::at(
+                    node.place,
+                    key.name,
+                    format!("found an empty list, allowed: {}", key.kind.allowed()),
+                ));
+                Vec::new()
+            }
+            Json::List(nodes) => nodes.iter().filter_map(|node| self.one(key, node)).collect(),
+            _ => self.one(key, &node).into_iter().collect(),
+        }
+    }
+
+    /// The key's value, or its pair [min, max]; none where it is absent and has no default.
+    pub fn span<T: Read + PartialOrd + Copy>(&mut self, key: &Key) -> Option<Span<T>> {
+        let node = self.node(key)?;
+        let Json::List(nodes) = &node.value else {
+            return self.one(key, &node).map(|value| Span { low: value, high: value });
+        };
+        let [low, high] = nodes.as_slice() else {
+            let sentence = format!("found {}, allowed: {}, or a pair [min, max] of them", node.shown(), key.kind.allowed());
+            self.faults.push(Fault::at(node.place, key.name, sentence));
+            return None;
+        };
+        let (low, high) = (self.one::<T>(key, low), self.one::<T>(key, high));
+        let span = Span { low: low?, high: high? };
+        if span.low > span.high {
+            let sentence = format!("found {}, allowed: a pair [min, max] with min at most max", node.shown());
+            self.faults.push(Fault::at(node.place, key.name, sentence));
+            return None;
+        }
+        Some(span)
+    }
+
+    /// Refuses any value of `key` but those that the table allows; what is allowed says nothing new.
+    pub fn settled(&mut self, key: &Key) {
+        if let Some(node) = self.raw(key)
+            && !node.is_null()
+            && !key.kind.holds(node)
+        {
+            self.fault(key, format!("found {}, which is not supported here; allowed: {}", node.shown(), key.kind.allowed()));
+        }
+    }
+
+    /// The key's path, absolute where `base` is.
+    pub fn path(&mut self, key: &Key) -> PathBuf {
+        let path: String = self.fixed(key);
+        self.absolute(&path)
+    }
+
+    /// `path` from `base`, without the parts that say nothing.
+    pub fn absolute(&self, path: &str) -> PathBuf {
+        self.base.join(path).components().collect()
+    }
+}
+
+/// A key as a file gives it, fit for a terminal.
+fn shown_key(key: &str) -> String {
+    let quoted = format!("{key:?}");
+    let plain = &quoted[1..quoted.len() - 1];
+    if plain.chars().count() <= 100 { plain.to_string() } else { plain.chars().take(97).chain("...".chars()).collect() }
+}
