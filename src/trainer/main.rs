@@ -15,12 +15,17 @@ mod init;
 mod loss;
 mod memory_format;
 mod network;
+#[cfg(test)]
+mod network_tests;
 mod optimizer;
 mod order;
 mod shim;
 mod state;
 mod stop;
 mod table;
+mod transfer;
+#[cfg(test)]
+mod transfer_tests;
 
 fn main() {
     println!("libtorch has CUDA: {}", tch::Cuda::is_available());
