@@ -303,7 +303,7 @@ fn blocks(reader: &mut Reader, channels: usize) -> Vec<ConvBlock> {
         let d_reduction = block.optional(&BLOCK_REDUCTION).unwrap_or(super::options::Reduction::MaxPooling);
         blocks.push(ConvBlock { in_channels, out_channels, n_conv, d_reduction });
         in_channels = out_channels;
-        take_faults(reader, block, &format!("convolutions.conv{index}"));
+        take_faults(reader, block.faults, &format!("convolutions.conv{index}"));
     }
     blocks
 }
@@ -315,14 +315,14 @@ fn fc(reader: &mut Reader) -> Option<Vec<FcLayer>> {
         let mut layer = Reader::new(node, Path::new("/"));
         layer.refuse_unknown(&[LAYER]);
         layers.push(FcLayer { in_features: layer.fixed(&IN_FEATURES), out_features: layer.fixed(&OUT_FEATURES) });
-        take_faults(reader, layer, &format!("fc.FC{index}"));
+        take_faults(reader, layer.faults, &format!("fc.FC{index}"));
     }
     Some(layers)
 }
 
 /// Moves the faults of an object within the file to the file's, under the object's name.
-pub fn take_faults(reader: &mut Reader, inner: Reader, name: &str) {
-    reader.faults.extend(inner.faults.into_iter().map(|mut fault| {
+pub fn take_faults(reader: &mut Reader, faults: Vec<Fault>, name: &str) {
+    reader.faults.extend(faults.into_iter().map(|mut fault| {
         fault.key = if fault.key.is_empty() { name.to_string() } else { format!("{name}.{}", fault.key) };
         fault
     }));
