@@ -1,3 +1,5 @@
 //! The one integration binary: each module drives the real programs, or holds the source against the house's rules.
 
+mod needs;
 mod network_shapes;
+mod service;
