@@ -1,8 +1,10 @@
 //! The only code that touches the disk.
 
 pub mod atomic;
+pub mod caps;
 pub mod error;
 pub mod job;
+pub mod labels;
 pub mod launch;
 pub mod layout;
 pub mod lock;
