@@ -2,6 +2,7 @@
 
 mod augment;
 mod autoencoder;
+mod bench;
 mod block;
 mod chance;
 mod container;
@@ -27,6 +28,12 @@ mod transfer;
 #[cfg(test)]
 mod transfer_tests;
 
-fn main() {
-    println!("libtorch has CUDA: {}", tch::Cuda::is_available());
+fn main() -> std::process::ExitCode {
+    // Without its environment the program computes the same, only slower.
+    let _ = environment::settle();
+    let mut arguments = std::env::args_os().skip(1);
+    match arguments.next() {
+        Some(word) if word == "bench" => bench::run(arguments),
+        _ => std::process::ExitCode::from(2),
+    }
 }

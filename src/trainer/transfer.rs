@@ -3,6 +3,8 @@
 use super::failure::Failure;
 use super::network::Network;
 use super::state::{State, read_model};
+use neurosearch::domain::commandline::Outline;
+use neurosearch::domain::fault::Faults;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::options::{NetworkType, Selection, Transfer};
 use neurosearch::store::layout::JobDir;
@@ -88,10 +90,7 @@ fn network_type(file: &Path) -> Result<NetworkType, Failure> {
     let mut text = String::new();
     let opened = File::open(file).map_err(|error| bad(format!("cannot be read ({error}), so this is not a job folder")))?;
     opened.take(LARGEST).read_to_string(&mut text).map_err(|error| bad(format!("cannot be read ({error})")))?;
-    let options: serde_json::Value = serde_json::from_str(&text).map_err(|error| bad(format!("not JSON: {error}")))?;
-    let word = options.get("network_type").and_then(serde_json::Value::as_str);
-    word.and_then(NetworkType::from_word).ok_or_else(|| {
-        let words: Vec<&str> = NetworkType::ALL.iter().map(|known| known.as_str()).collect();
-        bad(format!("\"network_type\" is {word:?}; known are {}", words.join(", ")))
-    })
+    let outline = Outline::from_json(&text, &file.display().to_string());
+    let refused = |faults: Faults| Failure::new(FailureClass::BadData, format!("transfer_learning_path: {faults}"));
+    Ok(outline.map_err(refused)?.network_type)
 }

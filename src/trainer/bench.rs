@@ -1,0 +1,170 @@
+//! Times training steps and forward passes of one network on tensors that are already in memory, and measures their memory.
+
+use super::device::use_threads;
+use super::failure::Failure;
+use super::loss::{cross_entropy_sum, mse};
+use super::network::Network;
+use super::optimizer::Adam;
+use clap::Parser;
+use neurosearch::domain::architecture::Architecture;
+use neurosearch::domain::commandline::Outline;
+use neurosearch::domain::fault::Faults;
+use neurosearch::domain::job::FailureClass;
+use neurosearch::domain::options::NetworkType;
+use serde_json::json;
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+use tch::{Device, Kind, Tensor};
+
+/// Times one network's training steps and forward passes on resident tensors; prints one line of JSON, seconds an item.
+#[derive(Debug, Parser)]
+#[command(name = "neurosearch-trainer bench")]
+struct Arguments {
+    /// A commandline.json; only what shapes the network is read.
+    commandline: PathBuf,
+    /// Channels and sizes of an item.
+    #[arg(long, default_value = "1x169x208x179", value_parser = parse_shape)]
+    item: Shape,
+    /// Items in a batch.
+    #[arg(long, default_value_t = 2)]
+    batch: usize,
+    /// Steps timed, after one that is not.
+    #[arg(long, default_value_t = 5)]
+    steps: usize,
+    /// Threads to compute with; all cores where none is given.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Measures how far the process's memory rises above what it was before the network was built.
+    #[arg(long)]
+    memory: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Shape(Vec<usize>);
+
+fn parse_shape(text: &str) -> Result<Shape, String> {
+    let sizes: Result<Vec<usize>, _> = text.split('x').map(str::parse).collect();
+    match sizes {
+        Ok(sizes) if (3..=4).contains(&sizes.len()) && !sizes.contains(&0) => Ok(Shape(sizes)),
+        _ => Err(format!("{text:?} is not a shape such as 1x169x208x179: channels, then two or three sizes")),
+    }
+}
+
+/// `arguments` are those after `bench`. The exit code is 0, 2 for arguments that make no sense, or 1.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let name = OsString::from("neurosearch-trainer bench");
+    let arguments = match Arguments::try_parse_from(std::iter::once(name).chain(arguments)) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Where nobody can read the message, the exit code still says it.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let written = measure(&arguments)
+        .map_err(|failure| failure.sentence)
+        .and_then(|line| writeln!(std::io::stdout(), "{line}").map_err(|error| format!("cannot write the result: {error}")));
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            let _ = writeln!(std::io::stderr(), "{sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(arguments: &Arguments) -> Result<serde_json::Value, Failure> {
+    let bad = |sentence: String| Failure::new(FailureClass::BadOptions, sentence);
+    let file = arguments.commandline.display().to_string();
+    let text = std::fs::read_to_string(&arguments.commandline).map_err(|error| bad(format!("{file}: {error}")))?;
+    let faulty = |faults: Faults| bad(faults.to_string());
+    let network_type = Outline::from_json(&text, &file).map_err(faulty)?.network_type;
+    let architecture = Architecture::from_commandline(&text, &file, &arguments.item.0).map_err(faulty)?;
+    let threads = arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    use_threads(threads);
+    let before = peak_memory();
+    let mut work = Work::new(&architecture, network_type, arguments.batch)?;
+    work.train()?;
+    if arguments.memory {
+        for _ in 0..arguments.steps {
+            work.train()?;
+        }
+        let measured = peak_memory().saturating_sub(before);
+        return Ok(json!({"batch": arguments.batch, "parameters": architecture.parameters(), "measured_bytes": measured}));
+    }
+    let training = timed(arguments.steps, || work.train())?;
+    let evaluation = timed(arguments.steps, || work.evaluate())?;
+    let an_item = |seconds: &[f64]| seconds.iter().map(|s| s / arguments.batch as f64).collect::<Vec<_>>();
+    let (training, evaluation) = (an_item(&training), an_item(&evaluation));
+    Ok(json!({
+        "batch": arguments.batch, "threads": threads, "steps": arguments.steps, "parameters": architecture.parameters(),
+        "training_median": median(&training), "training_fastest": training.first(),
+        "evaluation_median": median(&evaluation), "evaluation_fastest": evaluation.first(),
+    }))
+}
+
+/// One network with its optimizer and a batch to work on.
+struct Work {
+    network: Network,
+    adam: Adam,
+    batch: Tensor,
+    /// None for an autoencoder, whose target is the batch itself.
+    classes: Option<Tensor>,
+}
+
+impl Work {
+    fn new(architecture: &Architecture, network_type: NetworkType, items: usize) -> Result<Self, Failure> {
+        let autoencoder = network_type == NetworkType::Autoencoder;
+        let build = if autoencoder { Network::autoencoder } else { Network::cnn };
+        let mut network = build(architecture, Device::Cpu)?;
+        network.init(1)?;
+        let size: Vec<i64> = std::iter::once(items).chain(architecture.input.iter().copied()).map(|n| n as i64).collect();
+        tch::manual_seed(1);
+        let batch = Tensor::f_rand(&size, (Kind::Float, Device::Cpu))?;
+        let classes: Vec<i64> = (0..items as i64).map(|item| item % 2).collect();
+        let classes = if autoencoder { None } else { Some(Tensor::f_from_slice(&classes)?) };
+        Ok(Work { adam: Adam::new(network.trainable(), 1e-4, 1e-4)?, network, batch, classes })
+    }
+
+    fn train(&mut self) -> Result<(), Failure> {
+        self.adam.zero_grad();
+        let output = self.network.forward(&self.batch, true)?;
+        let loss = match &self.classes {
+            Some(classes) => cross_entropy_sum(&output, classes)?,
+            None => mse(&output, &self.batch)?,
+        };
+        loss.f_backward()?;
+        self.adam.step()
+    }
+
+    fn evaluate(&mut self) -> Result<(), Failure> {
+        self.network.forward(&self.batch, false).map(drop)
+    }
+}
+
+/// Seconds of each of so many runs, ascending.
+fn timed(runs: usize, mut run: impl FnMut() -> Result<(), Failure>) -> Result<Vec<f64>, Failure> {
+    let mut seconds = Vec::with_capacity(runs);
+    for _ in 0..runs {
+        let start = Instant::now();
+        run()?;
+        seconds.push(start.elapsed().as_secs_f64());
+    }
+    seconds.sort_by(f64::total_cmp);
+    Ok(seconds)
+}
+
+fn median(sorted: &[f64]) -> Option<f64> {
+    sorted.get(sorted.len() / 2).copied()
+}
+
+/// The most memory this process has held so far, in bytes (`VmHWM`); 0 where the system does not say.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|rest| rest.split_whitespace().next()).and_then(|number| number.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}
