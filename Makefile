@@ -6,7 +6,7 @@ CARGO ?= cargo
 PROFILE := --release
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites libtorch build demo test test-all bench fmt lint install clean
+.PHONY: help prerequisites libtorch build demo test test-all bench fmt lint install deb clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ lint: libtorch ## Check the format, clippy's lints and the documentation, as CI 
 
 install: build ## Install under $(DESTDIR)$(PREFIX): programs, libtorch, manual, completions, units
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' scripts/install
+
+deb: libtorch ## Build the Debian packages neurosearch and neurosearch-libtorch into target/debian
+	@scripts/deb
 
 clean: ## Remove what was built; ./libtorch stays, since it is long to fetch
 	$(CARGO) clean
