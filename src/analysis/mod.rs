@@ -1,1 +1,12 @@
-//! Job folders become the analysis tables.
+//! Job folders become tables: how many jobs of a launch directory pass which balanced accuracy, and every job's options
+//! against its results.
+
+mod cells;
+mod collect;
+mod jobs_table;
+mod options;
+mod table;
+mod tables;
+
+pub use collect::Notice;
+pub use tables::Tables;

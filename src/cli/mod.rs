@@ -1,5 +1,6 @@
 //! The command line: the verbs, one file each, and how the program ends.
 
+pub mod analysis;
 pub mod args;
 pub mod completions;
 pub mod exit;
@@ -22,12 +23,14 @@ struct Cli {
 /// What can be asked for; each verb's arguments and work stand in the file of its name.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Analysis(analysis::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
 
 fn run(command: Command, out: &mut Out) -> Outcome {
     match command {
+        Command::Analysis(args) => analysis::run(args, out),
         Command::Completions(args) => completions::run(&args, out),
         Command::Man(args) => man::run(&args, out),
     }

@@ -12,6 +12,7 @@ pub mod job;
 pub mod json;
 pub mod keys;
 pub mod metrics;
+pub mod natural;
 pub mod options;
 pub mod policy;
 pub mod progress;

@@ -17,6 +17,7 @@ mod pickle_globals;
 mod pickle_write;
 pub mod progress;
 pub mod record;
+pub mod results;
 pub mod scan;
 pub mod settings;
 pub mod space_file;

@@ -1,0 +1,196 @@
+//! One job's folder becomes what the tables need to know of it.
+
+use super::options::Options;
+use crate::domain::job::{Ended, FailureClass, JobState};
+use crate::domain::metrics::Metrics;
+use crate::domain::options::{NetworkType, Selection};
+use crate::store::error::StoreError;
+use crate::store::job::{EndRecord, JobRecord};
+use crate::store::layout::{FoldDir, JobDir};
+use crate::store::record;
+use crate::store::results::{self, Best};
+
+/// What one fold has to show; empty where it is not finished.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Fold {
+    pub index: u32,
+    /// By selection, `best_loss` first: the epoch of each network's best model (several in a multicnn).
+    pub best: [Vec<Best>; 2],
+    /// By selection: metrics over the validation images.
+    pub metrics: [Option<Metrics>; 2],
+    /// An autoencoder's fold that is finished; it has no metrics.
+    pub reconstructed: bool,
+}
+
+/// How a job stands, in the words of the tables; empty where nobody recorded it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    pub index: Option<u64>,
+    pub state: Option<&'static str>,
+    pub failure: Option<(FailureClass, String)>,
+    pub attempts: u32,
+}
+
+/// A job as the tables show it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    pub standing: Standing,
+    pub options: Options,
+    /// In ascending order.
+    pub folds: Vec<Fold>,
+}
+
+impl Job {
+    /// How many folds have a result under the selection.
+    pub fn found(&self, selection: Selection) -> u32 {
+        self.folds.iter().filter(|fold| fold.reconstructed || fold.metrics[selection as usize].is_some()).count() as u32
+    }
+
+    /// Over the folds found; none without one, and for an autoencoder.
+    pub fn mean_balanced_accuracy(&self, selection: Selection) -> Option<f64> {
+        mean(self.folds.iter().filter_map(|fold| fold.metrics[selection as usize]).map(|metrics| metrics.balanced_accuracy))
+    }
+}
+
+/// The mean of what there is; none of nothing.
+pub fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (mut sum, mut count) = (0.0, 0_u32);
+    for value in values {
+        sum += value;
+        count += 1;
+    }
+    (count > 0).then(|| sum / f64::from(count))
+}
+
+/// Something in a job's folder that does not count, which somebody may want to know.
+#[derive(Debug)]
+pub enum Notice {
+    /// Folds without a result: not finished yet, or never begun.
+    Missing { job: String, folds: Vec<u32> },
+    /// A file that is there and cannot be used; its fold counts as not found.
+    Unreadable { job: String, error: StoreError },
+}
+
+impl std::fmt::Display for Notice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Notice::Missing { job, folds } => {
+                let names: Vec<String> = folds.iter().map(|fold| format!("fold-{fold}")).collect();
+                write!(f, "{job}: no result of {}", names.join(", "))
+            }
+            Notice::Unreadable { job, error } => write!(f, "{job}: {error}; it counts as not found"),
+        }
+    }
+}
+
+/// The job in the folder `dir`; none where it has no `commandline.json`. `folds` are those of the search space, where it
+/// could be read; else the job's own count.
+pub fn collect(name: &str, dir: &JobDir, folds: Option<&[u32]>, notices: &mut Vec<Notice>) -> Option<Job> {
+    let unreadable = |error| Notice::Unreadable { job: name.to_string(), error };
+    let options = match record::read_text(&dir.commandline()) {
+        Ok(text) => Options::read(&text, &dir.commandline()),
+        Err(error) if error.is_missing() => return None,
+        Err(error) => Err(error),
+    };
+    let options = options.unwrap_or_else(|error| {
+        notices.push(unreadable(error));
+        Options::default()
+    });
+    let standing = standing(dir).unwrap_or_else(|error| {
+        notices.push(unreadable(error));
+        Standing::default()
+    });
+    let looked_at = folds.unwrap_or(&options.folds);
+    let mut collector = Collector { name, dir, notices, missing: Vec::new() };
+    let folds = looked_at.iter().map(|&index| collector.fold(index, options.network_type)).collect();
+    collector.end();
+    Some(Job { standing, options, folds })
+}
+
+struct Collector<'a> {
+    name: &'a str,
+    dir: &'a JobDir,
+    notices: &'a mut Vec<Notice>,
+    missing: Vec<u32>,
+}
+
+impl Collector<'_> {
+    fn fold(&mut self, index: u32, network: NetworkType) -> Fold {
+        let dir = self.dir.fold(index);
+        let mut fold = Fold { index, ..Fold::default() };
+        if network == NetworkType::Autoencoder {
+            fold.reconstructed = results::autoencoder_finished(self.dir, &dir);
+        } else {
+            for &selection in Selection::ALL {
+                fold.metrics[selection as usize] = self.metrics(&dir, selection);
+            }
+        }
+        if fold.reconstructed || fold.metrics.iter().any(Option::is_some) {
+            fold.best = self.best(&dir, network);
+        } else {
+            self.missing.push(index);
+        }
+        fold
+    }
+
+    fn metrics(&mut self, fold: &FoldDir, selection: Selection) -> Option<Metrics> {
+        self.kept(results::validation_metrics(fold, selection))
+    }
+
+    /// The best epochs of the fold's networks; a missing table is no fault here, since no count depends on it.
+    fn best(&mut self, fold: &FoldDir, network: NetworkType) -> [Vec<Best>; 2] {
+        let mut best = [Vec::new(), Vec::new()];
+        let positions: &mut dyn Iterator<Item = Option<usize>> =
+            if network == NetworkType::MultiCnn { &mut (0..).map(Some) } else { &mut std::iter::once(None) };
+        for position in positions {
+            let Some(epochs) = self.kept(results::best_epochs(&fold.training_table(position))) else { break };
+            for (list, one) in best.iter_mut().zip(epochs) {
+                list.extend(one);
+            }
+        }
+        best
+    }
+
+    fn kept<T>(&mut self, result: Result<T, StoreError>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) if error.is_missing() => None,
+            Err(error) => {
+                self.notices.push(Notice::Unreadable { job: self.name.to_string(), error });
+                None
+            }
+        }
+    }
+
+    fn end(self) {
+        if !self.missing.is_empty() {
+            self.notices.push(Notice::Missing { job: self.name.to_string(), folds: self.missing });
+        }
+    }
+}
+
+/// The starter's record; where it still says that a trainer runs, the trainer's own last word about that very attempt.
+fn standing(dir: &JobDir) -> Result<Standing, StoreError> {
+    let record: JobRecord = match record::read(&dir.record()) {
+        Ok(record) => record,
+        Err(error) if error.is_missing() => return Ok(Standing::default()),
+        Err(error) => return Err(error),
+    };
+    let mut state = record.state;
+    if matches!(state, JobState::Running { .. })
+        && let Ok(end) = record::read::<EndRecord>(&dir.end())
+        && end.attempt == record.attempts
+    {
+        state = match end.ended {
+            Ended::Done => JobState::Done,
+            Ended::Failed { class, sentence } => JobState::Failed { class, sentence },
+            Ended::Interrupted => state,
+        };
+    }
+    let word = state.as_str();
+    let failure = match state {
+        JobState::Failed { class, sentence } => Some((class, sentence)),
+        _ => None,
+    };
+    Ok(Standing { index: record.index, state: Some(word), failure, attempts: record.attempts })
+}

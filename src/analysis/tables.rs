@@ -1,0 +1,282 @@
+//! The tables of one launch directory, kept in memory so that a changed job costs no more than itself.
+
+use super::collect::{self, Notice};
+use super::jobs_table;
+use super::options::Options;
+use super::table::{self, Counts};
+use crate::domain::natural::Natural;
+use crate::domain::options::Selection;
+use crate::domain::space::SearchSpace;
+use crate::store::atomic;
+use crate::store::error::StoreError;
+use crate::store::layout::{JobDir, LaunchDir};
+use crate::store::record;
+use crate::store::results;
+use crate::store::space_file::{self, SpaceFile};
+use std::collections::BTreeMap;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+/// Folders that are worth a thread of their own.
+const SHARE: usize = 64;
+/// Which of [`Tables::changed`] is `jobs.tsv`; the others are the selections'.
+const JOBS: usize = 2;
+
+/// A job's share of each table.
+#[derive(PartialEq)]
+struct Row {
+    /// By selection.
+    counts: [Counts; 2],
+    /// Its line of `jobs.tsv`.
+    line: Box<str>,
+}
+
+/// What the tables of a launch directory say. Made by [`Tables::scan`], kept up by [`Tables::refresh`], and put on disk by
+/// [`Tables::write`]; whatever was missed in between, the next scan finds.
+pub struct Tables {
+    launch: LaunchDir,
+    /// The folds of the search space; none where it is missing or refused, so that each job's own count.
+    folds: Option<Vec<u32>>,
+    /// The folds that have columns in `jobs.tsv`, ascending.
+    columns: Vec<u32>,
+    rows: BTreeMap<Natural, Row>,
+    /// Since the tables were last written, whether there is something new in each.
+    changed: [bool; 3],
+}
+
+impl Tables {
+    /// Empty tables, which are of no use before a scan.
+    pub fn new(launch: LaunchDir) -> Self {
+        Tables { launch, folds: None, columns: Vec::new(), rows: BTreeMap::new(), changed: [true; 3] }
+    }
+
+    /// Reads everything anew, the search space included.
+    ///
+    /// # Errors
+    /// When the launch directory cannot be listed; the tables stay as they were.
+    pub fn scan(&mut self) -> Result<Vec<Notice>, StoreError> {
+        let names = results::folders(&self.launch)?;
+        self.folds = folds_of_space(&self.launch);
+        self.columns = self.folds.clone().unwrap_or_else(|| self.folds_of_jobs(&names));
+        let mut notices = Vec::new();
+        let mut rows = BTreeMap::new();
+        for (name, row, found) in self.collect_all(&names) {
+            notices.extend(found);
+            rows.extend(row.map(|row| (Natural(name), row)));
+        }
+        self.rows = rows;
+        self.changed = [true; 3];
+        Ok(notices)
+    }
+
+    /// Reads one job anew; one that is gone leaves the tables.
+    ///
+    /// # Errors
+    /// As [`Tables::scan`], which is needed where the job has a fold that has no columns yet.
+    pub fn refresh(&mut self, name: &str) -> Result<Vec<Notice>, StoreError> {
+        let mut notices = Vec::new();
+        let key = Natural(name.to_string());
+        let Some(job) = collect::collect(name, &self.job_dir(name), self.folds.as_deref(), &mut notices) else {
+            if self.rows.remove(&key).is_none() {
+                return Ok(notices);
+            }
+            self.changed = [true; 3];
+            // Without a search space the columns were perhaps this job's alone.
+            return if self.folds.is_none() { self.scan() } else { Ok(notices) };
+        };
+        if job.folds.iter().any(|fold| self.columns.binary_search(&fold.index).is_err()) {
+            return self.scan();
+        }
+        let row = row(name, &job, &self.columns);
+        let old = self.rows.get(&key);
+        for (which, changed) in self.changed.iter_mut().enumerate() {
+            *changed |= old.is_none_or(|old| match which {
+                JOBS => old.line != row.line,
+                selection => old.counts[selection] != row.counts[selection],
+            });
+        }
+        self.rows.insert(key, row);
+        Ok(notices)
+    }
+
+    /// Replaces every table that has something new, or is not there.
+    ///
+    /// # Errors
+    /// When one cannot be replaced; it is tried again at the next call.
+    pub fn write(&mut self) -> Result<(), StoreError> {
+        for &selection in Selection::ALL {
+            let path = self.launch.analysis_table(selection);
+            if self.changed[selection as usize] || !path.exists() {
+                atomic::replace(&path, self.analysis(selection).as_bytes())?;
+                self.changed[selection as usize] = false;
+            }
+        }
+        let path = self.launch.jobs_table();
+        if self.changed[JOBS] || !path.exists() {
+            self.write_jobs(&path)?;
+            self.changed[JOBS] = false;
+        }
+        Ok(())
+    }
+
+    /// Where [`Tables::write`] puts them.
+    pub fn paths(&self) -> [PathBuf; 3] {
+        let [accuracy, loss] = [Selection::BestBalancedAccuracy, Selection::BestLoss].map(|s| self.launch.analysis_table(s));
+        [accuracy, loss, self.launch.jobs_table()]
+    }
+
+    /// How many jobs there are.
+    pub fn jobs(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The analysis under one selection, as text.
+    pub fn analysis(&self, selection: Selection) -> String {
+        let mut text = table::header();
+        let mut total = Counts::default();
+        for (name, row) in &self.rows {
+            let counts = &row.counts[selection as usize];
+            total.add(counts);
+            table::push_row(&mut text, &name.0, counts);
+        }
+        table::push_row(&mut text, "total", &total);
+        text
+    }
+
+    /// Line by line, since a search of many jobs has a table of many megabytes.
+    fn write_jobs(&self, path: &Path) -> Result<(), StoreError> {
+        atomic::replace_with(path, |file| {
+            let mut file = BufWriter::with_capacity(1 << 16, file);
+            writeln!(file, "{}", jobs_table::header(&self.columns))?;
+            for row in self.rows.values() {
+                file.write_all(row.line.as_bytes())?;
+                file.write_all(b"\n")?;
+            }
+            file.flush()
+        })
+    }
+
+    fn job_dir(&self, name: &str) -> JobDir {
+        JobDir::new(self.launch.path().join(name))
+    }
+
+    /// Every fold of any job, for want of a search space.
+    fn folds_of_jobs(&self, names: &[String]) -> Vec<u32> {
+        let own = |name: &String| {
+            let path = self.job_dir(name).commandline();
+            let text = record::read_text(&path).ok()?;
+            Some(Options::read(&text, &path).unwrap_or_default().folds)
+        };
+        ascending(names.iter().filter_map(own).flatten().collect())
+    }
+
+    /// Every folder's row, on all cores: the time goes into opening many small files.
+    fn collect_all(&self, names: &[String]) -> Vec<(String, Option<Row>, Vec<Notice>)> {
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(names.len().div_ceil(SHARE)).max(1);
+        let one = |name: &String| {
+            let mut notices = Vec::new();
+            let job = collect::collect(name, &self.job_dir(name), self.folds.as_deref(), &mut notices);
+            (name.clone(), job.map(|job| row(name, &job, &self.columns)), notices)
+        };
+        thread::scope(|scope| {
+            let chunks = names.chunks(names.len().div_ceil(threads).max(1));
+            let workers: Vec<_> = chunks.map(|chunk| scope.spawn(move || chunk.iter().map(one).collect::<Vec<_>>())).collect();
+            workers.into_iter().flat_map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        })
+    }
+}
+
+fn row(name: &str, job: &collect::Job, columns: &[u32]) -> Row {
+    let counts = [Selection::BestLoss, Selection::BestBalancedAccuracy].map(|selection| Counts::of(job, selection));
+    Row { counts, line: jobs_table::row(name, job, columns).into_boxed_str() }
+}
+
+fn ascending(mut folds: Vec<u32>) -> Vec<u32> {
+    folds.sort_unstable();
+    folds.dedup();
+    folds
+}
+
+/// The folds that the search space names, ascending; none where it is missing or refused.
+fn folds_of_space(launch: &LaunchDir) -> Option<Vec<u32>> {
+    let SpaceFile::Text { text, .. } = space_file::read(launch, None) else { return None };
+    let base = std::path::absolute(launch.path()).ok()?;
+    let parsed = SearchSpace::parse(&text, "random_search.json", &base).ok()?;
+    Some(ascending(parsed.space.folds.indices()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn finish(launch: &Path, job: &str, fold: u32, accuracy: &str) {
+        for selection in ["best_loss", "best_balanced_accuracy"] {
+            let folder = launch.join(job).join(format!("fold-{fold}/cnn_classification/{selection}"));
+            fs::create_dir_all(&folder).expect("made");
+            let text = format!("balanced_accuracy\n{accuracy}\n");
+            fs::write(folder.join("validation_image_level_metrics.tsv"), text).expect("written");
+        }
+    }
+
+    fn job(launch: &Path, job: &str, options: &str) {
+        fs::create_dir_all(launch.join(job)).expect("made");
+        fs::write(launch.join(job).join("commandline.json"), options).expect("written");
+    }
+
+    fn texts(launch: &Path) -> Vec<String> {
+        let paths = Tables::new(LaunchDir::new(launch)).paths();
+        paths.iter().map(|path| fs::read_to_string(path).expect("a table")).collect()
+    }
+
+    fn fresh(launch: &Path) -> Vec<String> {
+        let mut tables = Tables::new(LaunchDir::new(launch));
+        tables.scan().expect("scanned");
+        tables.write().expect("written");
+        texts(launch)
+    }
+
+    #[test]
+    fn whatever_happens_to_a_job_refreshing_it_gives_the_tables_of_a_fresh_scan() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let launch = dir.path();
+        for name in ["job-1", "job-10", "job-2"] {
+            job(launch, name, r#"{"n_splits": 2}"#);
+        }
+        let mut tables = Tables::new(LaunchDir::new(launch));
+        tables.scan().expect("scanned");
+        let changes: [&dyn Fn(); 5] = [
+            &|| finish(launch, "job-2", 0, "0.75"),
+            &|| finish(launch, "job-2", 1, "0.95"),
+            &|| job(launch, "job-3", "{}"),
+            &|| job(launch, "job-10", r#"{"n_splits": 4}"#),
+            &|| fs::remove_dir_all(launch.join("job-10")).expect("removed"),
+        ];
+        for (change, name) in changes.iter().zip(["job-2", "job-2", "job-3", "job-10", "job-10"]) {
+            change();
+            tables.refresh(name).expect("refreshed");
+            tables.write().expect("written");
+            let ours = texts(launch);
+            assert_eq!(ours, fresh(launch), "after a change of {name}");
+        }
+    }
+
+    #[test]
+    fn a_table_is_replaced_only_for_something_new_and_comes_back_when_it_was_deleted() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let launch = dir.path();
+        job(launch, "job-0", "{}");
+        let mut tables = Tables::new(LaunchDir::new(launch));
+        tables.scan().expect("scanned");
+        tables.write().expect("written");
+        let loss = LaunchDir::new(launch).analysis_table(Selection::BestLoss);
+        fs::write(&loss, "left alone").expect("written");
+        tables.refresh("job-0").expect("refreshed");
+        tables.write().expect("nothing to write");
+        assert_eq!(fs::read_to_string(&loss).expect("a table"), "left alone");
+        fs::remove_file(&loss).expect("removed");
+        tables.write().expect("written");
+        assert_eq!(fs::read_to_string(&loss).expect("a table"), tables.analysis(Selection::BestLoss));
+    }
+}
