@@ -1,6 +1,8 @@
 //! The only code that touches the disk.
 
 pub mod atomic;
+pub mod cache;
+mod cache_entry;
 pub mod caps;
 pub mod error;
 pub mod job;
@@ -24,3 +26,4 @@ pub mod space_file;
 pub mod torch_file;
 pub mod torch_tensor;
 pub mod tsv;
+pub mod volumes;

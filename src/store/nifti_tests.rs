@@ -30,6 +30,7 @@ fn every_type_byte_order_version_and_scaling_gives_nibabels_bits() {
         let shape: [usize; 3] = serde_json::from_value(expected["shape"].clone()).expect("a shape");
         let bits: Vec<u32> = serde_json::from_value(expected["bits"].clone()).expect("bits");
         assert_eq!(volume.shape, shape, "{name}");
+        assert_eq!(super::shape(&fixtures("nifti").join(&name)).expect("a shape"), shape, "{name}");
         assert_eq!(volume.voxels.iter().map(|v| v.to_bits()).collect::<Vec<_>>(), bits, "{name}");
     }
 }
@@ -76,6 +77,7 @@ fn a_truncated_file_is_an_error_that_names_it_and_says_so() {
         std::fs::write(&path, &whole[..length]).expect("written");
         let error = read(&path).expect_err("cut short").to_string();
         assert!(error.contains("cut.nii.gz") && error.contains("cut short"), "{length}: {error}");
+        assert!(shape(&path).is_err(), "the header alone must not pass for the file: {length}");
     }
     let plain = small(dir.path());
     for length in 0..plain.len() {

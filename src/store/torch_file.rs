@@ -53,13 +53,50 @@ impl Value {
 /// # Errors
 /// Names the file: not such a file, cut short, a checksum that does not hold, or a pickle that names something foreign.
 pub fn read(path: &Path) -> Result<Value, StoreError> {
+    let (file, length) = open(path)?;
+    read_from(file, length).map_err(|sentence| StoreError::content(path, sentence))
+}
+
+/// The shape of the single tensor in the file `path`, whose elements are not read.
+///
+/// # Errors
+/// As [`read`], and when the file holds something else; damage inside the tensor is not looked for.
+pub fn shape(path: &Path) -> Result<Vec<usize>, StoreError> {
+    let (file, _) = open(path)?;
+    let look = || {
+        let Graph { nodes, root } = unpack(file)?.graph;
+        match node(&nodes, root) {
+            Node::Tensor(view) => Ok(view.shape.clone()),
+            _ => Err("it holds something else than one tensor".to_string()),
+        }
+    };
+    look().map_err(|sentence| StoreError::content(path, sentence))
+}
+
+fn open(path: &Path) -> Result<(BufReader<File>, u64), StoreError> {
     let file = File::open(path).map_err(|e| StoreError::io("read", path, e))?;
     let length = file.metadata().map_err(|e| StoreError::io("read", path, e))?.len();
-    read_from(BufReader::with_capacity(1 << 16, file), length).map_err(|sentence| StoreError::content(path, sentence))
+    Ok((BufReader::with_capacity(1 << 16, file), length))
 }
 
 /// As [`read`], from any source of `length` bytes. The error is one clause.
 pub fn read_from(source: impl Read + Seek, length: u64) -> Result<Value, String> {
+    let Pickled { archive, prefix, big_endian, graph, characters } = unpack(source)?;
+    let storages = Storages::new(archive, prefix, big_endian, length);
+    Unfolding { nodes: &graph.nodes, storages, values: MOST_VALUES, characters }.value(graph.root, 0)
+}
+
+/// An archive and what its pickle builds.
+struct Pickled<R> {
+    archive: ZipArchive<R>,
+    prefix: String,
+    big_endian: bool,
+    graph: Graph,
+    /// Most characters of text that the values may have together: a few times as many as the pickle.
+    characters: usize,
+}
+
+fn unpack<R: Read + Seek>(source: R) -> Result<Pickled<R>, String> {
     let mut archive = ZipArchive::new(source).map_err(|e| format!("not a file in PyTorch's zip format, or cut short ({e})"))?;
     let prefix = prefix_of(&archive)?;
     let pickled = read_entry(&mut archive, &format!("{prefix}/data.pkl"), LARGEST_PICKLE)?;
@@ -71,14 +108,7 @@ pub fn read_from(source: impl Read + Seek, length: u64) -> Result<Value, String>
             other => return Err(format!("its byte order is {:?}; little and big are read", String::from_utf8_lossy(other))),
         },
     };
-    let Graph { nodes, root } = pickle::load(&pickled)?;
-    let mut unfolding = Unfolding {
-        nodes: &nodes,
-        storages: Storages::new(archive, prefix, big_endian, length),
-        values: MOST_VALUES,
-        characters: pickled.len().saturating_mul(4),
-    };
-    unfolding.value(root, 0)
+    Ok(Pickled { archive, prefix, big_endian, graph: pickle::load(&pickled)?, characters: pickled.len().saturating_mul(4) })
 }
 
 /// The folder that everything in the archive lies in.

@@ -84,6 +84,7 @@ fn the_references_networks_are_read_with_their_numpy_scalars() {
         assert_eq!(file.get("epoch"), Some(&Value::Int(3)));
         assert_eq!(file.get("valid_acc"), Some(&Value::Float(0.75)));
         let input = read(&folder.join("input.pt")).expect("read");
+        assert_eq!(shape(&folder.join("input.pt")).expect("a shape"), input.as_tensor().expect("a tensor").shape);
         let shape: Vec<u64> = input.as_tensor().expect("a tensor").shape.iter().map(|s| *s as u64).collect();
         let item: Vec<u64> = serde_json::from_value(expected["input_shape"].clone()).expect("a shape");
         assert_eq!(shape[1..], item[..], "net-{k}");
@@ -217,5 +218,8 @@ fn foreign_globals_foreign_archives_and_foreign_byte_orders_are_named() {
     assert!(load(b"not a zip file").expect_err("refused").contains("zip format"));
     assert!(load(&archive(b"N.", b"middle", &[])).expect_err("refused").contains("middle"));
     assert!(load(&archive(&tensor_pickle(1, 0, &[1], &[1]), b"little", &[])).expect_err("refused").contains("a/data/0"));
+    assert!(
+        shape(&golden("networks/net-0/model_best.pth.tar")).expect_err("a dictionary").to_string().contains("something else")
+    );
     assert!(read(Path::new("/nonexistent.pt")).expect_err("missing").is_missing());
 }

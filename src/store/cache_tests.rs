@@ -1,0 +1,181 @@
+//! Tests of the cache: shared, bounded, and never a stale or damaged volume.
+
+use super::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+struct Setting {
+    dir: tempfile::TempDir,
+    decodes: AtomicUsize,
+}
+
+impl Setting {
+    fn new() -> Self {
+        let setting = Setting { dir: tempfile::tempdir().expect("a temporary directory"), decodes: AtomicUsize::new(0) };
+        fs::write(setting.source(), "one").expect("written");
+        setting
+    }
+
+    fn source(&self) -> PathBuf {
+        self.dir.path().join("source.nii.gz")
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.dir.path().join("cache")
+    }
+
+    fn cache(&self, limit: u64) -> Cache {
+        Cache::open(&self.folder(), limit).expect("opened")
+    }
+
+    /// Decodes `source` to voxels that tell its content.
+    fn get(&self, cache: &Cache, source: &Path) -> Cached {
+        let decode = || {
+            self.decodes.fetch_add(1, Ordering::SeqCst);
+            let bytes = fs::read(source).map_err(|e| StoreError::io("read", source, e))?;
+            Ok(Decoded { shape: [1, 1, bytes.len()], voxels: bytes.iter().map(|b| f32::from(*b)).collect() })
+        };
+        cache.get(source, decode).expect("decoded")
+    }
+
+    fn decodes(&self) -> usize {
+        self.decodes.load(Ordering::SeqCst)
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        fs::read_dir(self.folder()).expect("listed").map(|entry| entry.expect("an entry").path()).collect()
+    }
+}
+
+fn mapped(cached: Cached) -> Vec<f32> {
+    match cached {
+        Cached::Mapped(mapped) => {
+            assert_eq!(mapped.shape().iter().product::<usize>(), mapped.voxels().len());
+            mapped.voxels().to_vec()
+        }
+        Cached::Decoded(_) => panic!("it should stand in the cache"),
+    }
+}
+
+fn bytes(text: &str) -> Vec<f32> {
+    text.bytes().map(f32::from).collect()
+}
+
+#[test]
+fn a_source_is_decoded_once_for_all_caches_on_the_folder() {
+    let setting = Setting::new();
+    for _ in 0..3 {
+        let cache = setting.cache(1 << 20);
+        assert_eq!(mapped(setting.get(&cache, &setting.source())), bytes("one"));
+    }
+    assert_eq!(setting.decodes(), 1);
+    assert_eq!(setting.files().len(), 1, "no partial file stays: {:?}", setting.files());
+}
+
+#[test]
+fn a_changed_source_is_decoded_anew() {
+    let setting = Setting::new();
+    let cache = setting.cache(1 << 20);
+    assert_eq!(mapped(setting.get(&cache, &setting.source())), bytes("one"));
+    fs::remove_file(setting.source()).expect("removed");
+    fs::write(setting.source(), "two").expect("written");
+    assert_eq!(mapped(setting.get(&cache, &setting.source())), bytes("two"));
+    let time = fs::metadata(setting.source()).and_then(|m| m.modified()).expect("a time");
+    // In place, of the same length, and with the old time put back, as rsync does.
+    fs::write(setting.source(), "six").expect("written");
+    File::options().write(true).open(setting.source()).and_then(|f| f.set_modified(time)).expect("set");
+    assert_eq!(mapped(setting.get(&cache, &setting.source())), bytes("six"));
+}
+
+#[test]
+fn a_damaged_or_cut_entry_is_made_again() {
+    let setting = Setting::new();
+    let cache = setting.cache(1 << 20);
+    mapped(setting.get(&cache, &setting.source()));
+    let entry = setting.files().remove(0);
+    let good = fs::read(&entry).expect("read");
+    for place in [0, 17, 21, 25, 50, 127, 128, good.len() - 1] {
+        let mut bad = good.clone();
+        bad[place] ^= 1;
+        fs::write(&entry, bad).expect("written");
+        assert_eq!(mapped(setting.get(&cache, &setting.source())), bytes("one"), "byte {place}");
+    }
+    for length in [0, 100, 128, good.len() - 1] {
+        fs::write(&entry, &good[..length]).expect("written");
+        assert_eq!(mapped(setting.get(&cache, &setting.source())), bytes("one"), "length {length}");
+    }
+    assert_eq!(setting.decodes(), 13);
+}
+
+#[test]
+fn many_at_once_decode_once() {
+    let setting = Setting::new();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| assert_eq!(mapped(setting.get(&setting.cache(1 << 20), &setting.source())), bytes("one")));
+        }
+    });
+    assert_eq!(setting.decodes(), 1);
+    assert_eq!(setting.files().len(), 1, "{:?}", setting.files());
+}
+
+#[test]
+fn the_entries_not_used_for_longest_go_when_the_cache_is_full() {
+    let setting = Setting::new();
+    let one = entry::length(3);
+    let cache = setting.cache(3 * one);
+    let source = |name: &str| setting.dir.path().join(name);
+    for (age, name) in [(9, "a"), (8, "b"), (7, "c")] {
+        fs::write(source(name), "abc").expect("written");
+        let before = setting.files();
+        mapped(setting.get(&cache, &source(name)));
+        let new = setting.files().into_iter().find(|path| !before.contains(path)).expect("an entry");
+        let used = SystemTime::now() - Duration::from_secs(age * 1000);
+        File::options().write(true).open(new).and_then(|f| f.set_modified(used)).expect("set");
+    }
+    mapped(setting.get(&cache, &source("a")));
+    assert_eq!(setting.decodes(), 3, "a was still there, and is now the last one used");
+    mapped(setting.get(&cache, &setting.source()));
+    assert_eq!(setting.files().len(), 3);
+    mapped(setting.get(&cache, &source("a")));
+    mapped(setting.get(&cache, &source("c")));
+    assert_eq!(setting.decodes(), 4, "a and c stayed");
+    mapped(setting.get(&cache, &source("b")));
+    assert_eq!(setting.decodes(), 5, "b went");
+}
+
+#[test]
+fn a_volume_larger_than_the_cache_and_a_cache_that_cannot_be_written_give_the_decoded_volume() {
+    let setting = Setting::new();
+    let small = setting.cache(10);
+    assert!(matches!(setting.get(&small, &setting.source()), Cached::Decoded(decoded) if decoded.voxels == bytes("one")));
+    assert!(setting.files().is_empty(), "{:?}", setting.files());
+    let cache = setting.cache(1 << 20);
+    fs::remove_dir(setting.folder()).expect("removed");
+    assert!(matches!(setting.get(&cache, &setting.source()), Cached::Decoded(decoded) if decoded.voxels == bytes("one")));
+}
+
+#[test]
+fn what_dead_writers_left_is_taken_over_or_swept() {
+    let setting = Setting::new();
+    let cache = setting.cache(1 << 20);
+    let key = key_of(&setting.source()).expect("a key");
+    fs::write(cache.path(&key, PARTIAL), "half a volume").expect("written");
+    let other = setting.folder().join("dead.part");
+    fs::write(&other, "half").expect("written");
+    let long_ago = SystemTime::now() - 2 * ABANDONED;
+    File::options().write(true).open(&other).and_then(|f| f.set_modified(long_ago)).expect("set");
+    assert_eq!(mapped(setting.get(&cache, &setting.source())), bytes("one"));
+    assert_eq!(setting.files(), [cache.path(&key, ENTRY)]);
+}
+
+#[test]
+fn a_source_that_is_not_there_or_cannot_be_decoded_is_its_own_error() {
+    let setting = Setting::new();
+    let cache = setting.cache(1 << 20);
+    let missing = setting.dir.path().join("missing");
+    assert!(cache.get(&missing, || panic!("not asked")).expect_err("missing").is_missing());
+    let fails = || Err(StoreError::content(&setting.source(), "damaged"));
+    assert!(cache.get(&setting.source(), fails).expect_err("damaged").to_string().contains("damaged"));
+    assert!(setting.files().is_empty(), "a failed decoding leaves nothing: {:?}", setting.files());
+    assert_eq!(mapped(setting.get(&cache, &setting.source())), bytes("one"));
+}
