@@ -1,1 +1,29 @@
-//! A search space against its data: files there, sizes that fit, classes and leaks.
+//! A search space or a job against its data: files there, sizes that fit, classes in every fold, no leaks.
+
+mod data;
+mod extracted;
+mod job;
+mod source;
+mod space;
+
+pub use job::{Checker, JobFault};
+
+use crate::domain::fault::Faults;
+use crate::domain::options::JobOptions;
+use crate::domain::space::SearchSpace;
+
+/// Whether the space can be searched on the data that it names.
+///
+/// # Errors
+/// All faults of the file that only its data show. A space of which some draws can train is accepted.
+pub fn space(space: &SearchSpace) -> Result<(), Faults> {
+    space::check(space)
+}
+
+/// Whether the job can train on the data that it names: its options with the widths of the fully connected layers.
+///
+/// # Errors
+/// The first fault, with the class that the job fails with.
+pub fn job(options: &JobOptions) -> Result<JobOptions, JobFault> {
+    Checker::default().job(options)
+}

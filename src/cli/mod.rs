@@ -4,8 +4,12 @@ pub mod analysis;
 pub mod args;
 pub mod completions;
 pub mod exit;
+pub mod init;
 pub mod man;
 pub mod out;
+pub mod sample;
+pub mod schema;
+pub mod validate;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use exit::{Exit, Failure, Outcome};
@@ -25,14 +29,22 @@ struct Cli {
 enum Command {
     Analysis(analysis::Args),
     Completions(completions::Args),
+    Init(init::Args),
     Man(man::Args),
+    Sample(sample::Args),
+    Schema(schema::Args),
+    Validate(validate::Args),
 }
 
 fn run(command: Command, out: &mut Out) -> Outcome {
     match command {
         Command::Analysis(args) => analysis::run(args, out),
         Command::Completions(args) => completions::run(&args, out),
+        Command::Init(args) => init::run(&args, out),
         Command::Man(args) => man::run(&args, out),
+        Command::Sample(args) => sample::run(&args, out),
+        Command::Schema(args) => schema::run(&args, out),
+        Command::Validate(args) => validate::run(&args, out),
     }
 }
 

@@ -18,5 +18,6 @@ pub mod policy;
 pub mod progress;
 pub mod reader;
 pub mod resize;
+pub mod schema;
 pub mod seed;
 pub mod space;

@@ -151,6 +151,11 @@ impl<'a> Reader<'a> {
         self.entries.iter().find(|entry| entry.key == key.name).map(|entry| &entry.value)
     }
 
+    /// Every key of the object with the place of its value.
+    pub fn places(&self) -> Vec<(String, Place)> {
+        self.entries.iter().map(|entry| (entry.key.clone(), entry.value.place)).collect()
+    }
+
     /// Whether the file gives `key` a value; null gives one only where null is a value.
     pub fn gives(&self, key: &Key) -> bool {
         self.raw(key).is_some_and(|node| key.kind.takes_null() || !node.is_null())

@@ -1,7 +1,7 @@
 //! The search space of a `random_search.json`: every variable with the values it may take, and every fault of the file at once.
 
 use super::commandline::{default_notices, finish, folds_of, take_faults};
-use super::fault::{Fault, Faults};
+use super::fault::{Fault, Faults, Place};
 use super::json;
 use super::keys::{self, Key};
 use super::options::{
@@ -74,8 +74,31 @@ pub struct SearchSpace {
     pub use_extracted_slices: bool,
     pub selection_threshold: Option<Span<f64>>,
     pub own: Own,
-    /// SHA-256 of the file, in hexadecimal.
+    pub origin: Origin,
+}
+
+/// The file that a space was read from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// As the user named it.
+    pub file: String,
+    /// SHA-256 of its text, in hexadecimal.
     pub sha256: String,
+    /// Where the value of each key in it stands.
+    places: Vec<(String, Place)>,
+}
+
+impl Origin {
+    fn new(reader: &Reader, text: &str, file: &str) -> Self {
+        let sha256 = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        Origin { file: file.to_string(), sha256, places: reader.places() }
+    }
+
+    /// A fault of `key` found only later, when the data was looked at, at the key's place.
+    pub fn fault(&self, key: &str, sentence: impl Into<String>) -> Fault {
+        let place = self.places.iter().find(|(name, _)| name == key).map(|(_, place)| *place);
+        Fault { place, ..Fault::new(key, sentence) }
+    }
 }
 
 /// A search space that can be drawn from, and what its author should know about it.
@@ -113,7 +136,7 @@ impl SearchSpace {
         }
         let notices = default_notices(&reader);
         let mut space = read(&mut reader);
-        space.sha256 = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        space.origin = Origin::new(&reader, text, file);
         match folds_of(space.n_splits, space.split.clone()) {
             Ok(folds) => space.folds = folds,
             Err(_) if reader.is_faulty(&keys::N_SPLITS) || reader.is_faulty(&keys::SPLIT) => {}
@@ -122,11 +145,7 @@ impl SearchSpace {
         if reader.faults.is_empty()
             && let Err(fault) = space.some_combination()
         {
-            let key = TABLES.iter().flat_map(|table| table.iter()).find(|key| key.name == fault.key);
-            match key {
-                Some(key) => reader.fault(key, fault.sentence),
-                None => reader.faults.push(fault),
-            }
+            reader.faults.push(space.origin.fault(&fault.key, fault.sentence));
         }
         finish(reader.faults, file)?;
         Ok(Parsed { space, notices })
@@ -257,12 +276,12 @@ fn read(r: &mut Reader) -> SearchSpace {
         use_extracted_slices: r.fixed(&keys::USE_EXTRACTED_SLICES),
         selection_threshold: r.span(&keys::SELECTION_THRESHOLD),
         own: own(r),
-        sha256: String::new(),
+        origin: Origin::default(),
     }
 }
 
 fn own(reader: &mut Reader) -> Own {
-    let absent = json::Node { place: super::fault::Place { line: 1, column: 1 }, value: json::Json::Object(Vec::new()) };
+    let absent = json::Node { place: Place { line: 1, column: 1 }, value: json::Json::Object(Vec::new()) };
     let node = reader.raw(&keys::NEUROSEARCH).filter(|node| !node.is_null()).unwrap_or(&absent);
     let mut inner = Reader::new(node, Path::new("/"));
     inner.refuse_unknown(&[keys::OWN]);

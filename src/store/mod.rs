@@ -10,6 +10,7 @@ pub mod labels;
 pub mod launch;
 pub mod layout;
 pub mod lock;
+pub mod look;
 pub mod new_job;
 pub mod nifti;
 mod nifti_header;

@@ -3,4 +3,7 @@
 mod analysis;
 mod needs;
 mod network_shapes;
+mod quarter;
+mod search_checks;
+mod search_verbs;
 mod service;

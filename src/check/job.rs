@@ -1,0 +1,190 @@
+//! One job against its data: what it cannot train on, and with it how wide its network's last layers are.
+
+use super::data::{Asked, Facts, Flaw, Look};
+use super::{extracted, source};
+use crate::domain::architecture::Architecture;
+use crate::domain::extract;
+use crate::domain::fault::Fault;
+use crate::domain::items::{Geometry, Window, times};
+use crate::domain::job::FailureClass;
+use crate::domain::options::{JobOptions, ModeOptions, NetworkType, Normalization};
+use crate::store::caps::Caps;
+use crate::store::nifti;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Why a job cannot train.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{sentence}")]
+pub struct JobFault {
+    /// `bad_data` or `bad_options`.
+    pub class: FailureClass,
+    /// The option at fault, or the one that names the data at fault, then what was found and what is allowed.
+    pub sentence: String,
+    /// The option alone.
+    pub key: String,
+    /// The sentence without the option.
+    pub(super) clause: String,
+}
+
+impl JobFault {
+    fn new(class: FailureClass, key: &str, clause: String) -> Self {
+        JobFault { class, sentence: format!("{key}: {clause}"), key: key.to_string(), clause }
+    }
+
+    pub(super) fn data(key: &str, clause: impl Into<String>) -> Self {
+        JobFault::new(FailureClass::BadData, key, clause.into())
+    }
+
+    pub(super) fn options(key: &str, clause: impl Into<String>) -> Self {
+        JobFault::new(FailureClass::BadOptions, key, clause.into())
+    }
+}
+
+impl From<Fault> for JobFault {
+    fn from(fault: Fault) -> Self {
+        JobFault::options(&fault.key, fault.sentence)
+    }
+}
+
+/// The masks of a list of regions: their bounding boxes, or the sentence about the first that cannot be used.
+type Boxes = Result<Vec<Window>, String>;
+
+/// What was read of the data, or every flaw of them.
+type Known = Result<Arc<Facts>, Vec<Flaw>>;
+
+/// Checks jobs, and remembers what it read of the data, so that many jobs of one search read them once.
+#[derive(Debug, Default)]
+pub struct Checker {
+    look: Look,
+    data: Vec<(Asked, Known)>,
+    masks: Vec<(Vec<PathBuf>, Boxes)>,
+}
+
+impl Checker {
+    /// A checker that looks at every image, not only the first.
+    pub fn thorough() -> Self {
+        Checker { look: Look::Every, ..Checker::default() }
+    }
+
+    /// As [`super::job`].
+    pub fn job(&mut self, options: &JobOptions) -> Result<JobOptions, JobFault> {
+        options.check_together()?;
+        source::check(options)?;
+        let facts = self.facts(options).map_err(|flaws| first(&flaws))?;
+        check_classes(options, &facts)?;
+        let boxes = self.boxes(options, facts.volume).map_err(|sentence| JobFault::data("roi_list", sentence))?;
+        let geometry = Geometry::new(&options.mode, options.preprocessing, facts.volume, &boxes)?;
+        if geometry.items() == 1 && options.network_type == NetworkType::MultiCnn {
+            return Err(JobFault::options("network_type", "found \"multicnn\" with a single item an image; use cnn"));
+        }
+        if !geometry.is_uniform() && options.network_type != NetworkType::MultiCnn {
+            let sentence =
+                format!("the regions have different sizes, which one {} cannot take; use multicnn", options.network_type);
+            return Err(JobFault::options("roi_list", sentence));
+        }
+        extracted::check(options, &facts, &geometry)?;
+        let architectures = architectures(options, &geometry)?;
+        check_batches(options, &facts, &geometry, &architectures)?;
+        let mut resolved = options.clone();
+        resolved.fc = match architectures.first() {
+            Some(architecture) if geometry.is_uniform() && !architecture.fc.is_empty() => Some(architecture.fc.clone()),
+            _ => None,
+        };
+        Ok(resolved)
+    }
+
+    /// The data of the job.
+    pub(super) fn facts(&mut self, options: &JobOptions) -> Known {
+        let asked = Asked::of(options);
+        if let Some((_, known)) = self.data.iter().find(|(known, _)| *known == asked) {
+            return known.clone();
+        }
+        let read = Facts::read(options, self.look).map(Arc::new);
+        self.data.push((asked, read.clone()));
+        read
+    }
+
+    /// The bounding boxes of the job's masks, in the order of `roi_list`; none for other modes and the default regions.
+    ///
+    /// # Errors
+    /// A sentence that names the mask: not there, of another size than the images, or empty.
+    pub(super) fn boxes(&mut self, options: &JobOptions, volume: [usize; 3]) -> Boxes {
+        let ModeOptions::Roi { roi_list: Some(names), .. } = &options.mode else { return Ok(Vec::new()) };
+        let caps = Caps::new(&options.caps_dir, options.preprocessing);
+        let paths: Vec<PathBuf> = names.iter().map(|name| caps.mask(name)).collect();
+        if let Some((_, known)) = self.masks.iter().find(|(known, _)| *known == paths) {
+            return known.clone();
+        }
+        let boxes: Boxes = paths
+            .iter()
+            .map(|path| {
+                let mask = nifti::read(path).map_err(|error| error.to_string())?;
+                let file = path.display();
+                if mask.shape != volume {
+                    return Err(format!("{file} has the size {}, and the images {}", times(mask.shape), times(volume)));
+                }
+                extract::bounding_box(&mask.voxels, mask.shape).ok_or_else(|| format!("{file} is empty: no voxel is above 0"))
+            })
+            .collect();
+        self.masks.push((paths, boxes.clone()));
+        boxes
+    }
+}
+
+fn first(flaws: &[Flaw]) -> JobFault {
+    match flaws.first() {
+        Some(flaw) => JobFault::data(flaw.key, flaw.sentence.clone()),
+        None => JobFault::data("caps_dir", "the data cannot be used"),
+    }
+}
+
+/// A network that classifies needs both classes on both sides of every fold.
+fn check_classes(options: &JobOptions, facts: &Facts) -> Result<(), JobFault> {
+    for (fold, labels) in &facts.folds {
+        for (side, rows) in [("training", &labels.train), ("validation", &labels.validation)] {
+            let empty = (0..2).find(|&class| rows.iter().all(|row| row.class != class));
+            let sentence = match empty {
+                _ if rows.is_empty() => format!("the {side} set of fold {fold} is empty"),
+                Some(class) if options.network_type != NetworkType::Autoencoder => {
+                    let labels = if class == 0 { "CN, sMCI" } else { "AD, BV, MCI, pMCI" };
+                    format!("class {class} ({labels}) has no image in the {side} set of fold {fold}")
+                }
+                _ => continue,
+            };
+            return Err(JobFault::data("tsv_path", sentence));
+        }
+    }
+    Ok(())
+}
+
+/// The network of the job, or those of a multicnn whose regions differ in size: one for each shape that occurs.
+fn architectures(options: &JobOptions, geometry: &Geometry) -> Result<Vec<Architecture>, Fault> {
+    let shapes = if geometry.is_uniform() { 1 } else { geometry.items() };
+    (0..shapes).map(|item| Architecture::of(options, &geometry.shape(item))).collect()
+}
+
+/// What the number of items in a batch and of batches in an epoch must allow: a step, and statistics over more than one value.
+fn check_batches(options: &JobOptions, facts: &Facts, geometry: &Geometry, networks: &[Architecture]) -> Result<(), JobFault> {
+    let each = if options.network_type == NetworkType::MultiCnn { 1 } else { geometry.items() };
+    let normalizes_one = options.network_normalization == Some(Normalization::Batch)
+        && networks.iter().any(|network| network.fewest_normalized() == Some(1));
+    for (fold, labels) in &facts.folds {
+        let items = labels.train.len() * each;
+        let batches = items.div_ceil(options.batch_size);
+        if options.accumulation_steps > batches {
+            let found = options.accumulation_steps;
+            let sentence =
+                format!("found {found}, allowed: at most {batches}, the batches of an epoch of fold {fold}; else it has no step");
+            return Err(JobFault::options("accumulation_steps", sentence));
+        }
+        if normalizes_one && (options.batch_size == 1 || items % options.batch_size == 1) {
+            let sentence = format!(
+                "the last batch of fold {fold} has one of its {items} items, and BatchNorm over one value cannot train: \
+                 use another batch_size, fewer blocks, or no normalisation"
+            );
+            return Err(JobFault::options("batch_size", sentence));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! `neurosearch sample`: the very options that a search's jobs would get, one job a line.
+
+use super::exit::{Exit, Failure, Outcome};
+use super::out::{self, Out};
+use super::validate::accepted;
+use crate::check::{Checker, JobFault};
+use crate::domain::draw::draw;
+use crate::domain::json;
+use crate::domain::space::SearchSpace;
+use crate::store::launch::SearchRecord;
+use crate::store::layout::LaunchDir;
+use crate::store::record;
+use rand::TryRngCore;
+use rand::rngs::OsRng;
+use std::path::{Path, PathBuf};
+
+/// Print the options that a search's jobs would get, as JSON lines
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The launch directory
+    dir: PathBuf,
+    /// How many jobs
+    #[arg(short = 'n', long = "number", default_value_t = 1, value_name = "N")]
+    number: u64,
+    /// The search's seed; else the file's, else the recorded one, else a new one
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Index of the first job
+    #[arg(long, default_value_t = 0)]
+    index: u64,
+}
+
+pub fn run(args: &Args, out: &mut Out) -> Outcome {
+    let space = accepted(&args.dir)?;
+    let seed = match args.seed.or(space.own.seed) {
+        Some(seed) => seed,
+        None => recorded_or_new(&args.dir)?,
+    };
+    let mut checker = Checker::default();
+    let mut exit = Exit::Done;
+    for index in args.index..args.index.saturating_add(args.number) {
+        match job(&space, &mut checker, seed, index) {
+            Ok(line) => out.raw(&format!("{line}\n"))?,
+            Err(fault) => {
+                exit = Exit::Failed;
+                out::note(format!("{}-{index} would fail: {}: {fault}", space.own.job_prefix, fault.class));
+            }
+        }
+        if out.is_closed() {
+            break;
+        }
+    }
+    Ok(exit)
+}
+
+/// The line of one job, in the schema of `commandline.json`.
+fn job(space: &SearchSpace, checker: &mut Checker, seed: u64, index: u64) -> Result<String, JobFault> {
+    let options = draw(space, seed, index)?;
+    Ok(json::line(&checker.job(&options)?.to_json()))
+}
+
+fn recorded_or_new(dir: &Path) -> Result<u64, Failure> {
+    match record::read::<SearchRecord>(&LaunchDir::new(dir).search_record()) {
+        Ok(search) => Ok(search.seed),
+        Err(error) if error.is_missing() => {
+            let seed = OsRng
+                .try_next_u64()
+                .map_err(|e| Failure::new(Exit::Failed, format!("the system gives no random number: {e}")))?;
+            out::note(format!("no seed is given or recorded; drawn for this once: --seed {seed}"));
+            Ok(seed)
+        }
+        Err(error) => Err(error.into()),
+    }
+}

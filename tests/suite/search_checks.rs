@@ -1,0 +1,233 @@
+//! Search spaces and jobs against data that lack something: each fault is named, with the file and the cause.
+
+use crate::quarter::Quarter;
+use neurosearch::check;
+use neurosearch::domain::draw::draw;
+use neurosearch::domain::fault::{Fault, Faults};
+use neurosearch::domain::job::FailureClass;
+use neurosearch::domain::options::JobOptions;
+use neurosearch::domain::space::SearchSpace;
+use neurosearch::store::nifti;
+use serde_json::{Value, json};
+use std::fs;
+
+fn space(quarter: &Quarter, changes: Value) -> SearchSpace {
+    let text = quarter.space(changes);
+    SearchSpace::parse(&text, "random_search.json", &quarter.launch()).expect("a space").space
+}
+
+fn checked(quarter: &Quarter, changes: Value) -> Result<(), Faults> {
+    check::space(&space(quarter, changes))
+}
+
+fn faults(quarter: &Quarter, changes: Value) -> Vec<Fault> {
+    checked(quarter, changes).expect_err("a fault").faults
+}
+
+/// The only fault, which has to stand at a place of the file and to contain every one of the words.
+fn only_fault(quarter: &Quarter, changes: Value, key: &str, words: &[&str]) {
+    let faults = faults(quarter, changes);
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert_eq!(faults[0].key, key, "{}", faults[0]);
+    assert!(faults[0].place.is_some(), "{}", faults[0]);
+    for word in words {
+        assert!(faults[0].sentence.contains(word), "{word} in {}", faults[0]);
+    }
+}
+
+fn job(quarter: &Quarter, changes: Value) -> JobOptions {
+    draw(&space(quarter, changes), 1, 0).expect("drawn")
+}
+
+#[test]
+fn whole_data_are_accepted_for_every_mode_and_network_type() {
+    let quarter = Quarter::new();
+    let all = json!({"mode": ["image", "patch", "roi", "slice"], "network_type": ["autoencoder", "cnn", "multicnn"], "patch_size": [10, 42],
+        "roi_list": ["left", "right"], "discarded_slices": 10, "slice_direction": [0, 1, 2], "n_splits": 2});
+    checked(&quarter, all).expect("accepted");
+    for mode in ["image", "patch", "slice"] {
+        checked(&quarter, json!({"mode": mode, "patch_size": 20, "discarded_slices": 10})).expect("accepted");
+    }
+}
+
+#[test]
+fn a_missing_caps_and_missing_labels_are_both_named_at_once() {
+    let quarter = Quarter::new();
+    let faults = faults(&quarter, json!({"caps_dir": "/nowhere/caps", "tsv_path": "../no-labels"}));
+    let keys: Vec<&str> = faults.iter().map(|fault| fault.key.as_str()).collect();
+    assert_eq!(keys, ["caps_dir", "tsv_path"]);
+    assert!(faults[0].sentence.contains("/nowhere/caps") && faults[1].sentence.contains("no-labels"));
+}
+
+#[test]
+fn a_missing_label_file_is_named() {
+    let quarter = Quarter::new();
+    fs::remove_file(quarter.path("labels/train/CN.tsv")).expect("removed");
+    only_fault(&quarter, json!({}), "tsv_path", &["train/CN.tsv"]);
+    checked(&quarter, json!({"baseline": true})).expect("the baseline files are all there");
+    checked(&quarter, json!({"baseline": [true, false]})).expect("some draws can train");
+    only_fault(&quarter, json!({"n_splits": 3, "split": [1]}), "tsv_path", &["train_splits-3/split-1"]);
+}
+
+#[test]
+fn one_missing_image_is_named_with_the_row_that_asks_for_it() {
+    let quarter = Quarter::new();
+    fs::remove_file(quarter.image(6)).expect("removed");
+    only_fault(&quarter, json!({}), "caps_dir", &["sub-MNI0006 ses-M00", "line 3", "train/AD.tsv", "_T1w.nii.gz is not there"]);
+}
+
+#[test]
+fn an_image_of_another_size_is_named() {
+    let quarter = Quarter::new();
+    let path = quarter.image(10);
+    fs::remove_file(&path).expect("removed");
+    nifti::write_f32(&path, [42, 52, 44], &vec![0.5; 42 * 52 * 44]).expect("written");
+    only_fault(&quarter, json!({}), "caps_dir", &["sub-MNI0010", "[42, 52, 44]", "[42, 52, 45]"]);
+}
+
+#[test]
+fn an_image_that_is_cut_short_is_named() {
+    let quarter = Quarter::new();
+    let path = quarter.image(10);
+    let bytes = fs::read(&path).expect("read");
+    quarter.replace(&path, &bytes[..bytes.len() / 2]);
+    only_fault(&quarter, json!({}), "caps_dir", &["sub-MNI0010"]);
+}
+
+#[test]
+fn many_missing_images_are_counted_and_not_all_listed() {
+    let quarter = Quarter::new();
+    fs::remove_dir_all(quarter.path("caps/subjects")).expect("removed");
+    let faults = faults(&quarter, json!({}));
+    assert_eq!(faults.len(), 11);
+    assert!(faults.iter().any(|fault| fault.sentence.contains("14 more")));
+}
+
+#[test]
+fn an_empty_class_is_an_error_for_a_classifier_and_none_for_an_autoencoder() {
+    let quarter = Quarter::new();
+    fs::write(quarter.path("labels/validation/AD_baseline.tsv"), "participant_id\tsession_id\tdiagnosis\n").expect("written");
+    only_fault(&quarter, json!({}), "tsv_path", &["class 1", "validation set of fold 0"]);
+    checked(&quarter, json!({"network_type": "autoencoder", "n_fcblocks": 1})).expect("accepted");
+    checked(&quarter, json!({"network_type": ["autoencoder", "cnn"]})).expect("some draws can train");
+}
+
+#[test]
+fn a_leak_names_the_participants() {
+    let quarter = Quarter::new();
+    let train = fs::read_to_string(quarter.path("labels/train/AD.tsv")).expect("read");
+    fs::write(quarter.path("labels/validation/AD_baseline.tsv"), train).expect("written");
+    only_fault(&quarter, json!({}), "tsv_path", &["leak in fold 0", "sub-MNI0002", "sub-MNI0006"]);
+    let fault = check::job(&job(&quarter, json!({}))).expect_err("a leak");
+    assert_eq!(fault.class, FailureClass::BadData);
+}
+
+#[test]
+fn the_largest_patch_has_to_fit_the_image() {
+    let quarter = Quarter::new();
+    only_fault(&quarter, json!({"mode": ["image", "patch"], "patch_size": [10, 43]}), "patch_size", &["43", "42 x 52 x 45"]);
+    let fault = check::job(&job(&quarter, json!({"mode": "patch", "patch_size": 43}))).expect_err("too large");
+    assert_eq!(fault.class, FailureClass::BadOptions);
+    assert!(fault.sentence.starts_with("patch_size: "), "{fault}");
+}
+
+#[test]
+fn the_patch_size_of_a_mode_that_is_not_listed_is_not_held_against_the_image() {
+    let quarter = Quarter::new();
+    checked(&quarter, json!({"patch_size": 200, "roi_list": ["nowhere"], "discarded_slices": 500})).expect("accepted");
+}
+
+#[test]
+fn discarding_every_slice_is_refused() {
+    let quarter = Quarter::new();
+    only_fault(&quarter, json!({"mode": "slice", "discarded_slices": 21}), "discarded_slices", &["42"]);
+    checked(&quarter, json!({"mode": "slice", "discarded_slices": 21, "slice_direction": [0, 1]})).expect("some draws can train");
+}
+
+#[test]
+fn a_mask_that_is_missing_empty_or_of_another_size_is_named() {
+    let quarter = Quarter::new();
+    let mask = |name: &str| {
+        let folder = quarter.path("caps/masks/roi_based/tpl-MNI152NLin2009cSym");
+        folder.join(format!("tpl-MNI152NLin2009cSym_desc-Crop_res-1x1x1_roi-{name}_mask.nii.gz"))
+    };
+    only_fault(&quarter, json!({"mode": ["roi", "image"], "roi_list": ["left", "absent"]}), "roi_list", &["roi-absent_mask"]);
+    nifti::write_f32(&mask("empty"), [42, 52, 45], &vec![0.0; 42 * 52 * 45]).expect("written");
+    only_fault(&quarter, json!({"mode": "roi", "roi_list": ["empty"]}), "roi_list", &["roi-empty_mask", "empty"]);
+    nifti::write_f32(&mask("small"), [3, 3, 3], &[1.0; 27]).expect("written");
+    only_fault(&quarter, json!({"mode": "roi", "roi_list": ["small"]}), "roi_list", &["roi-small_mask", "3 x 3 x 3"]);
+    // The default regions leave so small an image, which only some draws of a wider space meet.
+    assert_eq!(faults(&quarter, json!({"mode": "roi"})).len(), 1);
+    checked(&quarter, json!({"mode": ["roi", "image"]})).expect("some draws can train");
+}
+
+#[test]
+fn extracted_tensors_have_to_be_there() {
+    let quarter = Quarter::new();
+    let fault =
+        check::job(&job(&quarter, json!({"mode": "patch", "patch_size": 20, "stride_size": 20, "use_extracted_patches": true})));
+    let fault = fault.expect_err("nothing was extracted");
+    assert_eq!(fault.class, FailureClass::BadData);
+    assert!(fault.sentence.contains("patchsize-20_stride-20_patch-0"), "{fault}");
+}
+
+#[test]
+fn a_transfers_source_has_to_be_a_job_with_models_that_can_start_this_one() {
+    let quarter = Quarter::new();
+    only_fault(
+        &quarter,
+        json!({"transfer_learning_path": "../labels"}),
+        "transfer_learning_path",
+        &["not a job folder", "commandline.json"],
+    );
+    let source = quarter.path("launch/source");
+    fs::create_dir_all(source.join("fold-0/models/best_loss")).expect("made");
+    let write = |network_type: &str| {
+        fs::write(source.join("commandline.json"), json!({"mode": "image", "network_type": network_type}).to_string())
+            .expect("written");
+    };
+    let job = |network_type: &str| {
+        let options = json!({"network_type": network_type, "mode": "patch", "patch_size": 20, "stride_size": 20, "transfer_learning_path": "source"});
+        check::job(&job(&quarter, options))
+    };
+    write("cnn");
+    assert!(job("cnn").expect_err("no model").sentence.contains("best_balanced_accuracy/model_best.pth.tar"));
+    assert_eq!(job("autoencoder").expect_err("no such direction").class, FailureClass::BadOptions);
+    write("multicnn");
+    assert_eq!(job("cnn").expect_err("no such direction").class, FailureClass::BadOptions);
+    write("autoencoder");
+    assert_eq!(job("cnn").expect_err("no model").class, FailureClass::BadData);
+    fs::write(source.join("fold-0/models/best_loss/model_best.pth.tar"), "").expect("written");
+    for network_type in ["autoencoder", "cnn", "multicnn"] {
+        job(network_type).expect("an autoencoder's best_loss starts everything");
+    }
+}
+
+#[test]
+fn a_job_gets_the_widths_of_its_layers_where_its_items_have_one_shape() {
+    let quarter = Quarter::new();
+    let fc = |changes: Value| check::job(&job(&quarter, changes)).expect("it can train").fc;
+    let fixed = |more: Value| {
+        let mut options = json!({"n_convblocks": 2, "first_conv_width": 4, "n_fcblocks": 1});
+        options.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        fc(options)
+    };
+    let inputs = |fc: Option<Vec<neurosearch::domain::architecture::FcLayer>>| fc.map(|fc| fc[0].in_features);
+    assert_eq!(inputs(fixed(json!({}))), Some(8 * 11 * 13 * 12));
+    assert_eq!(inputs(fixed(json!({"mode": "patch", "patch_size": 20}))), Some(8 * 5 * 5 * 5));
+    assert_eq!(inputs(fixed(json!({"mode": "slice", "discarded_slices": 10}))), Some(8 * 56 * 56));
+    assert_eq!(inputs(fixed(json!({"network_type": "autoencoder"}))), None);
+}
+
+#[test]
+fn batches_that_cannot_train_are_refused_before_they_do() {
+    let quarter = Quarter::new();
+    let fault = check::job(&job(&quarter, json!({"batch_size": 12, "accumulation_steps": 2}))).expect_err("no step in an epoch");
+    assert!(fault.class == FailureClass::BadOptions && fault.sentence.starts_with("accumulation_steps"), "{fault}");
+    let deep = json!({"n_convblocks": 7, "batch_size": 1, "d_reduction": "stride"});
+    let fault = check::job(&job(&quarter, deep)).expect_err("one value a channel");
+    assert!(fault.class == FailureClass::BadOptions && fault.sentence.contains("BatchNorm"), "{fault}");
+    let instance = json!({"n_convblocks": 7, "network_normalization": "InstanceNorm", "d_reduction": "stride"});
+    let fault = check::job(&job(&quarter, instance)).expect_err("one voxel");
+    assert!(fault.class == FailureClass::BadOptions && fault.sentence.contains("InstanceNorm"), "{fault}");
+}
