@@ -5,6 +5,7 @@ pub mod cache;
 mod cache_entry;
 pub mod caps;
 pub mod error;
+mod fold_table;
 pub mod job;
 pub mod labels;
 pub mod launch;

@@ -1,16 +1,13 @@
 //! What a finished fold left behind: its image-level metrics, its best epochs, its best model.
 
 use super::error::StoreError;
+use super::fold_table::{self, Rows};
 use super::layout::{FoldDir, JobDir, LaunchDir};
 use crate::domain::metrics::Metrics;
 use crate::domain::options::{Mode, Selection};
 use crate::domain::policy::BestModels;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::Path;
-
-/// No table of a fold is larger: a row is about a hundred bytes, and an epoch of inner evaluations has some hundred rows.
-const LARGEST: u64 = 1 << 28;
 
 /// The epoch, from 0, after which a fold's best model was kept, and the validation loss it had then (mean over the items).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,25 +40,15 @@ pub fn folders(launch: &LaunchDir) -> Result<Vec<String>, StoreError> {
 /// # Errors
 /// The file is missing, or not a table with a balanced accuracy in its first row.
 pub fn validation_metrics(fold: &FoldDir, selection: Selection) -> Result<Metrics, StoreError> {
-    let path = fold.metrics(selection, "validation", Mode::Image);
-    let mut bytes = Vec::with_capacity(512);
-    read(&path, &mut bytes)?;
-    metrics(&bytes).map_err(|sentence| StoreError::content(&path, sentence))
+    fold_table::read(&fold.metrics(selection, "validation", Mode::Image), metrics)
 }
 
-fn metrics(bytes: &[u8]) -> Result<Metrics, String> {
-    let mut reader = table(bytes);
-    let header = reader.byte_headers().map_err(|e| e.to_string())?.clone();
-    let mut row = csv::ByteRecord::new();
-    if !reader.read_byte_record(&mut row).map_err(|e| e.to_string())? {
+fn metrics(rows: &mut Rows) -> Result<Metrics, String> {
+    if !rows.advance()? {
         return Err("it has no row of metrics".to_string());
     }
-    let figure = |name: &str| {
-        let at = header.iter().position(|column| column == name.as_bytes())?;
-        number(row.get(at)?)
-    };
-    let [accuracy, balanced_accuracy, sensitivity, specificity, ppv, npv] =
-        Metrics::COLUMNS.map(|name| figure(name).unwrap_or(f64::NAN));
+    let figure = |name: &str| rows.column(name).and_then(|column| rows.number(column)).unwrap_or(f64::NAN);
+    let [accuracy, balanced_accuracy, sensitivity, specificity, ppv, npv] = Metrics::COLUMNS.map(figure);
     if !(0.0..=1.0).contains(&balanced_accuracy) {
         return Err("it has no balanced_accuracy between 0 and 1".to_string());
     }
@@ -73,26 +60,18 @@ fn metrics(bytes: &[u8]) -> Result<Metrics, String> {
 /// # Errors
 /// The file is missing or not a training table.
 pub fn best_epochs(path: &Path) -> Result<[Option<Best>; 2], StoreError> {
-    let mut bytes = Vec::with_capacity(1 << 14);
-    read(path, &mut bytes)?;
-    epochs(&bytes).map_err(|sentence| StoreError::content(path, sentence))
+    fold_table::read(path, epochs)
 }
 
-fn epochs(bytes: &[u8]) -> Result<[Option<Best>; 2], String> {
-    let mut reader = table(bytes);
-    let header = reader.byte_headers().map_err(|e| e.to_string())?;
-    let column = |name: &str| header.iter().position(|column| column == name.as_bytes());
-    let missing = |name: &str| format!("it has no column {name}");
-    let epoch_column = column("epoch").ok_or_else(|| missing("epoch"))?;
-    let loss_column = column("loss_valid").ok_or_else(|| missing("loss_valid"))?;
-    let accuracy_column = column("balanced_accuracy_valid");
+fn epochs(rows: &mut Rows) -> Result<[Option<Best>; 2], String> {
+    let needed = |name: &str| rows.column(name).ok_or_else(|| format!("it has no column {name}"));
+    let (epoch_column, loss_column) = (needed("epoch")?, needed("loss_valid")?);
+    let accuracy_column = rows.column("balanced_accuracy_valid");
     let mut judge = Judge::default();
-    let mut row = csv::ByteRecord::new();
-    while reader.read_byte_record(&mut row).map_err(|e| e.to_string())? {
-        let figure = |at: usize| row.get(at).and_then(number);
-        let epoch = figure(epoch_column).ok_or("a row has no epoch")?;
-        let loss = figure(loss_column).unwrap_or(f64::NAN);
-        judge.row(epoch as u32, loss, accuracy_column.and_then(figure));
+    while rows.advance()? {
+        let epoch = rows.number(epoch_column).ok_or("a row has no epoch")?;
+        let loss = rows.number(loss_column).unwrap_or(f64::NAN);
+        judge.row(epoch as u32, loss, accuracy_column.and_then(|column| rows.number(column)));
     }
     Ok(judge.end())
 }
@@ -133,50 +112,39 @@ pub fn autoencoder_finished(job: &JobDir, fold: &FoldDir) -> bool {
     has_model && (fold.reconstruction().is_dir() || !job.private().is_dir())
 }
 
-fn read(path: &Path, bytes: &mut Vec<u8>) -> Result<(), StoreError> {
-    let file = File::open(path).map_err(|e| StoreError::io("read", path, e))?;
-    file.take(LARGEST + 1).read_to_end(bytes).map_err(|e| StoreError::io("read", path, e))?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(StoreError::content(path, "larger than 256 MiB, which no table of a fold is"));
-    }
-    Ok(())
-}
-
-fn table(bytes: &[u8]) -> csv::Reader<&[u8]> {
-    // The bytes are in memory already: a small buffer costs less than the usual one of 8 KiB for each file.
-    csv::ReaderBuilder::new().delimiter(b'\t').flexible(true).buffer_capacity(bytes.len().clamp(64, 1 << 13)).from_reader(bytes)
-}
-
-fn number(cell: &[u8]) -> Option<f64> {
-    std::str::from_utf8(cell).ok()?.trim().parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn written<T>(text: &str, read: fn(&mut Rows) -> Result<T, String>) -> Result<T, StoreError> {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("table.tsv");
+        fs::write(&path, text).expect("written");
+        fold_table::read(&path, read)
+    }
 
     #[test]
     fn the_best_epoch_is_the_last_row_of_the_first_strictly_better_epoch() {
         let text = "epoch\titeration\ttime\tbalanced_accuracy_train\tloss_train\tbalanced_accuracy_valid\tloss_valid\n\
             0\t1\t1.0\t0.5\t0.9\t0.5\t0.1\n0\t3\t1.0\t0.5\t0.9\t0.5\t0.7\n1\t3\t1.0\t0.5\t0.8\t0.75\t0.7\n\
             2\t3\t1.0\t0.5\t0.8\t0.75\t0.6\n3\t3\t1.0\t0.5\t0.8\t0.75\t0.6\n";
-        let best = epochs(text.as_bytes()).expect("a training table");
+        let best = written(text, epochs).expect("a training table");
         assert_eq!(best, [Some(Best { epoch: 2, loss: 0.6 }), Some(Best { epoch: 1, loss: 0.7 })]);
     }
 
     #[test]
     fn an_autoencoder_has_a_best_loss_only() {
         let text = "epoch\titeration\ttime\tloss_train\tloss_valid\n0\t3\t1.0\t0.9\t0.7\n1\t3\t1.0\t0.9\t0.8\n";
-        assert_eq!(epochs(text.as_bytes()).expect("a training table"), [Some(Best { epoch: 0, loss: 0.7 }), None]);
+        assert_eq!(written(text, epochs).expect("a training table"), [Some(Best { epoch: 0, loss: 0.7 }), None]);
     }
 
     #[test]
     fn a_table_without_its_balanced_accuracy_is_no_result() {
         for text in ["", "accuracy\tbalanced_accuracy\n", "accuracy\tbalanced_accuracy\n0.5\t\n", "accuracy\n0.5\n", "\u{0}\n1\n"]
         {
-            assert!(metrics(text.as_bytes()).is_err(), "{text:?}");
+            assert!(written(text, metrics).is_err(), "{text:?}");
         }
-        let good = metrics(b"accuracy\tbalanced_accuracy\tsensitivity\n0.5\t0.75\t\n").expect("metrics");
+        let good = written("accuracy\tbalanced_accuracy\tsensitivity\n0.5\t0.75\t\n", metrics).expect("metrics");
         assert_eq!(good.balanced_accuracy, 0.75);
         assert!(good.sensitivity.is_nan() && good.npv.is_nan());
     }
