@@ -63,6 +63,11 @@ impl Resize {
         Resize { rows: Axis::new(rows, side), columns: Axis::new(columns, side) }
     }
 
+    /// Pixels of the images it takes.
+    pub const fn input_pixels(&self) -> usize {
+        self.rows.input * self.columns.input
+    }
+
     /// Resizes `image`, in row order, into `out`, which it replaces. The width first, then the height, as Pillow does.
     pub fn apply(&self, image: &[u8], out: &mut Vec<u8>) {
         let mut narrow = Vec::with_capacity(self.rows.input * self.columns.output);

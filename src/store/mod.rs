@@ -6,6 +6,7 @@ mod cache_entry;
 pub mod caps;
 pub mod error;
 mod fold_table;
+pub mod items;
 pub mod job;
 pub mod labels;
 pub mod launch;
