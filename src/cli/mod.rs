@@ -2,11 +2,20 @@
 
 pub mod analysis;
 pub mod args;
+pub mod choose_device;
 pub mod completions;
+pub mod continue_;
 pub mod exit;
+pub mod flags;
+pub mod generate;
 pub mod init;
+pub mod interrupt;
+pub mod job_folder;
 pub mod man;
 pub mod out;
+pub mod progress_view;
+pub mod retrain;
+pub mod run_job;
 pub mod sample;
 pub mod schema;
 pub mod validate;
@@ -29,8 +38,11 @@ struct Cli {
 enum Command {
     Analysis(analysis::Args),
     Completions(completions::Args),
+    Continue(continue_::Args),
+    Generate(generate::Args),
     Init(init::Args),
     Man(man::Args),
+    Retrain(retrain::Args),
     Sample(sample::Args),
     Schema(schema::Args),
     Validate(validate::Args),
@@ -40,8 +52,11 @@ fn run(command: Command, out: &mut Out) -> Outcome {
     match command {
         Command::Analysis(args) => analysis::run(args, out),
         Command::Completions(args) => completions::run(&args, out),
+        Command::Continue(args) => continue_::run(&args, out),
+        Command::Generate(args) => generate::run(&args, out),
         Command::Init(args) => init::run(&args, out),
         Command::Man(args) => man::run(&args, out),
+        Command::Retrain(args) => retrain::run(&args, out),
         Command::Sample(args) => sample::run(&args, out),
         Command::Schema(args) => schema::run(&args, out),
         Command::Validate(args) => validate::run(&args, out),

@@ -47,6 +47,25 @@ pub struct JobRecord {
     pub threads: Option<usize>,
 }
 
+impl JobRecord {
+    /// The record of a job that was not started yet and belongs to no search.
+    pub const fn queued(starter: Starter) -> Self {
+        JobRecord {
+            version: 1,
+            starter,
+            index: None,
+            search_seed: None,
+            space_sha256: None,
+            state: JobState::Queued,
+            attempts: 0,
+            failures_in_a_row: 0,
+            checkpoints_seen: 0,
+            redraws: 0,
+            threads: None,
+        }
+    }
+}
+
 /// `trainer.json`; written by the trainer, so that a daemon that died between starting it and recording it finds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrainerRecord {

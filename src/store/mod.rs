@@ -5,6 +5,7 @@ pub mod cache;
 mod cache_entry;
 pub mod caps;
 pub mod error;
+pub mod finished;
 mod fold_table;
 pub mod items;
 pub mod job;

@@ -1,9 +1,12 @@
 //! The one integration binary: each module drives the real programs, or holds the source against the house's rules.
 
 mod analysis;
+mod generate_job;
 mod needs;
 mod network_shapes;
 mod quarter;
+mod retrain_job;
 mod search_checks;
 mod search_verbs;
 mod service;
+mod stand_in;

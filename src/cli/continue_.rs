@@ -1,0 +1,111 @@
+//! `neurosearch continue`: goes on with a job from its last finished fold and epoch.
+
+use super::exit::{Exit, Failure, Outcome};
+use super::job_folder;
+use super::out::{self, Out};
+use super::run_job::{self, Ready};
+use crate::check;
+use crate::domain::job::JobState;
+use crate::domain::options::JobOptions;
+use crate::process::{Look, look};
+use crate::store::error::StoreError;
+use crate::store::job::{JobRecord, Starter, read_commandline, write_commandline};
+use crate::store::layout::{JobDir, LaunchDir};
+use crate::store::{finished, lock, record, scan};
+use std::path::{Path, PathBuf};
+
+/// Go on with a job that was interrupted or failed, from its last finished epoch
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The job's folder
+    job_dir: PathBuf,
+}
+
+pub fn run(args: &Args, out: &mut Out) -> Outcome {
+    let job = job(&args.job_dir)?;
+    let options = read_commandline(&job)?;
+    let kept = scan::record_of(&job)?;
+    refuse_the_daemons(&job, kept.as_ref())?;
+    refuse_running(&job)?;
+    refuse_strange_results(&job, &options, kept.as_ref())?;
+    let mut record = kept.unwrap_or_else(|| JobRecord::queued(Starter::Command));
+    if finished::missing(&job, &options).is_empty() {
+        return say_finished(&job, record, out);
+    }
+    let options = complete(&job, options)?;
+    let ready = Ready::for_job(options.use_cpu)?;
+    record.failures_in_a_row = 0;
+    run_job::run(ready, &job, &options, record, out)
+}
+
+fn job(path: &Path) -> Result<JobDir, Failure> {
+    let absolute = std::fs::canonicalize(path).map_err(|e| StoreError::io("open", path, e))?;
+    if !scan::is_job(&absolute) {
+        let sentence = format!("{} is no job: it has no commandline.json", path.display());
+        return Err(Failure::new(Exit::NotFound, sentence));
+    }
+    Ok(JobDir::new(absolute))
+}
+
+/// A job that a running daemon looks after is the daemon's to go on with.
+fn refuse_the_daemons(job: &JobDir, record: Option<&JobRecord>) -> Result<(), Failure> {
+    let by_daemon = record.is_some_and(|record| record.starter == Starter::Daemon);
+    let launch = LaunchDir::new(job.path().parent().unwrap_or(Path::new("/")));
+    if by_daemon && lock::is_held(&launch.lock())? {
+        let folder = job.path().display();
+        let sentence = format!("a running daemon looks after {folder}; ask it with `neurosearch resume {folder}`, or retry");
+        return Err(Failure::new(Exit::Refused, sentence));
+    }
+    Ok(())
+}
+
+fn refuse_running(job: &JobDir) -> Result<(), Failure> {
+    let folder = job.path().display();
+    match look(job) {
+        Look::Ended(_) | Look::Gone => Ok(()),
+        Look::Alive(identity) => {
+            Err(Failure::new(Exit::Exists, format!("{folder} is being trained by process {}; wait for its end", identity.pid)))
+        }
+        Look::Unknown(why) => {
+            Err(Failure::new(Exit::Failed, format!("{folder}: whether it is being trained cannot be known from here: {why}")))
+        }
+    }
+}
+
+/// Results that no trainer of ours wrote would be mixed with ours, or overwritten.
+fn refuse_strange_results(job: &JobDir, options: &JobOptions, record: Option<&JobRecord>) -> Result<(), Failure> {
+    let ours = record.is_some() || job.trainer_record().exists();
+    if ours || !options.folds.indices().iter().any(|&fold| job.fold(fold).path().exists()) {
+        return Ok(());
+    }
+    let folder = job.path().display();
+    let cure = format!("`neurosearch retrain {} OUT_DIR` trains its options anew", job.commandline().display());
+    Err(Failure::new(Exit::BadInput, format!("{folder} holds results that neurosearch did not write; {cure}")))
+}
+
+/// A job whose folds all have their results; its record may not say so yet, if its starter died.
+fn say_finished(job: &JobDir, mut record: JobRecord, out: &mut Out) -> Outcome {
+    if record.state != JobState::Done {
+        record.state = JobState::Done;
+        record::write(&job.record(), &record)?;
+    }
+    out.line(format_args!("{}: done already, every fold has its results", job.path().display()))?;
+    Ok(Exit::Done)
+}
+
+/// The options with everything that training needs; what was missing is recorded.
+fn complete(job: &JobDir, mut options: JobOptions) -> Result<JobOptions, Failure> {
+    let before = options.clone();
+    if options.seed.is_none() {
+        let seed = job_folder::new_seed()?;
+        out::note(format_args!("{} has no seed; drew {seed}, which it now records", job.commandline().display()));
+        options.seed = Some(seed);
+    }
+    let options = check::job(&options).map_err(|fault| {
+        Failure::new(Exit::BadInput, format!("{}: {}: {}", job.path().display(), fault.class, fault.sentence))
+    })?;
+    if options != before {
+        write_commandline(job, &options)?;
+    }
+    Ok(options)
+}

@@ -1,0 +1,130 @@
+//! `neurosearch generate`: draws one job from a launch directory's search space and trains it here and now.
+
+use super::exit::{Exit, Failure, Outcome};
+use super::flags::Flags;
+use super::job_folder;
+use super::out::{self, Out};
+use super::run_job::{self, Ready};
+use super::validate;
+use crate::check;
+use crate::domain::draw::draw;
+use crate::domain::fault::Faults;
+use crate::domain::job::{FailureClass, JobName, JobState};
+use crate::domain::options::JobOptions;
+use crate::domain::space::SearchSpace;
+use crate::store::error::StoreError;
+use crate::store::job::{JobRecord, Starter};
+use crate::store::launch::SearchRecord;
+use crate::store::layout::{JobDir, LaunchDir};
+use crate::store::{lock, record, scan};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// Draw one job from a search space and train it, here and now
+///
+/// The job's folder is LAUNCH_DIR/NAME. No daemon is needed; one that looks after the launch directory leaves the job alone.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The directory with the random_search.json
+    launch_dir: PathBuf,
+    /// Name of the new folder in it
+    name: String,
+    #[command(flatten)]
+    flags: Flags,
+    /// Seed of the search [default: the file's, else a new one, which job.json records]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Which of the search's jobs to draw [default: the first that is not used]
+    #[arg(long)]
+    index: Option<u64>,
+}
+
+pub fn run(args: &Args, out: &mut Out) -> Outcome {
+    let name = JobName::try_from(args.name.clone()).map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
+    let launch = launch(&args.launch_dir)?;
+    let job = launch.job(&name);
+    if job.path().symlink_metadata().is_ok() {
+        return Err(job_folder::exists(&job));
+    }
+    let space = space(&launch, &args.flags)?;
+    let search = search_record(&launch)?;
+    refuse_the_daemons_name(&launch, &name, search.as_ref())?;
+    check::space(&space)?;
+    let ready = Ready::for_job(space.use_cpu)?;
+    let seed = args.seed.or(space.own.seed).or(search.as_ref().map(|s| s.seed)).map_or_else(job_folder::new_seed, Ok)?;
+    let index = match args.index {
+        Some(index) => index,
+        None => first_unused(&launch, &space.own.job_prefix, search.as_ref())?,
+    };
+    let mut record = JobRecord {
+        index: Some(index),
+        search_seed: Some(seed),
+        space_sha256: Some(space.origin.sha256.clone()),
+        ..JobRecord::queued(Starter::Command)
+    };
+    let options = match resolve(&space, seed, index) {
+        Ok(options) => options,
+        Err((options, class, sentence)) => {
+            record.state = JobState::Failed { class, sentence: sentence.clone() };
+            return fail_before_training(&job, options.as_deref(), &record, &format!("{class}: {sentence}"));
+        }
+    };
+    job_folder::make(&job, Some(&options), &record)?;
+    out::note(format_args!("{}: drawn as job {index} of the search with seed {seed}", job.path().display()));
+    run_job::run(ready, &job, &options, record, out)
+}
+
+/// The launch directory by its absolute path, which the records of its jobs hold.
+fn launch(path: &std::path::Path) -> Result<LaunchDir, Failure> {
+    let launch = std::fs::canonicalize(path).map_err(|e| StoreError::io("open", path, e))?;
+    Ok(LaunchDir::new(launch))
+}
+
+fn space(launch: &LaunchDir, flags: &Flags) -> Result<SearchSpace, Failure> {
+    let space = validate::accepted(launch.path())?;
+    let file = launch.space().display().to_string();
+    space.override_with(&flags.given()).map_err(|fault| Failure::from(Faults { file, faults: vec![fault] }))
+}
+
+fn search_record(launch: &LaunchDir) -> Result<Option<SearchRecord>, Failure> {
+    match record::read(&launch.search_record()) {
+        Ok(search) => Ok(Some(search)),
+        Err(e) if e.is_missing() => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// A name that a running daemon is about to give to a job of its own.
+fn refuse_the_daemons_name(launch: &LaunchDir, name: &JobName, search: Option<&SearchRecord>) -> Result<(), Failure> {
+    let Some(search) = search else { return Ok(()) };
+    let its_own = name.index(&search.job_prefix).is_some_and(|index| index < search.n_jobs);
+    if its_own && lock::is_held(&launch.lock())? {
+        let sentence = format!("the running search will itself make {name}; choose a name that is not {}-N", search.job_prefix);
+        return Err(Failure::new(Exit::Exists, sentence));
+    }
+    Ok(())
+}
+
+/// The lowest index that no job of the launch directory has, and that the daemon's search does not count as its own.
+fn first_unused(launch: &LaunchDir, prefix: &str, search: Option<&SearchRecord>) -> Result<u64, Failure> {
+    let mut used = BTreeSet::new();
+    for folder in scan::jobs(launch, |_| false)? {
+        let recorded = scan::record_of(&launch.job(&folder.name)).ok().flatten().and_then(|record| record.index);
+        used.extend(recorded.or_else(|| folder.name.index(prefix)));
+    }
+    let first = search.map_or(0, |search| search.n_jobs);
+    let unused = (first..).find(|index| !used.contains(index));
+    unused.ok_or_else(|| Failure::new(Exit::Failed, "every index is used; name one with --index"))
+}
+
+/// The drawn options, complete; or those there are, with the reason why they cannot train.
+fn resolve(space: &SearchSpace, seed: u64, index: u64) -> Result<JobOptions, (Option<Box<JobOptions>>, FailureClass, String)> {
+    let drawn = draw(space, seed, index).map_err(|fault| (None, FailureClass::BadOptions, fault.to_string()))?;
+    check::job(&drawn).map_err(|fault| (Some(Box::new(drawn)), fault.class, fault.sentence))
+}
+
+/// Leaves the folder as the record of a draw that cannot train, as the daemon would.
+fn fail_before_training(job: &JobDir, options: Option<&JobOptions>, record: &JobRecord, sentence: &str) -> Outcome {
+    job_folder::make(job, options, record)?;
+    Err(Failure::new(Exit::Failed, format!("{}: {sentence}", job.path().display())))
+}

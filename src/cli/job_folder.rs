@@ -1,0 +1,43 @@
+//! What the verbs that make a job's folder share: its content, its seed, and the refusal where one is there.
+
+use super::exit::{Exit, Failure};
+use crate::domain::options::JobOptions;
+use crate::store::error::StoreError;
+use crate::store::job::JobRecord;
+use crate::store::layout::JobDir;
+use crate::store::new_job::{self, Made};
+use crate::store::scan;
+use rand::TryRngCore;
+
+/// Makes the folder with its options, if there are any, and its record, complete or not at all.
+///
+/// # Errors
+/// When it is there already, or cannot be written.
+pub fn make(job: &JobDir, options: Option<&JobOptions>, record: &JobRecord) -> Result<(), Failure> {
+    let text = options.map(|options| text(job, options)).transpose()?;
+    match new_job::make_at(job.clone(), text.as_deref(), record)? {
+        Made::Made(_) => Ok(()),
+        Made::NameTaken => Err(exists(job)),
+    }
+}
+
+fn text(job: &JobDir, options: &JobOptions) -> Result<String, StoreError> {
+    let text = serde_json::to_string_pretty(&options.to_json());
+    text.map(|text| text + "\n").map_err(|e| StoreError::content(&job.commandline(), format!("cannot be written: {e}")))
+}
+
+/// The refusal of a name that is taken; it names what goes on with a job that is there.
+pub fn exists(job: &JobDir) -> Failure {
+    let folder = job.path().display();
+    let cure = if scan::is_job(job.path()) {
+        format!("`neurosearch continue {folder}` goes on with the job in it")
+    } else {
+        "choose another name".to_string()
+    };
+    Failure::new(Exit::Exists, format!("{folder} is there already and is not overwritten; {cure}"))
+}
+
+/// A seed from the operating system's randomness.
+pub fn new_seed() -> Result<u64, Failure> {
+    rand::rngs::OsRng.try_next_u64().map_err(|e| Failure::new(Exit::Failed, format!("cannot draw a seed: {e}")))
+}

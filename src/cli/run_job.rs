@@ -1,0 +1,160 @@
+//! Runs one job's trainer from beginning to end for `generate`, `retrain` and `continue`, which share no daemon.
+
+use super::choose_device::choose;
+use super::exit::{Exit, Failure, Outcome};
+use super::interrupt::Interrupt;
+use super::out::{self, Out};
+use super::progress_view::ProgressView;
+use crate::domain::job::{Ended, FailureClass, JobState};
+use crate::domain::options::JobOptions;
+use crate::process::memory::OomKills;
+use crate::process::stop::Stopped;
+use crate::process::{self, Assignment, Child, Stop};
+use crate::store::job::{EndRecord, JobRecord, Starter};
+use crate::store::layout::JobDir;
+use crate::store::{finished, progress, record};
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How long a trainer may take to keep its last epoch once it is asked to stop.
+const GRACE: Duration = Duration::from_secs(120);
+
+/// Between two looks at the trainer: short beside any training, long beside the look.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A job whose folder is complete, and everything its trainer needs: found before the folder was made, so that a missing
+/// trainer or GPU leaves nothing behind.
+pub struct Ready {
+    program: PathBuf,
+    device: crate::domain::device::Device,
+}
+
+impl Ready {
+    /// # Errors
+    /// No trainer, or no device for a job with this `use_cpu`.
+    pub fn for_job(use_cpu: bool) -> Result<Self, Failure> {
+        let program = process::find_trainer().map_err(|e| Failure::new(Exit::NotFound, e.to_string()))?;
+        let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+        let device = choose(use_cpu, process::devices::find, visible.as_deref())?;
+        Ok(Ready { program, device })
+    }
+}
+
+/// Trains the job and shows its progress; `record` is its record as it stands. Done only when every fold has its results.
+pub fn run(ready: Ready, job: &JobDir, options: &JobOptions, mut record: JobRecord, out: &mut Out) -> Outcome {
+    let keeper = record.starter;
+    let mut interrupt = Interrupt::watch()?;
+    record.starter = Starter::Command;
+    record.attempts += 1;
+    let threads = *record.threads.get_or_insert_with(process::cpu::cores);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
+    record.state = JobState::Running { device: ready.device.to_string(), since };
+    record::write(&job.record(), &record)?;
+
+    let assignment = Assignment { job: job.clone(), device: ready.device, threads, attempt: record.attempts, cache_dir: None };
+    let before = OomKills::now();
+    let ended = match process::start(&ready.program, &assignment) {
+        Ok(child) => {
+            let (status, asked) = follow(child, job, &mut interrupt)?;
+            how_it_ended(job, record.attempts, status, asked, OomKills::now().rose_since(&before))
+        }
+        Err(e) => Ended::Failed { class: FailureClass::Crashed, sentence: e.to_string() },
+    };
+    let ended = hold_to_results(ended, job, options);
+    settle(&mut record, job, &ended);
+    record.starter = keeper;
+    record::write(&job.record(), &record)?;
+    say(&ended, job, options, record.attempts, out)
+}
+
+/// Waits for the trainer's end, passing on what it reports and whoever asks it to stop.
+fn follow(mut child: Child, job: &JobDir, interrupt: &mut Interrupt) -> Result<(ExitStatus, bool), Failure> {
+    let fail =
+        |e: std::io::Error| Failure::new(Exit::Failed, format!("lost sight of the trainer of {}: {e}", job.path().display()));
+    let mut view = ProgressView::on_stderr();
+    let mut stop: Option<Stop> = None;
+    loop {
+        if let Some(status) = child.try_wait().map_err(fail)? {
+            view.end();
+            return Ok((status, stop.is_some()));
+        }
+        if interrupt.asked() {
+            match &mut stop {
+                None => {
+                    view.say("stopping once the last epoch is kept; Ctrl-C again ends the trainer at once");
+                    stop = Some(Stop::begin(child.identity().clone(), GRACE, Instant::now()).map_err(fail)?);
+                }
+                Some(stop) => stop.hurry(Instant::now()),
+            }
+        }
+        if let Some(stop) = &mut stop {
+            // What it says changes nothing here: the end is seen by waiting.
+            let (Stopped::Ended | Stopped::Waiting { .. }) = stop.step(Instant::now()).map_err(fail)?;
+        }
+        // A report that cannot be read now is replaced within a second; the work does not depend on it.
+        if let Ok(Some(report)) = progress::read(job) {
+            view.show(&report);
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// The trainer's own word about this attempt, else what its exit status tells.
+fn how_it_ended(job: &JobDir, attempt: u32, status: ExitStatus, asked: bool, memory_ran_out: bool) -> Ended {
+    let own = record::read::<EndRecord>(&job.end()).ok().filter(|end| end.attempt == attempt).map(|end| end.ended);
+    match own {
+        Some(ended) => ended,
+        // It was stopped before it could answer, or did not answer in time.
+        None if asked => Ended::Interrupted,
+        None => process::verdict(status, memory_ran_out),
+    }
+}
+
+/// Done is what has its results, whatever the trainer says.
+fn hold_to_results(ended: Ended, job: &JobDir, options: &JobOptions) -> Ended {
+    let missing = if ended == Ended::Done { finished::missing(job, options) } else { Vec::new() };
+    if missing.is_empty() {
+        return ended;
+    }
+    let folds: Vec<String> = missing.iter().map(|fold| format!("fold-{fold}")).collect();
+    let sentence = format!("the trainer said it was done, but {} has no results", folds.join(", "));
+    Ended::Failed { class: FailureClass::Crashed, sentence }
+}
+
+/// Brings the record up to date with the attempt's end.
+fn settle(record: &mut JobRecord, job: &JobDir, ended: &Ended) {
+    let checkpoints = progress::read(job).ok().flatten().map_or(0, |report| report.checkpoints);
+    let advanced = checkpoints > record.checkpoints_seen;
+    record.checkpoints_seen = record.checkpoints_seen.max(checkpoints);
+    if advanced {
+        record.failures_in_a_row = 0;
+    }
+    record.state = match ended {
+        Ended::Done => JobState::Done,
+        Ended::Interrupted => JobState::Paused,
+        Ended::Failed { class, sentence } => {
+            record.failures_in_a_row += 1;
+            JobState::Failed { class: *class, sentence: sentence.clone() }
+        }
+    };
+}
+
+fn say(ended: &Ended, job: &JobDir, options: &JobOptions, attempt: u32, out: &mut Out) -> Outcome {
+    let folder = job.path().display();
+    match ended {
+        Ended::Done => {
+            let folds = options.folds.indices().len();
+            out.line(format_args!("{folder}: done, {folds} {} with results", if folds == 1 { "fold" } else { "folds" }))?;
+            Ok(Exit::Done)
+        }
+        Ended::Interrupted => {
+            out::note(format_args!("stopped; go on with: neurosearch continue {folder}"));
+            Ok(Exit::Interrupted)
+        }
+        Ended::Failed { class, sentence } => {
+            let log = job.attempt_log(attempt);
+            Err(Failure::new(Exit::Failed, format!("{folder}: {class}: {sentence}\nthe trainer's words: {}", log.display())))
+        }
+    }
+}

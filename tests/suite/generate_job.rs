@@ -1,0 +1,198 @@
+//! `generate` from the search space to the results, with a stand-in for the trainer.
+
+use crate::stand_in::{json, launch, neurosearch, said, until};
+use serde_json::json;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn generate(dir: &Path, name: &str) -> Command {
+    let mut command = neurosearch(dir);
+    command.args(["generate", dir.join("launch").to_str().expect("plain"), name]);
+    command
+}
+
+fn output(command: &mut Command) -> Output {
+    command.output().expect("the program runs")
+}
+
+#[test]
+fn a_job_is_drawn_trained_and_recorded_without_a_daemon() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let launch = launch(dir.path(), json!({"neurosearch": {"seed": 7}}));
+    let output = output(&mut generate(dir.path(), "first"));
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let job = launch.join("first");
+    let record = json(&job.join(".neurosearch/job.json"));
+    assert_eq!((&record["state"], &record["index"], &record["search_seed"]), (&json!("done"), &json!(0), &json!(7)));
+    assert_eq!((&record["attempts"], &record["starter"]), (&json!(1), &json!("command")));
+    let options = json(&job.join("commandline.json"));
+    assert!(options["fc"].is_object() && options["seed"].is_u64(), "{options}");
+    assert!(job.join("fold-0/cnn_classification/best_loss/validation_image_level_metrics.tsv").is_file());
+    assert!(!launch.join(".neurosearch").exists(), "a launch directory that is nobody's stays as it is");
+}
+
+#[test]
+fn the_same_seed_and_index_give_the_same_options_under_any_name() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let launch = launch(dir.path(), json!({"learning_rate": [2, 6], "dropout": [0, 0.9]}));
+    for (name, index) in [("a", "3"), ("b", "3"), ("c", "4")] {
+        let output = output(generate(dir.path(), name).args(["--seed", "11", "--index", index]));
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    }
+    let options = |name: &str| json(&launch.join(name).join("commandline.json"));
+    assert_eq!(options("a"), options("b"));
+    assert_ne!(options("a"), options("c"));
+}
+
+#[test]
+fn the_first_unused_index_is_drawn_and_a_new_seed_is_recorded() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let launch = launch(dir.path(), json!({}));
+    for (name, expected) in [("job-1", 0), ("other", 1), ("third", 2)] {
+        let output = output(&mut generate(dir.path(), name));
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        let record = json(&launch.join(name).join(".neurosearch/job.json"));
+        assert_eq!(record["index"], json!(expected), "{name}");
+        assert!(record["search_seed"].is_u64());
+    }
+}
+
+#[test]
+fn the_documented_flags_win_over_the_file_in_either_spelling() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let launch = launch(dir.path(), json!({"use_cpu": false, "nproc": 4}));
+    let flags = ["--use_cpu", "--nproc", "0", "--batch-size", "3", "--evaluation_steps", "2", "--n-splits", "2", "--split", "1"];
+    let output = output(generate(dir.path(), "x").args(flags));
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let options = json(&launch.join("x/commandline.json"));
+    let got = ["use_cpu", "nproc", "batch_size", "evaluation_steps", "n_splits", "split"].map(|key| options[key].clone());
+    assert_eq!(json!(got), json!([true, 0, 3, 2, 2, [1]]));
+    assert!(launch.join("x/fold-1/cnn_classification").is_dir() && !launch.join("x/fold-0").exists());
+}
+
+#[test]
+fn a_folder_that_is_there_is_never_touched_and_the_error_says_what_goes_on_with_it() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let launch = launch(dir.path(), json!({}));
+    let job = launch.join("x");
+    std::fs::create_dir(&job).expect("made");
+    std::fs::write(job.join("commandline.json"), "mine").expect("written");
+    let output = output(&mut generate(dir.path(), "x"));
+    assert_eq!(output.status.code(), Some(5), "{}", said(&output));
+    assert!(said(&output).contains("neurosearch continue"), "{}", said(&output));
+    assert_eq!(std::fs::read_dir(&job).expect("listed").count(), 1);
+}
+
+#[test]
+fn names_and_spaces_that_are_refused_leave_nothing_behind() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let launch = launch(dir.path(), json!({"epochs": 0, "mod": "image"}));
+    for name in ["../x", ".x", "a b"] {
+        assert_eq!(output(&mut generate(dir.path(), name)).status.code(), Some(2), "{name:?}");
+    }
+    let refused = output(&mut generate(dir.path(), "x"));
+    assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
+    for word in ["epochs", "mod", "line 1"] {
+        assert!(said(&refused).contains(word), "{}", said(&refused));
+    }
+    assert_eq!(std::fs::read_dir(&launch).expect("listed").count(), 1);
+}
+
+#[test]
+fn without_a_trainer_or_a_gpu_nothing_is_drawn_and_the_sentence_names_the_cure() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let launch = launch(dir.path(), json!({"use_cpu": false}));
+    let no_gpu = output(&mut generate(dir.path(), "x"));
+    assert_eq!(no_gpu.status.code(), Some(1), "{}", said(&no_gpu));
+    assert!(said(&no_gpu).contains("--use_cpu"), "{}", said(&no_gpu));
+    let no_trainer = output(generate(dir.path(), "x").env("NEUROSEARCH_TRAINER", dir.path().join("absent")));
+    assert_eq!(no_trainer.status.code(), Some(4), "{}", said(&no_trainer));
+    assert!(said(&no_trainer).contains("NEUROSEARCH_TRAINER"), "{}", said(&no_trainer));
+    assert!(!launch.join("x").exists());
+}
+
+#[test]
+fn a_trainer_that_fails_crashes_or_lies_makes_a_failed_job_with_class_sentence_and_log() {
+    let cases = [("fail", "bad_data"), ("crash", "crashed"), ("silent", "crashed"), ("empty", "crashed")];
+    for (become_, class) in cases {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let launch = launch(dir.path(), json!({}));
+        let output = output(generate(dir.path(), "x").env("STAND_IN", become_));
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        let log = launch.join("x/.neurosearch/attempt-1.log");
+        assert!(said(&output).contains(class) && said(&output).contains(log.to_str().expect("plain")), "{}", said(&output));
+        assert!(std::fs::read_to_string(&log).expect("a log").contains("stand-in trainer"));
+        let record = json(&launch.join("x/.neurosearch/job.json"));
+        assert_eq!((&record["state"], &record["class"]), (&json!("failed"), &json!(class)), "{become_}");
+        assert!(!launch.join("x/fold-0/cnn_classification").exists());
+    }
+}
+
+#[test]
+fn ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on_and_going_on_repeats_no_epoch() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let launch = launch(dir.path(), json!({"epochs": 400, "n_splits": 2, "split": [0]}));
+    let mut command = generate(dir.path(), "x");
+    let child = command.env("STAND_IN_PAUSE", "0.01").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+    let epochs = launch.join("x/.neurosearch/epochs");
+    until("three epochs", || std::fs::read_to_string(&epochs).is_ok_and(|text| text.lines().count() >= 3));
+    interrupt(child.id());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130), "{}", said(&output));
+    let job = launch.join("x");
+    assert!(said(&output).contains(&format!("neurosearch continue {}", job.display())), "{}", said(&output));
+    assert_eq!(json(&job.join(".neurosearch/job.json"))["state"], json!("paused"));
+
+    let output = neurosearch(dir.path()).arg("continue").arg(&job).output().expect("the program runs");
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let epochs = std::fs::read_to_string(&epochs).expect("read");
+    let places: Vec<&str> = epochs.lines().filter_map(|line| line.rsplit_once(' ')).map(|(place, _)| place).collect();
+    let expected: Vec<String> = (0..400).map(|epoch| format!("fold-0 epoch-{epoch}")).collect();
+    assert_eq!(places, expected);
+    assert!(epochs.contains("attempt-1") && epochs.contains("attempt-2"));
+    let record = json(&job.join(".neurosearch/job.json"));
+    assert_eq!((&record["state"], &record["attempts"]), (&json!("done"), &json!(2)));
+}
+
+#[test]
+fn a_second_ctrl_c_ends_a_trainer_that_does_not_listen() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let launch = launch(dir.path(), json!({"epochs": 100000}));
+    let mut command = generate(dir.path(), "x");
+    command.envs([("STAND_IN", "deaf"), ("STAND_IN_PAUSE", "0.01")]);
+    let mut child = command.stderr(Stdio::null()).spawn().expect("started");
+    let epochs = launch.join("x/.neurosearch/epochs");
+    until("an epoch", || std::fs::read_to_string(&epochs).is_ok_and(|text| !text.is_empty()));
+    until("the end", || {
+        interrupt(child.id());
+        child.try_wait().expect("waited").is_some()
+    });
+    assert_eq!(child.wait().expect("waited").code(), Some(130));
+    assert_eq!(json(&launch.join("x/.neurosearch/job.json"))["state"], json!("paused"));
+}
+
+fn interrupt(pid: u32) {
+    let status = Command::new("kill").args(["-INT", &pid.to_string()]).status();
+    assert!(status.is_ok(), "kill is a program of every system");
+}
+
+#[test]
+fn a_running_daemons_own_names_are_refused_and_its_indices_left_to_it() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let launch = launch(dir.path(), json!({}));
+    let private = launch.join(".neurosearch");
+    std::fs::create_dir(&private).expect("made");
+    let search = json!({
+        "version": 1, "seed": 5, "n_jobs": 20, "job_prefix": "job", "space": {}, "space_sha256": "", "paused": false,
+        "priority": 0, "slots": null, "time_limit_hours": null
+    });
+    std::fs::write(private.join("search.json"), search.to_string()).expect("written");
+    let held = neurosearch::store::lock::take(&private.join("lock"), "{}").expect("taken");
+    let refused = output(&mut generate(dir.path(), "job-3"));
+    let made = output(&mut generate(dir.path(), "mine"));
+    drop(held);
+    assert_eq!(refused.status.code(), Some(5), "{}", said(&refused));
+    assert_eq!(made.status.code(), Some(0), "{}", said(&made));
+    let record = json(&launch.join("mine/.neurosearch/job.json"));
+    assert_eq!((&record["index"], &record["search_seed"]), (&json!(20), &json!(5)));
+}
