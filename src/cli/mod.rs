@@ -11,6 +11,10 @@ pub mod generate;
 pub mod init;
 pub mod interrupt;
 pub mod job_folder;
+pub mod make_caps;
+mod make_caps_files;
+mod make_caps_labels;
+mod make_caps_volume;
 pub mod man;
 pub mod out;
 pub mod progress_view;
@@ -41,6 +45,7 @@ enum Command {
     Continue(continue_::Args),
     Generate(generate::Args),
     Init(init::Args),
+    MakeCaps(make_caps::Args),
     Man(man::Args),
     Retrain(retrain::Args),
     Sample(sample::Args),
@@ -55,6 +60,7 @@ fn run(command: Command, out: &mut Out) -> Outcome {
         Command::Continue(args) => continue_::run(&args, out),
         Command::Generate(args) => generate::run(&args, out),
         Command::Init(args) => init::run(&args, out),
+        Command::MakeCaps(args) => make_caps::run(&args, out),
         Command::Man(args) => man::run(&args, out),
         Command::Retrain(args) => retrain::run(&args, out),
         Command::Sample(args) => sample::run(&args, out),
