@@ -33,6 +33,8 @@ pub struct Asked {
     pub baseline: bool,
     pub diagnoses: Vec<Diagnosis>,
     pub folds: Folds,
+    /// Items come from extracted tensors, so that only the first image is needed whole.
+    pub extracted: bool,
 }
 
 impl Asked {
@@ -44,6 +46,7 @@ impl Asked {
             baseline: options.baseline,
             diagnoses: options.diagnoses.clone(),
             folds: options.folds.clone(),
+            extracted: options.mode.use_extracted(),
         }
     }
 }
@@ -109,10 +112,7 @@ impl Facts {
 }
 
 fn directory(key: &'static str, path: &Path) -> Option<Flaw> {
-    match std::fs::read_dir(path) {
-        Ok(_) => None,
-        Err(error) => Some(Flaw::new(key, format!("{} is not a directory that can be read ({error})", path.display()))),
-    }
+    look::directory(path).err().map(|error| Flaw::new(key, format!("{error}; name a directory that can be read")))
 }
 
 fn images(folds: &[(u32, FoldLabels)]) -> Vec<&Row> {
@@ -143,7 +143,8 @@ fn volume(options: &JobOptions, folds: &[(u32, FoldLabels)], look: Look) -> Resu
     let caps = Caps::new(&options.caps_dir, options.preprocessing);
     let mut first: Option<([usize; 3], PathBuf)> = None;
     let mut flaws = Vec::new();
-    for row in images(folds) {
+    let needed = if options.mode.use_extracted() { 1 } else { usize::MAX };
+    for row in images(folds).into_iter().take(needed) {
         match (image(&caps, row), &first) {
             (Err(sentence), _) => flaws.push(Flaw::new("caps_dir", sentence)),
             (Ok(_), Some(_)) if look == Look::First => {}
@@ -183,12 +184,12 @@ struct Image {
 /// The tensor where it is there, else the volume.
 fn image(caps: &Caps, row: &Row) -> Result<Image, String> {
     let tensor = caps.tensor(row.at());
-    if tensor.is_file() {
+    if look::is_file(&tensor) {
         return Ok(Image { path: tensor, is_tensor: true });
     }
     let nifti = caps.nifti(row.at());
     match nifti {
-        Some(path) if path.is_file() => Ok(Image { path, is_tensor: false }),
+        Some(path) if look::is_file(&path) => Ok(Image { path, is_tensor: false }),
         nifti => {
             let path = nifti.as_ref().unwrap_or(&tensor);
             let (participant, session, line) = (&row.participant, &row.session, row.source.line);

@@ -5,6 +5,7 @@ use super::job::JobFault;
 use crate::domain::items::Geometry;
 use crate::domain::options::{JobOptions, ModeOptions};
 use crate::store::caps::{Caps, Session};
+use crate::store::look;
 use std::path::PathBuf;
 
 /// Whether every extracted tensor of the job is there, where it uses them.
@@ -19,7 +20,7 @@ pub fn check(options: &JobOptions, facts: &Facts, geometry: &Geometry) -> Result
     for row in facts.images() {
         for item in 0..geometry.items() {
             let Some(path) = path(&caps, &options.mode, geometry, row.at(), item) else { continue };
-            if !path.is_file() {
+            if !look::is_file(&path) {
                 let sentence =
                     format!("{} is not there; extract the tensors, or leave them to be cut from the images", path.display());
                 return Err(JobFault::data("caps_dir", sentence));

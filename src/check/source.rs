@@ -4,6 +4,7 @@ use super::job::JobFault;
 use crate::domain::commandline::Outline;
 use crate::domain::options::{JobOptions, NetworkType, Selection, Transfer};
 use crate::store::layout::JobDir;
+use crate::store::look;
 use crate::store::record;
 
 const KEY: &str = "transfer_learning_path";
@@ -27,7 +28,7 @@ pub fn check(options: &JobOptions) -> Result<(), JobFault> {
     };
     for fold in options.folds.indices() {
         let model = JobDir::new(&transfer.path).fold(fold).model(network, selection);
-        if !model.is_file() {
+        if !look::is_file(&model) {
             let sentence = format!("{} is not there; fold {fold} starts from the source's same fold", model.display());
             return Err(JobFault::data(KEY, sentence));
         }

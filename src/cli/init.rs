@@ -6,9 +6,9 @@ use crate::domain::keys::{Fallback, Key};
 use crate::domain::space::TABLES;
 use crate::store::atomic;
 use crate::store::layout::LaunchDir;
+use crate::store::look;
 use serde_json::{Value, json};
 use std::fmt::Write;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Write a random_search.json to start from, and a page that explains every key
@@ -31,14 +31,14 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     let launch = LaunchDir::new(&args.dir);
     let comments = args.dir.join(COMMENTS);
     for path in [&launch.space(), &comments] {
-        if fs::symlink_metadata(path).is_ok() {
+        if look::is_taken(path) {
             return Err(Failure::new(
                 Exit::Exists,
                 format!("{} is there already; edit it, or name another directory", path.display()),
             ));
         }
     }
-    fs::create_dir_all(&args.dir).map_err(|e| Failure::new(Exit::Failed, format!("cannot make {}: {e}", args.dir.display())))?;
+    atomic::make_directory(&args.dir)?;
     let space = start(&absolute(&args.caps_dir)?, &absolute(&args.tsv_path)?);
     atomic::replace(&comments, explained().as_bytes())?;
     atomic::replace(&launch.space(), space.as_bytes())?;

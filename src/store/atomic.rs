@@ -42,6 +42,14 @@ pub fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> std::io::Resul
     sync_directory(path.parent().unwrap_or(Path::new(".")))
 }
 
+/// Makes `directory` and those above it that are missing.
+///
+/// # Errors
+/// Names the directory.
+pub fn make_directory(directory: &Path) -> Result<(), StoreError> {
+    fs::create_dir_all(directory).map_err(|e| StoreError::io("make", directory, e))
+}
+
 /// Makes renames and removals in `directory` last over a power failure.
 pub fn sync_directory(directory: &Path) -> Result<(), StoreError> {
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };

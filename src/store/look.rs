@@ -1,4 +1,4 @@
-//! A quick look at an image: its size, and whether the file is whole, without decoding its voxels.
+//! A quick look at what lies at a path: an image's size and whether its file is whole, without decoding its voxels.
 
 use super::error::StoreError;
 use super::nifti;
@@ -8,6 +8,24 @@ use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
+
+/// Whether there is a file that can be asked for its content, a link to one included.
+pub fn is_file(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// Whether anything has this name, be it a link that leads nowhere.
+pub fn is_taken(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+/// Whether the directory can be listed.
+///
+/// # Errors
+/// Names the directory, and why not.
+pub fn directory(path: &Path) -> Result<(), StoreError> {
+    std::fs::read_dir(path).map(|_| ()).map_err(|e| StoreError::io("list", path, e))
+}
 
 /// The size X, Y, Z of a `.nii` or `.nii.gz` volume that is there to its last voxel.
 ///

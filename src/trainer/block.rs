@@ -1,6 +1,7 @@
 //! The layers a network is made of, each with its weights and its way forward.
 
 use super::memory_format::channels_last;
+use super::shim;
 use tch::{Kind, TchError, Tensor};
 
 /// PyTorch's defaults for both normalisations.
@@ -120,10 +121,14 @@ fn leaky_relu(mut x: Tensor) -> Result<Tensor, TchError> {
 
 impl Conv {
     fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let x = channels_last(x)?;
+        if x.size()[1] == 1 && self.stride == 1 && self.output_padding.is_none() {
+            return shim::thin_convolution(&x, &self.weight, &self.bias);
+        }
         let axes = x.dim() - 2;
         let none = vec![0; axes];
         let output_padding = self.output_padding.as_ref().unwrap_or(&none);
-        channels_last(x)?.f_convolution(
+        x.f_convolution(
             &self.weight,
             Some(&self.bias),
             vec![self.stride; axes],

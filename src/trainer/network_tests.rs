@@ -219,3 +219,32 @@ fn a_forward_pass_in_evaluation_changes_nothing_and_leaves_no_graph() {
     let (c, d) = (network.forward(&x, true).expect("runs"), network.forward(&x, true).expect("runs"));
     assert!(!c.equal(&d) && c.requires_grad(), "dropout draws anew");
 }
+
+/// A block of three convolutions, the first two of a single channel, whose gradient the shim computes.
+#[test]
+fn convolutions_of_a_single_channel_have_the_gradients_of_plain_ones() {
+    for input in [vec![1, 7, 6, 5], vec![1, 9, 8]] {
+        let mut network = Network::cnn(&architecture(&input, &[4], 3, Reduction::Stride, None), Device::Cpu).expect("builds");
+        network.init(2).expect("initialises");
+        let x = batch(2, &input);
+        let weight_of = |y: &Tensor| Tensor::arange(y.numel() as i64, (Kind::Float, Device::Cpu)).sin().view(&*y.size());
+        let y = network.forward(&x, true).expect("runs");
+        (&y * weight_of(&y)).sum(Kind::Float).backward();
+        let plain: Vec<Tensor> =
+            network.trainable().iter().map(|p| p.detach().to_kind(Kind::Double).copy().set_requires_grad(true)).collect();
+        let axes = input.len() - 1;
+        let mut z = x.to_kind(Kind::Double);
+        for (i, pair) in plain.chunks(2).enumerate() {
+            let stride = vec![if i == 2 { 2 } else { 1 }; axes];
+            z = z
+                .convolution(&pair[0], Some(&pair[1]), &stride, vec![1; axes], vec![1; axes], false, vec![0; axes], 1)
+                .leaky_relu();
+        }
+        let z = z.flatten(1, -1);
+        (&z * weight_of(&z).to_kind(Kind::Double)).sum(Kind::Double).backward();
+        assert!(largest_difference(&y, &z) < 1e-5);
+        for (ours, theirs) in network.trainable().iter().zip(&plain) {
+            assert!(largest_difference(&ours.grad(), &theirs.grad()) < 1e-4, "{:?}", ours.size());
+        }
+    }
+}

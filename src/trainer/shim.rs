@@ -21,6 +21,12 @@ unsafe extern "C" {
         epsilon: c_double,
     ) -> *mut c_char;
     fn neurosearch_drop_gradient(parameter: *const c_void);
+    fn neurosearch_thin_convolution(
+        x: *const c_void,
+        weight: *const c_void,
+        bias: *const c_void,
+        output: *mut *mut c_void,
+    ) -> *mut c_char;
     fn neurosearch_library_path() -> *mut c_char;
     fn neurosearch_open_library(path: *const c_char) -> *mut c_char;
     fn neurosearch_allow_tf32(allow: bool);
@@ -37,6 +43,11 @@ fn take(message: *mut c_char) -> Option<Vec<u8>> {
         neurosearch_free_text(message);
         Some(bytes)
     }
+}
+
+/// What a text of the shim's means: none is success.
+fn succeeded(message: Option<Vec<u8>>) -> Result<(), TchError> {
+    message.map_or(Ok(()), |text| Err(TchError::Torch(String::from_utf8_lossy(&text).into_owned())))
 }
 
 /// Learning rate, betas and the rest of one Adam step.
@@ -86,13 +97,25 @@ pub fn adam_step(tensors: &AdamTensors<'_>, numbers: AdamNumbers) -> Result<(), 
             numbers.epsilon,
         )
     });
-    message.map_or(Ok(()), |text| Err(TchError::Torch(String::from_utf8_lossy(&text).into_owned())))
+    succeeded(message)
 }
 
 /// Frees a parameter's gradient, so that the next one is taken over instead of being added to zeros.
 pub fn drop_gradient(parameter: &Tensor) {
     // SAFETY: the pointer is to a live at::Tensor, which tch keeps behind every Tensor.
     unsafe { neurosearch_drop_gradient(parameter.as_ptr().cast()) }
+}
+
+/// A convolution of one input channel, kernel 3, padding 1, stride 1, whose gradient costs no more than itself.
+pub fn thin_convolution(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor, TchError> {
+    let mut output = std::ptr::null_mut();
+    // SAFETY: the pointers are to live at::Tensor objects, and the output is set to a new one wherever no text comes back.
+    unsafe {
+        let message =
+            neurosearch_thin_convolution(x.as_ptr().cast(), weight.as_ptr().cast(), bias.as_ptr().cast(), &raw mut output);
+        succeeded(take(message))?;
+        Ok(Tensor::from_ptr(output.cast()))
+    }
 }
 
 /// The file that libtorch's CPU part was loaded from.

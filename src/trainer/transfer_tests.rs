@@ -36,7 +36,7 @@ fn source(at: &Path, kind: NetworkType, position: Option<usize>, selection: Sele
     let job = JobDir::new(at);
     let file = job.fold(FOLD).model(position, selection);
     std::fs::create_dir_all(file.parent().expect("a folder")).expect("made");
-    std::fs::write(job.commandline(), format!("{{\"network_type\": \"{kind}\"}}")).expect("written");
+    std::fs::write(job.commandline(), format!("{{\"mode\": \"image\", \"network_type\": \"{kind}\"}}")).expect("written");
     let state = network(kind, seed).state().expect("copied");
     let value = model_value(&state, 0, 0.5, Some(0.5)).expect("converts");
     torch_file::write(&file, "model_best", &value).expect("written");

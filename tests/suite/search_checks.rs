@@ -172,6 +172,26 @@ fn extracted_tensors_have_to_be_there() {
 }
 
 #[test]
+fn with_extracted_tensors_only_the_first_image_is_needed_whole() {
+    let quarter = Quarter::new();
+    let at = |number: u32| quarter.path(&format!("caps/subjects/sub-MNI{number:04}/ses-M00"));
+    for number in 0..24 {
+        let folder = at(number).join("deeplearning_prepare_data/roi_based/t1_linear");
+        fs::create_dir_all(&folder).expect("made");
+        let name = format!("sub-MNI{number:04}_ses-M00_T1w_space-MNI152NLin2009cSym_desc-CropRoi_res-1x1x1_roi-left_T1w.pt");
+        fs::write(folder.join(name), "").expect("written");
+        // The first row of the first label's file is sub-MNI0002.
+        if number != 2 {
+            fs::remove_dir_all(at(number).join("t1_linear")).expect("removed");
+        }
+    }
+    let options = json!({"mode": "roi", "roi_list": ["left"], "use_extracted_roi": true});
+    checked(&quarter, options.clone()).expect("accepted");
+    fs::remove_dir_all(at(7).join("deeplearning_prepare_data")).expect("removed");
+    only_fault(&quarter, options, "caps_dir", &["sub-MNI0007", "roi-left_T1w.pt"]);
+}
+
+#[test]
 fn a_transfers_source_has_to_be_a_job_with_models_that_can_start_this_one() {
     let quarter = Quarter::new();
     only_fault(

@@ -36,7 +36,7 @@ fn validate_accepts_a_space_whose_data_are_there_and_refuses_with_every_fault_on
     quarter.space(json!({"caps_dir": "/nowhere"}));
     let no_data = neurosearch(&["validate", &launch]);
     assert_eq!(no_data.status.code(), Some(3));
-    assert!(stderr(&no_data).contains("caps_dir: /nowhere"), "{}", stderr(&no_data));
+    assert!(stderr(&no_data).contains("caps_dir: cannot list /nowhere"), "{}", stderr(&no_data));
 }
 
 #[test]
@@ -201,7 +201,10 @@ fn init_writes_a_space_that_lacks_nothing_but_the_data_and_never_overwrites() {
     let fresh = text(&quarter.path("new/launch"));
     assert_eq!(neurosearch(&["init", &fresh]).status.code(), Some(0));
     let refused = stderr(&neurosearch(&["validate", &fresh]));
-    assert!(refused.contains("caps_dir: /path/to/caps") && refused.contains("tsv_path: /path/to/labels"), "{refused}");
+    assert!(
+        refused.contains("caps_dir: cannot list /path/to/caps") && refused.contains("tsv_path: cannot list /path/to/labels"),
+        "{refused}"
+    );
     assert_eq!(refused.lines().count(), 2);
     let explained = fs::read_to_string(quarter.path("new/launch/random_search.md")).expect("the page");
     assert!(explained.contains("## learning_rate") && explained.contains("default `4`"));

@@ -278,3 +278,30 @@ fn flags_win_over_the_file_and_are_held_to_the_same_bounds() {
     assert_eq!(refused(Flags { split: Some(vec![4]), ..Flags::default() }), "split");
     assert_eq!(refused(Flags { split: Some(vec![]), ..Flags::default() }), "split");
 }
+
+#[test]
+fn no_damage_to_a_text_makes_the_reader_panic_or_leave_its_place() {
+    use rand_chacha::rand_core::RngCore;
+    let whole = include_str!("documentation.json").replace("[null, \"BatchNorm\"]", "[null, \"BatchNorm\"],").into_bytes();
+    let mut random = crate::domain::seed::stream(1, "damage", &[]);
+    let mut number = |below: usize| random.next_u64() as usize % below;
+    for _ in 0..3000 {
+        let mut text = whole.clone();
+        for _ in 0..=number(3) {
+            let at = number(text.len());
+            match number(3) {
+                0 => text[at] = b"{}[]\",:0e-\\u\xff\n"[number(14)],
+                1 => drop(text.drain(at..(at + number(20)).min(text.len()))),
+                _ => text.extend_from_within(at..(at + number(20)).min(whole.len()).min(text.len()).max(at)),
+            }
+            if text.is_empty() {
+                text.push(b'{');
+            }
+        }
+        let text = String::from_utf8_lossy(&text);
+        let lines = text.lines().count();
+        for fault in parse(&text).err().into_iter().flat_map(|faults| faults.faults) {
+            assert!(fault.place.is_none_or(|place| place.line <= lines + 1), "{fault}");
+        }
+    }
+}
