@@ -2,8 +2,7 @@
 
 use super::cells::joined;
 use crate::domain::architecture::{Architecture, ConvBlock, FcLayer};
-use crate::domain::commandline::folds_of;
-use crate::domain::options::{NetworkType, Normalization, Reduction};
+use crate::domain::options::{Folds, NetworkType, Normalization, Reduction};
 use crate::store::error::StoreError;
 use crate::store::tsv::python_repr;
 use serde_json::{Map, Value};
@@ -88,7 +87,7 @@ impl Options {
 fn folds(map: &Map<String, Value>) -> Vec<u32> {
     let whole = |value: &Value| value.as_u64().and_then(|n| u32::try_from(n).ok());
     let split = map.get("split").and_then(Value::as_array).map(|list| list.iter().filter_map(whole).collect());
-    let folds = folds_of(map.get("n_splits").and_then(whole), split);
+    let folds = Folds::of(map.get("n_splits").and_then(whole), split);
     let mut indices = folds.map_or_else(|_| vec![0], |folds| folds.indices());
     indices.sort_unstable();
     indices.dedup();

@@ -2,10 +2,11 @@
 
 use super::job::JobFault;
 use crate::domain::commandline::Outline;
-use crate::domain::options::{JobOptions, NetworkType, Selection, Transfer};
+use crate::domain::options::{JobOptions, NetworkType, Selection};
 use crate::store::layout::JobDir;
 use crate::store::look;
 use crate::store::record;
+use std::path::Path;
 
 const KEY: &str = "transfer_learning_path";
 
@@ -16,7 +17,7 @@ const KEY: &str = "transfer_learning_path";
 pub fn check(options: &JobOptions) -> Result<(), JobFault> {
     use NetworkType::{Autoencoder, Cnn, MultiCnn};
     let Some(transfer) = &options.transfer else { return Ok(()) };
-    let source = outline(transfer).map_err(|sentence| JobFault::data(KEY, sentence))?.network_type;
+    let source = outline(&transfer.path).map_err(|sentence| JobFault::data(KEY, sentence))?.network_type;
     let (network, selection) = match (source, options.network_type) {
         (Autoencoder, _) => (None, Selection::BestLoss),
         (Cnn, Cnn | MultiCnn) => (None, transfer.selection),
@@ -37,8 +38,8 @@ pub fn check(options: &JobOptions) -> Result<(), JobFault> {
 }
 
 /// What the source's `commandline.json` says of it; the error is a sentence.
-pub fn outline(transfer: &Transfer) -> Result<Outline, String> {
-    let file = JobDir::new(&transfer.path).commandline();
+pub fn outline(source: &Path) -> Result<Outline, String> {
+    let file = JobDir::new(source).commandline();
     let text = record::read_text(&file).map_err(|error| format!("not a job folder: {error}"))?;
     Outline::from_json(&text, &file.display().to_string()).map_err(|faults| faults.to_string())
 }

@@ -1,12 +1,12 @@
 //! A search space against its data: every fault that no draw could avoid, each under its key.
 
-use super::job::{Checker, JobFault};
+use super::job::Checker;
 use super::source;
 use crate::domain::draw::draw;
 use crate::domain::fault::{Fault, Faults};
 use crate::domain::items::Geometry;
 use crate::domain::keys::{self, Key};
-use crate::domain::options::{JobOptions, Mode, Transfer};
+use crate::domain::options::{JobOptions, Mode};
 use crate::domain::reader::Span;
 use crate::domain::space::SearchSpace;
 
@@ -16,21 +16,27 @@ const LISTED: usize = 20;
 /// As [`super::space`].
 pub fn check(space: &SearchSpace) -> Result<(), Faults> {
     let mut checker = Checker::thorough();
-    let mut faults = sources(space);
-    faults.extend(worst_ends(space, &mut checker));
-    faults.extend(combinations(space, &mut checker));
-    let mut kept: Vec<Fault> = Vec::new();
-    for fault in faults {
-        if !kept.contains(&fault) {
-            kept.push(fault);
-        }
-    }
-    if kept.is_empty() {
+    let mut found = Found::default();
+    sources(space, &mut found);
+    worst_ends(space, &mut checker, &mut found);
+    combinations(space, &mut checker, &mut found);
+    if found.0.is_empty() {
         return Ok(());
     }
-    kept.sort_by_key(|fault| fault.place);
-    kept.truncate(LISTED);
-    Err(Faults { file: space.origin.file.clone(), faults: kept })
+    found.0.sort_by_key(|fault| fault.place);
+    Err(Faults { file: space.origin.file.clone(), faults: found.0 })
+}
+
+/// Different faults, and no more than are listed.
+#[derive(Default)]
+struct Found(Vec<Fault>);
+
+impl Found {
+    fn push(&mut self, fault: Fault) {
+        if self.0.len() < LISTED && !self.0.contains(&fault) {
+            self.0.push(fault);
+        }
+    }
 }
 
 fn fault(space: &SearchSpace, key: &Key, sentence: impl Into<String>) -> Fault {
@@ -38,20 +44,18 @@ fn fault(space: &SearchSpace, key: &Key, sentence: impl Into<String>) -> Fault {
 }
 
 /// Every transfer source that is listed has to be a job folder, whichever is drawn.
-fn sources(space: &SearchSpace) -> Vec<Fault> {
-    let sentence = |path: &std::path::PathBuf| {
-        let transfer = Transfer { path: path.clone(), selection: space.transfer_learning_selection.first().copied()? };
-        source::outline(&transfer).err()
-    };
-    let paths = space.transfer_learning_path.iter().flatten();
-    paths.filter_map(sentence).map(|sentence| fault(space, &keys::TRANSFER_PATH, sentence)).collect()
+fn sources(space: &SearchSpace, found: &mut Found) {
+    for path in space.transfer_learning_path.iter().flatten() {
+        if let Err(sentence) = source::outline(path) {
+            found.push(fault(space, &keys::TRANSFER_PATH, sentence));
+        }
+    }
 }
 
 /// The largest patch has to fit the image, and every listed mask has to be there, whatever else the space allows.
-fn worst_ends(space: &SearchSpace, checker: &mut Checker) -> Vec<Fault> {
-    let mut faults = Vec::new();
+fn worst_ends(space: &SearchSpace, checker: &mut Checker, found: &mut Found) {
     for mode in [Mode::Patch, Mode::Roi] {
-        let mut found = Vec::new();
+        let mut problems = Found::default();
         for options in narrowed(space, mode) {
             let Ok(facts) = checker.facts(&options) else { continue };
             let problem = match mode {
@@ -63,76 +67,70 @@ fn worst_ends(space: &SearchSpace, checker: &mut Checker) -> Vec<Fault> {
                 _ => checker.boxes(&options, facts.volume).err().map(|sentence| fault(space, &keys::ROI_LIST, sentence)),
             };
             match problem {
-                Some(problem) => found.push(problem),
+                Some(problem) => problems.push(problem),
                 None => {
-                    found.clear();
+                    problems = Found::default();
                     break;
                 }
             }
         }
-        faults.extend(found);
+        problems.0.into_iter().for_each(|problem| found.push(problem));
     }
-    faults
 }
 
 /// The faults of all combinations, if none can train.
-fn combinations(space: &SearchSpace, checker: &mut Checker) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    for &mode in &space.mode {
-        for options in narrowed(space, mode) {
-            let problem: JobFault = match checker.facts(&options) {
-                Err(flaws) => {
-                    faults.extend(flaws.into_iter().map(|flaw| space.origin.fault(flaw.key, flaw.sentence)));
-                    continue;
-                }
-                Ok(_) => match checker.job(&options) {
-                    Ok(_) => return Vec::new(),
-                    Err(problem) => problem,
-                },
-            };
-            faults.push(space.origin.fault(&problem.key, problem.clause));
+fn combinations(space: &SearchSpace, checker: &mut Checker, found: &mut Found) {
+    let mut problems = Found::default();
+    for options in space.mode.iter().flat_map(|&mode| narrowed(space, mode)) {
+        match checker.facts(&options) {
+            Err(flaws) => flaws.into_iter().for_each(|flaw| problems.push(space.origin.fault(flaw.key, flaw.sentence))),
+            Ok(_) => match checker.job(&options) {
+                Ok(_) => return,
+                Err(problem) => problems.push(space.origin.fault(&problem.key, problem.clause)),
+            },
         }
     }
-    faults
+    problems.0.into_iter().for_each(|problem| found.push(problem));
 }
 
 /// One job for each combination of the variables on which its data and the fit of its network depend, with the others at
 /// the end at which a job is most easily trained. Combinations that do not go together are left out.
-fn narrowed(space: &SearchSpace, mode: Mode) -> Vec<JobOptions> {
-    if !space.mode.contains(&mode) {
-        return Vec::new();
-    }
+fn narrowed(space: &SearchSpace, mode: Mode) -> impl Iterator<Item = JobOptions> {
     let mut easy = space.clone();
     easy.mode = vec![mode];
+    // Filled one by one below; copies of long lists would add up.
+    easy.transfer_learning_path = Vec::new();
     for span in [&mut easy.n_convblocks, &mut easy.accumulation_steps, &mut easy.patch_size, &mut easy.stride_size] {
         *span = Span { low: span.low, high: span.low };
     }
-    let mut spaces = vec![easy];
-    spread(&mut spaces, &space.network_type, |s, v| s.network_type = vec![v]);
-    spread(&mut spaces, &space.preprocessing, |s, v| s.preprocessing = vec![v]);
-    spread(&mut spaces, &space.baseline, |s, v| s.baseline = vec![v]);
-    spread(&mut spaces, &space.network_normalization, |s, v| s.network_normalization = vec![v]);
-    spread(&mut spaces, &space.slice_direction, |s, v| s.slice_direction = vec![v]);
-    spread(&mut spaces, &space.transfer_learning_path, |s, v| s.transfer_learning_path = vec![v]);
-    spread(&mut spaces, &space.transfer_learning_selection, |s, v| s.transfer_learning_selection = vec![v]);
-    spaces.iter().filter_map(|space| draw(space, 0, 0).ok()).collect()
+    let spaces = space.mode.contains(&mode).then_some(easy).into_iter();
+    let spaces = spread(spaces, &space.network_type, |s, v| s.network_type = vec![v]);
+    let spaces = spread(spaces, &space.preprocessing, |s, v| s.preprocessing = vec![v]);
+    let spaces = spread(spaces, &space.baseline, |s, v| s.baseline = vec![v]);
+    let spaces = spread(spaces, &space.network_normalization, |s, v| s.network_normalization = vec![v]);
+    let spaces = spread(spaces, &space.slice_direction, |s, v| s.slice_direction = vec![v]);
+    let spaces = spread(spaces, &space.transfer_learning_selection, |s, v| s.transfer_learning_selection = vec![v]);
+    let spaces = spread(spaces, &space.transfer_learning_path, |s, v| s.transfer_learning_path = vec![v]);
+    spaces.filter_map(|space| draw(&space, 0, 0).ok())
 }
 
 /// Each space once for each different value.
-fn spread<T: Clone + PartialEq>(spaces: &mut Vec<SearchSpace>, values: &[T], set: impl Fn(&mut SearchSpace, T)) {
+fn spread<T: Clone + PartialEq>(
+    spaces: impl Iterator<Item = SearchSpace>,
+    values: &[T],
+    set: fn(&mut SearchSpace, T),
+) -> impl Iterator<Item = SearchSpace> {
     let mut different: Vec<T> = Vec::new();
     for value in values {
         if !different.contains(value) {
             different.push(value.clone());
         }
     }
-    let mut all = Vec::with_capacity(spaces.len() * different.len());
-    for space in spaces.iter() {
-        for value in &different {
+    spaces.flat_map(move |space| {
+        different.clone().into_iter().map(move |value| {
             let mut one = space.clone();
-            set(&mut one, value.clone());
-            all.push(one);
-        }
-    }
-    *spaces = all;
+            set(&mut one, value);
+            one
+        })
+    })
 }

@@ -46,10 +46,9 @@ impl JobOptions {
         let document = document(text, file)?;
         let mut reader = Reader::new(&document.root, base);
         reader.faults.extend(document.duplicates.iter().cloned());
-        let mut notices = default_notices(&reader);
+        let mut notices = reader.default_notices();
         let options = job_options(&mut reader, &mut notices);
-        finish(reader.faults, file)?;
-        let options = options.map_err(|fault| Faults { file: file.to_string(), faults: vec![fault] })?;
+        reader.finish(file)?;
         Ok((options, notices))
     }
 }
@@ -62,7 +61,7 @@ impl Outline {
         let mode = reader.optional(&keys::MODE).unwrap_or(Mode::Image);
         let network_type = reader.optional(&keys::NETWORK_TYPE).unwrap_or(NetworkType::Cnn);
         let folds = folds(&mut reader);
-        finish(reader.faults, file)?;
+        reader.finish(file)?;
         Ok(Outline { mode, network_type, folds })
     }
 }
@@ -74,7 +73,7 @@ impl Architecture {
         let document = document(text, file)?;
         let mut reader = Reader::new(&document.root, Path::new("/"));
         let network = network(&mut reader, item_shape.first().copied().unwrap_or(1));
-        finish(reader.faults, file)?;
+        reader.finish(file)?;
         Architecture::of_network(&network, item_shape).map_err(|fault| Faults { file: file.to_string(), faults: vec![fault] })
     }
 }
@@ -83,50 +82,18 @@ fn document(text: &str, file: &str) -> Result<Document, Faults> {
     json::parse(text).map_err(|fault| Faults { file: file.to_string(), faults: vec![fault] })
 }
 
-/// The faults of a file in the order of their places, if there is any.
-pub fn finish(mut faults: Vec<Fault>, file: &str) -> Result<(), Faults> {
-    faults.sort_by_key(|fault| fault.place);
-    if faults.is_empty() { Ok(()) } else { Err(Faults { file: file.to_string(), faults }) }
-}
-
-/// A notice for each of the two defaults that a reader should know were taken.
-pub fn default_notices(reader: &Reader) -> Vec<Fault> {
-    let absent =
-        |key: &Key, taken: &str| (!reader.gives(key)).then(|| Fault::new(key.name, format!("not given; {taken} is taken")));
-    [absent(&keys::DIAGNOSES, "[\"AD\", \"CN\"]"), absent(&keys::EPOCHS, "20")].into_iter().flatten().collect()
-}
-
-/// How the labels are split: no `n_splits`, null or 0 is one single split.
-///
-/// # Errors
-/// The fault is of `split`.
-pub fn folds_of(n_splits: Option<u32>, split: Option<Vec<u32>>) -> Result<Folds, Fault> {
-    let n = n_splits.unwrap_or(0);
-    let chosen = match (n, split) {
-        (0, None) => return Ok(Folds::Single),
-        (0, Some(split)) if split == [0] => return Ok(Folds::Single),
-        (0, Some(split)) => return Err(Fault::new(keys::SPLIT.name, format!("found {split:?} without n_splits, allowed: [0]"))),
-        (n, None) => (0..n).collect(),
-        (_, Some(split)) => split,
-    };
-    match chosen.iter().find(|&&fold| fold >= n) {
-        Some(fold) => Err(Fault::new(keys::SPLIT.name, format!("found {fold}, allowed: below n_splits, which is {n}"))),
-        None => Ok(Folds::Splits { n, chosen }),
-    }
-}
-
 fn folds(reader: &mut Reader) -> Folds {
     let (n_splits, split) = (reader.optional(&keys::N_SPLITS), reader.optional(&keys::SPLIT));
     if reader.is_faulty(&keys::N_SPLITS) || reader.is_faulty(&keys::SPLIT) {
         return Folds::Single;
     }
-    folds_of(n_splits, split).unwrap_or_else(|fault| {
+    Folds::of(n_splits, split).unwrap_or_else(|fault| {
         reader.fault(&keys::SPLIT, fault.sentence);
         Folds::Single
     })
 }
 
-fn job_options(reader: &mut Reader, notices: &mut Vec<Fault>) -> Result<JobOptions, Fault> {
+fn job_options(reader: &mut Reader, notices: &mut Vec<Fault>) -> JobOptions {
     if reader.gives(&keys::MODEL) {
         reader.fault(
             &keys::MODEL,
@@ -179,10 +146,12 @@ fn job_options(reader: &mut Reader, notices: &mut Vec<Fault>) -> Result<JobOptio
         seed: reader.optional(&keys::SEED),
         unknown: unknown(reader, notices),
     };
-    if reader.faults.is_empty() {
-        options.check_together()?;
+    if reader.faults.is_empty()
+        && let Err(fault) = options.check_together()
+    {
+        reader.faults.push(Fault { place: reader.place_of(&fault.key), ..fault });
     }
-    Ok(options)
+    options
 }
 
 fn unknown(reader: &Reader, notices: &mut Vec<Fault>) -> Map<String, serde_json::Value> {
@@ -303,7 +272,7 @@ fn blocks(reader: &mut Reader, channels: usize) -> Vec<ConvBlock> {
         let d_reduction = block.optional(&BLOCK_REDUCTION).unwrap_or(super::options::Reduction::MaxPooling);
         blocks.push(ConvBlock { in_channels, out_channels, n_conv, d_reduction });
         in_channels = out_channels;
-        take_faults(reader, block.faults, &format!("convolutions.conv{index}"));
+        reader.absorb(block.faults, &format!("convolutions.conv{index}"));
     }
     blocks
 }
@@ -315,17 +284,9 @@ fn fc(reader: &mut Reader) -> Option<Vec<FcLayer>> {
         let mut layer = Reader::new(node, Path::new("/"));
         layer.refuse_unknown(&[LAYER]);
         layers.push(FcLayer { in_features: layer.fixed(&IN_FEATURES), out_features: layer.fixed(&OUT_FEATURES) });
-        take_faults(reader, layer.faults, &format!("fc.FC{index}"));
+        reader.absorb(layer.faults, &format!("fc.FC{index}"));
     }
     Some(layers)
-}
-
-/// Moves the faults of an object within the file to the file's, under the object's name.
-pub fn take_faults(reader: &mut Reader, faults: Vec<Fault>, name: &str) {
-    reader.faults.extend(faults.into_iter().map(|mut fault| {
-        fault.key = if fault.key.is_empty() { name.to_string() } else { format!("{name}.{}", fault.key) };
-        fault
-    }));
 }
 
 #[cfg(test)]

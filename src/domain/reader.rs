@@ -1,13 +1,19 @@
 //! Reads an object by the table of keys: typed values out, and every fault with its place collected on the way.
 
-use super::fault::{Fault, Place};
+use super::fault::{Fault, Faults, Place};
 use super::json::{self, Entry, Json, Node};
-use super::keys::{Fallback, Key, Kind, nearest};
+use super::keys::{self, Fallback, Key, Kind, nearest};
 use super::options::{
     Augmentation, Diagnosis, Mode, NetworkType, Normalization, Preprocessing, Reduction, SamplerKind, Selection,
 };
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+
+/// Faults of one file that are listed before the rest is only counted.
+const MOST_FAULTS: usize = 100;
+
+/// Values of one key to choose from, at most.
+const MOST_VALUES: usize = 1000;
 
 /// An interval, both ends included; a single value is both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -156,6 +162,46 @@ impl<'a> Reader<'a> {
         self.entries.iter().map(|entry| (entry.key.clone(), entry.value.place)).collect()
     }
 
+    /// Where the value of `key` stands.
+    pub fn place_of(&self, key: &str) -> Option<Place> {
+        self.entries.iter().find(|entry| entry.key == key).map(|entry| entry.value.place)
+    }
+
+    /// A notice for each of the two defaults that a reader should know were taken.
+    pub fn default_notices(&self) -> Vec<Fault> {
+        let taken = |key: &Key| match key.default {
+            Fallback::By(text) if !self.gives(key) => Some(Fault::new(key.name, format!("not given; {text} is taken"))),
+            _ => None,
+        };
+        [taken(&keys::DIAGNOSES), taken(&keys::EPOCHS)].into_iter().flatten().collect()
+    }
+
+    /// Takes over the faults of an object within this one, under the object's name.
+    pub fn absorb(&mut self, faults: Vec<Fault>, name: &str) {
+        self.faults.extend(faults.into_iter().map(|mut fault| {
+            fault.key = if fault.key.is_empty() { name.to_string() } else { format!("{name}.{}", fault.key) };
+            fault
+        }));
+    }
+
+    /// Ends the reading of `file`.
+    ///
+    /// # Errors
+    /// Its faults in the order of their places; of very many the first, and how many more.
+    pub fn finish(self, file: &str) -> Result<(), Faults> {
+        let mut faults = self.faults;
+        if faults.is_empty() {
+            return Ok(());
+        }
+        faults.sort_by_key(|fault| fault.place);
+        let more = faults.len().saturating_sub(MOST_FAULTS);
+        if more > 0 {
+            faults.truncate(MOST_FAULTS);
+            faults.push(Fault::new("", format!("and {more} more faults")));
+        }
+        Err(Faults { file: file.to_string(), faults })
+    }
+
     /// Whether the file gives `key` a value; null gives one only where null is a value.
     pub fn gives(&self, key: &Key) -> bool {
         self.raw(key).is_some_and(|node| key.kind.takes_null() || !node.is_null())
@@ -226,6 +272,11 @@ impl<'a> Reader<'a> {
                     key.name,
                     format!("found an empty list, allowed: {}", key.kind.allowed()),
                 ));
+                Vec::new()
+            }
+            Json::List(nodes) if nodes.len() > MOST_VALUES => {
+                let sentence = format!("found {} values, allowed: at most {MOST_VALUES}", nodes.len());
+                self.faults.push(Fault::at(node.place, key.name, sentence));
                 Vec::new()
             }
             Json::List(nodes) => nodes.iter().filter_map(|node| self.one(key, node)).collect(),

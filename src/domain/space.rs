@@ -1,6 +1,5 @@
 //! The search space of a `random_search.json`: every variable with the values it may take, and every fault of the file at once.
 
-use super::commandline::{default_notices, finish, folds_of, take_faults};
 use super::fault::{Fault, Faults, Place};
 use super::json;
 use super::keys::{self, Key};
@@ -134,10 +133,10 @@ impl SearchSpace {
         for key in keys::SETTLED {
             reader.settled(key);
         }
-        let notices = default_notices(&reader);
+        let notices = reader.default_notices();
         let mut space = read(&mut reader);
         space.origin = Origin::new(&reader, text, file);
-        match folds_of(space.n_splits, space.split.clone()) {
+        match Folds::of(space.n_splits, space.split.clone()) {
             Ok(folds) => space.folds = folds,
             Err(_) if reader.is_faulty(&keys::N_SPLITS) || reader.is_faulty(&keys::SPLIT) => {}
             Err(fault) => reader.fault(&keys::SPLIT, fault.sentence),
@@ -147,7 +146,7 @@ impl SearchSpace {
         {
             reader.faults.push(space.origin.fault(&fault.key, fault.sentence));
         }
-        finish(reader.faults, file)?;
+        reader.finish(file)?;
         Ok(Parsed { space, notices })
     }
 
@@ -165,7 +164,7 @@ impl SearchSpace {
             check_flag(&keys::SPLIT, split.clone().into())?;
             self.split = Some(split.clone());
         }
-        self.folds = folds_of(self.n_splits, self.split.clone())?;
+        self.folds = Folds::of(self.n_splits, self.split.clone())?;
         Ok(self)
     }
 
@@ -290,8 +289,8 @@ fn own(reader: &mut Reader) -> Own {
         seed: inner.optional(&keys::OWN_SEED),
         job_prefix: inner.fixed(&keys::OWN_JOB_PREFIX),
     };
-    let faults = std::mem::take(&mut inner.faults);
-    take_faults(reader, faults, keys::NEUROSEARCH.name);
+    let faults = inner.faults;
+    reader.absorb(faults, keys::NEUROSEARCH.name);
     own
 }
 

@@ -173,11 +173,11 @@ fn the_two_names_of_the_discarded_slices_must_not_contradict_each_other() {
 
 #[test]
 fn folds_are_checked_against_their_number() {
-    assert_eq!(folds_of(None, None), Ok(Folds::Single));
-    assert_eq!(folds_of(Some(0), Some(vec![0])), Ok(Folds::Single));
-    assert_eq!(folds_of(Some(3), None), Ok(Folds::Splits { n: 3, chosen: vec![0, 1, 2] }));
-    assert!(folds_of(None, Some(vec![1])).is_err());
-    assert!(folds_of(Some(3), Some(vec![3])).is_err());
+    assert_eq!(Folds::of(None, None), Ok(Folds::Single));
+    assert_eq!(Folds::of(Some(0), Some(vec![0])), Ok(Folds::Single));
+    assert_eq!(Folds::of(Some(3), None), Ok(Folds::Splits { n: 3, chosen: vec![0, 1, 2] }));
+    assert!(Folds::of(None, Some(vec![1])).is_err());
+    assert!(Folds::of(Some(3), Some(vec![3])).is_err());
 }
 
 #[test]

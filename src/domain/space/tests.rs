@@ -305,3 +305,11 @@ fn no_damage_to_a_text_makes_the_reader_panic_or_leave_its_place() {
         }
     }
 }
+
+#[test]
+fn very_many_faults_are_counted_and_very_many_values_are_one_fault() {
+    let many: Map<String, Value> = (0..500).map(|i| (format!("key{i}"), json!(0))).collect();
+    let faults = with(Value::Object(many)).expect_err("unknown keys").faults;
+    assert_eq!((faults.len(), faults[100].sentence.as_str()), (101, "and 400 more faults"));
+    assert_eq!(keys_at_fault(json!({"first_conv_width": vec![0; 5000]})), ["first_conv_width"]);
+}
