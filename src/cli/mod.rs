@@ -22,6 +22,7 @@ pub mod retrain;
 pub mod run_job;
 pub mod sample;
 pub mod schema;
+pub mod status;
 pub mod validate;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -51,6 +52,7 @@ enum Command {
     Sample(sample::Args),
     Schema(schema::Args),
     Validate(validate::Args),
+    Status(status::Args),
 }
 
 fn run(command: Command, out: &mut Out) -> Outcome {
@@ -66,6 +68,7 @@ fn run(command: Command, out: &mut Out) -> Outcome {
         Command::Sample(args) => sample::run(&args, out),
         Command::Schema(args) => schema::run(&args, out),
         Command::Validate(args) => validate::run(&args, out),
+        Command::Status(args) => status::run(&args, out),
     }
 }
 

@@ -1,1 +1,4 @@
 //! Requests, replies and the client of the control socket.
+
+pub mod client;
+pub mod types;

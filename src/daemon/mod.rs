@@ -1,1 +1,19 @@
 //! The daemon's actors, one file each, and the order of its start and shutdown.
+
+pub mod accept;
+pub mod analyzer;
+pub mod boot;
+pub mod control;
+pub mod devices;
+pub mod draw;
+pub mod listener;
+pub mod logging;
+pub mod look;
+pub mod perform;
+pub mod router;
+pub mod sampler;
+pub mod services;
+pub mod trainer;
+pub mod view;
+pub mod watcher;
+pub mod watches;

@@ -35,8 +35,10 @@ pub enum Effect {
     RecordSearch,
     /// Report the job's retry as due after this many seconds.
     Rest { job: JobName, seconds: u64 },
-    /// The tables are out of date.
-    Analyze,
+    /// The job's rows in the tables are out of date.
+    Tabulate { job: JobName },
+    /// All of the tables are.
+    TabulateAll,
     /// Tell whoever reads the log; the text may hold untrusted words.
     Say(String),
 }

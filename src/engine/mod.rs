@@ -7,4 +7,5 @@ pub mod outcome;
 pub mod pool;
 pub mod react;
 pub mod restore;
+pub mod stall;
 pub mod state;

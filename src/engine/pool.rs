@@ -72,13 +72,14 @@ impl<K: Ord + Clone> Pool<K> {
         }
     }
 
-    fn used(&self, device: &str) -> u32 {
-        self.lent.values().filter(|lent| lent.device == device).count() as u32
+    /// Says anew why there is no GPU and what would help.
+    pub fn set_no_gpu(&mut self, no_gpu: String) {
+        self.no_gpu = no_gpu;
     }
 
     /// How many slots of a device are lent.
     pub fn busy(&self, device: &str) -> u32 {
-        self.used(device)
+        self.lent.values().filter(|lent| lent.device == device).count() as u32
     }
 }
 
@@ -150,9 +151,8 @@ pub fn on_release<K: Ord + Clone>(pool: &mut Pool<K>, lease: u64, job: Option<St
 }
 
 /// A search is gone, with its demand.
-pub fn on_search_gone<K: Ord + Clone>(pool: &mut Pool<K>, search: &K) -> Vec<PoolEffect<K>> {
+pub fn on_search_gone<K: Ord + Clone>(pool: &mut Pool<K>, search: &K) {
     pool.demands.remove(search);
-    Vec::new()
 }
 
 /// Takes a device out of use, or back into it; false where there is no such device.
@@ -205,7 +205,7 @@ fn grant<K: Ord + Clone>(pool: &mut Pool<K>) -> Vec<PoolEffect<K>> {
 
 /// The free device with most slots left, so that jobs spread over the devices.
 fn free_device<K: Ord + Clone>(pool: &Pool<K>, need: Need) -> Option<String> {
-    let free = |(id, device): &(&String, &Device)| device.slots.saturating_sub(pool.used(id));
+    let free = |(id, device): &(&String, &Device)| device.slots.saturating_sub(pool.busy(id));
     pool.devices
         .iter()
         .filter(|(_, device)| device.need == need && device.drained.is_none() && device.occupied.is_none())
@@ -240,5 +240,13 @@ fn decrement(demand: &mut Demand, need: Need) {
     match need {
         Need::Cpu => demand.cpu = demand.cpu.saturating_sub(1),
         Need::Gpu => demand.gpu = demand.gpu.saturating_sub(1),
+    }
+}
+
+/// What a device of this kind is called in a sentence.
+pub const fn called(need: Need) -> &'static str {
+    match need {
+        Need::Cpu => "the CPU",
+        Need::Gpu => "a GPU",
     }
 }

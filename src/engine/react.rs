@@ -52,7 +52,7 @@ pub fn on_space(search: &mut Search, news: SpaceNews) -> Vec<Effect> {
                 search.frontier = 0;
                 search.terms = Some(terms);
                 effects.push(Effect::RecordSearch);
-                effects.push(Effect::Analyze);
+                effects.push(Effect::TabulateAll);
             }
             Space::Accepted
         }
@@ -101,7 +101,7 @@ pub fn on_no_device(search: &mut Search, need: Need, sentence: &str) -> Vec<Effe
     for name in stuck {
         search.set(&name, Standing::Failed(FailureClass::Device, sentence.to_string()));
         record(search, &name, &mut effects);
-        effects.push(Effect::Analyze);
+        effects.push(Effect::Tabulate { job: name });
     }
     // One at a time, however many there are: the end of this draw asks again.
     let drawing = search.drawing.values().any(Option::is_none);
@@ -119,7 +119,7 @@ pub fn on_no_device(search: &mut Search, need: Need, sentence: &str) -> Vec<Effe
 /// A job was drawn and its folder written.
 pub fn on_drawn(search: &mut Search, index: u64, name: JobName, drawn: Drawn, now: u64) -> Vec<Effect> {
     let lease = search.drawing.remove(&index).flatten();
-    let mut effects = Vec::new();
+    let mut effects = vec![Effect::Tabulate { job: name.clone() }];
     match drawn {
         Drawn::Ready { need } => {
             search.add(name.clone(), Job::new(Some(index), need, Standing::Waiting));
@@ -141,7 +141,6 @@ pub fn on_drawn(search: &mut Search, index: u64, name: JobName, drawn: Drawn, no
             effects.extend(lease.map(|lease| Effect::Release { lease, job: None, failed: false }));
         }
     }
-    effects.push(Effect::Analyze);
     ask(search, &mut effects);
     effects
 }
@@ -194,7 +193,7 @@ pub fn on_progress(search: &mut Search, name: &JobName, checkpoints: u64, fold_f
             job.failures_in_a_row = 0;
         }
     }
-    if fold_finished { vec![Effect::Analyze] } else { Vec::new() }
+    if fold_finished { vec![Effect::Tabulate { job: name.clone() }] } else { Vec::new() }
 }
 
 /// The job made no progress for longer than its own steps explain.
@@ -264,7 +263,7 @@ pub fn on_room(search: &mut Search) -> Vec<Effect> {
         }
         record(search, &name, &mut effects);
     }
-    effects.push(Effect::Analyze);
+    effects.push(Effect::TabulateAll);
     ask(search, &mut effects);
     effects
 }
@@ -295,7 +294,7 @@ pub(super) fn conclude(search: &mut Search, name: &JobName, outcome: &Outcome, s
     if resting {
         effects.push(Effect::Rest { job: name.clone(), seconds: rest });
     }
-    effects.push(Effect::Analyze);
+    effects.push(Effect::Tabulate { job: name.clone() });
     effects
 }
 

@@ -47,15 +47,16 @@ pub fn on_found(search: &mut Search, found: Vec<Found>) -> Vec<Effect> {
     for Found { name, record, need } in found {
         let prefix = search.terms.as_ref().map(|terms| terms.job_prefix.as_str());
         let named = prefix.and_then(|prefix| name.index(prefix));
+        let index = record.as_ref().and_then(|record| record.index).or(named);
+        // Drawn since the scan began, or being drawn: what is believed already is newer.
+        if search.jobs.contains_key(&name) || index.is_some_and(|index| search.drawing.contains_key(&index)) {
+            continue;
+        }
         match record {
             Some(record) if record.ours => restore(search, name, record, need, &mut effects),
             other => {
-                let index = other.as_ref().and_then(|r| r.index).or(named);
                 search.add(name, Job::new(index, need, Standing::Foreign(other.map(|r| r.state))));
             }
-        }
-        if effects.last() != Some(&Effect::Analyze) {
-            effects.push(Effect::Analyze);
         }
     }
     react::ask(search, &mut effects);
@@ -67,7 +68,7 @@ pub fn on_foreign(search: &mut Search, name: &JobName, state: Option<JobState>) 
     match search.jobs.get_mut(name) {
         Some(job) if matches!(&job.standing, Standing::Foreign(old) if *old != state) => {
             job.standing = Standing::Foreign(state);
-            vec![Effect::Analyze]
+            vec![Effect::Tabulate { job: name.clone() }]
         }
         _ => Vec::new(),
     }
@@ -84,7 +85,7 @@ pub fn on_gone(search: &mut Search, gone: &[JobName]) -> Vec<Effect> {
         if idle {
             search.remove(name);
             effects.push(Effect::Say(format!("the folder of {name} is gone")));
-            effects.push(Effect::Analyze);
+            effects.push(Effect::Tabulate { job: name.clone() });
         }
     }
     react::ask(search, &mut effects);

@@ -1,7 +1,10 @@
 //! The one integration binary: each module drives the real programs, or holds the source against the house's rules.
 
 mod analysis;
+mod daemon_life;
+mod daemon_search;
 mod generate_job;
+mod harness;
 mod needs;
 mod network_shapes;
 mod quarter;

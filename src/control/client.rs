@@ -1,0 +1,144 @@
+//! Asks the daemon over its Unix socket: HTTP/1 and JSON, one request a connection.
+
+use super::types::Refusal;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::net::UnixStream;
+
+/// No reply is larger: 100,000 jobs fit.
+const LARGEST_REPLY: usize = 256 << 20;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("no daemon answers at {} ({source}); start neurosearchd, or name its socket by --socket or NEUROSEARCH_SOCKET", socket.display())]
+    NoDaemon { socket: PathBuf, source: io::Error },
+    #[error("the daemon at {} did not answer within {} s", socket.display(), PATIENCE.as_secs())]
+    TooSlow { socket: PathBuf },
+    /// It answered, and will not; the sentence is the daemon's.
+    #[error("{0}")]
+    Refused(String),
+    #[error("the answer from {} is not understood ({why}); are both programs of the same version?", socket.display())]
+    Garbled { socket: PathBuf, why: String },
+}
+
+/// One daemon, by its socket.
+#[derive(Debug, Clone)]
+pub struct Client {
+    socket: PathBuf,
+}
+
+impl Client {
+    pub fn new(socket: impl Into<PathBuf>) -> Self {
+        Client { socket: socket.into() }
+    }
+
+    /// The reply to `GET path`; `query` is percent-encoded here.
+    ///
+    /// # Errors
+    /// When nobody answers in time, the daemon refuses, or the reply is not what this version knows.
+    pub fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, ClientError> {
+        let query: Vec<String> = query.iter().map(|(key, value)| format!("{key}={}", encode(value))).collect();
+        let target = if query.is_empty() { path.to_string() } else { format!("{path}?{}", query.join("&")) };
+        self.ask(Method::GET, &target, Bytes::new())
+    }
+
+    /// The reply to `POST path` with `body`.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body).map_err(|e| self.garbled(&e))?;
+        self.ask(Method::POST, path, body.into())
+    }
+
+    fn ask<T: DeserializeOwned>(&self, method: Method, target: &str, body: Bytes) -> Result<T, ClientError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|source| ClientError::NoDaemon { socket: self.socket.clone(), source })?;
+        let exchange = async { tokio::time::timeout(PATIENCE, exchange(&self.socket, method, target, body)).await };
+        let (status, reply) = match runtime.block_on(exchange) {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(Trouble::Connect(source))) => return Err(ClientError::NoDaemon { socket: self.socket.clone(), source }),
+            Ok(Err(Trouble::Http(why))) => return Err(ClientError::Garbled { socket: self.socket.clone(), why }),
+            Err(_) => return Err(ClientError::TooSlow { socket: self.socket.clone() }),
+        };
+        if status.is_success() {
+            return serde_json::from_slice(&reply).map_err(|e| self.garbled(&e));
+        }
+        let refusal = serde_json::from_slice::<Refusal>(&reply).map(|refusal| refusal.error);
+        Err(ClientError::Refused(refusal.unwrap_or_else(|_| format!("the daemon answers {status}"))))
+    }
+
+    fn garbled(&self, error: &serde_json::Error) -> ClientError {
+        ClientError::Garbled { socket: self.socket.clone(), why: error.to_string() }
+    }
+}
+
+enum Trouble {
+    Connect(io::Error),
+    Http(String),
+}
+
+async fn exchange(socket: &Path, method: Method, target: &str, body: Bytes) -> Result<(StatusCode, Bytes), Trouble> {
+    let http = |e: &dyn std::fmt::Display| Trouble::Http(e.to_string());
+    let stream = UnixStream::connect(socket).await.map_err(Trouble::Connect)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| http(&e))?;
+    let driver = tokio::spawn(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(target)
+        .header(hyper::header::HOST, "neurosearchd")
+        .header(hyper::header::CONTENT_TYPE, "application/json")
+        .body(Full::new(body))
+        .map_err(|e| http(&e))?;
+    let response = sender.send_request(request).await.map_err(|e| http(&e))?;
+    let status = response.status();
+    let reply = Limited::new(response.into_body(), LARGEST_REPLY).collect().await.map_err(|e| http(&e))?.to_bytes();
+    // The reply is whole; what the connection still does is of no interest.
+    driver.abort();
+    Ok((status, reply))
+}
+
+/// Percent-encodes all but the characters that RFC 3986 leaves unreserved, and `/`.
+fn encode(text: &str) -> String {
+    use std::fmt::Write;
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_with_anything_in_it_stands_in_a_query() {
+        assert_eq!(encode("/data/my search/é&a=b"), "/data/my%20search/%C3%A9%26a%3Db");
+    }
+
+    #[test]
+    fn where_nobody_listens_the_error_names_the_socket_and_the_cure() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let client = Client::new(dir.path().join("absent.sock"));
+        let error = client.get::<serde_json::Value>("/v1/ping", &[]).expect_err("refused").to_string();
+        assert!(error.contains("absent.sock") && error.contains("--socket"), "{error}");
+    }
+}

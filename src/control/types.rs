@@ -1,0 +1,207 @@
+//! The replies of the control socket, version 1: what `GET /v1/...` gives as JSON. A field is added, never changed or removed.
+
+use crate::domain::job::JobState;
+use crate::domain::progress::Progress;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The version that every reply carries, and the first part of every path.
+pub const VERSION: u32 = 1;
+
+/// `GET /v1/ping`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pong {
+    pub version: u32,
+    pub daemon: Daemon,
+}
+
+/// Who answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Daemon {
+    pub program: String,
+    pub pid: u32,
+    pub host: String,
+    /// Seconds since the Unix epoch.
+    pub started_at: u64,
+}
+
+/// `GET /v1/status`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    pub version: u32,
+    pub daemon: Daemon,
+    pub searches: Vec<Search>,
+    pub devices: Vec<Device>,
+    /// What is wrong with the daemon as a whole, each a sentence with its cure.
+    pub alarms: Vec<String>,
+}
+
+/// What a search is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SearchState {
+    /// Its file is not yet believed: still being written, or just found.
+    Settling,
+    /// Its file is at fault; `faults` says how.
+    Refused,
+    /// Jobs run, or wait for a slot.
+    Active,
+    Paused,
+    /// Nothing new starts; `alarms` says why.
+    Held,
+    /// Every job has ended.
+    Finished,
+}
+
+/// One launch directory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Search {
+    /// Its path.
+    pub launch: String,
+    pub state: SearchState,
+    pub seed: Option<u64>,
+    pub n_jobs: Option<u64>,
+    pub priority: i32,
+    /// Most jobs at once; none: as many as there are slots.
+    pub slots: Option<u32>,
+    pub counts: Counts,
+    /// One line a fault of `random_search.json`, as in `random_search.error`.
+    pub faults: Vec<String>,
+    /// What was assumed in reading it.
+    pub notices: Vec<String>,
+    /// Why nothing new is started, and what was left aside.
+    pub alarms: Vec<String>,
+    pub running: Vec<Running>,
+}
+
+/// Jobs by state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Still to be drawn.
+    pub undrawn: u64,
+    pub queued: u64,
+    pub running: u64,
+    pub paused: u64,
+    pub done: u64,
+    pub cancelled: u64,
+    pub failed: u64,
+    /// Folders without a record: made elsewhere.
+    pub unrecorded: u64,
+}
+
+impl Counts {
+    /// Counts a job in this state.
+    pub const fn add(&mut self, state: Option<&JobState>) {
+        *match state {
+            None => &mut self.unrecorded,
+            Some(JobState::Queued) => &mut self.queued,
+            Some(JobState::Running { .. }) => &mut self.running,
+            Some(JobState::Paused) => &mut self.paused,
+            Some(JobState::Done) => &mut self.done,
+            Some(JobState::Cancelled) => &mut self.cancelled,
+            Some(JobState::Failed { .. }) => &mut self.failed,
+        } += 1;
+    }
+}
+
+/// A job that runs now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Running {
+    pub job: String,
+    pub device: String,
+    /// Seconds since the Unix epoch.
+    pub since: u64,
+    pub attempt: u32,
+    /// The trainer's last report; none before its first.
+    pub progress: Option<Progress>,
+}
+
+/// One device and its slots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// `cpu`, or a GPU's UUID.
+    pub id: String,
+    /// The model, as the driver names it.
+    pub name: String,
+    pub slots: u32,
+    pub busy: u32,
+    /// Bytes; none for the CPU.
+    pub memory_total: Option<u64>,
+    pub memory_free: Option<u64>,
+    /// Percent; none where nobody can tell.
+    pub utilization: Option<u32>,
+    /// Why it takes no new job; none where it does.
+    pub out_of_use: Option<String>,
+}
+
+/// `GET /v1/jobs?launch=PATH`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Jobs {
+    pub version: u32,
+    pub launch: String,
+    /// By index, then by name.
+    pub jobs: Vec<Job>,
+}
+
+/// `GET /v1/job?path=PATH`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OneJob {
+    pub version: u32,
+    pub launch: String,
+    pub job: Job,
+    /// One sentence: what it is doing, or what it waits for.
+    pub why: String,
+}
+
+/// One job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    pub name: String,
+    pub index: Option<u64>,
+    /// `queued`, `running`, `paused`, `done`, `cancelled`, `failed` or `unrecorded`.
+    pub state: String,
+    /// Of a failure.
+    pub class: Option<String>,
+    pub sentence: Option<String>,
+    pub device: Option<String>,
+    pub attempts: u32,
+    pub failures_in_a_row: u32,
+    pub progress: Option<Progress>,
+}
+
+/// What a change over the socket did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    pub version: u32,
+    /// One sentence for each thing that was done.
+    pub done: Vec<String>,
+}
+
+/// A request that could not be answered; comes with an HTTP status of 400 or more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    pub version: u32,
+    /// What is wrong and what would work.
+    pub error: String,
+}
+
+/// The body of `POST /v1/{verb}`; which fields a verb reads is said in its own line of `docs/control.md`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Order {
+    /// A launch directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub launch: Option<String>,
+    /// A job's name in it; none: the whole search.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    /// What `set` changes: `n_jobs`, `priority`, `slots`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub set: BTreeMap<String, String>,
+    /// Of failures, for `retry`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// For `drain` and `restore`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+}

@@ -1,0 +1,128 @@
+//! The daemon's start and shutdown, in order.
+
+use super::analyzer::AreYouThere;
+use super::control::{Close, Control};
+use super::devices::{Describe, Devices};
+use super::listener;
+use super::logging;
+use super::router::Desk;
+use super::services::Services;
+use super::watcher::{List, LookAtAll, Watcher};
+use crate::store::settings::Settings;
+use actix::{Actor, Addr, System};
+use sd_notify::NotifyState;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+/// Threads for work that may block: looks, tables, records. More work than that waits its turn.
+const BLOCKING_THREADS: usize = 16;
+
+/// How long the actors have to finish what they do once a stop is asked for; records are replaced whole, so whatever
+/// they do not finish is as if it had not begun.
+const FAREWELL: Duration = Duration::from_millis(1000);
+
+/// How long an actor may take to answer the watchdog.
+const ALIVE: Duration = Duration::from_secs(5);
+
+/// Runs the daemon until it is told to stop.
+///
+/// # Errors
+/// One sentence on why it could not start.
+pub fn run(settings: Settings) -> Result<(), String> {
+    logging::start(&settings.log)?;
+    logging::abort_on_panic();
+    let services = Services::new(settings).map_err(|e| format!("cannot find out who this process is: {e}"))?;
+    let socket = listener::bind(&services.settings.socket, &services.holder)?;
+    let signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]);
+    let signals = signals.map_err(|e| format!("cannot wait for signals: {e}"))?;
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build();
+    // Built once before, so that a failure is a sentence and not a panic in a closure that has no other way to fail.
+    let runtime = runtime().map_err(|e| format!("cannot start: {e}"))?;
+    let system = System::with_tokio_rt(move || runtime);
+    let served = system.block_on(async move {
+        let devices = Devices::new(services.clone()).start();
+        let watcher = Watcher::new(services.clone(), devices.clone()).start();
+        let desk = Desk { services: services.clone(), watcher: watcher.clone(), devices: devices.clone() };
+        let control = Control::new(desk, socket).start();
+        info!(pid = services.daemon.pid, socket = ?services.settings.socket, "neurosearchd is up");
+        tell_systemd(NotifyState::Ready);
+        actix::spawn(watchdog(watcher.clone(), devices));
+        wait_for_stop(signals, &watcher).await?;
+        tell_systemd(NotifyState::Stopping);
+        farewell(&control, &watcher).await;
+        Ok(())
+    });
+    System::current().stop();
+    // Threads that a dead file system holds must not hold the exit: the process ends when its caller returns.
+    std::mem::forget(system);
+    served
+}
+
+/// Waits for SIGTERM or SIGINT; SIGHUP means: look at everything again.
+async fn wait_for_stop(mut signals: signal_hook::iterator::Signals, watcher: &Addr<Watcher>) -> Result<(), String> {
+    let (told, mut heard) = mpsc::channel(16);
+    std::thread::Builder::new()
+        .name("signals".to_string())
+        .spawn(move || {
+            for signal in signals.forever() {
+                // Too many at once say no more than one does.
+                let _ = told.try_send(signal);
+            }
+        })
+        .map_err(|e| format!("cannot wait for signals: {e}"))?;
+    while let Some(signal) = heard.recv().await {
+        if signal != SIGHUP {
+            info!(signal, "stopping; trainers go on");
+            return Ok(());
+        }
+        watcher.do_send(LookAtAll);
+    }
+    Ok(())
+}
+
+/// No more requests, then a moment for what is on its way to the disk.
+async fn farewell(control: &Addr<Control>, watcher: &Addr<Watcher>) {
+    // Each may be gone already, or too slow: the end comes either way.
+    let _ = control.send(Close).timeout(FAREWELL).await;
+    let finished = async {
+        if let Ok(searches) = watcher.send(List).await {
+            for sampler in searches.samplers.values() {
+                let _ = sampler.send(super::sampler::Finish).await;
+            }
+        }
+    };
+    if tokio::time::timeout(FAREWELL, finished).await.is_err() {
+        warn!("not every record could be finished in time; the next start looks at everything again");
+    }
+}
+
+/// Answers systemd's watchdog, where it asks, each time that every actor has answered.
+async fn watchdog(watcher: Addr<Watcher>, devices: Addr<Devices>) {
+    let Some(period) = sd_notify::watchdog_enabled() else { return };
+    loop {
+        tokio::time::sleep(period / 3).await;
+        if every_actor_answers(&watcher, &devices).await {
+            tell_systemd(NotifyState::Watchdog);
+        } else {
+            warn!("an actor does not answer");
+        }
+    }
+}
+
+async fn every_actor_answers(watcher: &Addr<Watcher>, devices: &Addr<Devices>) -> bool {
+    let Ok(searches) = watcher.send(List).timeout(ALIVE).await else { return false };
+    for sampler in searches.samplers.values() {
+        if sampler.send(AreYouThere).timeout(ALIVE).await.is_err() {
+            return false;
+        }
+    }
+    devices.send(Describe).timeout(ALIVE).await.is_ok()
+}
+
+fn tell_systemd(state: NotifyState<'_>) {
+    if let Err(e) = sd_notify::notify(&[state]) {
+        warn!(error = e.to_string(), "systemd was not told");
+    }
+}

@@ -1,0 +1,63 @@
+//! The actor behind the control socket: it serves from its start until it is told to stop.
+
+use super::listener::{Doorman, Peer, Socket};
+use super::router::{Desk, router};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, WrapFuture};
+use tokio::sync::oneshot;
+use tracing::{error, info};
+
+/// The daemon's ear.
+pub struct Control {
+    desk: Desk,
+    socket: Socket,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+/// Take no more requests.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Close;
+
+impl Control {
+    pub fn new(desk: Desk, socket: Socket) -> Self {
+        Control { desk, socket, stop: None }
+    }
+}
+
+impl Actor for Control {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let doorman = match Doorman::new(&self.socket) {
+            Ok(doorman) => doorman,
+            Err(e) => {
+                error!(error = e.to_string(), "the control socket cannot be served");
+                return ctx.stop();
+            }
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        self.stop = Some(stop);
+        let service = router(self.desk.clone()).into_make_service_with_connect_info::<Peer>();
+        let server = axum::serve(doorman, service).with_graceful_shutdown(async {
+            // Sent or dropped, both mean stop.
+            let _ = stopped.await;
+        });
+        let serving = async move {
+            if let Err(e) = server.await {
+                error!(error = e.to_string(), "the control socket is no longer served");
+            }
+        };
+        ctx.spawn(serving.into_actor(self));
+        info!("listening");
+    }
+}
+
+impl Handler<Close> for Control {
+    type Result = ();
+
+    fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
+        // The socket's file goes with this actor.
+        drop(self.stop.take());
+        ctx.stop();
+    }
+}

@@ -1,0 +1,286 @@
+//! The actor that lends slots on individual GPUs, or the CPU, to the searches.
+
+use super::sampler::{Granted, NoDevice, Sampler};
+use super::services::Services;
+use crate::control::types;
+use crate::engine::pool::{self, Pool, PoolEffect, Seen};
+use crate::engine::state::{Demand, Lease, Need};
+use crate::process::devices::{self, Gpu, Listing, Occupied};
+use crate::store::layout::LaunchDir;
+use crate::store::settings;
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult, WrapFuture};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::task::spawn_blocking;
+use tracing::{info, warn};
+
+/// How often the GPUs are looked at where there are any.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Every device of this machine.
+pub struct Devices {
+    services: Services,
+    pool: Pool<LaunchDir>,
+    searches: BTreeMap<LaunchDir, Addr<Sampler>>,
+    listing: Listing,
+    /// Grants wait for both: the devices are known, and every live trainer has claimed its slot.
+    found: bool,
+    claimed: bool,
+}
+
+/// A search exists and may ask for slots.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Enlist {
+    pub search: LaunchDir,
+    pub sampler: Addr<Sampler>,
+}
+
+/// A search is gone.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Delist(pub LaunchDir);
+
+/// What a search could start now.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Demanded {
+    pub search: LaunchDir,
+    pub demand: Demand,
+}
+
+/// A live trainer was found on a device.
+#[derive(Message)]
+#[rtype(result = "Lease")]
+pub struct Claim {
+    pub search: LaunchDir,
+    pub device: String,
+    pub need: Need,
+}
+
+/// A slot is given back.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Released {
+    pub lease: u64,
+    /// The job that used it, if one did.
+    pub job: Option<String>,
+    /// It failed with class `device`.
+    pub failed: bool,
+}
+
+/// Every live trainer has claimed its slot.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Open;
+
+/// Take a device out of use, or back into it; false where there is none of that name.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub struct Drain {
+    pub device: String,
+    pub drain: bool,
+}
+
+/// What `status` shows of the devices, and what is wrong with them.
+#[derive(Message)]
+#[rtype(result = "(Vec<types::Device>, Vec<String>)")]
+pub struct Describe;
+
+impl Devices {
+    pub fn new(services: Services) -> Self {
+        Devices {
+            pool: Pool::new(String::new()),
+            services,
+            searches: BTreeMap::new(),
+            listing: Listing::default(),
+            found: false,
+            claimed: false,
+        }
+    }
+
+    /// Looks for the devices off this thread, and again after a while.
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        let wants_gpus = self.services.settings.devices != settings::Devices::Cpu;
+        let work = spawn_blocking(move || if wants_gpus { devices::find() } else { Listing::default() });
+        ctx.spawn(work.into_actor(self).map(|listing, this, ctx| {
+            if let Ok(listing) = listing {
+                this.on_listing(listing);
+            }
+            let rescan = Duration::from_secs(this.services.settings.rescan_seconds);
+            let pause = if this.listing.gpus.is_empty() { rescan.max(LOOK) } else { LOOK };
+            ctx.run_later(pause, |this, ctx| this.look(ctx));
+        }));
+    }
+
+    fn on_listing(&mut self, listing: Listing) {
+        if let Some(problem) = &listing.problem
+            && self.listing.problem.as_ref() != Some(problem)
+        {
+            warn!(problem = problem.as_str(), "the GPUs could not all be listed");
+        }
+        self.listing = listing;
+        self.pool.set_no_gpu(self.no_gpu());
+        let seen = self.seen();
+        let effects = pool::on_devices(&mut self.pool, &seen);
+        self.perform(effects);
+        self.found = true;
+        self.open();
+    }
+
+    fn open(&mut self) {
+        if self.found && self.claimed {
+            let effects = pool::on_open(&mut self.pool);
+            self.perform(effects);
+        }
+    }
+
+    fn seen(&self) -> Vec<Seen> {
+        let settings = &self.services.settings;
+        let cpu = match &settings.devices {
+            settings::Devices::Only(list) => list.iter().any(|device| device == "cpu"),
+            settings::Devices::Auto | settings::Devices::Cpu => true,
+        };
+        let mut seen = Vec::new();
+        if cpu {
+            let slots = self.services.cpu_slots();
+            seen.push(Seen { id: "cpu".to_string(), need: Need::Cpu, slots, occupied: None });
+        }
+        let chosen = |gpu: &&Gpu| match &settings.devices {
+            settings::Devices::Auto => !settings.exclude_devices.contains(&gpu.uuid),
+            settings::Devices::Only(list) => list.contains(&gpu.uuid),
+            settings::Devices::Cpu => false,
+        };
+        for gpu in self.listing.gpus.iter().filter(chosen) {
+            let occupied = gpu.occupied(|pid| self.services.trainers.contains(pid)).map(|who| occupied_sentence(&who));
+            seen.push(Seen { id: gpu.uuid.clone(), need: Need::Gpu, slots: settings.slots_per_device, occupied });
+        }
+        seen
+    }
+
+    /// Ends the sentence for a job that needs a GPU where there is none.
+    fn no_gpu(&self) -> String {
+        const CURE: &str = "set use_cpu to true in random_search.json to train on the CPU";
+        match (&self.services.settings.devices, &self.listing.problem) {
+            (settings::Devices::Cpu, _) => format!("the daemon's configuration says devices = \"cpu\"; {CURE}"),
+            (_, Some(problem)) => format!("no GPU could be found ({problem}); mend that, or {CURE}"),
+            (settings::Devices::Only(_), None) => format!("none of the GPUs in the configuration's devices is here; {CURE}"),
+            (settings::Devices::Auto, None) => format!("this machine has no GPU that the daemon may use; {CURE}"),
+        }
+    }
+
+    fn perform(&mut self, effects: Vec<PoolEffect<LaunchDir>>) {
+        for effect in effects {
+            match effect {
+                PoolEffect::Grant { search, lease } => match self.searches.get(&search) {
+                    // Never lost and never without a bound: a search gets no more grants than it has asked for.
+                    Some(sampler) => sampler.do_send(Granted(lease)),
+                    None => drop(pool::on_release(&mut self.pool, lease.id, None, false)),
+                },
+                PoolEffect::NoDevice { search, need, sentence } => {
+                    if let Some(sampler) = self.searches.get(&search) {
+                        sampler.do_send(NoDevice { need, sentence });
+                    }
+                }
+                PoolEffect::Say(text) => info!(text = text.as_str(), "devices"),
+            }
+        }
+    }
+
+    fn describe(&self) -> Vec<types::Device> {
+        let describe = |(id, device): (&String, &pool::Device)| {
+            let gpu = self.listing.gpus.iter().find(|gpu| gpu.uuid == *id);
+            types::Device {
+                id: id.clone(),
+                name: gpu.map_or_else(|| "CPU".to_string(), |gpu| gpu.name.clone()),
+                slots: device.slots,
+                busy: self.pool.busy(id),
+                memory_total: gpu.map(|gpu| gpu.memory_total),
+                memory_free: gpu.map(|gpu| gpu.memory_free),
+                utilization: gpu.and_then(|gpu| gpu.utilization),
+                out_of_use: device.drained.clone().or_else(|| device.occupied.clone()),
+            }
+        };
+        self.pool.devices.iter().map(describe).collect()
+    }
+}
+
+fn occupied_sentence(who: &Occupied) -> String {
+    match who {
+        Occupied::Processes(pids) => {
+            let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
+            format!("left alone: other people's processes compute on it (pid {})", pids.join(", "))
+        }
+        Occupied::Unseen { memory } => format!("left alone: somebody unseen uses {} MiB of it", memory >> 20),
+    }
+}
+
+impl Actor for Devices {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.look(ctx);
+    }
+}
+
+impl Handler<Enlist> for Devices {
+    type Result = ();
+    fn handle(&mut self, msg: Enlist, _: &mut Self::Context) {
+        self.searches.insert(msg.search, msg.sampler);
+    }
+}
+
+impl Handler<Delist> for Devices {
+    type Result = ();
+    fn handle(&mut self, Delist(search): Delist, _: &mut Self::Context) {
+        self.searches.remove(&search);
+        pool::on_search_gone(&mut self.pool, &search);
+    }
+}
+
+impl Handler<Demanded> for Devices {
+    type Result = ();
+    fn handle(&mut self, msg: Demanded, _: &mut Self::Context) {
+        let effects = pool::on_demand(&mut self.pool, msg.search, msg.demand);
+        self.perform(effects);
+    }
+}
+
+impl Handler<Claim> for Devices {
+    type Result = MessageResult<Claim>;
+    fn handle(&mut self, msg: Claim, _: &mut Self::Context) -> Self::Result {
+        MessageResult(pool::on_claim(&mut self.pool, msg.search, &msg.device, msg.need))
+    }
+}
+
+impl Handler<Released> for Devices {
+    type Result = ();
+    fn handle(&mut self, msg: Released, _: &mut Self::Context) {
+        let effects = pool::on_release(&mut self.pool, msg.lease, msg.job, msg.failed);
+        self.perform(effects);
+    }
+}
+
+impl Handler<Open> for Devices {
+    type Result = ();
+    fn handle(&mut self, _: Open, _: &mut Self::Context) {
+        self.claimed = true;
+        self.open();
+    }
+}
+
+impl Handler<Drain> for Devices {
+    type Result = bool;
+    fn handle(&mut self, msg: Drain, _: &mut Self::Context) -> bool {
+        let (known, effects) = pool::on_drain(&mut self.pool, &msg.device, msg.drain);
+        self.perform(effects);
+        known
+    }
+}
+
+impl Handler<Describe> for Devices {
+    type Result = MessageResult<Describe>;
+    fn handle(&mut self, _: Describe, _: &mut Self::Context) -> Self::Result {
+        MessageResult((self.describe(), self.listing.problem.iter().cloned().collect()))
+    }
+}

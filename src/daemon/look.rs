@@ -1,0 +1,261 @@
+//! One look at a launch directory, off the actors' thread: its lock, its space file, its job folders.
+
+use super::accept::{self, Accepted};
+use crate::domain::job::{JobName, JobState};
+use crate::engine::restore::{Found, FoundRecord, TrainerSeen};
+use crate::engine::state::Need;
+use crate::process::{self, Look};
+use crate::store::error::StoreError;
+use crate::store::job::{JobRecord, Starter, TrainerRecord};
+use crate::store::launch::SearchRecord;
+use crate::store::layout::{JobDir, LaunchDir};
+use crate::store::lock::{self, Lock, Locking};
+use crate::store::scan::{self, JobFolder};
+use crate::store::space_file::{self, SpaceFile, Stamp};
+use crate::store::{new_job, progress, record};
+use std::collections::{HashMap, HashSet};
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What the sampler knows already, so that only what is new is read.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Device and inode of the directory when its lock was taken; none before that.
+    pub locked: Option<(u64, u64)>,
+    pub holder: Arc<str>,
+    /// The file as it was when it was last judged; none: judge it anew.
+    pub judged: Option<Stamp>,
+    /// The file as it has been for long enough: believed only if it still is so.
+    pub settled_file: Option<Stamp>,
+    /// Jobs with the stamps of their folders.
+    pub folders: Arc<HashMap<JobName, i128>>,
+    pub foreign: HashSet<JobName>,
+    /// With the number of the attempt that may still run.
+    pub unclear: Vec<(JobName, u32)>,
+    /// Jobs that are over: their folds change no more.
+    pub settled: HashSet<JobName>,
+}
+
+/// The directory's lock.
+#[derive(Debug)]
+pub enum Held {
+    /// It was ours before.
+    Already,
+    Now {
+        lock: Lock,
+        directory: (u64, u64),
+        record: Option<SearchRecord>,
+    },
+    /// By somebody else, or not to be had: the sentence says so.
+    No(String),
+    /// The directory is gone, or another one has its name.
+    Gone,
+}
+
+/// What the space file is now.
+#[derive(Debug)]
+pub enum SpaceSeen {
+    Missing,
+    Unchanged,
+    /// It changed, and must stay as it is for a moment.
+    Settling(Stamp),
+    Accepted {
+        stamp: Stamp,
+        accepted: Accepted,
+    },
+    Refused {
+        stamp: Option<Stamp>,
+        text: String,
+    },
+}
+
+/// Everything a look found.
+#[derive(Debug)]
+pub struct Looked {
+    pub held: Held,
+    pub space: SpaceSeen,
+    pub found: Vec<Found>,
+    pub gone: Vec<JobName>,
+    pub foreign: Vec<(JobName, Option<JobState>)>,
+    pub unclear: Vec<(JobName, TrainerSeen, u64)>,
+    /// None where nothing changed.
+    pub folders: Option<HashMap<JobName, i128>>,
+    pub tables_missing: bool,
+    /// What could not be read, one sentence each.
+    pub troubles: Vec<String>,
+    pub took: Duration,
+}
+
+/// Looks. May block for as long as the file system does.
+pub fn look(launch: &LaunchDir, known: &Known) -> Looked {
+    let begun = Instant::now();
+    let held = hold(launch, known);
+    let mut looked = Looked {
+        held,
+        space: SpaceSeen::Unchanged,
+        found: Vec::new(),
+        gone: Vec::new(),
+        foreign: Vec::new(),
+        unclear: Vec::new(),
+        folders: None,
+        tables_missing: false,
+        troubles: Vec::new(),
+        took: Duration::ZERO,
+    };
+    if matches!(looked.held, Held::Already | Held::Now { .. }) {
+        match scan::jobs(launch, |name| !known.settled.contains(name)) {
+            Ok(folders) => compare(launch, known, folders, &mut looked),
+            Err(e) => looked.troubles.push(e.to_string()),
+        }
+        looked.space = space(launch, known);
+        let tables = crate::domain::options::Selection::ALL.iter().map(|selection| launch.analysis_table(*selection));
+        looked.tables_missing = tables.into_iter().chain([launch.jobs_table()]).any(|table| !table.exists());
+    }
+    looked.took = begun.elapsed();
+    looked
+}
+
+fn hold(launch: &LaunchDir, known: &Known) -> Held {
+    let directory = match std::fs::metadata(launch.path()) {
+        Ok(meta) if meta.is_dir() => (meta.dev(), meta.ino()),
+        Ok(_) => return Held::Gone,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Held::Gone,
+        Err(e) => return Held::No(StoreError::io("look at", launch.path(), e).to_string()),
+    };
+    match known.locked {
+        Some(locked) if locked == directory => return Held::Already,
+        Some(_) => return Held::Gone,
+        None => {}
+    }
+    match take(launch, &known.holder) {
+        Ok(Locking::Busy { holder }) => Held::No(format!("another daemon serves this directory: {}", who(&holder))),
+        Ok(Locking::Held(lock)) => match search_record(launch).and_then(|record| new_job::sweep(launch).map(|()| record)) {
+            Ok(record) => Held::Now { lock, directory, record },
+            Err(e) => Held::No(e.to_string()),
+        },
+        Err(e) => Held::No(e.to_string()),
+    }
+}
+
+fn take(launch: &LaunchDir, holder: &str) -> Result<Locking, StoreError> {
+    let private = launch.private();
+    match std::fs::create_dir(&private) {
+        Ok(()) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(e) => return Err(StoreError::io("make", &private, e)),
+    }
+    lock::take(&launch.lock(), holder)
+}
+
+fn search_record(launch: &LaunchDir) -> Result<Option<SearchRecord>, StoreError> {
+    match record::read(&launch.search_record()) {
+        Ok(record) => Ok(Some(record)),
+        Err(e) if e.is_missing() => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// The holder's words as a person reads them.
+fn who(holder: &str) -> String {
+    let words: Option<(u64, String)> = serde_json::from_str::<serde_json::Value>(holder)
+        .ok()
+        .and_then(|value| Some((value.get("pid")?.as_u64()?, value.get("host")?.as_str()?.to_string())));
+    words.map_or_else(|| format!("{holder:?}"), |(pid, host)| format!("process {pid} on {host:?}"))
+}
+
+fn space(launch: &LaunchDir, known: &Known) -> SpaceSeen {
+    let Some(stamp) = space_file::stamp(launch) else { return SpaceSeen::Missing };
+    if known.judged == Some(stamp) {
+        return SpaceSeen::Unchanged;
+    }
+    if known.settled_file != Some(stamp) {
+        return SpaceSeen::Settling(stamp);
+    }
+    match space_file::read(launch, None) {
+        SpaceFile::Missing => SpaceSeen::Missing,
+        SpaceFile::Unchanged => SpaceSeen::Unchanged,
+        SpaceFile::Text { stamp: read, .. } if read != stamp => SpaceSeen::Settling(read),
+        SpaceFile::Text { stamp, text } => match accept::accept(launch, &text) {
+            Ok(accepted) => SpaceSeen::Accepted { stamp, accepted },
+            Err(text) => SpaceSeen::Refused { stamp: Some(stamp), text },
+        },
+        SpaceFile::Refused { stamp, sentence } => SpaceSeen::Refused { stamp, text: sentence },
+    }
+}
+
+/// What is new, gone or changed among the job folders.
+fn compare(launch: &LaunchDir, known: &Known, folders: Vec<JobFolder>, looked: &mut Looked) {
+    let now: HashMap<JobName, i128> = folders.into_iter().map(|folder| (folder.name, folder.changed)).collect();
+    for name in now.keys().filter(|name| !known.folders.contains_key(*name)) {
+        match found(launch, name) {
+            Ok(found) => looked.found.push(found),
+            Err(e) => looked.troubles.push(e.to_string()),
+        }
+    }
+    looked.found.sort_by(|a, b| a.name.cmp(&b.name));
+    looked.gone = known.folders.keys().filter(|name| !now.contains_key(*name)).cloned().collect();
+    for name in known.foreign.iter().filter(|name| now.contains_key(*name)) {
+        match scan::record_of(&launch.job(name)) {
+            Ok(record) => looked.foreign.push((name.clone(), record.map(|record| record.state))),
+            Err(e) => looked.troubles.push(e.to_string()),
+        }
+    }
+    for (name, attempt) in &known.unclear {
+        let job = launch.job(name);
+        looked.unclear.push((name.clone(), trainer(&job, *attempt), checkpoints(&job)));
+    }
+    if now != *known.folders {
+        looked.folders = Some(now);
+    }
+}
+
+fn found(launch: &LaunchDir, name: &JobName) -> Result<Found, StoreError> {
+    let job = launch.job(name);
+    let record = scan::record_of(&job)?;
+    let over = record.as_ref().is_none_or(|record| record.state.is_final() || record.starter != Starter::Daemon);
+    let need = if over { Need::Cpu } else { need(&job) };
+    Ok(Found { name: name.clone(), record: record.map(|record| restored(&job, record)), need })
+}
+
+fn restored(job: &JobDir, record: JobRecord) -> FoundRecord {
+    let ours = record.starter == Starter::Daemon;
+    let over = record.state.is_final() || !ours;
+    FoundRecord {
+        index: record.index,
+        ours,
+        trainer: if over { TrainerSeen::Gone(None) } else { trainer(job, record.attempts) },
+        checkpoints: if over { 0 } else { checkpoints(job) },
+        state: record.state,
+        attempts: record.attempts,
+        failures_in_a_row: record.failures_in_a_row,
+        checkpoints_seen: record.checkpoints_seen,
+    }
+}
+
+/// The device's kind by the one key that decides it; options that cannot be read are the trainer's to refuse.
+fn need(job: &JobDir) -> Need {
+    let value = record::read::<serde_json::Value>(&job.commandline()).ok();
+    match value.as_ref().and_then(|value| value.get("use_cpu")).and_then(serde_json::Value::as_bool) {
+        Some(true) => Need::Cpu,
+        _ => Need::Gpu,
+    }
+}
+
+fn checkpoints(job: &JobDir) -> u64 {
+    progress::read(job).ok().flatten().map_or(0, |progress| progress.checkpoints)
+}
+
+/// What became of the trainer; `attempt` is the last one that was recorded as started.
+fn trainer(job: &JobDir, attempt: u32) -> TrainerSeen {
+    match process::look(job) {
+        Look::Alive(_) => match record::read::<TrainerRecord>(&job.trainer_record()) {
+            Ok(record) => TrainerSeen::Alive(record.device),
+            Err(e) => TrainerSeen::Unclear(e.to_string()),
+        },
+        // An earlier attempt's word says nothing about one that died before its own first.
+        Look::Ended(end) => TrainerSeen::Gone((end.attempt == attempt).then_some(end.ended)),
+        Look::Gone => TrainerSeen::Gone(None),
+        Look::Unknown(why) => TrainerSeen::Unclear(why),
+    }
+}

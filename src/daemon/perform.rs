@@ -1,0 +1,276 @@
+//! How a search's effects are carried out: messages at once, work on the disk one at a time and off the actors' thread.
+
+use super::accept::Accepted;
+use super::analyzer::Changed;
+use super::devices::{Claim, Demanded, Released};
+use super::draw;
+use super::sampler::Sampler;
+use super::services::now;
+use super::trainer::{Role, StopIt, Trainer};
+use crate::domain::device::Device;
+use crate::domain::job::JobName;
+use crate::engine::effect::{Effect, RecordUpdate};
+use crate::engine::react::{self, Drawn, NotDrawn};
+use crate::engine::restore;
+use crate::engine::state::{Lease, Terms};
+use crate::process::Assignment;
+use crate::store::error::StoreError;
+use crate::store::job::{JobRecord, Starter};
+use crate::store::launch::SearchRecord;
+use crate::store::layout::{JobDir, LaunchDir};
+use crate::store::{atomic, record, scan, space_file};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
+use std::time::Duration;
+use tokio::task::spawn_blocking;
+use tracing::{info, warn};
+
+/// One piece of work on the disk.
+#[derive(Debug)]
+pub enum Task {
+    Draw {
+        index: u64,
+        failure: Option<String>,
+    },
+    Record {
+        job: JobName,
+        update: RecordUpdate,
+    },
+    Launch {
+        job: JobName,
+        lease: Lease,
+        attempt: u32,
+        update: RecordUpdate,
+    },
+    Search(Box<SearchRecord>),
+    /// The text of `random_search.error`; none removes it.
+    Error(Option<String>),
+    /// Whether the directory takes writes again.
+    Probe,
+}
+
+impl Task {
+    /// Whether it begins nothing new.
+    pub fn only_records(&self) -> bool {
+        matches!(self, Task::Record { .. } | Task::Search(_) | Task::Error(_))
+    }
+}
+
+/// How it came out.
+#[derive(Debug)]
+enum Done {
+    Drawn(u64, Result<(JobName, Drawn), NotDrawn>),
+    Recorded(JobName, Result<usize, StoreError>),
+    Launchable { job: JobName, lease: Lease, attempt: u32, recorded: Result<usize, StoreError> },
+    SearchRecorded(Result<(), StoreError>),
+    ErrorWritten(Result<(), StoreError>),
+    Probed(Result<(), StoreError>),
+}
+
+/// What the work needs to know besides the task.
+struct Desk {
+    launch: LaunchDir,
+    terms: Option<Terms>,
+    accepted: Option<Accepted>,
+    threads: usize,
+}
+
+impl Sampler {
+    pub(super) fn perform(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {
+        for effect in effects {
+            match effect {
+                Effect::Ask(demand) => self.devices.do_send(Demanded { search: self.launch.clone(), demand }),
+                Effect::Draw { index, lease: _, failure } => self.add_task(Task::Draw { index, failure }, ctx),
+                Effect::Launch { job, lease, attempt, update } => {
+                    self.add_task(Task::Launch { job, lease, attempt, update }, ctx);
+                }
+                Effect::Claim { job, device } => self.claim(job, device, ctx),
+                Effect::Follow { job, lease: _ } => {
+                    let attempt = self.search.jobs.get(&job).map_or(0, |job| job.attempts);
+                    self.start_trainer(job, Role::Adopt { attempt }, ctx);
+                }
+                Effect::Stop { job } => {
+                    if let Some(trainer) = self.trainers.get(&job) {
+                        trainer.do_send(StopIt);
+                    }
+                }
+                Effect::Release { lease, job, failed } => {
+                    let job = job.map(|job| format!("{}/{job}", self.launch.path().display()));
+                    self.devices.do_send(Released { lease: lease.id, job, failed });
+                }
+                Effect::Record { job, update } => self.add_task(Task::Record { job, update }, ctx),
+                Effect::RecordSearch => {
+                    if let Some(record) = self.record.clone() {
+                        self.add_task(Task::Search(Box::new(record)), ctx);
+                    }
+                }
+                Effect::Rest { job, seconds } => {
+                    ctx.run_later(Duration::from_secs(seconds), move |this, ctx| {
+                        let effects = react::on_retry_due(&mut this.search, &job);
+                        this.perform(effects, ctx);
+                    });
+                }
+                Effect::Tabulate { job } => self.analyzer.do_send(Changed::Job(job)),
+                Effect::TabulateAll => self.analyzer.do_send(Changed::All),
+                Effect::Say(text) => info!(launch = ?self.launch.path(), text = text.as_str(), "search"),
+            }
+        }
+    }
+
+    fn claim(&mut self, job: JobName, device: String, ctx: &mut Context<Self>) {
+        let Some(need) = self.search.jobs.get(&job).map(|job| job.need) else { return };
+        let claim = self.devices.send(Claim { search: self.launch.clone(), device, need });
+        ctx.spawn(claim.into_actor(self).map(move |lease, this, ctx| {
+            if let Ok(lease) = lease {
+                let effects = restore::on_claimed(&mut this.search, &job, lease);
+                this.perform(effects, ctx);
+            }
+        }));
+    }
+
+    fn start_trainer(&mut self, job: JobName, role: Role, ctx: &mut Context<Self>) {
+        let folder = self.launch.job(&job);
+        let trainer = Trainer::new(self.services.clone(), job.clone(), folder, role, ctx.address().recipient());
+        self.trainers.insert(job, trainer.start());
+    }
+
+    /// Queues work; there is at most one piece for each event, and events come from jobs that hold a slot.
+    pub(super) fn add_task(&mut self, task: Task, ctx: &mut Context<Self>) {
+        if !self.closed || task.only_records() {
+            self.tasks.push_back(task);
+        }
+        self.next_task(ctx);
+    }
+
+    pub(super) fn next_task(&mut self, ctx: &mut Context<Self>) {
+        if self.at_work {
+            return;
+        }
+        let Some(task) = self.tasks.pop_front() else {
+            if let Some(finishing) = self.finishing.take() {
+                // The daemon may have stopped waiting.
+                let _ = finishing.send(());
+            }
+            return;
+        };
+        self.at_work = true;
+        let desk = Desk {
+            launch: self.launch.clone(),
+            terms: self.search.terms.clone(),
+            accepted: self.accepted.clone(),
+            threads: self.services.threads(),
+        };
+        let work = spawn_blocking(move || desk.work(task));
+        ctx.spawn(work.into_actor(self).map(|done, this, ctx| {
+            this.at_work = false;
+            match done {
+                Ok(done) => this.on_done(done, ctx),
+                Err(e) => warn!(launch = ?this.launch.path(), error = e.to_string(), "work was cut short"),
+            }
+            this.next_task(ctx);
+        }));
+    }
+
+    fn on_done(&mut self, done: Done, ctx: &mut Context<Self>) {
+        let search = &mut self.search;
+        let effects = match done {
+            Done::Drawn(index, Ok((name, drawn))) => react::on_drawn(search, index, name, drawn, now()),
+            Done::Drawn(index, Err(why)) => react::on_not_drawn(search, index, why),
+            Done::Recorded(_, Ok(_)) | Done::SearchRecorded(Ok(())) | Done::ErrorWritten(Ok(())) => Vec::new(),
+            // The folder is gone: the next look forgets the job.
+            Done::Recorded(_, Err(e)) if e.is_missing() => Vec::new(),
+            Done::Recorded(job, Err(e)) => react::on_unsaved(search, Some(&job), e.to_string()),
+            Done::SearchRecorded(Err(e)) => react::on_unsaved(search, None, e.to_string()),
+            Done::ErrorWritten(Err(e)) => {
+                // The faults are shown by `status` all the same.
+                self.alarms.push(e.to_string());
+                Vec::new()
+            }
+            Done::Launchable { job, recorded: Err(e), .. } => react::on_not_started(search, &job, e.to_string()),
+            Done::Launchable { job, lease, attempt, recorded: Ok(threads) } => {
+                return self.launch(job, &lease, attempt, threads, ctx);
+            }
+            Done::Probed(Ok(())) => react::on_room(search),
+            Done::Probed(Err(e)) => {
+                self.search.held = Some(e.to_string());
+                Vec::new()
+            }
+        };
+        self.perform(effects, ctx);
+    }
+
+    /// The record says running: now the trainer may.
+    fn launch(&mut self, job: JobName, lease: &Lease, attempt: u32, threads: usize, ctx: &mut Context<Self>) {
+        match Device::try_from(lease.device.clone()) {
+            Ok(device) => {
+                let cache_dir = self.services.settings.cache_dir.clone();
+                let assignment = Assignment { job: self.launch.job(&job), device, threads, attempt, cache_dir };
+                self.start_trainer(job, Role::Start(assignment), ctx);
+            }
+            Err(e) => {
+                let effects = react::on_not_started(&mut self.search, &job, e.to_string());
+                self.perform(effects, ctx);
+            }
+        }
+    }
+}
+
+impl Desk {
+    fn work(&self, task: Task) -> Done {
+        match task {
+            Task::Draw { index, failure } => Done::Drawn(index, self.draw(index, failure)),
+            Task::Record { job, update } => {
+                let recorded = update_record(&self.launch.job(&job), &update, self.threads);
+                Done::Recorded(job, recorded)
+            }
+            Task::Launch { job, lease, attempt, update } => {
+                let recorded = update_record(&self.launch.job(&job), &update, self.threads);
+                Done::Launchable { job, lease, attempt, recorded }
+            }
+            Task::Search(search) => Done::SearchRecorded(record::write(&self.launch.search_record(), &search)),
+            Task::Error(Some(text)) => Done::ErrorWritten(space_file::write_error(&self.launch, &text)),
+            Task::Error(None) => Done::ErrorWritten(space_file::clear_error(&self.launch)),
+            Task::Probe => Done::Probed(probe(&self.launch)),
+        }
+    }
+
+    fn draw(&self, index: u64, failure: Option<String>) -> Result<(JobName, Drawn), NotDrawn> {
+        match (&self.accepted, &self.terms) {
+            (Some(accepted), Some(terms)) => draw::draw_job(&self.launch, accepted, terms, index, failure),
+            _ => Err(NotDrawn::Refused("no space is accepted".to_string())),
+        }
+    }
+}
+
+/// Brings a job's record up to date, keeping what the update does not name. The threads of its attempts are answered.
+fn update_record(job: &JobDir, update: &RecordUpdate, threads: usize) -> Result<usize, StoreError> {
+    let old = scan::record_of(job)?.unwrap_or_else(|| JobRecord {
+        version: 1,
+        starter: Starter::Daemon,
+        index: None,
+        search_seed: None,
+        space_sha256: None,
+        state: update.state.clone(),
+        attempts: 0,
+        failures_in_a_row: 0,
+        checkpoints_seen: 0,
+        redraws: 0,
+        threads: None,
+    });
+    let threads = old.threads.unwrap_or(threads);
+    let new = JobRecord {
+        state: update.state.clone(),
+        attempts: update.attempts,
+        failures_in_a_row: update.failures_in_a_row,
+        checkpoints_seen: update.checkpoints_seen,
+        threads: if update.attempts > 0 { Some(threads) } else { old.threads },
+        ..old
+    };
+    record::write(&job.record(), &new).map(|()| threads)
+}
+
+/// Writes and removes a file as large as any record.
+fn probe(launch: &LaunchDir) -> Result<(), StoreError> {
+    let path = launch.private().join("probe");
+    atomic::replace(&path, &[b' '; 1 << 16])?;
+    std::fs::remove_file(&path).map_err(|e| StoreError::io("remove", &path, e))
+}

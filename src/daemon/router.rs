@@ -1,0 +1,163 @@
+//! What each path of the control socket answers.
+
+use super::devices::{Describe, Devices};
+use super::sampler::Sampler;
+use super::services::Services;
+use super::view::{DescribeJob, DescribeJobs, DescribeSearch};
+use super::watcher::{List, Searches, Watcher};
+use crate::control::types::{Jobs, OneJob, Pong, Refusal, Status, VERSION};
+use crate::domain::job::JobName;
+use crate::store::layout::LaunchDir;
+use actix::dev::ToEnvelope;
+use actix::{Actor, Addr, Handler, Message};
+use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long an actor may take to answer; none of them ever waits for the disk.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// No request is larger.
+const LARGEST_BODY: usize = 1 << 20;
+
+/// Whom to ask.
+#[derive(Clone)]
+pub struct Desk {
+    pub services: Services,
+    pub watcher: Addr<Watcher>,
+    pub devices: Addr<Devices>,
+}
+
+/// Every path.
+pub fn router(desk: Desk) -> Router {
+    Router::new()
+        .route("/v1/ping", get(ping))
+        .route("/v1/status", get(status))
+        .route("/v1/jobs", get(jobs))
+        .route("/v1/job", get(job))
+        .fallback(unknown)
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .with_state(desk)
+}
+
+/// A refusal with the HTTP status that goes with it.
+pub struct Refused(StatusCode, String);
+
+impl Refused {
+    fn not_found(sentence: impl Into<String>) -> Self {
+        Refused(StatusCode::NOT_FOUND, sentence.into())
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.0, Json(Refusal { version: VERSION, error: self.1 })).into_response()
+    }
+}
+
+type Reply<T> = Result<Json<T>, Refused>;
+
+/// An actor's answer, or a refusal where it does not come.
+pub async fn ask<A, M>(actor: &Addr<A>, message: M) -> Result<M::Result, Refused>
+where
+    A: Actor + Handler<M>,
+    A::Context: ToEnvelope<A, M>,
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    actor.send(message).timeout(PATIENCE).await.map_err(|e| {
+        Refused(StatusCode::SERVICE_UNAVAILABLE, format!("the daemon is too busy to answer, or is stopping ({e}); ask again"))
+    })
+}
+
+async fn ping(State(desk): State<Desk>) -> Json<Pong> {
+    Json(Pong { version: VERSION, daemon: (*desk.services.daemon).clone() })
+}
+
+async fn status(State(desk): State<Desk>) -> Reply<Status> {
+    let Searches { samplers, mut alarms } = ask(&desk.watcher, List).await?;
+    let (devices, more) = ask(&desk.devices, Describe).await?;
+    alarms.extend(more);
+    if desk.services.settings.watch.is_empty() {
+        alarms.push("no directory is watched; name one in the configuration's watch or by --watch".to_string());
+    }
+    // Asked all at once, answered in their order.
+    let asked: Vec<_> = samplers.values().map(|sampler| sampler.send(DescribeSearch).timeout(PATIENCE)).collect();
+    let mut searches = Vec::with_capacity(asked.len());
+    for answer in asked {
+        // One that ended just now has nothing to show.
+        searches.extend(answer.await);
+    }
+    Ok(Json(Status { version: VERSION, daemon: (*desk.services.daemon).clone(), searches, devices, alarms }))
+}
+
+/// A launch directory, by its path.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct LaunchQuery {
+    launch: PathBuf,
+}
+
+/// A job's folder, by its path.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct JobQuery {
+    path: PathBuf,
+}
+
+async fn jobs(
+    State(desk): State<Desk>,
+    query: Result<Query<LaunchQuery>, axum::extract::rejection::QueryRejection>,
+) -> Reply<Jobs> {
+    let Query(LaunchQuery { launch }) = query.map_err(|e| bad_query(&e))?;
+    let sampler = sampler(&desk, &launch).await?;
+    let jobs = ask(&sampler, DescribeJobs).await?;
+    Ok(Json(Jobs { version: VERSION, launch: launch.display().to_string(), jobs }))
+}
+
+async fn job(
+    State(desk): State<Desk>,
+    query: Result<Query<JobQuery>, axum::extract::rejection::QueryRejection>,
+) -> Reply<OneJob> {
+    let Query(JobQuery { path }) = query.map_err(|e| bad_query(&e))?;
+    let (launch, name) = split(&path)?;
+    let sampler = sampler(&desk, launch).await?;
+    let unknown = || Refused::not_found(format!("{} has no job {name}; `neurosearch jobs` lists them", launch.display()));
+    let (job, why) = ask::<Sampler, _>(&sampler, DescribeJob(name.clone())).await?.ok_or_else(unknown)?;
+    Ok(Json(OneJob { version: VERSION, launch: launch.display().to_string(), job, why }))
+}
+
+/// A job's launch directory and name.
+fn split(path: &Path) -> Result<(&Path, JobName), Refused> {
+    let named = path.parent().zip(path.file_name());
+    let (launch, name) =
+        named.ok_or_else(|| Refused(StatusCode::BAD_REQUEST, format!("{} is not the folder of a job", path.display())))?;
+    let name =
+        JobName::try_from(name.to_string_lossy().into_owned()).map_err(|e| Refused(StatusCode::BAD_REQUEST, e.to_string()))?;
+    Ok((launch, name))
+}
+
+/// The search in a launch directory.
+async fn sampler(desk: &Desk, launch: &Path) -> Result<Addr<Sampler>, Refused> {
+    let Searches { samplers, .. } = ask(&desk.watcher, List).await?;
+    samplers.get(&LaunchDir::new(launch)).cloned().ok_or_else(|| {
+        Refused::not_found(format!(
+            "{} is not a launch directory that the daemon knows; it is one once it holds a random_search.json and lies in, \
+             or is, a watched directory",
+            launch.display()
+        ))
+    })
+}
+
+fn bad_query(rejection: &axum::extract::rejection::QueryRejection) -> Refused {
+    Refused(StatusCode::BAD_REQUEST, rejection.body_text())
+}
+
+async fn unknown(request: axum::extract::Request) -> Refused {
+    Refused::not_found(format!("{} {} is not known to version {VERSION}", request.method(), request.uri().path()))
+}

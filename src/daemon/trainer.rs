@@ -1,0 +1,327 @@
+//! The actor for one running job, bound to one device: starts or adopts the trainer process, follows it, stops it.
+
+use super::services::Services;
+use crate::domain::job::{Ended, JobName};
+use crate::domain::progress::Progress;
+use crate::engine::outcome::Outcome;
+use crate::engine::stall;
+use crate::process::memory::OomKills;
+use crate::process::{self, Assignment, Child, Identity, Look, Stop};
+use crate::store::job::EndRecord;
+use crate::store::layout::JobDir;
+use crate::store::{progress, record};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
+use std::io;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+use tokio::task::spawn_blocking;
+use tracing::{info, warn};
+
+/// How often a process is looked at; each look is one system call or two.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How often the progress record is read: the trainer replaces it at most once a second.
+const FOLLOW: Duration = Duration::from_secs(1);
+
+/// How a trainer is come by.
+#[derive(Debug)]
+pub enum Role {
+    Start(Assignment),
+    /// It lives already; `attempt` is the last that was recorded.
+    Adopt {
+        attempt: u32,
+    },
+}
+
+/// What happens to a job, told to its search.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Report {
+    pub job: JobName,
+    pub news: News,
+}
+
+/// One piece of news.
+#[derive(Debug)]
+pub enum News {
+    Started,
+    /// Nothing runs; the sentence says why.
+    NotStarted(String),
+    Progress {
+        progress: Progress,
+        fold_finished: bool,
+    },
+    /// No news for longer than the job's own steps explain.
+    Stalled,
+    /// The last report: the actor ends with it.
+    Ended(Outcome),
+}
+
+/// Ask the trainer to stop: signal, grace, kill.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct StopIt;
+
+enum Process {
+    None,
+    Ours(Child),
+    Adopted(Identity),
+}
+
+/// One job's trainer.
+pub struct Trainer {
+    services: Services,
+    name: JobName,
+    job: JobDir,
+    sampler: Recipient<Report>,
+    role: Option<Role>,
+    attempt: u32,
+    process: Process,
+    stop: Option<Stop>,
+    stop_wanted: bool,
+    /// The kernel's counters when the trainer started.
+    memory: OomKills,
+    progress: Option<Progress>,
+    news_at: Instant,
+    stalled: bool,
+    /// An end is being looked into, or a record is being read.
+    concluding: bool,
+    following: bool,
+}
+
+impl Trainer {
+    pub fn new(services: Services, name: JobName, job: JobDir, role: Role, sampler: Recipient<Report>) -> Self {
+        let attempt = match &role {
+            Role::Start(assignment) => assignment.attempt,
+            Role::Adopt { attempt } => *attempt,
+        };
+        Trainer {
+            services,
+            name,
+            job,
+            sampler,
+            role: Some(role),
+            attempt,
+            process: Process::None,
+            stop: None,
+            stop_wanted: false,
+            memory: OomKills::default(),
+            progress: None,
+            news_at: Instant::now(),
+            stalled: false,
+            concluding: false,
+            following: false,
+        }
+    }
+
+    fn report(&self, news: News) {
+        // A handful a second for each running job, of which there are no more than slots.
+        self.sampler.do_send(Report { job: self.name.clone(), news });
+    }
+
+    fn begin(&mut self, assignment: Assignment, ctx: &mut Context<Self>) {
+        let work = spawn_blocking(move || {
+            let before = OomKills::now();
+            let program = process::find_trainer().map_err(|e| e.to_string())?;
+            process::start(&program, &assignment).map(|child| (child, before)).map_err(|e| e.to_string())
+        });
+        ctx.spawn(work.into_actor(self).map(|started, this, ctx| match started {
+            Ok(Ok((child, before))) => {
+                info!(job = ?this.job.path(), pid = child.id(), attempt = this.attempt, "trainer started");
+                this.memory = before;
+                this.services.trainers.insert(child.id());
+                this.process = Process::Ours(child);
+                this.report(News::Started);
+                this.watch(ctx);
+            }
+            Ok(Err(sentence)) => {
+                this.report(News::NotStarted(sentence));
+                ctx.stop();
+            }
+            Err(e) => {
+                this.report(News::NotStarted(e.to_string()));
+                ctx.stop();
+            }
+        }));
+    }
+
+    /// Follows whatever process the folder shows, or concludes where there is none.
+    fn adopt(&mut self, identity: Identity, ctx: &mut Context<Self>) {
+        info!(job = ?self.job.path(), pid = identity.pid, "trainer adopted");
+        self.services.trainers.insert(identity.pid);
+        self.process = Process::Adopted(identity);
+        self.watch(ctx);
+    }
+
+    fn watch(&mut self, ctx: &mut Context<Self>) {
+        self.news_at = Instant::now();
+        if std::mem::take(&mut self.stop_wanted) {
+            self.begin_stop();
+        }
+        ctx.run_interval(LOOK, |this, ctx| this.look(ctx));
+        ctx.run_interval(FOLLOW, |this, ctx| this.follow(ctx));
+    }
+
+    /// Whether the process still runs, and whether a stop has to become a kill.
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        if self.concluding {
+            return;
+        }
+        if let Some(stop) = &mut self.stop
+            && let Err(e) = stop.step(Instant::now())
+        {
+            warn!(job = ?self.job.path(), error = e.to_string(), "the trainer cannot be stopped");
+            self.stop = None;
+        }
+        let ended: io::Result<Option<Option<ExitStatus>>> = match &mut self.process {
+            Process::None => Ok(None),
+            Process::Ours(child) => child.try_wait().map(|status| status.map(Some)),
+            Process::Adopted(identity) => identity.is_alive().map(|alive| (!alive).then_some(None)),
+        };
+        match ended {
+            Ok(None) => {}
+            Ok(Some(status)) => self.conclude(status, ctx),
+            Err(e) => warn!(job = ?self.job.path(), error = e.to_string(), "the trainer cannot be looked at"),
+        }
+    }
+
+    /// The process is gone: reads what it left behind.
+    fn conclude(&mut self, status: Option<ExitStatus>, ctx: &mut Context<Self>) {
+        self.concluding = true;
+        match &self.process {
+            Process::Ours(child) => self.services.trainers.remove(child.id()),
+            Process::Adopted(identity) => self.services.trainers.remove(identity.pid),
+            Process::None => {}
+        }
+        let (job, attempt, before) = (self.job.clone(), self.attempt, self.memory);
+        let work = spawn_blocking(move || what_is_left(&job, attempt, status, before));
+        ctx.spawn(work.into_actor(self).map(move |left, this, ctx| match left {
+            Ok(Left::Over(outcome)) => {
+                this.report(News::Ended(outcome));
+                ctx.stop();
+            }
+            Ok(Left::Another(identity)) => {
+                info!(job = ?this.job.path(), pid = identity.pid, "another trainer holds the job; it is followed");
+                this.services.trainers.insert(identity.pid);
+                this.process = Process::Adopted(identity);
+                this.concluding = false;
+            }
+            Ok(Left::Unclear(why)) => {
+                warn!(job = ?this.job.path(), why = why.as_str(), "the end of the trainer is unclear; looking again");
+                ctx.run_later(FOLLOW, move |this, ctx| this.conclude(status, ctx));
+            }
+            Err(e) => {
+                warn!(job = ?this.job.path(), error = e.to_string(), "the end of the trainer was not read; looking again");
+                ctx.run_later(FOLLOW, move |this, ctx| this.conclude(status, ctx));
+            }
+        }));
+    }
+
+    /// Reads the progress record, and judges silence.
+    fn follow(&mut self, ctx: &mut Context<Self>) {
+        if self.concluding || self.following {
+            return;
+        }
+        self.following = true;
+        let job = self.job.clone();
+        let work = spawn_blocking(move || progress::read(&job));
+        ctx.spawn(work.into_actor(self).map(|read, this, _| {
+            this.following = false;
+            match read {
+                Ok(Ok(Some(progress))) => this.on_progress(progress),
+                Ok(Ok(None)) => {}
+                Ok(Err(e)) => warn!(error = e.to_string(), "progress not read"),
+                Err(e) => warn!(error = e.to_string(), "progress not read"),
+            }
+            let limit = stall::limit(this.progress.as_ref(), this.services.settings.stall_seconds);
+            if !this.stalled && !this.concluding && this.news_at.elapsed() > Duration::from_secs(limit) {
+                this.stalled = true;
+                this.report(News::Stalled);
+            }
+        }));
+    }
+
+    fn on_progress(&mut self, progress: Progress) {
+        // The time of writing alone is no news: a trainer that only says it lives is stalled.
+        let same =
+            self.progress.as_ref().is_some_and(|old| Progress { written_at: progress.written_at, ..old.clone() } == progress);
+        if !same {
+            self.news_at = Instant::now();
+            let fold_finished = self.progress.as_ref().is_some_and(|old| old.folds_done != progress.folds_done);
+            self.progress = Some(progress.clone());
+            self.report(News::Progress { progress, fold_finished });
+        }
+    }
+
+    fn begin_stop(&mut self) {
+        let identity = match &self.process {
+            Process::Ours(child) => child.identity().clone(),
+            Process::Adopted(identity) => identity.clone(),
+            Process::None => {
+                self.stop_wanted = true;
+                return;
+            }
+        };
+        let grace = Duration::from_secs(self.services.settings.stop_grace_seconds);
+        match Stop::begin(identity, grace, Instant::now()) {
+            Ok(stop) => self.stop = Some(stop),
+            Err(e) => warn!(job = ?self.job.path(), error = e.to_string(), "the trainer cannot be stopped"),
+        }
+    }
+}
+
+/// What the folder shows once the process is gone.
+enum Left {
+    Over(Outcome),
+    /// The job was another trainer's all along, which was started by a daemon that died before it could say so.
+    Another(Identity),
+    Unclear(String),
+}
+
+fn what_is_left(job: &JobDir, attempt: u32, status: Option<ExitStatus>, before: OomKills) -> Left {
+    let checkpoints = progress::read(job).ok().flatten().map_or(0, |progress| progress.checkpoints);
+    let over = |ended: Option<Ended>| Left::Over(Outcome { ended, checkpoints });
+    let own_word = record::read::<EndRecord>(&job.end()).ok().filter(|end| end.attempt == attempt);
+    match (process::look(job), status) {
+        (Look::Alive(identity), _) => Left::Another(identity),
+        (Look::Unknown(why), _) => Left::Unclear(why),
+        (_, Some(status)) => {
+            let memory_ran_out = OomKills::now().rose_since(&before);
+            over(Some(own_word.map_or_else(|| process::verdict(status, memory_ran_out), |end| end.ended)))
+        }
+        (Look::Ended(end), None) => over(Some(end.ended)),
+        (Look::Gone, None) => over(None),
+    }
+}
+
+impl Actor for Trainer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        match self.role.take() {
+            Some(Role::Start(assignment)) => self.begin(assignment, ctx),
+            Some(Role::Adopt { .. }) => {
+                let job = self.job.clone();
+                let work = spawn_blocking(move || process::look(&job));
+                ctx.spawn(work.into_actor(self).map(|look, this, ctx| match look {
+                    Ok(Look::Alive(identity)) => this.adopt(identity, ctx),
+                    _ => {
+                        this.watch(ctx);
+                        this.conclude(None, ctx);
+                    }
+                }));
+            }
+            None => ctx.stop(),
+        }
+    }
+}
+
+impl Handler<StopIt> for Trainer {
+    type Result = ();
+
+    fn handle(&mut self, _: StopIt, _: &mut Self::Context) {
+        if self.stop.is_none() {
+            self.begin_stop();
+        }
+    }
+}

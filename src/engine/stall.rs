@@ -1,0 +1,59 @@
+//! When a job that reports nothing new counts as stalled: by its own steps, never by a fixed time alone.
+
+use crate::domain::progress::{Phase, Progress};
+
+/// Steps' worth of silence that no healthy training needs.
+const STEPS: f64 = 200.0;
+
+/// Seconds without a new report after which the job is stalled; at least `least`.
+///
+/// While it trains, each step is a report. An evaluation goes once through all items, which takes no longer than as many
+/// training steps; loading and writing have no step of their own.
+pub fn limit(progress: Option<&Progress>, least: u64) -> u64 {
+    let Some((progress, step)) = progress.and_then(|p| p.step_seconds.map(|step| (p, step))) else { return least };
+    let steps = match progress.phase {
+        Phase::Training => STEPS,
+        Phase::Loading | Phase::Evaluating | Phase::Writing => STEPS + 4.0 * progress.batches as f64,
+    };
+    // Float to integer saturates, and a value that is no number becomes 0.
+    least.max((steps * step) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress(phase: Phase, step_seconds: Option<f64>) -> Progress {
+        Progress {
+            version: 1,
+            fold: 0,
+            folds_done: 0,
+            folds: 1,
+            network: None,
+            networks: None,
+            epoch: 0,
+            epochs: 1,
+            batches_done: 0,
+            batches: 1000,
+            phase,
+            loss_train: None,
+            loss_valid: None,
+            balanced_accuracy_train: None,
+            balanced_accuracy_valid: None,
+            step_seconds,
+            written_at: 0.0,
+            last_step_at: 0.0,
+            checkpoints: 0,
+        }
+    }
+
+    #[test]
+    fn the_limit_follows_the_jobs_own_steps_and_is_never_under_the_least() {
+        assert_eq!(limit(None, 60), 60);
+        assert_eq!(limit(Some(&progress(Phase::Training, None)), 60), 60);
+        assert_eq!(limit(Some(&progress(Phase::Training, Some(0.01))), 60), 60);
+        assert_eq!(limit(Some(&progress(Phase::Training, Some(10.0))), 60), 2000);
+        assert_eq!(limit(Some(&progress(Phase::Evaluating, Some(1.0))), 60), 4200);
+        assert_eq!(limit(Some(&progress(Phase::Training, Some(f64::NAN))), 60), 60);
+    }
+}
