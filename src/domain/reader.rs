@@ -129,7 +129,12 @@ impl<'a> Reader<'a> {
     /// Reads `node`, whose relative paths are relative to `base`; anything but an object is a fault.
     pub fn new(node: &'a Node, base: &'a Path) -> Self {
         match &node.value {
-            Json::Object(entries) => Reader { entries, place: node.place, base, faults: Vec::new() },
+            Json::Object(entries) => {
+                // Absolute paths go back into JSON, which holds nothing else than UTF-8.
+                let fault = || Fault::new("", format!("the path of its directory, {base:?}, is not UTF-8; rename the directory"));
+                let faults = if base.to_str().is_some() { Vec::new() } else { vec![fault()] };
+                Reader { entries, place: node.place, base, faults }
+            }
             _ => {
                 let fault = Fault::at(node.place, "", format!("found {}, allowed: an object, {{...}}", node.shown()));
                 Reader { entries: &[], place: node.place, base, faults: vec![fault] }

@@ -313,3 +313,11 @@ fn very_many_faults_are_counted_and_very_many_values_are_one_fault() {
     assert_eq!((faults.len(), faults[100].sentence.as_str()), (101, "and 400 more faults"));
     assert_eq!(keys_at_fault(json!({"first_conv_width": vec![0; 5000]})), ["first_conv_width"]);
 }
+
+#[test]
+fn a_launch_directory_that_json_could_not_name_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let base = Path::new(std::ffi::OsStr::from_bytes(b"/launch-\xff"));
+    let faults = SearchSpace::parse(LEAST, "random_search.json", base).expect_err("not UTF-8").faults;
+    assert!(faults.len() == 1 && faults[0].sentence.contains("UTF-8"), "{faults:?}");
+}
