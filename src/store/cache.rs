@@ -5,10 +5,10 @@
 
 use super::cache_entry::{self as entry, Mapped};
 use super::error::StoreError;
-use rustix::fs::{FlockOperation, flock, statvfs};
+use rustix::fs::statvfs;
 use sha2::{Digest, Sha256};
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -147,13 +147,13 @@ impl Cache {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            match file.try_lock() {
                 Ok(()) => {}
-                Err(rustix::io::Errno::WOULDBLOCK) => {
+                Err(TryLockError::WouldBlock) => {
                     std::thread::sleep(POLL);
                     continue;
                 }
-                Err(error) => return Err(error.into()),
+                Err(TryLockError::Error(error)) => return Err(error),
             }
             if let Some(mapped) = self.find(key) {
                 self.drop_partial(&path, &file);

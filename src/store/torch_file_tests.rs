@@ -163,6 +163,25 @@ fn no_bytes_make_the_reader_panic() {
 }
 
 #[test]
+fn no_pickle_in_a_sound_archive_makes_the_reader_panic_or_claim_memory_without_end() {
+    use rand::Rng;
+    let mut golden =
+        ZipArchive::new(File::open(golden("networks/net-1/model_best.pth.tar")).expect("opened")).expect("an archive");
+    let mut pickled = Vec::new();
+    golden.by_name("model_best.pth/data.pkl").expect("the pickle").read_to_end(&mut pickled).expect("read");
+    let mut chance = crate::domain::seed::stream(1, "test/pickle", &[]);
+    for _ in 0..3000 {
+        let mut bad = pickled.clone();
+        for _ in 0..chance.random_range(1..4) {
+            let place = chance.random_range(0..bad.len());
+            bad[place] = chance.random();
+        }
+        // Whatever comes of it is right, as long as it comes.
+        let _ = load(&archive(&bad, b"little", &[("0", &[0; 108]), ("1", &[0; 4])]));
+    }
+}
+
+#[test]
 fn views_with_strides_offsets_and_big_endian_storages_are_read() {
     let storage = floats(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
     let file = archive(&tensor_pickle(6, 0, &[3, 2], &[1, 3]), b"little", &[("0", &storage)]);
