@@ -157,7 +157,7 @@ fn below(stream: &mut ChaCha12Rng, n: u64) -> u64 {
     }
 }
 
-/// A number in [0, 1): 53 bits, so that each is as likely as its neighbours.
+/// A number in `[0, 1)`: 53 bits, so that each is as likely as its neighbours.
 fn unit(stream: &mut ChaCha12Rng) -> f64 {
     (stream.next_u64() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
 }

@@ -23,7 +23,7 @@ pub enum Kind {
         least: f64,
         most: f64,
     },
-    /// A real number in [0, 1).
+    /// A real number in `[0, 1)`.
     Rate,
     Flag,
     Path,
@@ -40,7 +40,7 @@ pub enum Kind {
     },
     /// A list of different names, at least one.
     Names,
-    /// Counts at both ends: n or [n] for both, [begin, end].
+    /// Counts at both ends: `n` or `[n]` for both, `[begin, end]`.
     Ends {
         most: u64,
     },
@@ -57,11 +57,11 @@ pub enum Sampling {
     Fixed,
     /// One element of a list, each equally likely.
     Choice,
-    /// Real in [min, max].
+    /// Real in `[min, max]`.
     Uniform,
-    /// x uniform in [min, max] gives 10^-x.
+    /// x uniform in `[min, max]` gives 10^-x.
     Exponent,
-    /// Whole number in [min, max], both included.
+    /// Whole number in `[min, max]`, both included.
     Randint,
 }
 

@@ -102,7 +102,7 @@ impl<T: Read> Read for Vec<T> {
     }
 }
 
-/// Counts at both ends: n or [n] for both, [begin, end].
+/// Counts at both ends: `n` or `[n]` for both, `[begin, end]`.
 impl Read for [usize; 2] {
     fn read(node: &Node) -> Option<Self> {
         match &node.value {
@@ -289,7 +289,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The key's value, or its pair [min, max]; none where it is absent and has no default.
+    /// The key's value, or its pair `[min, max]`; none where it is absent and has no default.
     pub fn span<T: Read + PartialOrd + Copy>(&mut self, key: &Key) -> Option<Span<T>> {
         let node = self.node(key)?;
         let Json::List(nodes) = &node.value else {

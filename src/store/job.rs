@@ -120,3 +120,41 @@ pub fn write_commandline(job: &JobDir, options: &JobOptions) -> Result<(), Store
     text.push(b'\n');
     atomic::replace(&path, &text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const OPTIONS: &str = r#"{"mode": "image", "network_type": "cnn", "caps_dir": "caps", "tsv_path": "/labels", "preprocessing": "t1-linear",
+        "learning_rate": 0.0005643412345678901, "n_fcblocks": 1, "colour": "blue",
+        "convolutions": {"conv0": {"in_channels": null, "out_channels": 4, "n_conv": 1, "d_reduction": "stride"}}}"#;
+
+    fn job() -> (tempfile::TempDir, JobDir) {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let job = JobDir::new(dir.path().join("job-0"));
+        fs::create_dir(job.path()).expect("made");
+        (dir, job)
+    }
+
+    #[test]
+    fn options_are_written_as_they_are_read_with_paths_from_the_launch_directory() {
+        let (dir, job) = job();
+        fs::write(job.commandline(), OPTIONS).expect("written");
+        let (options, notices) = read_options(&job.commandline()).expect("readable");
+        assert_eq!(options.caps_dir, dir.path().join("caps"));
+        assert!(notices.iter().any(|notice| notice.sentence.contains("colour")));
+        write_commandline(&job, &options).expect("written");
+        assert_eq!(read_commandline(&job).expect("readable"), options);
+    }
+
+    #[test]
+    fn every_fault_of_the_options_is_told_with_the_file() {
+        let (_dir, job) = job();
+        assert!(read_commandline(&job).expect_err("not there").is_missing());
+        fs::write(job.commandline(), OPTIONS.replace("image", "cube").replace("\"n_fcblocks\": 1", "\"n_fcblocks\": 0"))
+            .expect("written");
+        let error = read_commandline(&job).expect_err("two faults").to_string();
+        assert!(["job-0/commandline.json", "cube", "n_fcblocks: found 0"].iter().all(|word| error.contains(word)), "{error}");
+    }
+}
