@@ -9,6 +9,7 @@ use clap::Parser;
 use neurosearch::domain::architecture::Architecture;
 use neurosearch::domain::commandline::Outline;
 use neurosearch::domain::fault::Faults;
+use neurosearch::domain::footprint::Footprint;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::options::NetworkType;
 use serde_json::json;
@@ -93,7 +94,12 @@ fn measure(arguments: &Arguments) -> Result<serde_json::Value, Failure> {
             work.train()?;
         }
         let measured = peak_memory().saturating_sub(before);
-        return Ok(json!({"batch": arguments.batch, "parameters": architecture.parameters(), "measured_bytes": measured}));
+        let predicted = Footprint::of(&architecture, network_type, arguments.batch);
+        return Ok(json!({
+            "batch": arguments.batch, "threads": threads, "parameters": predicted.parameters,
+            "predicted_bytes": predicted.peak_bytes, "measured_bytes": measured,
+            "predicted_to_measured": predicted.peak_bytes as f64 / measured as f64,
+        }));
     }
     let training = timed(arguments.steps, || work.train())?;
     let evaluation = timed(arguments.steps, || work.evaluate())?;

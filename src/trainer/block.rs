@@ -147,7 +147,7 @@ impl BatchNorm {
     fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor, TchError> {
         let x = if train && !x.device().is_cuda() { x.f_contiguous()? } else { x.shallow_clone() };
         if train {
-            self.num_batches_tracked.shallow_clone().f_add_scalar_(1)?;
+            let _ = self.num_batches_tracked.shallow_clone().f_add_scalar_(1)?;
         }
         x.f_batch_norm(
             Some(&self.weight),
@@ -250,7 +250,7 @@ impl BatchNorm {
             running_var: Tensor::f_ones([channels], (Kind::Float, on))?,
             num_batches_tracked: Tensor::f_zeros([] as [i64; 0], (Kind::Int64, on))?,
         };
-        tch::no_grad(|| norm.weight.shallow_clone().f_fill_(1.0))?;
+        let _ = tch::no_grad(|| norm.weight.shallow_clone().f_fill_(1.0))?;
         Ok(norm)
     }
 }

@@ -61,7 +61,7 @@ fn between(bound: f64, bits: u32) -> f32 {
 
 fn reset(norm: &BatchNorm) -> Result<(), TchError> {
     for (tensor, value) in [(&norm.weight, 1.0), (&norm.bias, 0.0), (&norm.running_mean, 0.0), (&norm.running_var, 1.0)] {
-        tensor.shallow_clone().f_fill_(value)?;
+        let _ = tensor.shallow_clone().f_fill_(value)?;
     }
     norm.num_batches_tracked.shallow_clone().f_copy_(&Tensor::f_zeros([] as [i64; 0], (Kind::Int64, norm.weight.device()))?)
 }

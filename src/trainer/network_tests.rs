@@ -157,7 +157,7 @@ fn batch_norm_is_right_over_as_many_voxels_as_a_whole_image_has() {
     let norm = BatchNorm::new(2, Device::Cpu).expect("builds");
     let (_, mean, variance) = normalized(&x, &[0, 2, 3, 4]);
     let layer = Layer::BatchNorm(norm);
-    tch::no_grad(|| layer.forward(x, false, &mut Pass::new(true))).expect("runs");
+    let _ = tch::no_grad(|| layer.forward(x, false, &mut Pass::new(true))).expect("runs");
     let Layer::BatchNorm(norm) = &layer else { unreachable!() };
     assert!(largest_difference(&norm.running_mean, &(mean.flatten(0, -1) * 0.1)) < 1e-6);
     assert!(largest_difference(&norm.running_var, &(variance.flatten(0, -1) * 0.1 + 0.9)) < 1e-6);

@@ -132,7 +132,7 @@ mod tests {
     /// The definition, number by number in f64.
     #[test]
     fn fifty_steps_agree_with_the_definition_in_double_precision() {
-        let ours = vec![Tensor::from_slice(&[0.5_f32, -1.0, 2.0]).set_requires_grad(true)];
+        let ours = [Tensor::from_slice(&[0.5_f32, -1.0, 2.0]).set_requires_grad(true)];
         let mut adam = Adam::new(vec![ours[0].shallow_clone()], LEARNING_RATE, WEIGHT_DECAY).expect("builds");
         let (mut w, mut m, mut v) = ([0.5_f64, -1.0, 2.0], [0.0; 3], [0.0; 3]);
         for step in 1..=50 {
