@@ -1,10 +1,11 @@
 //! What a finished fold left behind: its image-level metrics, its best epochs, its best model.
 
 use super::error::StoreError;
+use super::finished::is_finished;
 use super::fold_table::{self, Rows};
 use super::layout::{FoldDir, JobDir, LaunchDir};
 use crate::domain::metrics::Metrics;
-use crate::domain::options::{Mode, Selection};
+use crate::domain::options::{Mode, NetworkType, Selection};
 use crate::domain::policy::BestModels;
 use std::fs;
 use std::path::Path;
@@ -105,11 +106,11 @@ impl Judge {
     }
 }
 
-/// Whether the fold of an autoencoder is finished: its reconstructions come last. A job without records of ours, as the
-/// reference leaves it, is finished where it has a best model.
+/// Whether the fold of an autoencoder is finished. A job without records of ours, as the reference leaves it, has no
+/// reconstructions to go by: there the best model tells.
 pub fn autoencoder_finished(job: &JobDir, fold: &FoldDir) -> bool {
-    let has_model = fold.model(None, Selection::BestLoss).is_file() || fold.model(Some(0), Selection::BestLoss).is_file();
-    has_model && (fold.reconstruction().is_dir() || !job.private().is_dir())
+    let foreign = || !job.private().is_dir() && fold.model(None, Selection::BestLoss).is_file();
+    is_finished(fold, NetworkType::Autoencoder) || foreign()
 }
 
 #[cfg(test)]

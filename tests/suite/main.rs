@@ -5,6 +5,8 @@ mod daemon_life;
 mod daemon_search;
 mod generate_job;
 mod harness;
+mod house;
+mod linking;
 mod needs;
 mod network_shapes;
 mod quarter;

@@ -1,0 +1,124 @@
+//! Figures of a running daemon: how soon it starts a trainer, what it weighs while idle, how soon it answers.
+
+use super::report::{Figure, Limit, Report, say, timed};
+use super::{NEUROSEARCH, run};
+use neurosearch::store::layout::{JobDir, LaunchDir};
+use serde_json::json;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const NEUROSEARCHD: &str = env!("CARGO_BIN_EXE_neurosearchd");
+/// Nothing here takes longer, unless it is broken.
+const PATIENCE: Duration = Duration::from_secs(30);
+const DROPS: usize = 5;
+
+pub fn measure(dir: &Path, report: &mut Report) -> Result<(), String> {
+    let daemon = Daemon::start(&dir.join("daemon"))?;
+    report.add(daemon.memory()?);
+    report.add(daemon.status()?);
+    if Path::new(NEUROSEARCHD).with_file_name("neurosearch-trainer").exists() {
+        report.add(daemon.drops()?);
+    } else {
+        report.leave_out("drop to first trainer started: there is no trainer beside the daemon");
+    }
+    Ok(())
+}
+
+/// A daemon of our own; stopped when dropped, its trainers with it.
+struct Daemon {
+    dir: PathBuf,
+    child: Child,
+}
+
+impl Daemon {
+    fn start(dir: &Path) -> Result<Self, String> {
+        let fail = |e: std::io::Error| format!("{}: {e}", dir.display());
+        fs::create_dir_all(dir.join("watched")).map_err(fail)?;
+        let settings = "watch = [\"watched\"]\nsocket = \"socket\"\ndevices = \"cpu\"\n";
+        fs::write(dir.join("neurosearchd.toml"), settings).map_err(fail)?;
+        let log = File::create(dir.join("log")).map_err(fail)?;
+        let mut command = Command::new(NEUROSEARCHD);
+        command.arg("--config").arg(dir.join("neurosearchd.toml")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let child = command.spawn().map_err(|e| format!("{NEUROSEARCHD}: {e}"))?;
+        let daemon = Daemon { dir: dir.to_path_buf(), child };
+        until("the daemon answers", || run(&mut daemon.ask()).is_ok())?;
+        Ok(daemon)
+    }
+
+    fn ask(&self) -> Command {
+        let mut command = Command::new(NEUROSEARCH);
+        command.args(["status", "--socket"]).arg(self.dir.join("socket"));
+        command
+    }
+
+    fn status(&self) -> Result<Figure, String> {
+        let values = (0..31).map(|_| run(&mut self.ask())).collect::<Result<_, _>>()?;
+        Ok(Figure { name: "neurosearch status", unit: "s", values, limit: Limit::Below(0.02) })
+    }
+
+    /// Resident memory, with nothing to do.
+    fn memory(&self) -> Result<Figure, String> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let text = fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("VmRSS is not told")?;
+        let kib: f64 = line.trim().trim_end_matches("kB").trim().parse().map_err(|_| "VmRSS is not a number")?;
+        let values = vec![kib * 1024.0 / 1e6];
+        Ok(Figure { name: "daemon's memory while idle", unit: "MB", values, limit: Limit::Below(40.0) })
+    }
+
+    /// From the rename that makes a random_search.json appear to the trainer's own record of itself.
+    fn drops(&self) -> Result<Figure, String> {
+        let values = (0..DROPS).map(|drop| self.drop_one(drop)).collect::<Result<_, _>>()?;
+        Ok(Figure { name: "drop to first trainer started", unit: "s", values, limit: Limit::Below(1.0) })
+    }
+
+    fn drop_one(&self, drop: usize) -> Result<f64, String> {
+        let launch = LaunchDir::new(self.dir.join("watched").join(format!("search-{drop}")));
+        let fail = |e: std::io::Error| format!("{}: {e}", launch.path().display());
+        fs::create_dir(launch.path()).map_err(fail)?;
+        let half = launch.path().join("half");
+        fs::write(&half, space().to_string()).map_err(fail)?;
+        let job = JobDir::new(launch.path().join("job-0"));
+        let seconds = timed(|| {
+            fs::rename(&half, launch.space()).map_err(fail)?;
+            until("the trainer has started", || job.trainer_record().exists())
+        })?;
+        until("the job has ended", || job.end().exists())?;
+        Ok(seconds)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // SIGTERM, so that it lets go of its socket; it leaves trainers alone, but none runs between two drops.
+        let stopped = Command::new("kill").arg(self.child.id().to_string()).status();
+        if !stopped.is_ok_and(|status| status.success()) {
+            say("bench: the daemon could not be told to stop");
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// One short job over the quarter-size volumes.
+fn space() -> serde_json::Value {
+    let quarter = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/mni-quarter");
+    json!({
+        "mode": "image", "network_type": "cnn", "caps_dir": quarter.join("caps"), "tsv_path": quarter.join("labels"),
+        "preprocessing": "t1-linear", "diagnoses": ["AD", "CN"], "epochs": 1, "use_cpu": true, "nproc": 0,
+        "n_convblocks": 2, "first_conv_width": 4, "n_fcblocks": 1, "neurosearch": {"n_jobs": 1, "seed": 1},
+    })
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) -> Result<(), String> {
+    let start = Instant::now();
+    while !holds() {
+        if start.elapsed() > PATIENCE {
+            return Err(format!("waited {} s in vain until {what}", PATIENCE.as_secs()));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}

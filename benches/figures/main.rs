@@ -1,0 +1,91 @@
+//! `make bench`: the product's figures, measured on the real programs and printed as a table with the limit of each.
+
+mod daemon;
+mod made;
+mod report;
+
+use made::Made;
+use neurosearch::analysis::Tables;
+use neurosearch::domain::draw::draw;
+use neurosearch::domain::space::SearchSpace;
+use neurosearch::store::layout::LaunchDir;
+use report::{Figure, Limit, Report, rate, timed};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+/// The command line's program.
+const NEUROSEARCH: &str = env!("CARGO_BIN_EXE_neurosearch");
+
+fn main() -> ExitCode {
+    let made = tempfile::tempdir().map_err(|e| e.to_string());
+    match made.and_then(|dir| measure(dir.path())) {
+        Ok(report) => report.print(),
+        Err(sentence) => {
+            report::say(&format!("bench: {sentence}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(dir: &Path) -> Result<Report, String> {
+    let mut report = Report::default();
+    report.add(draws(dir)?);
+    report.add(analysis(dir)?);
+    report.add(one_change(dir)?);
+    report.add(version()?);
+    daemon::measure(dir, &mut report)?;
+    Ok(report)
+}
+
+/// Jobs drawn from the documentation's own space.
+fn draws(dir: &Path) -> Result<Figure, String> {
+    const DRAWS: u64 = 20_000;
+    let parsed = SearchSpace::parse(made::SPACE, "random_search.json", dir).map_err(|e| e.to_string())?;
+    let rates = (0..7)
+        .map(|run| {
+            let start = Instant::now();
+            let drawn = (0..DRAWS).filter(|&index| draw(&parsed.space, run, index).is_ok()).count();
+            rate(drawn, start.elapsed())
+        })
+        .collect();
+    Ok(Figure { name: "jobs drawn a second", unit: "", values: rates, limit: Limit::None })
+}
+
+fn analysis(dir: &Path) -> Result<Figure, String> {
+    let launch = dir.join("thousand");
+    Made { jobs: 1000, folds: 5, epochs: 50 }.write(&launch)?;
+    let values = (0..9).map(|_| run(Command::new(NEUROSEARCH).arg("analysis").arg(&launch))).collect::<Result<_, _>>()?;
+    Ok(Figure { name: "analysis of 1,000 jobs x 5 folds, warm", unit: "s", values, limit: Limit::Below(0.2) })
+}
+
+/// What the daemon does for one changed job: read it anew, and replace the tables of all.
+fn one_change(dir: &Path) -> Result<Figure, String> {
+    let launch = dir.join("ten-thousand");
+    let made = Made { jobs: 10_000, folds: 1, epochs: 2 };
+    made.write(&launch)?;
+    let mut tables = Tables::new(LaunchDir::new(&launch));
+    tables.scan().and_then(|_| tables.write()).map_err(|e| e.to_string())?;
+    let mut values = Vec::new();
+    for index in 0..15 {
+        made.finish(&launch, index * 600, 0, 0.5 + index as f64 / 40.0)?;
+        let name = format!("job-{}", index * 600);
+        values.push(timed(|| tables.refresh(&name).and_then(|_| tables.write()).map_err(|e| e.to_string()))?);
+    }
+    Ok(Figure { name: "one changed job among 10,000: tables replaced", unit: "s", values, limit: Limit::Below(0.05) })
+}
+
+fn version() -> Result<Figure, String> {
+    let values = (0..31).map(|_| run(Command::new(NEUROSEARCH).arg("--version"))).collect::<Result<_, _>>()?;
+    Ok(Figure { name: "neurosearch --version", unit: "s", values, limit: Limit::Below(0.02) })
+}
+
+/// Seconds from start to end of a command that succeeds.
+fn run(command: &mut Command) -> Result<f64, String> {
+    let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    timed(|| match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{command:?} ended with {status}")),
+        Err(e) => Err(format!("{command:?}: {e}")),
+    })
+}
