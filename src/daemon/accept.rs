@@ -38,13 +38,17 @@ pub fn accept(launch: &LaunchDir, text: &str) -> Result<Accepted, String> {
 /// # Errors
 /// When a seed has to be drawn and the system gives no random numbers.
 pub fn terms(space: &SearchSpace, recorded: Option<&SearchRecord>, defaults: &SearchDefaults) -> Result<Terms, String> {
-    let seed = match space.own.seed.or(recorded.map(|record| record.seed)).or(defaults.seed) {
+    // What was changed over the socket outlives a restart, until the file itself is edited.
+    let unedited = recorded.filter(|record| record.space_sha256 == space.origin.sha256);
+    let said_seed = unedited.map(|record| record.seed).or(space.own.seed);
+    let said_jobs = unedited.map(|record| record.n_jobs).or(space.own.n_jobs);
+    let seed = match said_seed.or(recorded.map(|record| record.seed)).or(defaults.seed) {
         Some(seed) => seed,
         None => draw_seed()?,
     };
     Ok(Terms {
         seed,
-        n_jobs: space.own.n_jobs.or(recorded.map(|record| record.n_jobs)).unwrap_or(defaults.n_jobs),
+        n_jobs: said_jobs.or(recorded.map(|record| record.n_jobs)).unwrap_or(defaults.n_jobs),
         job_prefix: space.own.job_prefix.clone(),
         space_sha256: space.origin.sha256.clone(),
         need: if space.use_cpu { Need::Cpu } else { Need::Gpu },
@@ -73,6 +77,14 @@ pub fn restored(record: &SearchRecord) -> Terms {
 fn draw_seed() -> Result<u64, String> {
     let bits = rand::rngs::OsRng.try_next_u64().map_err(|e| format!("cannot draw a seed: {e}; write one into the file"))?;
     Ok(bits >> 11)
+}
+
+/// Brings a record up to date with the terms.
+pub fn follow(record: &mut SearchRecord, terms: &Terms) {
+    record.n_jobs = terms.n_jobs;
+    record.paused = terms.paused;
+    record.priority = terms.priority;
+    record.slots = terms.slots;
 }
 
 /// The record of a search with these terms.

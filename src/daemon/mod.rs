@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod analyzer;
 pub mod boot;
+pub mod change;
 pub mod control;
 pub mod devices;
 pub mod draw;

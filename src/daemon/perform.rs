@@ -1,6 +1,6 @@
 //! How a search's effects are carried out: messages at once, work on the disk one at a time and off the actors' thread.
 
-use super::accept::Accepted;
+use super::accept::{self, Accepted};
 use super::analyzer::Changed;
 use super::devices::{Claim, Demanded, Released};
 use super::draw;
@@ -99,8 +99,10 @@ impl Sampler {
                 }
                 Effect::Record { job, update } => self.add_task(Task::Record { job, update }, ctx),
                 Effect::RecordSearch => {
-                    if let Some(record) = self.record.clone() {
-                        self.add_task(Task::Search(Box::new(record)), ctx);
+                    if let (Some(record), Some(terms)) = (&mut self.record, &self.search.terms) {
+                        accept::follow(record, terms);
+                        let record = Box::new(record.clone());
+                        self.add_task(Task::Search(record), ctx);
                     }
                 }
                 Effect::Rest { job, seconds } => {

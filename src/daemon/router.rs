@@ -1,5 +1,6 @@
 //! What each path of the control socket answers.
 
+use super::change::change;
 use super::devices::{Describe, Devices};
 use super::sampler::Sampler;
 use super::services::Services;
@@ -13,7 +14,7 @@ use actix::{Actor, Addr, Handler, Message};
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -40,7 +41,9 @@ pub fn router(desk: Desk) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/jobs", get(jobs))
         .route("/v1/job", get(job))
+        .route("/v1/{verb}", post(change))
         .fallback(unknown)
+        .method_not_allowed_fallback(unknown)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(desk)
 }
@@ -49,8 +52,23 @@ pub fn router(desk: Desk) -> Router {
 pub struct Refused(StatusCode, String);
 
 impl Refused {
-    fn not_found(sentence: impl Into<String>) -> Self {
+    pub fn not_found(sentence: impl Into<String>) -> Self {
         Refused(StatusCode::NOT_FOUND, sentence.into())
+    }
+
+    /// The request makes no sense.
+    pub fn bad(sentence: impl Into<String>) -> Self {
+        Refused(StatusCode::BAD_REQUEST, sentence.into())
+    }
+
+    /// Whoever asks may not.
+    pub fn forbidden(sentence: String) -> Self {
+        Refused(StatusCode::FORBIDDEN, sentence)
+    }
+
+    /// As things stand, it cannot be done.
+    pub fn conflict(sentence: String) -> Self {
+        Refused(StatusCode::CONFLICT, sentence)
     }
 }
 
@@ -135,15 +153,13 @@ async fn job(
 /// A job's launch directory and name.
 fn split(path: &Path) -> Result<(&Path, JobName), Refused> {
     let named = path.parent().zip(path.file_name());
-    let (launch, name) =
-        named.ok_or_else(|| Refused(StatusCode::BAD_REQUEST, format!("{} is not the folder of a job", path.display())))?;
-    let name =
-        JobName::try_from(name.to_string_lossy().into_owned()).map_err(|e| Refused(StatusCode::BAD_REQUEST, e.to_string()))?;
+    let (launch, name) = named.ok_or_else(|| Refused::bad(format!("{} is not the folder of a job", path.display())))?;
+    let name = JobName::try_from(name.to_string_lossy().into_owned()).map_err(|e| Refused::bad(e.to_string()))?;
     Ok((launch, name))
 }
 
 /// The search in a launch directory.
-async fn sampler(desk: &Desk, launch: &Path) -> Result<Addr<Sampler>, Refused> {
+pub async fn sampler(desk: &Desk, launch: &Path) -> Result<Addr<Sampler>, Refused> {
     let Searches { samplers, .. } = ask(&desk.watcher, List).await?;
     samplers.get(&LaunchDir::new(launch)).cloned().ok_or_else(|| {
         Refused::not_found(format!(
@@ -155,7 +171,7 @@ async fn sampler(desk: &Desk, launch: &Path) -> Result<Addr<Sampler>, Refused> {
 }
 
 fn bad_query(rejection: &axum::extract::rejection::QueryRejection) -> Refused {
-    Refused(StatusCode::BAD_REQUEST, rejection.body_text())
+    Refused::bad(rejection.body_text())
 }
 
 async fn unknown(request: axum::extract::Request) -> Refused {

@@ -1,6 +1,7 @@
 //! Decisions of the daemon as plain functions of state and event.
 
 pub mod coalesce;
+pub mod command;
 pub mod effect;
 pub mod fair;
 pub mod outcome;
@@ -9,3 +10,5 @@ pub mod react;
 pub mod restore;
 pub mod stall;
 pub mod state;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! Changes over the control socket: who may make them, and how an order's words become a command.
+
+use super::devices::Drain;
+use super::listener::Peer;
+use super::router::{Desk, Refused, ask, sampler};
+use super::sampler::Sampler;
+use crate::control::types::{Changed, Order, VERSION};
+use crate::domain::job::{FailureClass, JobName};
+use crate::engine::command::{Command, on_command};
+use actix::{Handler, Message};
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{ConnectInfo, Path, State};
+use std::os::unix::fs::MetadataExt;
+
+/// Change the search, one command after the other up to the first that cannot be done.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<String>, String>")]
+pub struct Change(pub Vec<Command>);
+
+impl Handler<Change> for Sampler {
+    type Result = Result<Vec<String>, String>;
+
+    fn handle(&mut self, Change(commands): Change, ctx: &mut Self::Context) -> Self::Result {
+        let mut done = Vec::new();
+        for command in commands {
+            let (said, effects) = on_command(&mut self.search, command)?;
+            done.extend(said);
+            self.perform(effects, ctx);
+        }
+        Ok(done)
+    }
+}
+
+/// `POST /v1/{verb}` with an [`Order`].
+pub async fn change(
+    State(desk): State<Desk>,
+    Path(verb): Path<String>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    order: Result<Json<Order>, JsonRejection>,
+) -> Result<Json<Changed>, Refused> {
+    let Json(order) = order.map_err(|e| Refused::bad(e.body_text()))?;
+    let done = match verb.as_str() {
+        "drain" | "restore" => drain(&desk, peer, &order, verb == "drain").await?,
+        _ => {
+            let commands = commands(&verb, &order).map_err(Refused::bad)?;
+            let launch = order.launch.as_deref().ok_or_else(|| Refused::bad("name the launch directory in \"launch\""))?;
+            let launch = std::path::Path::new(launch);
+            let sampler = sampler(&desk, launch).await?;
+            may_change(peer, launch).map_err(Refused::forbidden)?;
+            ask::<Sampler, _>(&sampler, Change(commands)).await?.map_err(Refused::conflict)?
+        }
+    };
+    tracing::info!(verb = verb.as_str(), uid = peer.uid, order = ?order, "changed");
+    Ok(Json(Changed { version: VERSION, done }))
+}
+
+async fn drain(desk: &Desk, peer: Peer, order: &Order, drain: bool) -> Result<Vec<String>, Refused> {
+    if !is_master(peer) {
+        return Err(Refused::forbidden("only root and the daemon's own user may take devices out of use or back".to_string()));
+    }
+    let device = order.device.clone().ok_or_else(|| Refused::bad("name the device in \"device\""))?;
+    if ask(&desk.devices, Drain { device: device.clone(), drain }).await? {
+        let said = if drain { "takes no new job; what runs on it goes on" } else { "is in use again" };
+        return Ok(vec![format!("{device} {said}")]);
+    }
+    Err(Refused::not_found(format!("there is no device {device}; `neurosearch status` lists them")))
+}
+
+/// What the verb and the order say together.
+fn commands(verb: &str, order: &Order) -> Result<Vec<Command>, String> {
+    let job = order.job.clone().map(JobName::try_from).transpose().map_err(|e| e.to_string())?;
+    let command = match (verb, job) {
+        ("pause", None) => Command::PauseSearch,
+        ("pause", Some(job)) => Command::PauseJob(job),
+        ("resume", None) => Command::ResumeSearch,
+        ("resume", Some(job)) => Command::ResumeJob(job),
+        ("cancel", Some(job)) => Command::CancelJob(job),
+        ("cancel", None) => return Err("name the job in \"job\"; to stop a whole search, pause it".to_string()),
+        ("retry", Some(job)) => Command::RetryJob(job),
+        ("retry", None) => Command::RetryFailed(order.class.as_deref().map(class).transpose()?),
+        ("set", None) if !order.set.is_empty() => return order.set.iter().map(|(key, value)| setting(key, value)).collect(),
+        ("set", _) => return Err("name what to set in \"set\": n_jobs, priority or slots".to_string()),
+        _ => {
+            let known = "pause, resume, cancel, retry, set, drain, restore";
+            return Err(format!("{verb:?} is not a change that version {VERSION} knows: {known}"));
+        }
+    };
+    Ok(vec![command])
+}
+
+fn class(word: &str) -> Result<FailureClass, String> {
+    serde_json::from_value(serde_json::Value::String(word.to_string()))
+        .map_err(|_| format!("{word:?} is not a class of failure; `neurosearch status --json` shows those there are"))
+}
+
+fn setting(key: &str, value: &str) -> Result<Command, String> {
+    let fail = |allowed: &str| format!("{key}: {value:?} is not {allowed}");
+    match key {
+        "n_jobs" => match value.parse() {
+            Ok(n_jobs) if n_jobs <= 1_000_000 => Ok(Command::SetJobs(n_jobs)),
+            _ => Err(fail("a whole number up to 1000000")),
+        },
+        "priority" => value.parse().map(Command::SetPriority).map_err(|_| fail("a whole number")),
+        "slots" if value == "all" => Ok(Command::SetSlots(None)),
+        "slots" => value.parse().map(|slots| Command::SetSlots(Some(slots))).map_err(|_| fail("a whole number or \"all\"")),
+        _ => Err(format!("{key:?} cannot be set; n_jobs, priority and slots can")),
+    }
+}
+
+/// Root, and the user that the daemon runs as.
+fn is_master(peer: Peer) -> bool {
+    peer.uid.is_some_and(|uid| uid == 0 || uid == rustix::process::geteuid().as_raw())
+}
+
+/// The search's owner, its group, and the masters may change it; everybody who reaches the socket may look.
+fn may_change(peer: Peer, launch: &std::path::Path) -> Result<(), String> {
+    let directory = std::fs::metadata(launch).map_err(|e| format!("{}: {e}", launch.display()))?;
+    if is_master(peer) || peer.uid == Some(directory.uid()) || peer.gid == Some(directory.gid()) {
+        return Ok(());
+    }
+    Err(format!(
+        "only its owner (user {}), its group ({}) and root may change {}",
+        directory.uid(),
+        directory.gid(),
+        launch.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_that_is_not_understood_says_what_would_be() {
+        let order = |set: &[(&str, &str)]| Order {
+            set: set.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+            ..Order::default()
+        };
+        let cases = [
+            ("stop", order(&[]), "pause, resume"),
+            ("cancel", order(&[]), "\"job\""),
+            ("set", order(&[]), "n_jobs"),
+            ("set", order(&[("n_jobs", "-1")]), "whole number"),
+            ("set", order(&[("colour", "red")]), "priority"),
+            ("retry", Order { class: Some("sad".into()), ..Order::default() }, "class"),
+            ("pause", Order { job: Some("../x".into()), ..Order::default() }, "name"),
+        ];
+        for (verb, order, word) in cases {
+            let error = commands(verb, &order).expect_err(verb);
+            assert!(error.contains(word), "{verb}: {error}");
+        }
+        assert_eq!(commands("set", &order(&[("slots", "all")])), Ok(vec![Command::SetSlots(None)]));
+    }
+
+    #[test]
+    fn a_stranger_may_not_change_a_search_and_its_owner_may() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let owner = std::fs::metadata(dir.path()).expect("looked").uid();
+        let peer = |uid| Peer { uid: Some(uid), gid: Some(u32::MAX - 1) };
+        assert_eq!(may_change(peer(owner), dir.path()), Ok(()));
+        assert_eq!(may_change(peer(0), dir.path()), Ok(()));
+        assert!(may_change(peer(u32::MAX - 1), dir.path()).is_err());
+        assert!(may_change(Peer { uid: None, gid: None }, dir.path()).is_err());
+    }
+}

@@ -1,0 +1,231 @@
+//! What a search does about each change that somebody asks for over the control socket.
+
+use super::effect::Effect;
+use super::react::{ask, record};
+use super::state::{Search, Standing, StopReason};
+use crate::domain::job::{FailureClass, JobName};
+
+/// A change of a search or of one of its jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Start nothing new; what runs goes on.
+    PauseSearch,
+    ResumeSearch,
+    /// Checkpoint, stop, slot freed.
+    PauseJob(JobName),
+    ResumeJob(JobName),
+    CancelJob(JobName),
+    RetryJob(JobName),
+    /// Every failed job, or those of one class.
+    RetryFailed(Option<FailureClass>),
+    SetJobs(u64),
+    SetPriority(i32),
+    /// None: as many as there are.
+    SetSlots(Option<u32>),
+}
+
+/// One sentence for each thing done and the effects, or why it cannot be done and what would work.
+pub type Answer = Result<(Vec<String>, Vec<Effect>), String>;
+
+/// Somebody who may asked for a change.
+pub fn on_command(search: &mut Search, command: Command) -> Answer {
+    let mut effects = Vec::new();
+    let done = match command {
+        Command::PauseSearch => {
+            terms(search, &mut effects, "paused: nothing new starts, and what runs goes on", |t| t.paused = true)
+        }
+        Command::ResumeSearch => terms(search, &mut effects, "resumed", |t| t.paused = false),
+        Command::SetPriority(priority) => {
+            terms(search, &mut effects, &format!("priority is {priority}"), |t| t.priority = priority)
+        }
+        Command::SetSlots(slots) => {
+            let said = slots.map_or_else(|| "as many slots as there are".to_string(), |slots| format!("at most {slots} slots"));
+            terms(search, &mut effects, &said, |t| t.slots = slots)
+        }
+        Command::SetJobs(n_jobs) => {
+            let drawn = search.indices.last().map_or(0, |last| last + 1);
+            if n_jobs < drawn {
+                Err(format!("n_jobs cannot be {n_jobs}: {drawn} jobs are drawn already; cancel those that should not run"))
+            } else {
+                terms(search, &mut effects, &format!("n_jobs is {n_jobs}"), |t| t.n_jobs = n_jobs)
+            }
+        }
+        Command::PauseJob(name) => stop(search, &name, StopReason::Pause, &mut effects),
+        Command::CancelJob(name) => stop(search, &name, StopReason::Cancel, &mut effects),
+        Command::ResumeJob(name) => match standing(search, &name)? {
+            Standing::Paused => Ok(wait(search, &name, &mut effects)),
+            other => Err(cannot(&name, "resumed", &other, "only a paused job can")),
+        },
+        Command::RetryJob(name) => match standing(search, &name)? {
+            Standing::Failed(..) | Standing::Cancelled => Ok(wait(search, &name, &mut effects)),
+            other => Err(cannot(&name, "tried again", &other, "only a failed or cancelled job can")),
+        },
+        Command::RetryFailed(class) => retry_failed(search, class, &mut effects),
+    }?;
+    ask(search, &mut effects);
+    Ok((done, effects))
+}
+
+fn terms(
+    search: &mut Search,
+    effects: &mut Vec<Effect>,
+    said: &str,
+    change: impl FnOnce(&mut super::state::Terms),
+) -> Result<Vec<String>, String> {
+    let Some(terms) = &mut search.terms else {
+        return Err("no space was accepted here yet; `neurosearch status` says what is wrong with the file".to_string());
+    };
+    change(terms);
+    effects.push(Effect::RecordSearch);
+    Ok(vec![format!("the search: {said}")])
+}
+
+fn standing(search: &Search, name: &JobName) -> Result<Standing, String> {
+    let job = search
+        .jobs
+        .get(name)
+        .ok_or_else(|| format!("there is no job {name} here; `neurosearch status` shows those there are"))?;
+    Ok(job.standing.clone())
+}
+
+fn stop(search: &mut Search, name: &JobName, reason: StopReason, effects: &mut Vec<Effect>) -> Result<Vec<String>, String> {
+    let (at_rest, verb) = match reason {
+        StopReason::Cancel => (Standing::Cancelled, "cancelled"),
+        StopReason::Pause | StopReason::Stall => (Standing::Paused, "paused"),
+    };
+    match standing(search, name)? {
+        Standing::Running(lease) => {
+            search.set(name, Standing::Stopping(lease, reason));
+            effects.push(Effect::Stop { job: name.clone() });
+            Ok(vec![format!("{name} is asked to stop, keeps its last epoch, and is {verb} then")])
+        }
+        // A stop on its way changes its meaning: whoever speaks last counts.
+        Standing::Stopping(lease, StopReason::Pause | StopReason::Cancel) => {
+            search.set(name, Standing::Stopping(lease, reason));
+            Ok(vec![format!("{name} is stopping, and is {verb} then")])
+        }
+        Standing::Waiting | Standing::Resting | Standing::Paused => {
+            search.set(name, at_rest);
+            record(search, name, effects);
+            effects.push(Effect::Tabulate { job: name.clone() });
+            Ok(vec![format!("{name} is {verb}")])
+        }
+        other => {
+            Err(cannot(name, verb, &other, "only a queued or running job can; ask again in a moment if it is just starting"))
+        }
+    }
+}
+
+fn wait(search: &mut Search, name: &JobName, effects: &mut Vec<Effect>) -> Vec<String> {
+    if let Some(job) = search.jobs.get_mut(name) {
+        job.failures_in_a_row = 0;
+    }
+    search.set(name, Standing::Waiting);
+    record(search, name, effects);
+    effects.push(Effect::Tabulate { job: name.clone() });
+    vec![format!("{name} is queued")]
+}
+
+fn retry_failed(search: &mut Search, class: Option<FailureClass>, effects: &mut Vec<Effect>) -> Result<Vec<String>, String> {
+    let failed = |standing: &Standing| matches!(standing, Standing::Failed(of, _) if class.is_none_or(|class| class == *of));
+    let names: Vec<JobName> = search.jobs.iter().filter(|(_, job)| failed(&job.standing)).map(|(name, _)| name.clone()).collect();
+    if names.is_empty() {
+        let which = class.map(|class| format!(" with class {class}")).unwrap_or_default();
+        return Err(format!("no job has failed{which}"));
+    }
+    Ok(names.iter().flat_map(|name| wait(search, name, effects)).collect())
+}
+
+fn cannot(name: &JobName, verb: &str, standing: &Standing, cure: &str) -> String {
+    let is = match standing {
+        Standing::Waiting | Standing::Resting => "queued",
+        Standing::Starting(_) | Standing::Adopting => "starting",
+        Standing::Running(_) => "running",
+        Standing::Stopping(..) => "stopping",
+        Standing::Unclear(_) => "out of reach",
+        Standing::Paused => "paused",
+        Standing::Done => "done",
+        Standing::Cancelled => "cancelled",
+        Standing::Failed(..) => "failed",
+        Standing::Foreign(_) => "not the daemon's",
+    };
+    format!("{name} is {is} and cannot be {verb}: {cure}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::state::{Demand, Job, Lease, Need, Space, Terms};
+    use super::*;
+
+    fn search(standing: Standing) -> (Search, JobName) {
+        let terms = Terms {
+            seed: 1,
+            n_jobs: 1,
+            job_prefix: "job".into(),
+            space_sha256: String::new(),
+            need: Need::Cpu,
+            paused: false,
+            priority: 0,
+            slots: None,
+        };
+        let mut search = Search { terms: Some(terms), space: Space::Accepted, ..Search::default() };
+        let name = JobName::numbered("job", 0).expect("a name");
+        search.add(name.clone(), Job::new(Some(0), Need::Cpu, standing));
+        search.told = search.demand();
+        (search, name)
+    }
+
+    fn lease() -> Lease {
+        Lease { id: 1, device: "cpu".into(), need: Need::Cpu }
+    }
+
+    /// Where the job stands after the command; none where it is refused.
+    fn after(standing: Standing, command: impl Fn(JobName) -> Command) -> Option<Standing> {
+        let (mut search, name) = search(standing);
+        on_command(&mut search, command(name.clone())).ok().map(|_| search.jobs[&name].standing.clone())
+    }
+
+    #[test]
+    fn what_may_be_done_with_a_job_depends_on_where_it_stands() {
+        let stopping = |reason| Some(Standing::Stopping(lease(), reason));
+        let failed = || Standing::Failed(FailureClass::Crashed, "crash".into());
+        assert_eq!(after(Standing::Running(lease()), Command::PauseJob), stopping(StopReason::Pause));
+        assert_eq!(after(Standing::Running(lease()), Command::CancelJob), stopping(StopReason::Cancel));
+        assert_eq!(after(Standing::Waiting, Command::PauseJob), Some(Standing::Paused));
+        assert_eq!(after(Standing::Resting, Command::CancelJob), Some(Standing::Cancelled));
+        assert_eq!(after(Standing::Paused, Command::ResumeJob), Some(Standing::Waiting));
+        assert_eq!(after(failed(), Command::RetryJob), Some(Standing::Waiting));
+        assert_eq!(after(Standing::Done, Command::RetryJob), None);
+        assert_eq!(after(Standing::Done, Command::CancelJob), None);
+        assert_eq!(after(Standing::Running(lease()), Command::ResumeJob), None);
+        assert_eq!(after(Standing::Foreign(None), Command::CancelJob), None);
+    }
+
+    #[test]
+    fn a_running_job_is_told_to_stop_and_its_record_waits_for_the_end() {
+        let (mut search, name) = search(Standing::Running(lease()));
+        let (_, effects) = on_command(&mut search, Command::PauseJob(name.clone())).expect("done");
+        assert_eq!(effects, [Effect::Stop { job: name }]);
+    }
+
+    #[test]
+    fn a_paused_search_asks_for_nothing_until_it_is_resumed() {
+        let (mut search, _) = search(Standing::Waiting);
+        let (_, effects) = on_command(&mut search, Command::PauseSearch).expect("done");
+        assert_eq!(effects, [Effect::RecordSearch, Effect::Ask(Demand::default())]);
+        let (_, effects) = on_command(&mut search, Command::ResumeSearch).expect("done");
+        assert_eq!(effects, [Effect::RecordSearch, Effect::Ask(Demand { cpu: 1, ..Demand::default() })]);
+    }
+
+    #[test]
+    fn failures_of_one_class_are_tried_again_and_n_jobs_never_falls_below_what_is_drawn() {
+        let failed = Standing::Failed(FailureClass::Killed, "signal".into());
+        let (mut search, name) = search(failed);
+        assert!(on_command(&mut search, Command::RetryFailed(Some(FailureClass::Crashed))).is_err());
+        assert!(on_command(&mut search, Command::SetJobs(0)).is_err());
+        assert!(on_command(&mut search, Command::RetryFailed(Some(FailureClass::Killed))).is_ok());
+        assert_eq!(search.jobs[&name].standing, Standing::Waiting);
+        on_command(&mut search, Command::SetJobs(4)).expect("done");
+        assert_eq!(search.undrawn(), 3);
+    }
+}
