@@ -1,4 +1,4 @@
-//! Synthetic brains: smooth volumes with noise, in which class 1 has lost tissue at both hippocampi.
+//! Synthetic brains: smooth volumes with noise, bright at both hippocampi in class 0 and dark there in class 1.
 
 use crate::domain::items::HIPPOCAMPI;
 use crate::domain::seed;
@@ -9,8 +9,11 @@ use rand_chacha::ChaCha12Rng;
 const TEMPLATE: [f64; 3] = [169.0, 208.0, 179.0];
 /// Steps between 0 and the brightest voxel; few enough that the files compress.
 pub const STEPS: f32 = 1000.0;
-/// Standard deviation of a loss around its centre, as a part of each side.
-const LOSS_WIDTH: f64 = 0.1;
+/// Standard deviation of a change around its centre, as a part of each side.
+const WIDTH: f64 = 0.14;
+/// What the tissue at a centre loses in each class, as a part of it; a negative loss is a gain. Far apart, so that a small
+/// network learns the difference in a few epochs.
+const LOSS: [f64; 2] = [-0.6, 0.85];
 
 /// What distinguishes one image from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +66,8 @@ impl Brain {
         let phase = [0, 1, 2].map(|_| std::f64::consts::PI * unit(chance));
         let ripples = [0, 1, 2].map(|axis| along(axis, &|u| libm::sin(9.0 * u + phase[axis])));
         let losses = centres().map(|centre| {
-            let depth = if subject.class == 1 { 0.6 * (1.0 + 0.15 * unit(chance)) } else { 0.0 };
-            let bell = |axis: usize| along(axis, &|u| libm::exp(-0.5 * ((u - centre[axis]) / LOSS_WIDTH).powi(2)));
+            let depth = LOSS[subject.class] * (1.0 + 0.1 * unit(chance));
+            let bell = |axis: usize| along(axis, &|u| libm::exp(-0.5 * ((u - centre[axis]) / WIDTH).powi(2)));
             (depth as f32, [bell(0), bell(1), bell(2)])
         });
         Brain { shape, head, losses: losses.to_vec(), ripples }
@@ -79,7 +82,7 @@ impl Brain {
         let (quads, _) = noise.as_chunks::<4>();
         for (z, bytes) in (0..self.shape[2]).zip(quads) {
             let distance = head + self.head[2][z];
-            let tissue = if distance < 1.0 { 0.65 + 0.15 * ripple * self.ripples[2][z] - 0.2 * distance } else { 0.0 };
+            let tissue = if distance < 1.0 { 0.6 + 0.1 * ripple * self.ripples[2][z] - 0.2 * distance } else { 0.0 };
             let left: f32 = losses.iter().map(|(depth, bell)| 1.0 - depth * bell[z]).product();
             let sum: i32 = bytes.iter().map(|byte| i32::from(*byte)).sum();
             let noisy = tissue * left + (sum - 510) as f32 * (0.02 / 148.0);
@@ -170,7 +173,7 @@ mod tests {
     fn a_voxel_of_a_fixed_seed_is_the_same_everywhere() {
         let all = voxels([8, 8, 8], Subject { seed: 42, index: 3, session: 1, class: 1 });
         let sum: f64 = all.iter().map(|v| f64::from(*v)).sum();
-        assert_eq!((sum, all[0], all[219], all[300]), (105_488.0, 7.0, 364.0, 565.0));
+        assert_eq!((sum, all[0], all[219], all[300]), (83_601.0, 7.0, 147.0, 470.0));
     }
 
     #[test]
