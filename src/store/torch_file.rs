@@ -194,7 +194,7 @@ pub fn write(path: &Path, archive_name: &str, value: &Value) -> Result<(), Store
     })
 }
 
-/// As [`write`], to any sink.
+/// As [`write()`], to any sink.
 pub fn write_to(sink: impl Write + Seek, archive_name: &str, value: &Value) -> std::io::Result<()> {
     let (pickled, tensors) = pickle_write::dump(value).map_err(std::io::Error::other)?;
     let mut archive = ZipWriter::new(sink);
