@@ -5,8 +5,10 @@ mod cells;
 mod collect;
 mod jobs_table;
 mod options;
+mod ranking;
 mod table;
 mod tables;
 
 pub use collect::Notice;
+pub use ranking::{Ranked, ranking};
 pub use tables::Tables;

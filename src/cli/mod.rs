@@ -1,29 +1,50 @@
 //! The command line: the verbs, one file each, and how the program ends.
 
+pub mod add;
 pub mod analysis;
 pub mod args;
+pub mod ask;
+pub mod best;
+pub mod cancel;
 pub mod choose_device;
 pub mod completions;
 pub mod continue_;
+pub mod devices;
+pub mod drain;
+pub mod enqueue;
 pub mod exit;
+pub mod explain;
 pub mod flags;
 pub mod generate;
 pub mod init;
 pub mod interrupt;
 pub mod job_folder;
+pub mod jobs;
+pub mod logs;
 pub mod make_caps;
 mod make_caps_files;
 mod make_caps_labels;
 mod make_caps_volume;
 pub mod man;
 pub mod out;
+pub mod pause;
+pub mod ping;
 pub mod progress_view;
+pub mod reload;
+pub mod remove;
+pub mod render;
+pub mod resume;
 pub mod retrain;
+pub mod retry;
 pub mod run_job;
 pub mod sample;
 pub mod schema;
+pub mod set;
+pub mod show;
+pub mod shutdown;
 pub mod status;
 pub mod validate;
+pub mod watch;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use exit::{Exit, Failure, Outcome};
@@ -41,34 +62,72 @@ struct Cli {
 /// What can be asked for; each verb's arguments and work stand in the file of its name.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Add(add::Args),
     Analysis(analysis::Args),
+    Best(best::Args),
+    Cancel(cancel::Args),
     Completions(completions::Args),
     Continue(continue_::Args),
+    Devices(devices::Args),
+    Drain(drain::Args),
+    Enqueue(enqueue::Args),
+    Explain(explain::Args),
     Generate(generate::Args),
     Init(init::Args),
+    Jobs(jobs::Args),
+    Logs(logs::Args),
     MakeCaps(make_caps::Args),
     Man(man::Args),
+    Pause(pause::Args),
+    Ping(ping::Args),
+    Reload(reload::Args),
+    Remove(remove::Args),
+    Resume(resume::Args),
     Retrain(retrain::Args),
+    Retry(retry::Args),
     Sample(sample::Args),
     Schema(schema::Args),
-    Validate(validate::Args),
+    Set(set::Args),
+    Show(show::Args),
+    Shutdown(shutdown::Args),
     Status(status::Args),
+    Validate(validate::Args),
+    Watch(watch::Args),
 }
 
 fn run(command: Command, out: &mut Out) -> Outcome {
     match command {
+        Command::Add(args) => add::run(&args, out),
         Command::Analysis(args) => analysis::run(args, out),
+        Command::Best(args) => best::run(&args, out),
+        Command::Cancel(args) => cancel::run(&args, out),
         Command::Completions(args) => completions::run(&args, out),
         Command::Continue(args) => continue_::run(&args, out),
+        Command::Devices(args) => devices::run(&args, out),
+        Command::Drain(args) => drain::run(&args, out),
+        Command::Enqueue(args) => enqueue::run(&args, out),
+        Command::Explain(args) => explain::run(&args, out),
         Command::Generate(args) => generate::run(&args, out),
         Command::Init(args) => init::run(&args, out),
+        Command::Jobs(args) => jobs::run(&args, out),
+        Command::Logs(args) => logs::run(&args, out),
         Command::MakeCaps(args) => make_caps::run(&args, out),
         Command::Man(args) => man::run(&args, out),
+        Command::Pause(args) => pause::run(&args, out),
+        Command::Ping(args) => ping::run(&args, out),
+        Command::Reload(args) => reload::run(&args, out),
+        Command::Remove(args) => remove::run(&args, out),
+        Command::Resume(args) => resume::run(&args, out),
         Command::Retrain(args) => retrain::run(&args, out),
+        Command::Retry(args) => retry::run(&args, out),
         Command::Sample(args) => sample::run(&args, out),
         Command::Schema(args) => schema::run(&args, out),
-        Command::Validate(args) => validate::run(&args, out),
+        Command::Set(args) => set::run(&args, out),
+        Command::Show(args) => show::run(&args, out),
+        Command::Shutdown(args) => shutdown::run(&args, out),
         Command::Status(args) => status::run(&args, out),
+        Command::Validate(args) => validate::run(&args, out),
+        Command::Watch(args) => watch::run(&args, out),
     }
 }
 

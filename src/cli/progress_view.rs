@@ -69,7 +69,7 @@ fn is_milestone(last: &Progress, now: &Progress) -> bool {
 }
 
 /// Where the training is, counted from 1 as people do, and the last evaluation.
-fn sentence(progress: &Progress) -> String {
+pub fn sentence(progress: &Progress) -> String {
     let mut text = String::new();
     if progress.folds > 1 {
         put(&mut text, format_args!("fold {} of {} (fold-{}), ", progress.folds_done + 1, progress.folds, progress.fold));
@@ -150,7 +150,7 @@ mod tests {
         let style = ProgressStyle::with_template("{percent:>3}% [{wide_bar}] {eta:>4} left\n{msg}").expect("a template");
         let mut view = ProgressView { bar: Some(bar.with_style(style)), last: None };
         view.show(&progress());
-        assert_eq!(view.bar.as_ref().map(ProgressBar::position), Some(5583));
+        assert_eq!(view.bar.as_ref().map(ProgressBar::position), Some(5694));
         view.end();
     }
 }

@@ -3,10 +3,10 @@
 use super::args::Socket;
 use super::exit::{Exit, Failure, Outcome};
 use super::out::{Out, Tone};
-use crate::control::client::{Client, ClientError};
+use super::render::{self, flat, print, say, since, table};
+use crate::control::client::Client;
 use crate::control::types::{Device, Running, Search, SearchState, Status};
 use crate::domain::progress::Progress;
-use comfy_table::{ContentArrangement, Table, presets};
 
 /// Show the daemon's searches, running jobs, devices and alarms
 #[derive(Debug, clap::Args)]
@@ -18,30 +18,17 @@ pub struct Args {
     json: bool,
 }
 
-impl From<ClientError> for Failure {
-    fn from(error: ClientError) -> Self {
-        let exit = match &error {
-            ClientError::NoDaemon { .. } | ClientError::TooSlow { .. } => Exit::NoDaemon,
-            ClientError::Refused(_) => Exit::Refused,
-            ClientError::Garbled { .. } => Exit::Failed,
-        };
-        Failure::new(exit, error.to_string())
-    }
-}
-
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
     let status: Status = Client::new(&args.socket.socket).get("/v1/status", &[])?;
     if args.json {
-        let text = serde_json::to_string_pretty(&status).map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
-        out.raw(&text)?;
-        out.raw("\n")?;
-        return Ok(Exit::Done);
+        return render::json(&status, out);
     }
     show(&status, out)?;
     Ok(Exit::Done)
 }
 
-fn show(status: &Status, out: &mut Out) -> Result<(), Failure> {
+/// The whole answer, for people.
+pub(super) fn show(status: &Status, out: &mut Out) -> Result<(), Failure> {
     let daemon = &status.daemon;
     out.line(format!("{} on {}, process {}, up {}", daemon.program, daemon.host, daemon.pid, since(daemon.started_at)))?;
     for alarm in &status.alarms {
@@ -57,24 +44,6 @@ fn show(status: &Status, out: &mut Out) -> Result<(), Failure> {
         jobs(&running, out)?;
     }
     devices(&status.devices, out)
-}
-
-fn table(head: &[&str], out: &Out) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(head);
-    if let Some(width) = out.width() {
-        table.set_width(width);
-    }
-    table
-}
-
-/// A table's cells hold nothing that could steer the terminal: [`Out::line`] escapes what is left.
-fn print(table: &Table, out: &mut Out) -> Result<(), Failure> {
-    out.line("")?;
-    for line in table.lines() {
-        out.line(line.trim_end())?;
-    }
-    Ok(())
 }
 
 fn searches(searches: &[Search], out: &mut Out) -> Result<(), Failure> {
@@ -123,7 +92,8 @@ fn jobs(running: &[(&Search, &Running)], out: &mut Out) -> Result<(), Failure> {
     print(&rows, out)
 }
 
-fn devices(devices: &[Device], out: &mut Out) -> Result<(), Failure> {
+/// A table of devices.
+pub(super) fn devices(devices: &[Device], out: &mut Out) -> Result<(), Failure> {
     let mut rows = table(&["DEVICE", "NAME", "SLOTS", "BUSY", "MEMORY", "USE", "NOTE"], out);
     for device in devices {
         let memory = device.memory_total.zip(device.memory_free).map(|(total, free)| {
@@ -143,16 +113,6 @@ fn devices(devices: &[Device], out: &mut Out) -> Result<(), Failure> {
     print(&rows, out)
 }
 
-fn say(out: &mut Out, tone: Tone, kind: &str, text: &str) -> Result<(), Failure> {
-    let line = format!("{} {}\n", out.paint(tone, &format!("{kind}:")), out.paint(tone, &flat(text)));
-    out.raw(&line)
-}
-
-/// Text for one cell or line: whatever breaks a line is shown, not obeyed.
-fn flat(text: &str) -> String {
-    text.replace('\n', "\\n").replace('\t', "\\t")
-}
-
 const fn word(state: SearchState) -> &'static str {
     match state {
         SearchState::Settling => "settling",
@@ -161,32 +121,5 @@ const fn word(state: SearchState) -> &'static str {
         SearchState::Paused => "paused",
         SearchState::Held => "held",
         SearchState::Finished => "finished",
-    }
-}
-
-/// The time since then, in its two largest units.
-fn since(at: u64) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    lasting(now.saturating_sub(at))
-}
-
-fn lasting(seconds: u64) -> String {
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{minutes} min {} s", seconds % 60),
-        3600..86_400 => format!("{hours} h {} min", minutes % 60),
-        _ => format!("{days} d {} h", hours % 24),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_said_in_their_two_largest_units() {
-        let said = [0, 59, 60, 3599, 3600, 90_000].map(lasting);
-        assert_eq!(said, ["0 s", "59 s", "1 min 0 s", "59 min 59 s", "1 h 0 min", "1 d 1 h"]);
     }
 }

@@ -134,6 +134,54 @@ pub struct Device {
     pub out_of_use: Option<String>,
 }
 
+/// `GET /v1/devices`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Devices {
+    pub version: u32,
+    pub devices: Vec<Device>,
+    /// What is wrong with them, each a sentence.
+    pub alarms: Vec<String>,
+}
+
+/// `GET /v1/best?launch=PATH`: jobs with a result, best first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    pub version: u32,
+    pub launch: String,
+    pub jobs: Vec<BestJob>,
+}
+
+/// Balanced accuracies on the validation images, by the selection of the model; means over the folds found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BestJob {
+    pub job: String,
+    pub state: String,
+    pub best_loss: Option<f64>,
+    pub best_balanced_accuracy: Option<f64>,
+    pub folds: Vec<BestFold>,
+}
+
+/// The same of one fold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BestFold {
+    pub fold: u32,
+    pub best_loss: Option<f64>,
+    pub best_balanced_accuracy: Option<f64>,
+}
+
+/// `GET /v1/logs?path=PATH&attempt=N&from=BYTE`: a piece of what a trainer wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Log {
+    pub version: u32,
+    pub attempt: u32,
+    /// Bytes that are no UTF-8 are replaced.
+    pub text: String,
+    /// The next piece's `from`.
+    pub next: u64,
+    /// More may come.
+    pub running: bool,
+}
+
 /// `GET /v1/jobs?launch=PATH`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Jobs {
@@ -164,6 +212,9 @@ pub struct Job {
     pub class: Option<String>,
     pub sentence: Option<String>,
     pub device: Option<String>,
+    /// When its running attempt began, in seconds since the Unix epoch.
+    #[serde(default)]
+    pub since: Option<u64>,
     pub attempts: u32,
     pub failures_in_a_row: u32,
     pub progress: Option<Progress>,
@@ -189,19 +240,29 @@ pub struct Refusal {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Order {
-    /// A launch directory.
+    /// The absolute path of a launch directory, of a job's folder in one, or of a directory to watch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// A launch directory and a job's name in it, in place of `target`; without a job, the whole search.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub launch: Option<String>,
-    /// A job's name in it; none: the whole search.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
-    /// What `set` changes: `n_jobs`, `priority`, `slots`.
+    /// What `set` changes: `n_jobs`, `priority`, `slots` (or `all`), `time_limit_hours` (or `none`).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub set: BTreeMap<String, String>,
     /// Of failures, for `retry`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
-    /// For `drain` and `restore`.
+    /// For `drain` and `restore`; `drain` without one is for the whole machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
+    /// The text of a `commandline.json`, for `enqueue`, and the directory that its relative paths are relative to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commandline: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// For `shutdown`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stop_trainers: bool,
 }

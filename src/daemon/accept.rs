@@ -2,7 +2,7 @@
 
 use crate::check;
 use crate::domain::space::SearchSpace;
-use crate::engine::state::{Need, Terms};
+use crate::engine::state::{Need, Terms, TimeLimit};
 use crate::store::launch::SearchRecord;
 use crate::store::layout::LaunchDir;
 use crate::store::settings::SearchDefaults;
@@ -55,6 +55,7 @@ pub fn terms(space: &SearchSpace, recorded: Option<&SearchRecord>, defaults: &Se
         paused: recorded.is_some_and(|record| record.paused),
         priority: recorded.map_or(0, |record| record.priority),
         slots: recorded.and_then(|record| record.slots),
+        time_limit: recorded.and_then(time_limit),
     })
 }
 
@@ -70,7 +71,13 @@ pub fn restored(record: &SearchRecord) -> Terms {
         paused: record.paused,
         priority: record.priority,
         slots: record.slots,
+        time_limit: time_limit(record),
     }
+}
+
+fn time_limit(record: &SearchRecord) -> Option<TimeLimit> {
+    let (hours, ends) = record.time_limit_hours.zip(record.time_limit_ends)?;
+    Some(TimeLimit { hours, ends })
 }
 
 /// A seed of 53 bits, so that every JSON reader keeps it whole.
@@ -85,10 +92,12 @@ pub fn follow(record: &mut SearchRecord, terms: &Terms) {
     record.paused = terms.paused;
     record.priority = terms.priority;
     record.slots = terms.slots;
+    record.time_limit_hours = terms.time_limit.map(|limit| limit.hours);
+    record.time_limit_ends = terms.time_limit.map(|limit| limit.ends);
 }
 
 /// The record of a search with these terms.
-pub fn record(terms: &Terms, accepted: &Accepted, old: Option<&SearchRecord>) -> SearchRecord {
+pub fn record(terms: &Terms, accepted: &Accepted) -> SearchRecord {
     SearchRecord {
         version: 1,
         seed: terms.seed,
@@ -99,6 +108,7 @@ pub fn record(terms: &Terms, accepted: &Accepted, old: Option<&SearchRecord>) ->
         paused: terms.paused,
         priority: terms.priority,
         slots: terms.slots,
-        time_limit_hours: old.and_then(|old| old.time_limit_hours),
+        time_limit_hours: terms.time_limit.map(|limit| limit.hours),
+        time_limit_ends: terms.time_limit.map(|limit| limit.ends),
     }
 }

@@ -1,17 +1,25 @@
 //! Changes over the control socket: who may make them, and how an order's words become a command.
 
-use super::devices::Drain;
 use super::listener::Peer;
-use super::router::{Desk, Refused, ask, sampler};
+use super::router::{Desk, Refused, ask, sampler, split};
 use super::sampler::Sampler;
+use super::services::now;
+use super::verbs::{enqueue, machine, roots};
+use super::watcher::{List, Searches};
 use crate::control::types::{Changed, Order, VERSION};
 use crate::domain::job::{FailureClass, JobName};
 use crate::engine::command::{Command, on_command};
+use crate::engine::state::TimeLimit;
+use crate::store::layout::LaunchDir;
 use actix::{Handler, Message};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, Path, State};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path as FilePath;
+
+/// A year, so that its seconds can be counted.
+const MOST_HOURS: f64 = 24.0 * 366.0;
 
 /// Change the search, one command after the other up to the first that cannot be done.
 #[derive(Debug, Message)]
@@ -28,6 +36,7 @@ impl Handler<Change> for Sampler {
             done.extend(said);
             self.perform(effects, ctx);
         }
+        self.keep_time(ctx);
         Ok(done)
     }
 }
@@ -41,11 +50,15 @@ pub async fn change(
 ) -> Result<Json<Changed>, Refused> {
     let Json(order) = order.map_err(|e| Refused::bad(e.body_text()))?;
     let done = match verb.as_str() {
-        "drain" | "restore" => drain(&desk, peer, &order, verb == "drain").await?,
+        "drain" | "restore" | "reload" | "shutdown" => machine::obey(&desk, peer, &verb, &order).await?,
+        "resume" if order.launch.is_none() && order.target.is_none() => machine::obey(&desk, peer, &verb, &order).await?,
+        "add" | "remove" => roots::obey(&desk, peer, &verb, &order).await?,
+        "enqueue" => enqueue::obey(&desk, peer, &order).await?,
         _ => {
+            let order = resolved(&desk, &order).await?;
             let commands = commands(&verb, &order).map_err(Refused::bad)?;
             let launch = order.launch.as_deref().ok_or_else(|| Refused::bad("name the launch directory in \"launch\""))?;
-            let launch = std::path::Path::new(launch);
+            let launch = FilePath::new(launch);
             let sampler = sampler(&desk, launch).await?;
             may_change(peer, launch).map_err(Refused::forbidden)?;
             ask::<Sampler, _>(&sampler, Change(commands)).await?.map_err(Refused::conflict)?
@@ -53,18 +66,6 @@ pub async fn change(
     };
     tracing::info!(verb = verb.as_str(), uid = peer.uid, order = ?order, "changed");
     Ok(Json(Changed { version: VERSION, done }))
-}
-
-async fn drain(desk: &Desk, peer: Peer, order: &Order, drain: bool) -> Result<Vec<String>, Refused> {
-    if !is_master(peer) {
-        return Err(Refused::forbidden("only root and the daemon's own user may take devices out of use or back".to_string()));
-    }
-    let device = order.device.clone().ok_or_else(|| Refused::bad("name the device in \"device\""))?;
-    if ask(&desk.devices, Drain { device: device.clone(), drain }).await? {
-        let said = if drain { "takes no new job; what runs on it goes on" } else { "is in use again" };
-        return Ok(vec![format!("{device} {said}")]);
-    }
-    Err(Refused::not_found(format!("there is no device {device}; `neurosearch status` lists them")))
 }
 
 /// What the verb and the order say together.
@@ -76,13 +77,13 @@ fn commands(verb: &str, order: &Order) -> Result<Vec<Command>, String> {
         ("resume", None) => Command::ResumeSearch,
         ("resume", Some(job)) => Command::ResumeJob(job),
         ("cancel", Some(job)) => Command::CancelJob(job),
-        ("cancel", None) => return Err("name the job in \"job\"; to stop a whole search, pause it".to_string()),
+        ("cancel", None) => Command::CancelSearch,
         ("retry", Some(job)) => Command::RetryJob(job),
         ("retry", None) => Command::RetryFailed(order.class.as_deref().map(class).transpose()?),
         ("set", None) if !order.set.is_empty() => return order.set.iter().map(|(key, value)| setting(key, value)).collect(),
-        ("set", _) => return Err("name what to set in \"set\": n_jobs, priority or slots".to_string()),
+        ("set", _) => return Err("name what to set in \"set\": n_jobs, priority, slots or time_limit_hours".to_string()),
         _ => {
-            let known = "pause, resume, cancel, retry, set, drain, restore";
+            let known = "pause, resume, cancel, retry, set, enqueue, drain, restore, add, remove, reload, shutdown";
             return Err(format!("{verb:?} is not a change that version {VERSION} knows: {known}"));
         }
     };
@@ -104,7 +105,16 @@ fn setting(key: &str, value: &str) -> Result<Command, String> {
         "priority" => value.parse().map(Command::SetPriority).map_err(|_| fail("a whole number")),
         "slots" if value == "all" => Ok(Command::SetSlots(None)),
         "slots" => value.parse().map(|slots| Command::SetSlots(Some(slots))).map_err(|_| fail("a whole number or \"all\"")),
-        _ => Err(format!("{key:?} cannot be set; n_jobs, priority and slots can")),
+        "time_limit_hours" if value == "none" => Ok(Command::SetTimeLimit(None)),
+        "time_limit_hours" => match value.parse() {
+            // The comparison refuses NaN too, and bounds the seconds.
+            Ok(hours) if hours > 0.0 && hours <= MOST_HOURS => {
+                let ends = now() + (hours * 3600.0) as u64;
+                Ok(Command::SetTimeLimit(Some(TimeLimit { hours, ends })))
+            }
+            _ => Err(fail("hours above 0, at most a year, or \"none\"")),
+        },
+        _ => Err(format!("{key:?} cannot be set; n_jobs, priority, slots and time_limit_hours can")),
     }
 }
 
@@ -113,8 +123,39 @@ fn is_master(peer: Peer) -> bool {
     peer.uid.is_some_and(|uid| uid == 0 || uid == rustix::process::geteuid().as_raw())
 }
 
+/// Refuses whoever is not a master.
+pub fn master_only(peer: Peer) -> Result<(), Refused> {
+    if is_master(peer) {
+        return Ok(());
+    }
+    Err(Refused::forbidden("only root and the daemon's own user may change the daemon as a whole"))
+}
+
+/// The path that the order is about.
+pub fn target(order: &Order) -> Result<&FilePath, Refused> {
+    let path = order.target.as_deref().or(order.launch.as_deref());
+    let path = FilePath::new(path.ok_or_else(|| Refused::bad("name a directory in \"target\""))?);
+    if path.is_absolute() { Ok(path) } else { Err(Refused::bad(format!("{path:?} is not an absolute path"))) }
+}
+
+/// The order with its target taken for a search that the daemon knows, else for a job's folder in one.
+async fn resolved(desk: &Desk, order: &Order) -> Result<Order, Refused> {
+    let mut order = order.clone();
+    if let Some(path) = order.target.take() {
+        let Searches { samplers, .. } = ask(&desk.watcher, List).await?;
+        if samplers.contains_key(&LaunchDir::new(&path)) {
+            order.launch = Some(path);
+        } else {
+            let (launch, name) = split(FilePath::new(&path))?;
+            order.launch = Some(launch.display().to_string());
+            order.job = Some(name.to_string());
+        }
+    }
+    Ok(order)
+}
+
 /// The search's owner, its group, and the masters may change it; everybody who reaches the socket may look.
-fn may_change(peer: Peer, launch: &std::path::Path) -> Result<(), String> {
+pub fn may_change(peer: Peer, launch: &FilePath) -> Result<(), String> {
     let directory = std::fs::metadata(launch).map_err(|e| format!("{}: {e}", launch.display()))?;
     if is_master(peer) || peer.uid == Some(directory.uid()) || peer.gid == Some(directory.gid()) {
         return Ok(());
@@ -139,7 +180,7 @@ mod tests {
         };
         let cases = [
             ("stop", order(&[]), "pause, resume"),
-            ("cancel", order(&[]), "\"job\""),
+            ("set", order(&[("time_limit_hours", "NaN")]), "a year"),
             ("set", order(&[]), "n_jobs"),
             ("set", order(&[("n_jobs", "-1")]), "whole number"),
             ("set", order(&[("colour", "red")]), "priority"),

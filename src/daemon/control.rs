@@ -2,7 +2,7 @@
 
 use super::listener::{Doorman, Peer, Socket};
 use super::router::{Desk, router};
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
@@ -11,16 +11,18 @@ pub struct Control {
     desk: Desk,
     socket: Socket,
     stop: Option<oneshot::Sender<()>>,
+    /// Told when the last answer is out.
+    closed: Option<oneshot::Sender<()>>,
 }
 
-/// Take no more requests.
+/// Take no more requests; answered once those that were taken are answered.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct Close;
 
 impl Control {
     pub fn new(desk: Desk, socket: Socket) -> Self {
-        Control { desk, socket, stop: None }
+        Control { desk, socket, stop: None, closed: None }
     }
 }
 
@@ -47,17 +49,28 @@ impl Actor for Control {
                 error!(error = e.to_string(), "the control socket is no longer served");
             }
         };
-        ctx.spawn(serving.into_actor(self));
+        ctx.spawn(serving.into_actor(self).map(|(), this, ctx| {
+            if let Some(closed) = this.closed.take() {
+                // Whoever asked may have stopped waiting.
+                let _ = closed.send(());
+            }
+            // The socket's file goes with this actor.
+            ctx.stop();
+        }));
         info!("listening");
     }
 }
 
 impl Handler<Close> for Control {
-    type Result = ();
+    type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
-        // The socket's file goes with this actor.
+    fn handle(&mut self, _: Close, _: &mut Self::Context) -> Self::Result {
+        let (closed, wait) = oneshot::channel();
+        self.closed = Some(closed);
         drop(self.stop.take());
-        ctx.stop();
+        Box::pin(async {
+            // Dropped with the actor: then it is closed too.
+            let _ = wait.await;
+        })
     }
 }

@@ -82,6 +82,11 @@ pub struct Drain {
     pub drain: bool,
 }
 
+/// Start nothing new anywhere, or start again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct DrainAll(pub bool);
+
 /// What `status` shows of the devices, and what is wrong with them.
 #[derive(Message)]
 #[rtype(result = "(Vec<types::Device>, Vec<String>)")]
@@ -278,9 +283,21 @@ impl Handler<Drain> for Devices {
     }
 }
 
+impl Handler<DrainAll> for Devices {
+    type Result = ();
+    fn handle(&mut self, DrainAll(drain): DrainAll, _: &mut Self::Context) {
+        let effects = pool::on_drain_all(&mut self.pool, drain);
+        self.perform(effects);
+    }
+}
+
 impl Handler<Describe> for Devices {
     type Result = MessageResult<Describe>;
     fn handle(&mut self, _: Describe, _: &mut Self::Context) -> Self::Result {
-        MessageResult((self.describe(), self.listing.problem.iter().cloned().collect()))
+        let mut alarms: Vec<String> = self.listing.problem.iter().cloned().collect();
+        if self.pool.draining {
+            alarms.push("nothing new is started, as was asked; `neurosearch resume` ends that".to_string());
+        }
+        MessageResult((self.describe(), alarms))
     }
 }

@@ -10,9 +10,10 @@ use super::trainer::{Role, StopIt, Trainer};
 use crate::domain::device::Device;
 use crate::domain::job::JobName;
 use crate::engine::effect::{Effect, RecordUpdate};
+use crate::engine::outcome::Outcome;
 use crate::engine::react::{self, Drawn, NotDrawn};
 use crate::engine::restore;
-use crate::engine::state::{Lease, Terms};
+use crate::engine::state::{Lease, Standing, Terms};
 use crate::process::Assignment;
 use crate::store::error::StoreError;
 use crate::store::job::{JobRecord, Starter};
@@ -202,6 +203,12 @@ impl Sampler {
 
     /// The record says running: now the trainer may.
     fn launch(&mut self, job: JobName, lease: &Lease, attempt: u32, threads: usize, ctx: &mut Context<Self>) {
+        if !matches!(self.search.jobs.get(&job).map(|job| &job.standing), Some(Standing::Starting(_))) {
+            // Asked to stop while its record was being written: it never began.
+            let outcome = Outcome { ended: None, checkpoints: 0 };
+            let effects = react::on_ended(&mut self.search, &job, &outcome);
+            return self.perform(effects, ctx);
+        }
         match Device::try_from(lease.device.clone()) {
             Ok(device) => {
                 let cache_dir = self.services.settings.cache_dir.clone();

@@ -2,11 +2,12 @@
 
 use super::change::change;
 use super::devices::{Describe, Devices};
+use super::reading;
 use super::sampler::Sampler;
 use super::services::Services;
 use super::view::{DescribeJob, DescribeJobs, DescribeSearch};
 use super::watcher::{List, Searches, Watcher};
-use crate::control::types::{Jobs, OneJob, Pong, Refusal, Status, VERSION};
+use crate::control::types::{self, Jobs, OneJob, Pong, Refusal, Status, VERSION};
 use crate::domain::job::JobName;
 use crate::store::layout::LaunchDir;
 use actix::dev::ToEnvelope;
@@ -41,6 +42,9 @@ pub fn router(desk: Desk) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/jobs", get(jobs))
         .route("/v1/job", get(job))
+        .route("/v1/devices", get(devices))
+        .route("/v1/best", get(reading::best))
+        .route("/v1/logs", get(reading::logs))
         .route("/v1/{verb}", post(change))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
@@ -62,13 +66,18 @@ impl Refused {
     }
 
     /// Whoever asks may not.
-    pub fn forbidden(sentence: String) -> Self {
-        Refused(StatusCode::FORBIDDEN, sentence)
+    pub fn forbidden(sentence: impl Into<String>) -> Self {
+        Refused(StatusCode::FORBIDDEN, sentence.into())
     }
 
     /// As things stand, it cannot be done.
-    pub fn conflict(sentence: String) -> Self {
-        Refused(StatusCode::CONFLICT, sentence)
+    pub fn conflict(sentence: impl Into<String>) -> Self {
+        Refused(StatusCode::CONFLICT, sentence.into())
+    }
+
+    /// Not now.
+    pub fn busy(sentence: impl Into<String>) -> Self {
+        Refused(StatusCode::SERVICE_UNAVAILABLE, sentence.into())
     }
 }
 
@@ -98,11 +107,14 @@ async fn ping(State(desk): State<Desk>) -> Json<Pong> {
 }
 
 async fn status(State(desk): State<Desk>) -> Reply<Status> {
-    let Searches { samplers, mut alarms } = ask(&desk.watcher, List).await?;
+    let Searches { samplers, mut alarms, roots } = ask(&desk.watcher, List).await?;
     let (devices, more) = ask(&desk.devices, Describe).await?;
     alarms.extend(more);
-    if desk.services.settings.watch.is_empty() {
-        alarms.push("no directory is watched; name one in the configuration's watch or by --watch".to_string());
+    if roots.is_empty() {
+        alarms.push(
+            "no directory is watched; `neurosearch add DIR` adds one until the next start, the configuration's watch for good"
+                .to_string(),
+        );
     }
     // Asked all at once, answered in their order.
     let asked: Vec<_> = samplers.values().map(|sampler| sampler.send(DescribeSearch).timeout(PATIENCE)).collect();
@@ -112,6 +124,11 @@ async fn status(State(desk): State<Desk>) -> Reply<Status> {
         searches.extend(answer.await);
     }
     Ok(Json(Status { version: VERSION, daemon: (*desk.services.daemon).clone(), searches, devices, alarms }))
+}
+
+async fn devices(State(desk): State<Desk>) -> Reply<types::Devices> {
+    let (devices, alarms) = ask(&desk.devices, Describe).await?;
+    Ok(Json(types::Devices { version: VERSION, devices, alarms }))
 }
 
 /// A launch directory, by its path.
@@ -151,7 +168,7 @@ async fn job(
 }
 
 /// A job's launch directory and name.
-fn split(path: &Path) -> Result<(&Path, JobName), Refused> {
+pub fn split(path: &Path) -> Result<(&Path, JobName), Refused> {
     let named = path.parent().zip(path.file_name());
     let (launch, name) = named.ok_or_else(|| Refused::bad(format!("{} is not the folder of a job", path.display())))?;
     let name = JobName::try_from(name.to_string_lossy().into_owned()).map_err(|e| Refused::bad(e.to_string()))?;

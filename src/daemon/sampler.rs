@@ -19,7 +19,9 @@ use crate::store::launch::SearchRecord;
 use crate::store::layout::LaunchDir;
 use crate::store::lock::Lock;
 use crate::store::space_file::Stamp;
-use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle, WrapFuture,
+};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -65,6 +67,8 @@ pub struct Sampler {
     pub(super) closed: bool,
     /// Waits for the work on the disk to end.
     pub(super) finishing: Option<oneshot::Sender<()>>,
+    /// Rings when the time limit ends.
+    pub(super) timer: Option<SpawnHandle>,
 }
 
 /// Look at the directory: something happened there, or may have.
@@ -122,6 +126,7 @@ impl Sampler {
             ready: false,
             closed: false,
             finishing: None,
+            timer: None,
         }
     }
 
@@ -164,6 +169,7 @@ impl Sampler {
             Held::Now { lock, directory, record } => {
                 self.lock = Some((lock, directory));
                 self.restore_record(record);
+                self.keep_time(ctx);
             }
             Held::No(sentence) => {
                 warn!(launch = ?self.launch.path(), why = sentence.as_str(), "not served");
@@ -247,7 +253,7 @@ impl Sampler {
                 match accept::terms(&accepted.space, self.record.as_ref(), &self.services.settings.search) {
                     Ok(terms) => {
                         info!(launch = ?self.launch.path(), seed = terms.seed, n_jobs = terms.n_jobs, "random_search.json is accepted");
-                        self.record = Some(accept::record(&terms, &accepted, self.record.as_ref()));
+                        self.record = Some(accept::record(&terms, &accepted));
                         self.accepted = Some(accepted);
                         react::on_space(&mut self.search, SpaceNews::Accepted(terms))
                     }
@@ -261,12 +267,17 @@ impl Sampler {
     fn on_directory_gone(&mut self, ctx: &mut Context<Self>) {
         if self.trainers.is_empty() {
             info!(launch = ?self.launch.path(), "the launch directory is gone");
-            self.watcher.do_send(Gone { launch: self.launch.clone(), sampler: ctx.address() });
+            self.tell_gone(ctx);
             ctx.stop();
         } else {
             self.alarms.push("the directory is gone, or another one has its name; its trainers still run".to_string());
             ctx.run_later(UNCLEAR, |this, ctx| this.want_look(ctx));
         }
+    }
+
+    /// Nobody serves this directory from now on.
+    pub(super) fn tell_gone(&self, ctx: &mut Context<Self>) {
+        self.watcher.do_send(Gone { launch: self.launch.clone(), sampler: ctx.address() });
     }
 
     /// How long a space file must stay as it is before it is believed.

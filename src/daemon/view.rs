@@ -71,6 +71,11 @@ impl Sampler {
     fn describe_alarms(&self) -> Vec<String> {
         let mut alarms = self.alarms.clone();
         alarms.extend(self.search.held.iter().map(|why| format!("nothing new is started: {why}")));
+        if self.search.time_over {
+            alarms.push(
+                "the time limit is over: nothing new is started; `neurosearch set` gives more time_limit_hours".to_string(),
+            );
+        }
         if self.search.space == Space::Missing && self.search.undrawn() > 0 {
             alarms.push("random_search.json is gone: no new job is drawn until it is back".to_string());
         }
@@ -95,6 +100,7 @@ impl Sampler {
             class,
             sentence,
             device: job.lease().map(|lease| lease.device.clone()),
+            since: job.lease().map(|_| job.since),
             attempts: job.attempts,
             failures_in_a_row: job.failures_in_a_row,
             progress: self.progress.get(name).cloned(),

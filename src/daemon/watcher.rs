@@ -23,6 +23,7 @@ const CLAIMS: Duration = Duration::from_secs(30);
 pub struct Watcher {
     services: Services,
     devices: Addr<Devices>,
+    roots: Vec<PathBuf>,
     samplers: BTreeMap<LaunchDir, Addr<Sampler>>,
     watches: Option<Arc<Mutex<Watches>>>,
     /// Hints that found the mailbox full: then everything is looked at.
@@ -58,6 +59,16 @@ pub struct Gone {
 #[rtype(result = "()")]
 pub struct LookAtAll;
 
+/// Watch one more directory; false where it is watched already.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "bool")]
+pub struct AddRoot(pub PathBuf);
+
+/// Watch a directory no longer; false where it was not watched.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "bool")]
+pub struct RemoveRoot(pub PathBuf);
+
 /// The searches there are, and what is wrong with the watched directories.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Searches")]
@@ -67,11 +78,13 @@ pub struct List;
 pub struct Searches {
     pub samplers: BTreeMap<LaunchDir, Addr<Sampler>>,
     pub alarms: Vec<String>,
+    pub roots: Vec<PathBuf>,
 }
 
 impl Watcher {
     pub fn new(services: Services, devices: Addr<Devices>) -> Self {
         Watcher {
+            roots: services.settings.watch.clone(),
             services,
             devices,
             samplers: BTreeMap::new(),
@@ -92,7 +105,7 @@ impl Watcher {
     }
 
     fn look(&self, ctx: &mut Context<Self>) {
-        let roots = self.services.settings.watch.clone();
+        let roots = self.roots.clone();
         let Some(watches) = self.watches.clone() else { return };
         let work = spawn_blocking(move || look_at_roots(&roots, &watches));
         ctx.spawn(work.into_actor(self).map(|looked, this, ctx| {
@@ -145,7 +158,7 @@ impl Watcher {
             hint(sampler, LookNow::Hint, &self.missed);
         }
         // A file in a known launch directory that is no root cannot make a new launch directory.
-        let root = |directory: &LaunchDir| self.services.settings.watch.iter().any(|root| root == directory.path());
+        let root = |directory: &LaunchDir| self.roots.iter().any(|root| root == directory.path());
         sampler.is_none() || above.as_ref().is_some_and(root) || root(&own)
     }
 
@@ -267,6 +280,30 @@ impl Handler<List> for Watcher {
     type Result = MessageResult<List>;
 
     fn handle(&mut self, _: List, _: &mut Self::Context) -> Self::Result {
-        MessageResult(Searches { samplers: self.samplers.clone(), alarms: self.alarms.clone() })
+        MessageResult(Searches { samplers: self.samplers.clone(), alarms: self.alarms.clone(), roots: self.roots.clone() })
+    }
+}
+
+impl Handler<AddRoot> for Watcher {
+    type Result = bool;
+
+    fn handle(&mut self, AddRoot(root): AddRoot, ctx: &mut Self::Context) -> bool {
+        let new = !self.roots.contains(&root);
+        if new {
+            self.roots.push(root);
+            self.want_look(ctx);
+        }
+        new
+    }
+}
+
+impl Handler<RemoveRoot> for Watcher {
+    type Result = bool;
+
+    fn handle(&mut self, RemoveRoot(root): RemoveRoot, ctx: &mut Self::Context) -> bool {
+        let before = self.roots.len();
+        self.roots.retain(|other| *other != root);
+        self.want_look(ctx);
+        self.roots.len() < before
     }
 }

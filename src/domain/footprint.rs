@@ -46,7 +46,10 @@ impl Footprint {
             tally.classifier(architecture);
         }
         let weights = parameters.saturating_mul(NUMBER).saturating_mul(COPIES_OF_WEIGHTS);
-        Footprint { parameters, peak_bytes: weights.saturating_add(tally.kept).saturating_add(tally.widest).saturating_add(LIBRARY) }
+        Footprint {
+            parameters,
+            peak_bytes: weights.saturating_add(tally.kept).saturating_add(tally.widest).saturating_add(LIBRARY),
+        }
     }
 }
 

@@ -2,11 +2,11 @@
 
 use super::effect::Effect;
 use super::react::{ask, record};
-use super::state::{Search, Standing, StopReason};
+use super::state::{Search, Standing, StopReason, TimeLimit};
 use crate::domain::job::{FailureClass, JobName};
 
 /// A change of a search or of one of its jobs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// Start nothing new; what runs goes on.
     PauseSearch,
@@ -15,6 +15,8 @@ pub enum Command {
     PauseJob(JobName),
     ResumeJob(JobName),
     CancelJob(JobName),
+    /// Pauses the search and cancels every job that has not ended.
+    CancelSearch,
     RetryJob(JobName),
     /// Every failed job, or those of one class.
     RetryFailed(Option<FailureClass>),
@@ -22,6 +24,8 @@ pub enum Command {
     SetPriority(i32),
     /// None: as many as there are.
     SetSlots(Option<u32>),
+    /// None: as long as it takes.
+    SetTimeLimit(Option<TimeLimit>),
 }
 
 /// One sentence for each thing done and the effects, or why it cannot be done and what would work.
@@ -50,6 +54,14 @@ pub fn on_command(search: &mut Search, command: Command) -> Answer {
                 terms(search, &mut effects, &format!("n_jobs is {n_jobs}"), |t| t.n_jobs = n_jobs)
             }
         }
+        Command::SetTimeLimit(limit) => {
+            let said = limit.map_or_else(
+                || "no time limit".to_string(),
+                |limit| format!("new jobs start for {} more hours; what runs then goes on to its end", limit.hours),
+            );
+            terms(search, &mut effects, &said, |t| t.time_limit = limit)
+        }
+        Command::CancelSearch => cancel_all(search, &mut effects),
         Command::PauseJob(name) => stop(search, &name, StopReason::Pause, &mut effects),
         Command::CancelJob(name) => stop(search, &name, StopReason::Cancel, &mut effects),
         Command::ResumeJob(name) => match standing(search, &name)? {
@@ -89,12 +101,10 @@ fn standing(search: &Search, name: &JobName) -> Result<Standing, String> {
 }
 
 fn stop(search: &mut Search, name: &JobName, reason: StopReason, effects: &mut Vec<Effect>) -> Result<Vec<String>, String> {
-    let (at_rest, verb) = match reason {
-        StopReason::Cancel => (Standing::Cancelled, "cancelled"),
-        StopReason::Pause | StopReason::Stall => (Standing::Paused, "paused"),
-    };
+    let (at_rest, verb) =
+        if reason == StopReason::Cancel { (Standing::Cancelled, "cancelled") } else { (Standing::Paused, "paused") };
     match standing(search, name)? {
-        Standing::Running(lease) => {
+        Standing::Starting(lease) | Standing::Running(lease) => {
             search.set(name, Standing::Stopping(lease, reason));
             effects.push(Effect::Stop { job: name.clone() });
             Ok(vec![format!("{name} is asked to stop, keeps its last epoch, and is {verb} then")])
@@ -111,9 +121,59 @@ fn stop(search: &mut Search, name: &JobName, reason: StopReason, effects: &mut V
             Ok(vec![format!("{name} is {verb}")])
         }
         other => {
-            Err(cannot(name, verb, &other, "only a queued or running job can; ask again in a moment if it is just starting"))
+            Err(cannot(name, verb, &other, "only a queued or running job can; ask again in a moment if it is being taken over"))
         }
     }
+}
+
+fn cancel_all(search: &mut Search, effects: &mut Vec<Effect>) -> Result<Vec<String>, String> {
+    let mut done = terms(search, effects, "paused, so that no other job takes their place", |t| t.paused = true)?;
+    for name in unfinished(search) {
+        // One that is being taken over says so, and can be cancelled in a moment.
+        match stop(search, &name, StopReason::Cancel, effects) {
+            Ok(said) => done.extend(said),
+            Err(said) => done.push(said),
+        }
+    }
+    Ok(done)
+}
+
+/// The jobs of ours that have not ended.
+fn unfinished(search: &Search) -> Vec<JobName> {
+    let over = |standing: &Standing| {
+        matches!(standing, Standing::Done | Standing::Cancelled | Standing::Failed(..) | Standing::Foreign(_))
+    };
+    search.jobs.iter().filter(|(_, job)| !over(&job.standing)).map(|(name, _)| name.clone()).collect()
+}
+
+/// The search's time is over, or begins anew: over, nothing new starts and what runs ends by itself.
+pub fn on_time(search: &mut Search, over: bool) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    if search.time_over != over {
+        search.time_over = over;
+        if over {
+            effects.push(Effect::Say("the time limit is over; nothing new is started".to_string()));
+        }
+        ask(search, &mut effects);
+    }
+    effects
+}
+
+/// The daemon stops and takes its trainers along: each keeps its last epoch, and its job is queued again.
+pub fn on_shutdown(search: &mut Search) -> Vec<Effect> {
+    search.held = Some("the daemon is stopping".to_string());
+    let mut effects = Vec::new();
+    let running = |standing: &Standing| matches!(standing, Standing::Starting(_) | Standing::Running(_));
+    let names: Vec<JobName> =
+        search.jobs.iter().filter(|(_, job)| running(&job.standing)).map(|(name, _)| name.clone()).collect();
+    for name in names {
+        if let Some(lease) = search.jobs.get(&name).and_then(|job| job.lease().cloned()) {
+            search.set(&name, Standing::Stopping(lease, StopReason::Shutdown));
+            effects.push(Effect::Stop { job: name });
+        }
+    }
+    ask(search, &mut effects);
+    effects
 }
 
 fn wait(search: &mut Search, name: &JobName, effects: &mut Vec<Effect>) -> Vec<String> {
@@ -139,8 +199,8 @@ fn retry_failed(search: &mut Search, class: Option<FailureClass>, effects: &mut 
 fn cannot(name: &JobName, verb: &str, standing: &Standing, cure: &str) -> String {
     let is = match standing {
         Standing::Waiting | Standing::Resting => "queued",
-        Standing::Starting(_) | Standing::Adopting => "starting",
-        Standing::Running(_) => "running",
+        Standing::Adopting => "being taken over",
+        Standing::Starting(_) | Standing::Running(_) => "running",
         Standing::Stopping(..) => "stopping",
         Standing::Unclear(_) => "out of reach",
         Standing::Paused => "paused",
@@ -167,6 +227,7 @@ mod tests {
             paused: false,
             priority: 0,
             slots: None,
+            time_limit: None,
         };
         let mut search = Search { terms: Some(terms), space: Space::Accepted, ..Search::default() };
         let name = JobName::numbered("job", 0).expect("a name");
@@ -227,5 +288,31 @@ mod tests {
         assert_eq!(search.jobs[&name].standing, Standing::Waiting);
         on_command(&mut search, Command::SetJobs(4)).expect("done");
         assert_eq!(search.undrawn(), 3);
+    }
+
+    #[test]
+    fn cancelling_a_search_ends_what_has_not_ended_and_lets_nothing_take_its_place() {
+        let (mut search, name) = search(Standing::Running(lease()));
+        on_command(&mut search, Command::SetJobs(3)).expect("done");
+        let (_, effects) = on_command(&mut search, Command::CancelSearch).expect("done");
+        assert!(effects.contains(&Effect::Stop { job: name.clone() }), "{effects:?}");
+        assert_eq!(search.jobs[&name].standing, Standing::Stopping(lease(), StopReason::Cancel));
+        assert_eq!(search.demand(), Demand::default());
+    }
+
+    #[test]
+    fn a_search_whose_time_is_over_asks_for_nothing_until_it_gets_more() {
+        let (mut search, _) = search(Standing::Waiting);
+        assert!(on_time(&mut search, true).contains(&Effect::Ask(Demand::default())));
+        assert_eq!(on_time(&mut search, true), []);
+        assert_eq!(on_time(&mut search, false), [Effect::Ask(Demand { cpu: 1, ..Demand::default() })]);
+    }
+
+    #[test]
+    fn a_shutdown_stops_what_runs_and_starts_nothing() {
+        let (mut search, name) = search(Standing::Running(lease()));
+        assert_eq!(on_shutdown(&mut search), [Effect::Stop { job: name.clone() }]);
+        assert_eq!(search.jobs[&name].standing, Standing::Stopping(lease(), StopReason::Shutdown));
+        assert!(!search.is_open());
     }
 }

@@ -46,6 +46,8 @@ pub struct Pool<K> {
     served: u64,
     /// Nothing is granted until the live trainers of every search have claimed their slots.
     open: bool,
+    /// Somebody asked that nothing new be started.
+    pub draining: bool,
     /// Ends the sentence for a job that needs a GPU where there is none.
     no_gpu: String,
 }
@@ -68,6 +70,7 @@ impl<K: Ord + Clone> Pool<K> {
             next_lease: 1,
             served: 0,
             open: false,
+            draining: false,
             no_gpu,
         }
     }
@@ -163,6 +166,12 @@ pub fn on_drain<K: Ord + Clone>(pool: &mut Pool<K>, device: &str, drain: bool) -
     (true, grant(pool))
 }
 
+/// Nothing new is started anywhere, or is again.
+pub fn on_drain_all<K: Ord + Clone>(pool: &mut Pool<K>, drain: bool) -> Vec<PoolEffect<K>> {
+    pool.draining = drain;
+    grant(pool)
+}
+
 fn lend<K: Ord + Clone>(pool: &mut Pool<K>, search: K, device: String, need: Need) -> Lease {
     let id = pool.next_lease;
     pool.next_lease += 1;
@@ -173,7 +182,7 @@ fn lend<K: Ord + Clone>(pool: &mut Pool<K>, search: K, device: String, need: Nee
 /// Hands out every slot that is free and wanted.
 fn grant<K: Ord + Clone>(pool: &mut Pool<K>) -> Vec<PoolEffect<K>> {
     let mut effects = Vec::new();
-    if !pool.open {
+    if !pool.open || pool.draining {
         return effects;
     }
     for need in [Need::Cpu, Need::Gpu] {

@@ -280,6 +280,7 @@ pub(super) fn conclude(search: &mut Search, name: &JobName, outcome: &Outcome, s
             let sentence = "it made no progress for longer than its own steps explain".to_string();
             retried(job, FailureClass::Stalled, sentence)
         }
+        (Verdict::Interrupted, Some(StopReason::Shutdown)) => Standing::Waiting,
         (Verdict::Interrupted, _) => Standing::Paused,
         (Verdict::Lost, _) => Standing::Waiting,
         (Verdict::Failed(class, sentence), _) => retried(job, class, sentence),

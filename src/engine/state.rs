@@ -33,6 +33,16 @@ pub struct Terms {
     pub priority: i32,
     /// Most jobs at once; none: as many as there are slots.
     pub slots: Option<u32>,
+    pub time_limit: Option<TimeLimit>,
+}
+
+/// For how long a search starts new jobs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TimeLimit {
+    /// As it was asked for.
+    pub hours: f64,
+    /// Seconds since the Unix epoch.
+    pub ends: u64,
 }
 
 /// Whether new jobs may be drawn from the space file as it stands.
@@ -53,6 +63,8 @@ pub enum StopReason {
     Pause,
     Cancel,
     Stall,
+    /// The daemon stops with its trainers: the job is queued again.
+    Shutdown,
 }
 
 /// Where a job of this search stands.
@@ -158,6 +170,8 @@ pub struct Search {
     pub unsaved: bool,
     /// Why nothing new is started: the disk is full or not writable.
     pub held: Option<String>,
+    /// Its time limit is over: nothing new is started.
+    pub time_over: bool,
     /// The demand that the devices were last told.
     pub told: Demand,
 }
@@ -186,6 +200,7 @@ impl Default for Search {
             frontier: 0,
             unsaved: false,
             held: None,
+            time_over: false,
             told: Demand::default(),
         }
     }
@@ -215,7 +230,7 @@ impl Search {
 
     /// Whether jobs may be started at all.
     pub fn is_open(&self) -> bool {
-        self.held.is_none() && self.terms.as_ref().is_some_and(|terms| !terms.paused)
+        self.held.is_none() && !self.time_over && self.terms.as_ref().is_some_and(|terms| !terms.paused)
     }
 
     /// Whether new jobs may be drawn.

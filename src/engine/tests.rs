@@ -17,6 +17,7 @@ fn terms(n_jobs: u64) -> Terms {
         paused: false,
         priority: 0,
         slots: None,
+        time_limit: None,
     }
 }
 

@@ -17,4 +17,7 @@ pub struct SearchRecord {
     /// Most jobs of this search at once; none: as many as there are slots.
     pub slots: Option<u32>,
     pub time_limit_hours: Option<f64>,
+    /// When that ends, in seconds since the Unix epoch: nothing new is started then.
+    #[serde(default)]
+    pub time_limit_ends: Option<u64>,
 }

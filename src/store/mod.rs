@@ -1,6 +1,7 @@
 //! The only code that touches the disk.
 
 pub mod atomic;
+pub mod attempt_log;
 pub mod cache;
 mod cache_entry;
 pub mod caps;

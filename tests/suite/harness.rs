@@ -101,6 +101,15 @@ impl Daemon {
         self.child.wait().expect("reaped");
     }
 
+    /// Whether the daemon has ended by itself; fails when it ended badly.
+    pub fn has_ended(&mut self) -> bool {
+        let status = self.child.try_wait().expect("asked");
+        status.is_some_and(|status| {
+            assert!(status.success(), "{status}\n{}", self.log());
+            true
+        })
+    }
+
     /// Asks the daemon to stop, and gives the time that took; fails when it ends badly.
     pub fn terminate(&mut self) -> Duration {
         let begun = Instant::now();

@@ -1,0 +1,28 @@
+//! `neurosearch enqueue`: options of one's own choosing join a search's queue.
+
+use super::ask::{Ask, about, absolute};
+use super::exit::Outcome;
+use super::out::Out;
+use crate::control::types::Order;
+use crate::store::record;
+use std::path::{Path, PathBuf};
+
+/// Add a job of one's own choosing to a search
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The launch directory
+    launch_dir: PathBuf,
+    /// The options, as a job's folder holds them
+    commandline_json: PathBuf,
+    #[command(flatten)]
+    ask: Ask,
+}
+
+pub fn run(args: &Args, out: &mut Out) -> Outcome {
+    let text = record::read_text(&args.commandline_json)?;
+    // As for `retrain`: a job's relative paths are relative to its launch directory.
+    let file = absolute(&args.commandline_json)?;
+    let base = Path::new(&file).ancestors().nth(2).unwrap_or(Path::new("/"));
+    let order = Order { commandline: Some(text), base: Some(absolute(base)?), ..about(&args.launch_dir)? };
+    args.ask.order("enqueue", &order, out)
+}

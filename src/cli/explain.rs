@@ -1,0 +1,27 @@
+//! `neurosearch explain`: why a job is where it is, and what it waits for.
+
+use super::ask::{Ask, absolute};
+use super::exit::{Exit, Outcome};
+use super::out::Out;
+use super::render;
+use crate::control::types::OneJob;
+use std::path::PathBuf;
+
+/// Say why a job waits, runs or has ended, and what it needs
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The job's folder
+    job: PathBuf,
+    #[command(flatten)]
+    ask: Ask,
+}
+
+pub fn run(args: &Args, out: &mut Out) -> Outcome {
+    let path = absolute(&args.job)?;
+    let answer: OneJob = args.ask.client().get("/v1/job", &[("path", &path)])?;
+    if args.ask.json {
+        return render::json(&answer, out);
+    }
+    out.line(format!("{} is {}: {}", answer.job.name, answer.job.state, render::flat(&answer.why)))?;
+    Ok(Exit::Done)
+}

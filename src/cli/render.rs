@@ -1,0 +1,99 @@
+//! How answers look: tables that fit the terminal, times that people read, JSON as the daemon gave it.
+
+use super::exit::{Exit, Failure, Outcome};
+use super::out::{Out, Tone};
+use crate::control::client::ClientError;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let exit = match &error {
+            ClientError::NoDaemon { .. } | ClientError::TooSlow { .. } => Exit::NoDaemon,
+            ClientError::Refused(_) => Exit::Refused,
+            ClientError::Garbled { .. } => Exit::Failed,
+        };
+        Failure::new(exit, error.to_string())
+    }
+}
+
+/// The answer as JSON, for programs.
+pub fn json(answer: &impl Serialize, out: &mut Out) -> Outcome {
+    let text = serde_json::to_string_pretty(answer).map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
+    out.raw(&text)?;
+    out.raw("\n")?;
+    Ok(Exit::Done)
+}
+
+/// An empty table under this head, as wide as the terminal at most.
+pub fn table(head: &[&str], out: &Out) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(head);
+    if let Some(width) = out.width() {
+        table.set_width(width);
+    }
+    table
+}
+
+/// A table's cells hold nothing that could steer the terminal: [`Out::line`] escapes what is left.
+pub fn print(table: &Table, out: &mut Out) -> Result<(), Failure> {
+    out.line("")?;
+    for line in table.lines() {
+        out.line(line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// A line that begins with its kind, in colour where colours are wanted.
+pub fn say(out: &mut Out, tone: Tone, kind: &str, text: &str) -> Result<(), Failure> {
+    let line = format!("{} {}\n", out.paint(tone, &format!("{kind}:")), out.paint(tone, &flat(text)));
+    out.raw(&line)
+}
+
+/// Text for one cell or line: whatever breaks a line is shown, not obeyed.
+pub fn flat(text: &str) -> String {
+    text.replace('\n', "\\n").replace('\t', "\\t")
+}
+
+/// A time as a clock here shows it.
+pub fn clock(at: u64) -> String {
+    let time = i64::try_from(at).ok().and_then(|at| jiff::Timestamp::from_second(at).ok());
+    time.map_or_else(
+        || format!("{at} s after 1970"),
+        |time| time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+    )
+}
+
+/// The time since then, in its two largest units.
+pub fn since(at: u64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    lasting(now.saturating_sub(at))
+}
+
+/// A duration in its two largest units.
+pub fn lasting(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{minutes} min {} s", seconds % 60),
+        3600..86_400 => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_said_in_their_two_largest_units() {
+        let said = [0, 59, 60, 3599, 3600, 90_000].map(lasting);
+        assert_eq!(said, ["0 s", "59 s", "1 min 0 s", "59 min 59 s", "1 h 0 min", "1 d 1 h"]);
+    }
+
+    #[test]
+    fn a_time_is_shown_as_date_and_clock_and_an_impossible_one_is_no_panic() {
+        assert_eq!(clock(0).len(), "1970-01-01 00:00:00".len());
+        assert!(clock(u64::MAX).contains("1970"));
+    }
+}

@@ -1,0 +1,26 @@
+//! `neurosearch retry`: a failed or cancelled job, or a search's failed jobs, are tried again.
+
+use super::ask::{Ask, about};
+use super::exit::Outcome;
+use super::out::Out;
+use crate::control::types::Order;
+use std::path::PathBuf;
+
+/// Try a failed or cancelled job again, or the failed jobs of a search
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A job's folder, or a launch directory for all of its failed jobs
+    target: PathBuf,
+    /// The search's failed jobs, which is what a launch directory means anyway
+    #[arg(long)]
+    failed: bool,
+    /// Only failures of this class, as out_of_memory
+    #[arg(long, value_name = "CLASS")]
+    class: Option<String>,
+    #[command(flatten)]
+    ask: Ask,
+}
+
+pub fn run(args: &Args, out: &mut Out) -> Outcome {
+    args.ask.order("retry", &Order { class: args.class.clone(), ..about(&args.target)? }, out)
+}

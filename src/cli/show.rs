@@ -1,0 +1,39 @@
+//! `neurosearch show`: everything the daemon knows of one job.
+
+use super::ask::{Ask, absolute};
+use super::exit::{Exit, Outcome};
+use super::out::Out;
+use super::progress_view;
+use super::render;
+use crate::control::types::OneJob;
+use std::path::PathBuf;
+
+/// Show one job
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The job's folder
+    job: PathBuf,
+    #[command(flatten)]
+    ask: Ask,
+}
+
+pub fn run(args: &Args, out: &mut Out) -> Outcome {
+    let path = absolute(&args.job)?;
+    let answer: OneJob = args.ask.client().get("/v1/job", &[("path", &path)])?;
+    if args.ask.json {
+        return render::json(&answer, out);
+    }
+    let job = &answer.job;
+    let index = job.index.map_or_else(|| "none, it was not drawn by the search".to_string(), |index| index.to_string());
+    let mut lines =
+        vec![("job", job.name.clone()), ("search", answer.launch.clone()), ("index", index), ("state", job.state.clone())];
+    lines.push(("now", answer.why.clone()));
+    lines.extend(job.device.iter().map(|device| ("device", device.clone())));
+    lines.extend(job.since.map(|since| ("since", format!("{} ({})", render::clock(since), render::since(since)))));
+    lines.push(("attempts", format!("{}, {} failed in a row", job.attempts, job.failures_in_a_row)));
+    lines.extend(job.progress.iter().map(|progress| ("progress", progress_view::sentence(progress))));
+    for (name, value) in lines {
+        out.line(format!("{name:<10}{}", render::flat(&value)))?;
+    }
+    Ok(Exit::Done)
+}

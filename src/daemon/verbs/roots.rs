@@ -1,0 +1,100 @@
+//! `add` and `remove`: directories to watch, until the daemon ends.
+
+use super::super::change::{master_only, target};
+use super::super::listener::Peer;
+use super::super::router::{Desk, Refused, ask};
+use super::super::sampler::Sampler;
+use super::super::view::DescribeSearch;
+use super::super::watcher::{AddRoot, List, RemoveRoot, Searches};
+use crate::control::types::Order;
+use actix::{ActorContext, Handler, Message};
+use std::path::{Path, PathBuf};
+
+/// Serve this directory no longer; refused while anything of it is under way.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Result<(), String>")]
+pub struct Leave;
+
+impl Handler<Leave> for Sampler {
+    type Result = Result<(), String>;
+
+    fn handle(&mut self, _: Leave, ctx: &mut Self::Context) -> Self::Result {
+        if !self.trainers.is_empty() || self.at_work {
+            return Err(format!("a job of {} has just begun; pause the search first", self.launch.path().display()));
+        }
+        self.closed = true;
+        self.tell_gone(ctx);
+        ctx.stop();
+        Ok(())
+    }
+}
+
+/// Adds the directory, or removes it.
+pub async fn obey(desk: &Desk, peer: Peer, verb: &str, order: &Order) -> Result<Vec<String>, Refused> {
+    let directory = target(order)?.to_path_buf();
+    master_only(peer)?;
+    if verb == "remove" {
+        return remove(desk, directory).await;
+    }
+    if !directory.is_dir() {
+        return Err(Refused::not_found(format!("{} is not a directory that the daemon can see", directory.display())));
+    }
+    let new = ask(&desk.watcher, AddRoot(directory.clone())).await?;
+    let now = if new { "is watched now" } else { "was watched already" };
+    let mut done = vec![format!("{} {now}", directory.display())];
+    done.push(format!("to keep it after a restart, add {directory:?} to watch in the configuration"));
+    done.extend(how_to_write(&directory));
+    Ok(done)
+}
+
+/// Leaves every search below the directory that no other watched directory holds; none where one of them has running jobs.
+async fn remove(desk: &Desk, directory: PathBuf) -> Result<Vec<String>, Refused> {
+    let Searches { samplers, roots, .. } = ask(&desk.watcher, List).await?;
+    if !roots.contains(&directory) {
+        let watched: Vec<String> = roots.iter().map(|root| root.display().to_string()).collect();
+        return Err(Refused::not_found(format!("{} is not watched; watched: {}", directory.display(), watched.join(", "))));
+    }
+    let below = |launch: &Path, root: &Path| launch == root || launch.parent() == Some(root);
+    let others: Vec<&PathBuf> = roots.iter().filter(|root| **root != directory).collect();
+    let mut leaving = Vec::new();
+    for (launch, sampler) in &samplers {
+        let path = launch.path();
+        if below(path, &directory) && !others.iter().any(|root| below(path, root)) {
+            let running = ask(sampler, DescribeSearch).await?.running.len();
+            if running > 0 {
+                let sentence = format!("{running} jobs of {} run; pause or cancel them first", path.display());
+                return Err(Refused::conflict(sentence));
+            }
+            leaving.push(sampler);
+        }
+    }
+    ask(&desk.watcher, RemoveRoot(directory.clone())).await?;
+    for sampler in leaving {
+        if let Err(sentence) = ask(sampler, Leave).await? {
+            // A job began just now: all of it is served as before.
+            ask(&desk.watcher, AddRoot(directory)).await?;
+            return Err(Refused::conflict(sentence));
+        }
+    }
+    let said = format!("{} is no longer watched", directory.display());
+    Ok(vec![said, format!("to leave it out after a restart too, take {directory:?} out of watch in the configuration")])
+}
+
+/// What to do where the daemon may not write into the directory.
+fn how_to_write(directory: &Path) -> Vec<String> {
+    use rustix::fs::{Access, access};
+    match access(directory, Access::WRITE_OK) {
+        Ok(()) => Vec::new(),
+        Err(rustix::io::Errno::ROFS) => vec![
+            "the service may not write there yet; as root, put these two lines into \
+             /etc/systemd/system/neurosearchd.service.d/launch.conf, then `systemctl daemon-reload && systemctl restart neurosearchd`:"
+                .to_string(),
+            "[Service]".to_string(),
+            format!("ReadWritePaths={}", directory.display()),
+        ],
+        Err(_) => vec![format!(
+            "the daemon may not write there yet; `chgrp neurosearch {0} && chmod g+ws {0}` lets the service",
+            directory.display()
+        )],
+    }
+}

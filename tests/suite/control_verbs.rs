@@ -1,0 +1,203 @@
+//! Every verb of the command line that speaks with the daemon, against the real daemon.
+
+use crate::harness::{Daemon, Setup, drop_space, space};
+use crate::stand_in::{SOON, checkout, json, said, until};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Instant;
+
+fn dir() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+/// The verb and its arguments, asked of the daemon in `dir`.
+fn verb(dir: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_neurosearch"));
+    command.args(args).env("NEUROSEARCH_SOCKET", dir.join("d.sock")).output().expect("it runs")
+}
+
+/// What the verb says, which has to succeed.
+fn granted(dir: &Path, args: &[&str]) -> String {
+    let output = verb(dir, args);
+    assert_eq!(output.status.code(), Some(0), "{args:?}: {}", said(&output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What the verb says, which has to be refused with this exit code.
+fn refused(dir: &Path, args: &[&str], code: i32) -> String {
+    let output = verb(dir, args);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {}", said(&output));
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+#[test]
+fn a_search_that_is_done_is_listed_ranked_explained_and_its_logs_are_shown() {
+    let dir = dir();
+    let daemon = Daemon::start(dir.path(), &Setup::default());
+    let launch = daemon.launch("shown");
+    drop_space(&launch, &space(2, 1, &json!({})));
+    daemon.wait_for("both jobs are done", &launch, |counts| counts.done == 2);
+    let job = launch.join("job-1");
+
+    let listed = granted(dir.path(), &["jobs", path(&launch)]);
+    assert!(listed.contains("job-0") && listed.contains("done"), "{listed}");
+    let listed: Value = serde_json::from_str(&granted(dir.path(), &["jobs", path(&launch), "--json"])).expect("JSON");
+    assert_eq!((&listed["version"], &listed["jobs"][1]["state"]), (&json!(1), &json!("done")));
+    assert!(granted(dir.path(), &["show", path(&job)]).contains("job-1"));
+    assert!(granted(dir.path(), &["explain", path(&job)]).contains("every fold has its results"));
+    assert!(granted(dir.path(), &["logs", path(&job)]).contains("stand-in trainer, attempt 1"));
+    assert!(granted(dir.path(), &["logs", "-f", path(&job)]).contains("stand-in trainer"), "it ends with the job");
+    until("the ranking is there", || granted(dir.path(), &["best", path(&launch)]).contains("job-1"));
+    let best: Value = serde_json::from_str(&granted(dir.path(), &["best", path(&launch), "--json"])).expect("JSON");
+    assert_eq!((&best["jobs"][0]["job"], &best["jobs"][0]["best_balanced_accuracy"]), (&json!("job-0"), &json!(0.75)));
+    assert!(granted(dir.path(), &["ping"]).contains("neurosearchd"));
+    assert!(granted(dir.path(), &["devices"]).contains("cpu"));
+
+    for args in [["pause", path(&job)], ["retry", path(&job)], ["retry", path(&launch)]] {
+        let why = refused(dir.path(), &args, 7);
+        assert!(why.contains("done") || why.contains("no job has failed"), "{args:?}: {why}");
+    }
+    assert!(refused(dir.path(), &["show", path(&launch.join("job-7"))], 7).contains("job-7"));
+    assert!(refused(dir.path(), &["jobs", "/nowhere"], 7).contains("/nowhere"));
+}
+
+#[test]
+fn a_job_and_a_search_are_paused_resumed_set_and_cancelled_by_their_paths() {
+    let dir = dir();
+    let daemon = Daemon::start(dir.path(), &Setup::default().with("STAND_IN_PAUSE", "0.05"));
+    let launch = daemon.launch("steered");
+    drop_space(&launch, &space(2, 1000, &json!({})));
+    daemon.wait_for("a job runs", &launch, |counts| counts.running == 1);
+    granted(dir.path(), &["pause", path(&launch)]);
+    granted(dir.path(), &["pause", path(&launch.join("job-0"))]);
+    daemon.wait_for("it is paused and no other began", &launch, |counts| counts.paused == 1 && counts.undrawn == 1);
+    granted(dir.path(), &["set", path(&launch), "n_jobs=3", "priority=5", "slots=1", "time_limit_hours=2"]);
+    let record = || json(&launch.join(".neurosearch/search.json"));
+    until("the terms are recorded", || record()["n_jobs"] == json!(3) && record()["time_limit_hours"] == json!(2.0));
+    assert_eq!((&record()["priority"], &record()["slots"], &record()["paused"]), (&json!(5), &json!(1), &json!(true)));
+    assert!(refused(dir.path(), &["set", path(&launch), "priority=high"], 7).contains("priority"));
+    assert!(refused(dir.path(), &["set", path(&launch), "priority"], 2).contains("KEY=VALUE"));
+    granted(dir.path(), &["resume", path(&launch)]);
+    granted(dir.path(), &["resume", path(&launch.join("job-0"))]);
+    daemon.wait_for("a job runs again", &launch, |counts| counts.running == 1);
+    granted(dir.path(), &["cancel", path(&launch)]);
+    daemon.wait_for("what ran is cancelled and nothing begins", &launch, |counts| counts.running == 0 && counts.cancelled > 0);
+    let status = daemon.search(&launch).expect("known");
+    assert_eq!((status.n_jobs, status.counts.queued), (Some(3), 0));
+}
+
+#[test]
+fn a_job_of_ones_own_choosing_is_queued_and_trained() {
+    let dir = dir();
+    let daemon = Daemon::start(dir.path(), &Setup::default());
+    let launch = daemon.launch("chosen");
+    drop_space(&launch, &space(1, 1, &json!({})));
+    daemon.wait_for("the drawn job is done", &launch, |counts| counts.done == 1);
+    let own = dir.path().join("mine").join("commandline.json");
+    fs::create_dir(dir.path().join("mine")).expect("made");
+    let mut options = json(&launch.join("job-0/commandline.json"));
+    options["learning_rate"] = json!(0.25);
+    options.as_object_mut().expect("an object").remove("seed");
+    fs::write(&own, options.to_string()).expect("written");
+    granted(dir.path(), &["enqueue", path(&launch), path(&own)]);
+    daemon.wait_for("it is done too", &launch, |counts| counts.done == 2);
+    let trained = json(&launch.join("chosen-0/commandline.json"));
+    assert_eq!(trained["learning_rate"], json!(0.25));
+    assert!(trained["seed"].is_u64(), "{trained}");
+    options["batch_size"] = json!(0);
+    fs::write(&own, options.to_string()).expect("written");
+    assert!(refused(dir.path(), &["enqueue", path(&launch), path(&own)], 7).contains("batch_size"));
+    assert!(!launch.join("chosen-1").exists());
+}
+
+#[test]
+fn a_drained_machine_starts_nothing_until_it_is_resumed_and_a_drained_device_likewise() {
+    let dir = dir();
+    let daemon = Daemon::start(dir.path(), &Setup::default());
+    granted(dir.path(), &["drain"]);
+    let launch = daemon.launch("drained");
+    drop_space(&launch, &space(1, 1, &json!({})));
+    until("the search is accepted", || daemon.search(&launch).is_some_and(|search| search.seed.is_some()));
+    assert!(daemon.status().alarms.iter().any(|alarm| alarm.contains("resume")), "{:?}", daemon.status().alarms);
+    granted(dir.path(), &["devices", "drain", "cpu"]);
+    granted(dir.path(), &["resume"]);
+    assert_eq!(daemon.counts(&launch).undrawn, 1, "the device is still out of use");
+    let devices = granted(dir.path(), &["devices", "--json"]);
+    assert!(devices.contains("drained by hand"), "{devices}");
+    granted(dir.path(), &["devices", "restore", "cpu"]);
+    daemon.wait_for("the job is done", &launch, |counts| counts.done == 1);
+    assert!(refused(dir.path(), &["devices", "drain", "GPU-none"], 7).contains("GPU-none"));
+}
+
+#[test]
+fn directories_are_watched_and_left_while_the_daemon_runs() {
+    let dir = dir();
+    let daemon = Daemon::start(dir.path(), &Setup::default());
+    let other = dir.path().join("other");
+    fs::create_dir(&other).expect("made");
+    drop_space(&other, &space(1, 1, &json!({})));
+    assert!(granted(dir.path(), &["add", path(&other)]).contains("watch"));
+    daemon.wait_for("its job is done", &other, |counts| counts.done == 1);
+    granted(dir.path(), &["remove", path(&other)]);
+    until("it is left", || daemon.search(&other).is_none());
+    assert!(refused(dir.path(), &["remove", path(&other)], 7).contains("not watched"));
+    assert!(refused(dir.path(), &["add", "/no/such/directory"], 7).contains("/no/such/directory"));
+    // Its lock is free again: another daemon may serve it.
+    assert!(!neurosearch::store::lock::is_held(&other.join(".neurosearch/lock")).expect("looked"));
+    granted(dir.path(), &["reload"]);
+}
+
+#[test]
+fn a_shutdown_with_its_trainers_keeps_their_epochs_and_the_next_start_goes_on() {
+    let dir = dir();
+    let setup = Setup::default().with("STAND_IN_PAUSE", "0.05");
+    let mut daemon = Daemon::start(dir.path(), &setup);
+    let launch = daemon.launch("ended");
+    drop_space(&launch, &space(1, 40, &json!({})));
+    let epochs = || fs::read_to_string(launch.join("job-0/.neurosearch/epochs")).unwrap_or_default();
+    until("an epoch is done", || epochs().lines().count() >= 2);
+    granted(dir.path(), &["shutdown", "--stop-trainers"]);
+    let begun = Instant::now();
+    while !daemon.has_ended() {
+        assert!(begun.elapsed() < SOON, "{}", daemon.log());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert_eq!(json(&launch.join("job-0/.neurosearch/end.json"))["ended"], json!("interrupted"));
+    assert_eq!(json(&launch.join("job-0/.neurosearch/job.json"))["state"], json!("queued"));
+    daemon.start_again(&setup);
+    daemon.wait_for("the job is done", &launch, |counts| counts.done == 1);
+    assert_eq!(epochs().lines().count(), 40, "no epoch is trained twice");
+}
+
+#[test]
+fn watch_shows_the_status_again_and_again_until_it_is_interrupted() {
+    let dir = dir();
+    let _daemon = Daemon::start(dir.path(), &Setup::default());
+    let shown = dir.path().join("shown");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_neurosearch"));
+    command.args(["watch", "--json"]).env("NEUROSEARCH_SOCKET", dir.path().join("d.sock"));
+    let mut child = command.stdout(fs::File::create(&shown).expect("made")).stderr(Stdio::null()).spawn().expect("started");
+    until("two answers", || fs::read_to_string(&shown).is_ok_and(|text| text.lines().count() >= 2));
+    crate::harness::signal(child.id(), "INT");
+    assert_eq!(child.wait().expect("ended").code(), Some(0));
+    let text = fs::read_to_string(&shown).expect("read");
+    assert!(
+        text.lines().all(|line| serde_json::from_str::<Value>(line).is_ok_and(|status| status["version"] == json!(1))),
+        "{text}"
+    );
+}
+
+#[test]
+fn without_a_daemon_each_verb_says_so_with_its_own_exit_code() {
+    let dir = dir();
+    for args in [&["ping"][..], &["jobs", "x"], &["pause", "x"], &["drain"], &["watch"], &["logs", "x"], &["best", "x"]] {
+        assert!(refused(dir.path(), args, 6).contains("start neurosearchd"), "{args:?}");
+    }
+    assert!(checkout("docs/control.md").is_file(), "the verbs are documented");
+}
