@@ -144,17 +144,25 @@ impl Tables {
         text
     }
 
-    /// Line by line, since a search of many jobs has a table of many megabytes.
     fn write_jobs(&self, path: &Path) -> Result<(), StoreError> {
         atomic::replace_with(path, |file| {
             let mut file = BufWriter::with_capacity(1 << 16, file);
-            writeln!(file, "{}", jobs_table::header(&self.columns))?;
-            for row in self.rows.values() {
-                file.write_all(row.line.as_bytes())?;
-                file.write_all(b"\n")?;
-            }
+            self.jobs_into(&mut file)?;
             file.flush()
         })
+    }
+
+    /// Writes the table of jobs line by line, since a search of many jobs has one of many megabytes.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn jobs_into(&self, out: &mut impl Write) -> std::io::Result<()> {
+        writeln!(out, "{}", jobs_table::header(&self.columns))?;
+        for row in self.rows.values() {
+            out.write_all(row.line.as_bytes())?;
+            out.write_all(b"\n")?;
+        }
+        Ok(())
     }
 
     fn job_dir(&self, name: &str) -> JobDir {

@@ -12,7 +12,7 @@ use crate::store::layout::{JobDir, LaunchDir};
 use crate::store::lock::{self, Lock, Locking};
 use crate::store::scan::{self, JobFolder};
 use crate::store::space_file::{self, SpaceFile, Stamp};
-use crate::store::{new_job, progress, record};
+use crate::store::{new_job, progress, record, sweep};
 use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
@@ -187,7 +187,12 @@ fn space(launch: &LaunchDir, known: &Known) -> SpaceSeen {
 /// What is new, gone or changed among the job folders.
 fn compare(launch: &LaunchDir, known: &Known, folders: Vec<JobFolder>, looked: &mut Looked) {
     let now: HashMap<JobName, i128> = folders.into_iter().map(|folder| (folder.name, folder.changed)).collect();
+    // Nothing is written yet by this daemon, so what lies there half-written is a dead one's.
+    let first = matches!(looked.held, Held::Now { .. });
     for name in now.keys().filter(|name| !known.folders.contains_key(*name)) {
+        if first && let Err(e) = sweep::by_starter(&launch.job(name)) {
+            looked.troubles.push(e.to_string());
+        }
         match found(launch, name) {
             Ok(found) => looked.found.push(found),
             Err(e) => looked.troubles.push(e.to_string()),

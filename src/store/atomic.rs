@@ -1,6 +1,7 @@
 //! Replace a whole file, so that a reader sees the old one or the new one and a crash leaves one of the two.
 
 use super::error::StoreError;
+use super::failpoint::{self, Point};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -29,9 +30,13 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), StoreError> {
 pub fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<(), StoreError> {
     let temporary = temporary_beside(path);
     let result = (|| {
+        failpoint::pass(Point::Create, path)?;
         let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+        failpoint::pass(Point::Write, path)?;
         write(&mut file)?;
+        failpoint::pass(Point::Sync, path)?;
         file.sync_all()?;
+        failpoint::pass(Point::Rename, path)?;
         fs::rename(&temporary, path)
     })();
     if let Err(source) = result {
@@ -39,7 +44,18 @@ pub fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> std::io::Resul
         let _ = fs::remove_file(&temporary);
         return Err(StoreError::io("replace", path, source));
     }
-    sync_directory(path.parent().unwrap_or(Path::new(".")))
+    settle(path)
+}
+
+/// Makes the name that `path` was just given last over a power failure.
+///
+/// # Errors
+/// Names the directory; the name is there all the same, for as long as the machine runs.
+pub fn settle(path: &Path) -> Result<(), StoreError> {
+    let fail = |e| StoreError::io("sync the directory of", path, e);
+    failpoint::pass(Point::Directory, path).map_err(fail)?;
+    sync_directory(path.parent().unwrap_or(Path::new(".")))?;
+    failpoint::pass(Point::Done, path).map_err(fail)
 }
 
 /// Makes `directory` and those above it that are missing.

@@ -2,6 +2,7 @@
 
 use super::atomic;
 use super::error::StoreError;
+use super::failpoint::{self, Point};
 use super::job::JobRecord;
 use super::layout::{JobDir, LaunchDir};
 use super::record;
@@ -45,7 +46,8 @@ fn make_in(workshop: &Path, target: JobDir, commandline: Option<&str>, job: &Job
     discard(workshop)?;
     let unfinished = JobDir::new(workshop);
     let written = (|| {
-        fs::create_dir_all(unfinished.private()).map_err(|e| StoreError::io("make", workshop, e))?;
+        let made = failpoint::pass(Point::Create, target.path()).and_then(|()| fs::create_dir_all(unfinished.private()));
+        made.map_err(|e| StoreError::io("make", workshop, e))?;
         if let Some(text) = commandline {
             atomic::replace(&unfinished.commandline(), text.as_bytes())?;
         }
@@ -53,7 +55,7 @@ fn make_in(workshop: &Path, target: JobDir, commandline: Option<&str>, job: &Job
         rename(workshop, &target)
     })();
     match written {
-        Ok(true) => atomic::sync_directory(target.path().parent().unwrap_or(Path::new("/"))).map(|()| Made::Made(target)),
+        Ok(true) => atomic::settle(target.path()).map(|()| Made::Made(target)),
         Ok(false) => discard(workshop).map(|()| Made::NameTaken),
         Err(e) => {
             // Swept at the next start where it cannot be removed now.
@@ -97,6 +99,7 @@ pub fn sweep(launch: &LaunchDir) -> Result<(), StoreError> {
 fn rename(from: &Path, to: &JobDir) -> Result<bool, StoreError> {
     // Without NOREPLACE: an empty folder of that name, as a crash between two steps leaves it, is taken over; one with
     // anything in it, a file or a link is never replaced by a folder.
+    failpoint::pass(Point::Rename, to.path()).map_err(|e| StoreError::io("make", to.path(), e))?;
     match rustix::fs::rename(from, to.path()) {
         Ok(()) => Ok(true),
         Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => Ok(false),

@@ -44,8 +44,12 @@ impl Daemon {
         let root = dir.join("root");
         fs::create_dir_all(&root).expect("made");
         let daemon = Daemon { dir: dir.to_path_buf(), root, child: spawn(dir, setup) };
-        until("the daemon answers", || daemon.client().get::<serde_json::Value>("/v1/ping", &[]).is_ok());
+        daemon.wait_until_it_answers();
         daemon
+    }
+
+    pub fn wait_until_it_answers(&self) {
+        until("the daemon answers", || self.client().get::<serde_json::Value>("/v1/ping", &[]).is_ok());
     }
 
     pub fn client(&self) -> Client {
@@ -124,10 +128,15 @@ impl Daemon {
         }
     }
 
+    /// Starts the daemon again without waiting until it answers.
+    pub fn start_unseen(&mut self, setup: &Setup) {
+        self.child = spawn(&self.dir, setup);
+    }
+
     /// Starts the daemon again, in the place of one that has ended.
     pub fn start_again(&mut self, setup: &Setup) {
-        self.child = spawn(&self.dir, setup);
-        until("the daemon answers again", || self.client().get::<serde_json::Value>("/v1/ping", &[]).is_ok());
+        self.start_unseen(setup);
+        self.wait_until_it_answers();
     }
 }
 

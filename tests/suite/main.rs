@@ -5,6 +5,7 @@ mod control_verbs;
 mod daemon_control;
 mod daemon_life;
 mod daemon_search;
+mod faults;
 mod generate_job;
 mod harness;
 mod house;

@@ -1,0 +1,125 @@
+//! Removes what killed processes left of files that were being replaced in a job's folder; each writer sweeps its own.
+
+use super::atomic::TEMPORARY;
+use super::error::StoreError;
+use super::layout::JobDir;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// What the job's starter left of its record. Only the starter may, and not while it writes the record.
+///
+/// # Errors
+/// Names the folder or file.
+pub fn by_starter(job: &JobDir) -> Result<(), StoreError> {
+    let record = job.record();
+    sweep(job.private().as_path(), &|name| is_left_of(name, record.file_name()))
+}
+
+/// What earlier trainers left, in the job's folder and its folds. Only the holder of the job's lock may.
+///
+/// # Errors
+/// Names the folder or file.
+pub fn by_trainer(job: &JobDir) -> Result<(), StoreError> {
+    let record = job.record();
+    let left = |name: &str| is_temporary(name) && !is_left_of(name, record.file_name());
+    for folder in [job.path().to_path_buf(), job.private()] {
+        sweep(&folder, &left)?;
+        for entry in entries(&folder)? {
+            if entry.file_name().as_encoded_bytes().starts_with(b"fold-") {
+                sweep_below(&entry.path(), &left)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `.<name>.<pid>-<count>.tmp`, as `atomic` names them.
+fn is_temporary(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(TEMPORARY)
+}
+
+fn is_left_of(name: &str, file: Option<&OsStr>) -> bool {
+    let file = file.unwrap_or_default().to_string_lossy();
+    is_temporary(name) && name[1..].strip_prefix(file.as_ref()).is_some_and(|rest| rest.starts_with('.'))
+}
+
+fn sweep_below(folder: &Path, left: &dyn Fn(&str) -> bool) -> Result<(), StoreError> {
+    sweep(folder, left)?;
+    for entry in entries(folder)? {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            sweep_below(&entry.path(), left)?;
+        }
+    }
+    Ok(())
+}
+
+fn sweep(folder: &Path, left: &dyn Fn(&str) -> bool) -> Result<(), StoreError> {
+    for entry in entries(folder)? {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_file && left(&entry.file_name().to_string_lossy()) {
+            match fs::remove_file(entry.path()) {
+                Err(e) if e.kind() != ErrorKind::NotFound => return Err(StoreError::io("remove", &entry.path(), e)),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, StoreError> {
+    match fs::read_dir(folder) {
+        Ok(entries) => Ok(entries.flatten().collect()),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(Vec::new()),
+        Err(e) => Err(StoreError::io("list", folder, e)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(dir: &Path) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut folders = vec![dir.to_path_buf()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).expect("listed").flatten() {
+                if entry.path().is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    found.push(entry.file_name().to_string_lossy().into_owned());
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn each_writer_removes_its_own_leftovers_and_nothing_else() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let job = JobDir::new(dir.path().join("job-0"));
+        let models = job.fold(0).path().join("models/best_loss");
+        for folder in [&job.private(), job.fold(0).private(), &models] {
+            fs::create_dir_all(folder).expect("made");
+        }
+        let files = [
+            job.private().join(".job.json.7-0.tmp"),
+            job.private().join(".progress.json.7-1.tmp"),
+            job.fold(0).private().join(".checkpoint-3.7-2.tmp"),
+            models.join(".model_best.pth.tar.7-3.tmp"),
+            job.path().join(".environment.txt.7-4.tmp"),
+            job.path().join("mine.tmp"),
+            job.record(),
+        ];
+        for file in files {
+            fs::write(file, "").expect("written");
+        }
+        by_trainer(&job).expect("swept");
+        assert_eq!(left(dir.path()), [".job.json.7-0.tmp", "job.json", "mine.tmp"]);
+        by_starter(&job).expect("swept");
+        assert_eq!(left(dir.path()), ["job.json", "mine.tmp"]);
+        by_starter(&JobDir::new(dir.path().join("absent"))).expect("nothing to sweep");
+    }
+}

@@ -1,0 +1,49 @@
+//! The fault suite: whatever dies, fills up, goes away or is handed in, no job is lost, none runs twice, and every file can be read.
+//!
+//! `make test` runs it with the counts that stand here; `make torture` with those of `docs/reliability.md`, which it takes
+//! from the environment.
+
+mod check;
+mod counts;
+mod kills;
+mod many;
+
+use crate::harness::{Daemon, Setup};
+use crate::stand_in::SOON;
+use neurosearch::control::types::Counts;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+fn dir() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+/// A daemon that looks often and runs `slots` jobs at once.
+fn setup(slots: u32) -> Setup {
+    let config = format!("devices = \"cpu\"\nslots_per_device = {slots}\nrescan_seconds = 1\nsettle_milliseconds = 100");
+    Setup { config, ..Setup::default() }
+}
+
+/// Waits for as long as something changes; fails with the log once nothing has for a while.
+fn wait(daemon: &Daemon, launch: &Path, what: &str, wanted: impl Fn(&Counts) -> bool) {
+    let mut last = Counts::default();
+    let mut changed = Instant::now();
+    loop {
+        let counts = daemon.counts(launch);
+        if wanted(&counts) {
+            return;
+        }
+        if counts != last {
+            (last, changed) = (counts, Instant::now());
+        }
+        let seen = || format!("{:#?}\n{}", daemon.search(launch), tail(&daemon.log()));
+        assert!(changed.elapsed() < SOON, "waited in vain: {what}\n{}", seen());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The end of a log, which may be long.
+fn tail(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(100)..].join("\n")
+}
