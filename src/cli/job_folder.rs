@@ -37,7 +37,8 @@ pub fn exists(job: &JobDir) -> Failure {
     Failure::new(Exit::Exists, format!("{folder} is there already and is not overwritten; {cure}"))
 }
 
-/// A seed from the operating system's randomness.
+/// A seed of 53 bits from the operating system's randomness, so that every JSON reader keeps it whole.
 pub fn new_seed() -> Result<u64, Failure> {
-    rand::rngs::OsRng.try_next_u64().map_err(|e| Failure::new(Exit::Failed, format!("cannot draw a seed: {e}")))
+    let bits = rand::rngs::OsRng.try_next_u64().map_err(|e| Failure::new(Exit::Failed, format!("cannot draw a seed: {e}")))?;
+    Ok(bits >> 11)
 }

@@ -82,7 +82,7 @@ impl Drop for Socket {
     }
 }
 
-/// Accepts connections, no more than [`MOST`] at once and each for [`LONGEST`] at most.
+/// Accepts connections, no more than `MOST` at once and each for `LONGEST` at most.
 pub struct Doorman {
     listener: UnixListener,
     places: Arc<Semaphore>,

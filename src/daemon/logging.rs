@@ -1,22 +1,29 @@
-//! The log on stderr, and the rule that a panic anywhere ends the whole process.
+//! The log, on stderr or in systemd's journal with its fields, and the rule that a panic anywhere ends the whole process.
 
 use std::io::IsTerminal;
+use std::os::fd::AsFd;
 use std::panic;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt, registry};
 
-/// Logs to stderr what `filter` lets through.
+/// Logs what `filter` lets through: to the journal where stderr leads there anyway, else to stderr.
 ///
 /// # Errors
 /// When the filter is not one, said with what it should be.
 pub fn start(filter: &str) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter)
         .map_err(|e| format!("log: {filter:?} is not a level or a list of them ({e}); write for example \"info\""))?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .try_init()
-        .map_err(|e| e.to_string())
+    let journal = std::env::var("JOURNAL_STREAM").is_ok_and(|stream| is_stderr(&stream));
+    // Without the journal's socket, its stream still takes lines.
+    let journal = journal.then(tracing_journald::layer).and_then(Result::ok);
+    let lines = journal.is_none().then(|| fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()));
+    registry().with(filter).with(journal).with(lines).try_init().map_err(|e| e.to_string())
+}
+
+/// Whether `<device>:<inode>`, which systemd sets where it made a stream to the journal, is still our stderr.
+fn is_stderr(stream: &str) -> bool {
+    rustix::fs::fstat(std::io::stderr().as_fd()).is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
 /// A panic kills one actor, or one thread, and leaves the others serving half a truth; so it ends the process. Trainers go
@@ -28,4 +35,18 @@ pub fn abort_on_panic() {
         tracing::error!(panic = text, place = place.as_str(), "the daemon ends");
         std::process::abort();
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_journal_is_used_only_where_stderr_is_its_stream() {
+        let stat = rustix::fs::fstat(std::io::stderr().as_fd()).expect("stderr is open");
+        assert!(is_stderr(&format!("{}:{}", stat.st_dev, stat.st_ino)));
+        for other in ["", "1:1:1", "x", &format!("{}:{}", stat.st_dev, stat.st_ino.wrapping_add(1))] {
+            assert!(!is_stderr(other), "{other:?}");
+        }
+    }
 }

@@ -21,16 +21,16 @@ fn settings(name: &str) -> Vec<String> {
 
 /// A copy of the unit that names the built programs, since systemd refuses a program that is not installed.
 fn copy(name: &str, dir: &Path) -> PathBuf {
-    let built = Path::new(env!("CARGO_BIN_EXE_neurosearchd")).parent().unwrap();
+    let built = Path::new(env!("CARGO_BIN_EXE_neurosearchd")).parent().expect("a program lies in a directory");
     let text = unit(name).replace("/usr/bin/neurosearch", &format!("{}/neurosearch", built.display()));
-    let path = dir.join(Path::new(name).file_name().unwrap());
-    std::fs::write(&path, text).unwrap();
+    let path = dir.join(Path::new(name).file_name().expect("a unit has a name"));
+    std::fs::write(&path, text).expect("written");
     path
 }
 
 fn verify(names: &[&str], arguments: &[&str]) {
     let Some(analyze) = needs("systemd-analyze") else { return };
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("a temporary directory");
     let copies: Vec<PathBuf> = names.iter().map(|name| copy(name, dir.path())).collect();
     // A person's units are verified in a runtime directory, which a build machine need not have.
     let output = Command::new(analyze)
@@ -39,7 +39,7 @@ fn verify(names: &[&str], arguments: &[&str]) {
         .args(&copies)
         .env("XDG_RUNTIME_DIR", dir.path())
         .output()
-        .unwrap();
+        .expect("it runs");
     let said = String::from_utf8_lossy(&output.stderr);
     let ours: Vec<&str> = said.lines().filter(|line| line.contains("neurosearch")).collect();
     assert!(output.status.success() && ours.is_empty(), "{}: {said}", output.status);
@@ -58,12 +58,12 @@ fn the_unit_for_one_person_is_verified_by_systemd() {
 #[test]
 fn the_service_is_no_more_exposed_than_it_may_be() {
     let Some(analyze) = needs("systemd-analyze") else { return };
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("a temporary directory");
     let output = Command::new(analyze)
         .args(["security", "--offline=true", "--no-pager"])
         .arg(copy(UNITS[0], dir.path()))
         .output()
-        .unwrap();
+        .expect("it runs");
     let table = String::from_utf8_lossy(&output.stdout);
     let last = table.lines().find(|line| line.contains("Overall exposure level")).unwrap_or_else(|| panic!("{table}"));
     let level: f64 = last.rsplit_once(": ").unwrap().1.split(' ').next().unwrap().parse().unwrap();
