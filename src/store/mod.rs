@@ -29,6 +29,7 @@ pub mod results;
 pub mod scan;
 pub mod settings;
 pub mod space_file;
+pub mod staging;
 pub mod sweep;
 pub mod torch_file;
 pub mod torch_tensor;

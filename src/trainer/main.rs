@@ -1,39 +1,162 @@
 //! Trains the networks of one job on one device, and says everything it has to say in files of the job's folder.
 
+mod arguments;
+mod assigned;
 mod augment;
 mod autoencoder;
 mod bench;
 mod block;
 mod chance;
+mod checkpoint;
 mod container;
+mod control;
+mod course;
+mod dataset;
 mod device;
 mod environment;
+mod evaluate;
 mod events;
+mod exit;
 mod failure;
+mod fold;
 #[cfg(test)]
 mod golden_tests;
 mod init;
+mod job;
+mod loader;
 mod loss;
 mod memory_format;
 mod network;
 #[cfg(test)]
 mod network_tests;
+mod note;
 mod optimizer;
 mod order;
+mod outputs;
+mod published;
+mod reconstruct;
+mod records;
 mod shim;
 mod state;
 mod stop;
 mod table;
+mod training;
 mod transfer;
 #[cfg(test)]
 mod transfer_tests;
 
-fn main() -> std::process::ExitCode {
-    // Without its environment the program computes the same, only slower.
-    let _ = environment::settle();
-    let mut arguments = std::env::args_os().skip(1);
-    match arguments.next() {
-        Some(word) if word == "bench" => bench::run(arguments),
-        _ => std::process::ExitCode::from(2),
+use arguments::Request;
+use assigned::Assigned;
+use control::Interruption;
+use exit::Exit;
+use failure::Failure;
+use neurosearch::domain::job::Ended;
+use neurosearch::process::{Identity, identity};
+use neurosearch::store::layout::JobDir;
+use neurosearch::store::lock::{self, Lock, Locking};
+use note::note;
+use std::any::Any;
+use std::fs;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use stop::Stop;
+
+fn main() -> ExitCode {
+    match arguments::parse(std::env::args_os().skip(1)) {
+        Ok(Request::Train(folder)) => train(&JobDir::new(folder)).into(),
+        Ok(Request::Bench(arguments)) => {
+            settle();
+            bench::run(arguments.into_iter())
+        }
+        Ok(Request::Help) => say(&arguments::help()),
+        Ok(Request::Version) => say(&format!("neurosearch-trainer {}\n", env!("CARGO_PKG_VERSION"))),
+        Err(sentence) => {
+            note(format_args!("{sentence}; see neurosearch-trainer --help"));
+            Exit::Usage.into()
+        }
     }
+}
+
+/// Sees to the environment that makes libtorch fast; without it everything is the same, only slower.
+fn settle() {
+    if let Err(error) = environment::settle() {
+        note(format_args!("goes on slower, for it cannot start itself with another environment: {error}"));
+    }
+}
+
+fn say(text: &str) -> ExitCode {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Ok(()) => Exit::Done.into(),
+        Err(_) => Exit::Crashed.into(),
+    }
+}
+
+/// Holds the job's folder, trains, and leaves a last word there whatever happens.
+fn train(job: &JobDir) -> Exit {
+    settle();
+    let (_lock, identity) = match hold(job) {
+        Ok(held) => held,
+        Err(exit) => return exit,
+    };
+    let started = Assigned::read(|name| std::env::var_os(name), records::last(job).as_ref()).and_then(|assigned| {
+        records::begin(job, &identity, &assigned).map_err(|e| e.to_string())?;
+        let interruption = Interruption::listen().map_err(|e| format!("cannot listen for signals: {e}"))?;
+        Ok((assigned, interruption))
+    });
+    let (assigned, interruption) = match started {
+        Ok(started) => started,
+        Err(sentence) => {
+            note(format_args!("{sentence}"));
+            return Exit::Crashed;
+        }
+    };
+    let result = catch_unwind(AssertUnwindSafe(|| job::run(job, &assigned, interruption)));
+    let (ended, exit) = verdict(result.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))));
+    if let Ended::Failed { class, sentence } = &ended {
+        note(format_args!("failed ({class}): {sentence}"));
+    }
+    match records::end(job, ended, assigned.attempt) {
+        Ok(()) => exit,
+        Err(error) => {
+            note(format_args!("{error}"));
+            Exit::Crashed
+        }
+    }
+}
+
+/// The lock on the job's folder, taken before anything in it is read.
+fn hold(job: &JobDir) -> Result<(Lock, Identity), Exit> {
+    let refuse = |exit: Exit, sentence: String| {
+        note(format_args!("{sentence}"));
+        exit
+    };
+    if !job.path().is_dir() {
+        return Err(refuse(Exit::Usage, format!("{} is not a folder", job.path().display())));
+    }
+    let identity = Identity::own().map_err(|e| refuse(Exit::Crashed, format!("cannot tell who this process is: {e}")))?;
+    fs::create_dir_all(job.private())
+        .map_err(|e| refuse(Exit::Crashed, format!("cannot create {}: {e}", job.private().display())))?;
+    match lock::take(&job.lock(), &records::holder(&identity, &identity::host())) {
+        Ok(Locking::Held(lock)) => Ok((lock, identity)),
+        Ok(Locking::Busy { holder }) => {
+            Err(refuse(Exit::Busy, format!("{} is being trained by another trainer: {holder:?}", job.path().display())))
+        }
+        Err(error) => Err(refuse(Exit::Crashed, error.to_string())),
+    }
+}
+
+/// The record and the exit code of a run's result.
+fn verdict(result: Result<(), Stop>) -> (Ended, Exit) {
+    match result {
+        Ok(()) => (Ended::Done, Exit::Done),
+        Err(Stop::Interrupted) => (Ended::Interrupted, Exit::Interrupted),
+        Err(Stop::Failed(Failure { class, sentence })) => (Ended::Failed { class, sentence }, Exit::of(class)),
+    }
+}
+
+/// What a panic says, which may be libtorch's own words for exhausted memory.
+fn panicked(panic: &(dyn Any + Send)) -> Stop {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    Stop::Failed(Failure::from(tch::TchError::Torch(text.unwrap_or("a panic without words").to_string())))
 }

@@ -18,3 +18,15 @@ mod search_checks;
 mod search_verbs;
 mod service;
 mod stand_in;
+#[cfg(feature = "torch")]
+mod trainer_failures;
+#[cfg(feature = "torch")]
+mod trainer_golden;
+#[cfg(feature = "torch")]
+mod trainer_kinds;
+#[cfg(feature = "torch")]
+mod trainer_options;
+#[cfg(feature = "torch")]
+mod trainer_resume;
+#[cfg(feature = "torch")]
+mod trainer_run;

@@ -1,0 +1,85 @@
+//! What this attempt was given to work with: by the one who started it, or else by the machine.
+
+use neurosearch::process::identity;
+use neurosearch::process::start::variable;
+use neurosearch::store::job::TrainerRecord;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// The trainer's environment, and what it fixed at the job's first start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assigned {
+    /// `cpu` or a GPU's UUID; none when started by hand.
+    pub device: Option<String>,
+    pub threads: usize,
+    /// From 1.
+    pub attempt: u32,
+    pub cache_dir: Option<PathBuf>,
+    pub host: String,
+}
+
+impl Assigned {
+    /// Reads the environment; `last` is the record of the job's previous attempt, whose number of threads is kept, because
+    /// the last bits of every sum on the CPU depend on it.
+    ///
+    /// # Errors
+    /// One clause that names the variable which is no number.
+    pub fn read(get: impl Fn(&str) -> Option<OsString>, last: Option<&TrainerRecord>) -> Result<Self, String> {
+        let text = |name: &str| get(name).map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.is_empty());
+        let number = |name: &str| match text(name).map(|value| (value.parse::<u32>(), value)) {
+            None => Ok(None),
+            Some((Ok(number), _)) if number > 0 => Ok(Some(number)),
+            Some((_, value)) => Err(format!("{name} is {value:?}, expected a number from 1")),
+        };
+        let given = number(variable::THREADS)?.map(|threads| threads as usize);
+        let kept = last.map(|last| last.threads).filter(|threads| *threads > 0);
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Ok(Assigned {
+            device: text(variable::DEVICE),
+            threads: kept.or(given).unwrap_or_else(cores),
+            attempt: number(variable::ATTEMPT)?.unwrap_or_else(|| last.map_or(1, |last| last.attempt.saturating_add(1))),
+            cache_dir: get(variable::CACHE_DIR).filter(|path| !path.is_empty()).map(PathBuf::from),
+            host: identity::host(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn last(threads: usize) -> TrainerRecord {
+        let (device, host, boot_id) = ("cpu".to_string(), "host".to_string(), "boot".to_string());
+        TrainerRecord { version: 1, pid: 1, start_time: 1, boot_id, host, device, threads, attempt: 4 }
+    }
+
+    fn given(name: &str) -> Option<OsString> {
+        match name {
+            variable::THREADS => Some("3".into()),
+            variable::ATTEMPT => Some("2".into()),
+            variable::DEVICE => Some("cpu".into()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn the_threads_of_the_first_attempt_are_used_again() {
+        assert_eq!(Assigned::read(given, None).expect("numbers").threads, 3);
+        assert_eq!(Assigned::read(given, Some(&last(7))).expect("numbers").threads, 7);
+    }
+
+    #[test]
+    fn by_hand_all_cores_are_used_and_attempts_are_counted_on() {
+        let by_hand = Assigned::read(|_| None, Some(&last(0))).expect("nothing");
+        assert!(by_hand.threads >= 1);
+        assert_eq!((by_hand.attempt, by_hand.device, by_hand.cache_dir), (5, None, None));
+        assert_eq!(Assigned::read(|_| None, None).expect("nothing").attempt, 1);
+    }
+
+    #[test]
+    fn a_variable_that_is_no_number_is_named() {
+        let get = |name: &str| (name == variable::THREADS).then(|| OsString::from("many"));
+        let error = Assigned::read(get, None).expect_err("no number");
+        assert!(error.contains("NEUROSEARCH_THREADS") && error.contains("many"), "{error}");
+    }
+}

@@ -1,0 +1,324 @@
+//! A training at the end of an epoch, kept so that a later attempt goes on exactly there.
+
+use crate::container;
+use crate::course::{Best, Course};
+use crate::evaluate::{Answers, Evaluation};
+use crate::state::State;
+use crate::table::Row;
+use neurosearch::domain::options::Selection;
+use neurosearch::domain::policy::{BestModels, EarlyStopping};
+use neurosearch::store::error::StoreError;
+use neurosearch::store::layout::FoldDir;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::rc::Rc;
+use tch::Tensor;
+
+const VERSION: u32 = 1;
+
+/// What tells whether a checkpoint belongs to this job as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// SHA-256 of the options that decide the training, in hexadecimal.
+    pub options: String,
+    /// Threads on the CPU, on which the last bits of every sum depend.
+    pub threads: usize,
+}
+
+/// A training as it is written and read.
+#[derive(Debug)]
+pub struct Checkpoint {
+    pub stamp: Stamp,
+    /// Checkpoints of this job so far, this one included.
+    pub count: u64,
+    pub course: Course,
+    /// The running weights and Adam's moments; empty where the training is finished.
+    pub weights: Rc<State>,
+    pub adam: State,
+}
+
+/// The part that is not tensors.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    version: u32,
+    stamp: Stamp,
+    count: u64,
+    epochs_done: u32,
+    finished: bool,
+    elapsed: f64,
+    rows: Vec<Row>,
+    stopping: EarlyStopping,
+    figures: BestModels,
+    best: Vec<BestRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BestRecord {
+    /// For which selections it is the best, by name.
+    selections: Vec<String>,
+    epoch: u32,
+    valid_loss: f64,
+    valid_acc: Option<f64>,
+    train_loss: f64,
+    train_items: usize,
+    validation_loss: f64,
+    validation_items: usize,
+    /// Its weights are the running ones.
+    is_running: bool,
+}
+
+impl Checkpoint {
+    /// Makes this the content of `path`.
+    pub fn write(&self, path: &Path) -> Result<(), StoreError> {
+        let bests = distinct(&self.course.best);
+        let mut tensors: Vec<(String, Tensor)> = Vec::new();
+        push(&mut tensors, "weights", &self.weights);
+        push(&mut tensors, "adam", &self.adam);
+        let mut records = Vec::new();
+        for (i, (best, selections)) in bests.iter().enumerate() {
+            let is_running = Rc::ptr_eq(&best.state, &self.weights);
+            if !is_running {
+                push(&mut tensors, &format!("best{i}"), &best.state);
+            }
+            for (set, evaluation) in [("train", &best.train), ("validation", &best.validation)] {
+                let answers = evaluation.answers.iter().flat_map(|answers| tensors_of(answers, &format!("best{i}-{set}")));
+                tensors.extend(answers);
+            }
+            records.push(BestRecord {
+                selections: selections.iter().map(|selection| selection.as_str().to_string()).collect(),
+                epoch: best.epoch,
+                valid_loss: best.valid_loss,
+                valid_acc: best.valid_acc,
+                train_loss: best.train.total_loss,
+                train_items: best.train.items,
+                validation_loss: best.validation.total_loss,
+                validation_items: best.validation.items,
+                is_running,
+            });
+        }
+        let course = &self.course;
+        let record = Record {
+            version: VERSION,
+            stamp: self.stamp.clone(),
+            count: self.count,
+            epochs_done: course.epochs_done,
+            finished: course.finished,
+            elapsed: course.elapsed,
+            rows: course.rows.clone(),
+            stopping: course.stopping.clone(),
+            figures: course.figures.clone(),
+            best: records,
+        };
+        let handles: Vec<(String, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.clone(), tensor)).collect();
+        container::write(path, record, &handles)
+    }
+
+    pub fn read(path: &Path) -> Result<Self, StoreError> {
+        let (record, tensors): (Record, State) = container::read(path)?;
+        let broken = |what: &str| StoreError::content(path, format!("lacks {what}"));
+        if record.version != VERSION {
+            return Err(StoreError::content(path, format!("has version {}, expected {VERSION}", record.version)));
+        }
+        let mut groups = grouped(tensors);
+        let weights = Rc::new(groups.remove("weights").unwrap_or_default());
+        let adam = groups.remove("adam").unwrap_or_default();
+        let mut best = BTreeMap::new();
+        for (i, kept) in record.best.into_iter().enumerate() {
+            let state = if kept.is_running {
+                Rc::clone(&weights)
+            } else {
+                Rc::new(groups.remove(&format!("best{i}")).ok_or_else(|| broken("a best model's weights"))?)
+            };
+            let mut evaluation = |set: &str, total_loss, items| -> Option<Evaluation> {
+                let answers = groups.remove(&format!("best{i}-{set}")).map(answers_of);
+                Some(Evaluation { total_loss, items, answers: answers.map_or(Some(None), |found| found.map(Some))? })
+            };
+            let train = evaluation("train", kept.train_loss, kept.train_items).ok_or_else(|| broken("predictions"))?;
+            let validation =
+                evaluation("validation", kept.validation_loss, kept.validation_items).ok_or_else(|| broken("predictions"))?;
+            let model =
+                Best { epoch: kept.epoch, valid_loss: kept.valid_loss, valid_acc: kept.valid_acc, state, train, validation };
+            let model = Rc::new(model);
+            for word in kept.selections {
+                let selection = Selection::from_word(&word).ok_or_else(|| broken("a known selection"))?;
+                best.insert(selection, Rc::clone(&model));
+            }
+        }
+        let course = Course {
+            epochs_done: record.epochs_done,
+            finished: record.finished,
+            elapsed: record.elapsed,
+            rows: record.rows,
+            stopping: record.stopping,
+            figures: record.figures,
+            best,
+        };
+        Ok(Checkpoint { stamp: record.stamp, count: record.count, course, weights, adam })
+    }
+}
+
+/// Each best model once, with the selections for which it is the best.
+fn distinct(best: &BTreeMap<Selection, Rc<Best>>) -> Vec<(Rc<Best>, Vec<Selection>)> {
+    let mut found: Vec<(Rc<Best>, Vec<Selection>)> = Vec::new();
+    for (selection, model) in best {
+        match found.iter_mut().find(|(other, _)| Rc::ptr_eq(other, model)) {
+            Some((_, selections)) => selections.push(*selection),
+            None => found.push((Rc::clone(model), vec![*selection])),
+        }
+    }
+    found
+}
+
+fn push(tensors: &mut Vec<(String, Tensor)>, group: &str, state: &State) {
+    tensors.extend(state.iter().map(|(name, tensor)| (format!("{group}/{name}"), tensor.shallow_clone())));
+}
+
+/// Tensors by the first part of their names.
+fn grouped(tensors: State) -> BTreeMap<String, State> {
+    let mut groups: BTreeMap<String, State> = BTreeMap::new();
+    for (name, tensor) in tensors {
+        let (group, rest) = name.split_once('/').unwrap_or((name.as_str(), ""));
+        groups.entry(group.to_string()).or_default().push((rest.to_string(), tensor));
+    }
+    groups
+}
+
+fn tensors_of(answers: &Answers, group: &str) -> [(String, Tensor); 2] {
+    [
+        (format!("{group}/predicted"), Tensor::from_slice(&answers.predicted)),
+        (format!("{group}/probabilities"), Tensor::from_slice(&answers.probabilities)),
+    ]
+}
+
+fn answers_of(tensors: State) -> Option<Answers> {
+    let find = |name: &str| tensors.iter().find(|(n, _)| n == name).map(|(_, tensor)| tensor);
+    let predicted = Vec::<u8>::try_from(find("predicted")?).ok()?;
+    let probabilities = Vec::<f32>::try_from(find("probabilities")?).ok()?;
+    Some(Answers { predicted, probabilities })
+}
+
+/// Number of the checkpoint at the end of `epoch` of the network at `position` (0 where there is only one), of `epochs` each.
+pub const fn number(position: usize, epoch: u32, epochs: u32) -> u32 {
+    (position as u32).saturating_mul(epochs).saturating_add(epoch)
+}
+
+/// Numbers of the checkpoints of a fold, ascending; none where it has no folder.
+pub fn numbers(fold: &FoldDir) -> Result<Vec<u32>, StoreError> {
+    let entries = match fs::read_dir(fold.private()) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(StoreError::io("list", fold.private(), e)),
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut numbers: Vec<u32> = names.filter_map(|name| name.strip_prefix("checkpoint-")?.parse().ok()).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Removes what the checkpoint `latest` makes superfluous: of its own network all but the last two, of those before all but the last.
+pub fn prune(fold: &FoldDir, latest: u32, epochs: u32) -> Result<(), StoreError> {
+    let numbers = numbers(fold)?;
+    for (i, number) in numbers.iter().enumerate() {
+        let last_of_network = numbers.get(i + 1).is_none_or(|next| next / epochs != number / epochs);
+        let own = number / epochs == latest / epochs;
+        let superfluous = if own { number + 1 < latest } else { !last_of_network };
+        if superfluous {
+            let path = fold.checkpoint(*number);
+            fs::remove_file(&path).map_err(|e| StoreError::io("remove", &path, e))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Figures;
+    use neurosearch::store::layout::JobDir;
+
+    fn evaluation(answers: bool) -> Evaluation {
+        let answers = answers.then(|| Answers { predicted: vec![1, 0], probabilities: vec![0.1, 0.9, 0.75, 0.25] });
+        Evaluation { total_loss: 0.1 + 0.2, items: 2, answers }
+    }
+
+    fn state(value: f32) -> Rc<State> {
+        Rc::new(vec![("features.conv0.0.weight".to_string(), Tensor::from_slice(&[value, 1.0 / 3.0]))])
+    }
+
+    fn checkpoint(shared: bool, answers: bool) -> Checkpoint {
+        let weights = state(1.0);
+        let best = |state: &Rc<State>, epoch| {
+            let (train, validation) = (evaluation(answers), evaluation(answers));
+            Rc::new(Best {
+                epoch,
+                valid_loss: 1.0 / 3.0,
+                valid_acc: answers.then_some(0.5),
+                state: Rc::clone(state),
+                train,
+                validation,
+            })
+        };
+        let loss = best(&weights, 3);
+        let accuracy = if shared { Rc::clone(&loss) } else { best(&state(2.0), 1) };
+        let figures = Figures { loss: 1.0 / 3.0, balanced_accuracy: Some(0.5) };
+        let row = Row { epoch: 3, iteration: 5, time: 0.7, train: figures, validation: figures, step: 24, wall_time: 1e9 + 0.1 };
+        let course = Course {
+            epochs_done: 4,
+            finished: false,
+            elapsed: 0.7,
+            rows: vec![row],
+            stopping: EarlyStopping::new(3, 0.1),
+            figures: BestModels::default(),
+            best: BTreeMap::from([(Selection::BestLoss, loss), (Selection::BestBalancedAccuracy, accuracy)]),
+        };
+        let adam = vec![("mean.0".to_string(), Tensor::from_slice(&[0.25_f32]))];
+        Checkpoint { stamp: Stamp { options: "ab".to_string(), threads: 2 }, count: 9, course, weights, adam }
+    }
+
+    #[test]
+    fn a_training_comes_back_as_it_was() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("checkpoint-3");
+        for (shared, answers) in [(true, true), (false, true), (true, false)] {
+            let written = checkpoint(shared, answers);
+            written.write(&path).expect("written");
+            let read = Checkpoint::read(&path).expect("read");
+            assert_eq!((read.stamp, read.count), (written.stamp, written.count));
+            assert_eq!(read.course.rows, written.course.rows);
+            assert_eq!((read.course.epochs_done, read.course.finished), (4, false));
+            assert_eq!(read.course.stopping, written.course.stopping);
+            assert!(read.weights[0].1.equal(&written.weights[0].1) && read.adam[0].1.equal(&written.adam[0].1));
+            let [loss, accuracy] =
+                [Selection::BestLoss, Selection::BestBalancedAccuracy].map(|s| Rc::clone(&read.course.best[&s]));
+            assert_eq!(Rc::ptr_eq(&loss, &accuracy), shared);
+            assert!(Rc::ptr_eq(&loss.state, &read.weights));
+            assert_eq!(loss.train, evaluation(answers));
+            let original = &written.course.best[&Selection::BestBalancedAccuracy];
+            assert!(accuracy.state[0].1.equal(&original.state[0].1));
+            assert_eq!(
+                (accuracy.epoch, accuracy.valid_loss, accuracy.valid_acc),
+                (original.epoch, 1.0 / 3.0, answers.then_some(0.5))
+            );
+        }
+    }
+
+    #[test]
+    fn the_last_two_of_the_running_network_and_the_last_of_each_finished_one_stay() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let fold = JobDir::new(dir.path()).fold(0);
+        fs::create_dir_all(fold.private()).expect("made");
+        for number in [0, 1, 2, 5, 6, 10, 11, 12] {
+            fs::write(fold.checkpoint(number), b"").expect("written");
+        }
+        prune(&fold, 12, 5).expect("pruned");
+        assert_eq!(numbers(&fold).expect("listed"), [2, 6, 11, 12]);
+    }
+
+    #[test]
+    fn a_fold_without_a_folder_has_no_checkpoints() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        assert!(numbers(&JobDir::new(dir.path()).fold(3)).expect("listed").is_empty());
+    }
+}

@@ -1,0 +1,67 @@
+//! How the process ends, for whoever started it without reading `end.json`.
+
+use neurosearch::domain::job::FailureClass;
+use std::process::ExitCode;
+
+/// The exit codes of `neurosearch-trainer`, as its help lists them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Done,
+    /// A failure that may not come again: a panic, a file that cannot be written.
+    Crashed,
+    /// The command line is wrong, or the folder is none.
+    Usage,
+    /// Another trainer holds the job.
+    Busy,
+    /// Asked to stop; the last epoch is kept.
+    Interrupted,
+    BadOptions,
+    BadData,
+    OutOfMemory,
+    Device,
+}
+
+impl Exit {
+    pub const ALL: [(Exit, &'static str); 9] = [
+        (Exit::Done, "done: every fold has its results"),
+        (Exit::Crashed, "failed in a way that may not come again; the log says how"),
+        (Exit::Usage, "wrong command line, or no such folder"),
+        (Exit::Busy, "another trainer holds the job"),
+        (Exit::Interrupted, "interrupted by SIGTERM or SIGINT; the last epoch is kept"),
+        (Exit::BadOptions, "the options cannot train"),
+        (Exit::BadData, "an image, label file or transfer source cannot be used"),
+        (Exit::OutOfMemory, "memory ran out"),
+        (Exit::Device, "the device failed, or there is none"),
+    ];
+
+    pub const fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Crashed => 1,
+            Exit::Usage => 2,
+            Exit::Busy => 3,
+            Exit::Interrupted => 4,
+            Exit::BadOptions => 10,
+            Exit::BadData => 11,
+            Exit::OutOfMemory => 12,
+            Exit::Device => 13,
+        }
+    }
+
+    /// What a failed job exits with.
+    pub const fn of(class: FailureClass) -> Self {
+        match class {
+            FailureClass::BadOptions | FailureClass::TooLarge => Exit::BadOptions,
+            FailureClass::BadData => Exit::BadData,
+            FailureClass::OutOfMemory => Exit::OutOfMemory,
+            FailureClass::Device => Exit::Device,
+            FailureClass::Crashed | FailureClass::Killed | FailureClass::Stalled | FailureClass::Lost => Exit::Crashed,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit.code())
+    }
+}

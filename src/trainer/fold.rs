@@ -1,0 +1,152 @@
+//! One fold: its networks one after the other, each from its checkpoint where there is one, then the fold's results.
+
+use crate::checkpoint::{self, Checkpoint};
+use crate::course::Course;
+use crate::dataset::Dataset;
+use crate::job::Job;
+use crate::network::Network;
+use crate::note::note;
+use crate::outputs::{self, Judged};
+use crate::reconstruct;
+use crate::stop::Stop;
+use crate::training::{Sets, Training, Which};
+use neurosearch::domain::architecture::Architecture;
+use neurosearch::domain::job::FailureClass;
+use neurosearch::domain::options::{NetworkType, Normalization};
+use neurosearch::domain::progress::Phase;
+use neurosearch::store::error::StoreError;
+use neurosearch::store::labels;
+use neurosearch::store::layout::FoldDir;
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Whether the fold's results are there, which appear last of all and complete.
+pub fn is_finished(fold: &FoldDir, network_type: NetworkType) -> bool {
+    match network_type {
+        NetworkType::Autoencoder => fold.reconstruction().is_dir(),
+        NetworkType::Cnn | NetworkType::MultiCnn => fold.classification().is_dir(),
+    }
+}
+
+/// Trains fold `index` and writes its results.
+pub fn run(job: &mut Job, index: u32) -> Result<(), Stop> {
+    let folder = job.dir.fold(index);
+    for path in [folder.path(), folder.private()] {
+        fs::create_dir_all(path).map_err(|e| Stop::output(&StoreError::io("create", path, e)))?;
+    }
+    job.control.progress.fold = index;
+    job.control.enter(Phase::Loading);
+    let labels = labels::read_fold(&job.options, index).map_err(|e| Stop::input(&e))?;
+    let rows = [Arc::new(labels.train), Arc::new(labels.validation)];
+    let mut saved = saved(job, &folder)?;
+    let positions = positions(job);
+    let networks = positions.len();
+    let mut judged = Vec::new();
+    for (position, items) in positions {
+        job.control.progress.network = position.map(|position| position as u32);
+        job.control.progress.networks = position.map(|_| networks as u32);
+        let [train, validation] =
+            rows.each_ref().map(|rows| Arc::new(Dataset::new(Arc::clone(&job.reader), Arc::clone(rows), items.clone())));
+        let sets = Sets { train, validation };
+        let which = Which { fold: index, position };
+        let checkpoint = saved.remove(&position.unwrap_or(0));
+        let course = course(job, which, &sets, checkpoint)?;
+        if job.options.network_type == NetworkType::Autoencoder {
+            reconstruct_best(job, &folder, &sets, &course)?;
+        } else {
+            let said = course.best.iter().map(|(selection, best)| (*selection, [best.train.clone(), best.validation.clone()]));
+            judged.push(Judged { position, said: said.collect(), sets });
+        }
+    }
+    job.control.enter(Phase::Writing);
+    if !judged.is_empty() {
+        outputs::write(&folder, &job.options, job.reader.items_per_image(), &judged)?;
+    }
+    fs::remove_dir_all(folder.private()).map_err(|e| Stop::output(&StoreError::io("remove", folder.private(), e)))
+}
+
+/// The networks of a fold: the position of each in a multicnn, and which items of an image it sees.
+fn positions(job: &Job) -> Vec<(Option<usize>, Range<usize>)> {
+    let items = job.reader.items_per_image();
+    match job.options.network_type {
+        NetworkType::MultiCnn => (0..items).map(|position| (Some(position), position..position + 1)).collect(),
+        NetworkType::Cnn | NetworkType::Autoencoder => vec![(None, 0..items)],
+    }
+}
+
+/// The network's training to its end, or as its last checkpoint has it where it ended there.
+fn course(job: &mut Job, which: Which, sets: &Sets, checkpoint: Option<Checkpoint>) -> Result<Course, Stop> {
+    match checkpoint {
+        Some(checkpoint) if checkpoint.course.finished => {
+            let folder = job.dir.fold(which.fold);
+            job.control.progress.checkpoints = job.control.progress.checkpoints.max(checkpoint.count);
+            crate::published::Published::restore(&folder, which.position, job.task(), &job.host, &checkpoint.course)?;
+            Ok(checkpoint.course)
+        }
+        checkpoint => {
+            let network = network(job, sets)?;
+            Training::new(job, which, sets.clone(), network, checkpoint)?.run()
+        }
+    }
+}
+
+/// A network for the items of these sets, its weights not yet drawn.
+fn network(job: &Job, sets: &Sets) -> Result<Network, Stop> {
+    use crate::loader::Items;
+    let shape = sets.train.shape();
+    let options = &job.options;
+    let architecture =
+        Architecture::of(options, shape).map_err(|fault| Stop::failed(FailureClass::BadOptions, fault.to_string()))?;
+    single_value(&architecture, sets.train.len(), options.batch_size)?;
+    Ok(match options.network_type {
+        NetworkType::Autoencoder => Network::autoencoder(&architecture, job.device)?,
+        NetworkType::Cnn | NetworkType::MultiCnn => Network::cnn(&architecture, job.device)?,
+    })
+}
+
+/// A batch of one item with one voxel left has one value a channel, of which BatchNorm can take no variance.
+fn single_value(architecture: &Architecture, items: usize, batch_size: usize) -> Result<(), Stop> {
+    let last_batch = if items.is_multiple_of(batch_size) { batch_size } else { items % batch_size };
+    let values = architecture.fewest_normalized().map_or(usize::MAX, |voxels| voxels * last_batch.min(items));
+    if architecture.normalization != Some(Normalization::Batch) || values > 1 {
+        return Ok(());
+    }
+    let sentence = format!(
+        "network_normalization: BatchNorm would see one value a channel in the last batch of {last_batch} of {items} items; \
+         choose another batch_size (now {batch_size}) or fewer blocks"
+    );
+    Err(Stop::failed(FailureClass::BadOptions, sentence))
+}
+
+fn reconstruct_best(job: &mut Job, folder: &FoldDir, sets: &Sets, course: &Course) -> Result<(), Stop> {
+    job.control.enter(Phase::Writing);
+    let network = network(job, sets)?;
+    let items = job.reader.items_per_image();
+    match course.best.values().next() {
+        Some(best) => reconstruct::write(job, folder, sets, &network, best, items),
+        None => Err(Stop::failed(FailureClass::Crashed, "there is no best model after the last epoch")),
+    }
+}
+
+/// The latest usable checkpoint of each network of the fold.
+fn saved(job: &mut Job, folder: &FoldDir) -> Result<BTreeMap<usize, Checkpoint>, Stop> {
+    let epochs = job.options.epochs;
+    let mut found: BTreeMap<usize, Checkpoint> = BTreeMap::new();
+    for number in checkpoint::numbers(folder).map_err(|e| Stop::output(&e))?.into_iter().rev() {
+        let network = (number / epochs) as usize;
+        if found.contains_key(&network) {
+            continue;
+        }
+        match Checkpoint::read(&folder.checkpoint(number)) {
+            Ok(checkpoint) if checkpoint.stamp.options == job.stamp.options => {
+                job.use_threads(checkpoint.stamp.threads);
+                found.insert(network, checkpoint);
+            }
+            Ok(_) => note(format_args!("checkpoint {number} is not used: it is of other options")),
+            Err(error) => note(format_args!("checkpoint {number} is not used: {error}")),
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,128 @@
+//! A job: its options checked, its device and data opened, its folds in order, finished ones skipped.
+
+use crate::assigned::Assigned;
+use crate::checkpoint::Stamp;
+use crate::control::{Control, Interruption};
+use crate::device;
+use crate::evaluate::Task;
+use crate::failure::Failure;
+use crate::fold;
+use crate::loader::Loader;
+use crate::note::note;
+use crate::records;
+use crate::stop::Stop;
+use crate::table::Figures;
+use neurosearch::check;
+use neurosearch::domain::job::FailureClass;
+use neurosearch::domain::options::{JobOptions, NetworkType};
+use neurosearch::store::items::ItemReader;
+use neurosearch::store::job::{read_commandline, write_commandline};
+use neurosearch::store::labels;
+use neurosearch::store::layout::JobDir;
+use rand::TryRngCore;
+use rand::rngs::OsRng;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use tch::Device;
+
+/// Everything that the folds of a job share.
+pub struct Job {
+    pub dir: JobDir,
+    pub options: Arc<JobOptions>,
+    /// Of every random choice.
+    pub seed: u64,
+    pub device: Device,
+    /// What a checkpoint must have to be used.
+    pub stamp: Stamp,
+    pub reader: Arc<ItemReader>,
+    pub loader: Loader,
+    pub control: Control,
+    pub host: String,
+}
+
+/// Trains the job in `dir` as `assigned`, from where an earlier attempt left it.
+pub fn run(dir: &JobDir, assigned: &Assigned, interruption: Interruption) -> Result<(), Stop> {
+    let options = options(dir)?;
+    let device = device::choose(options.use_cpu, assigned.device.as_deref())?;
+    let folds = options.folds.indices();
+    records::environment(dir, assigned, device).map_err(|e| Stop::output(&e))?;
+    let mut job = open(dir, assigned, interruption, options, device)?;
+    for (done, index) in folds.iter().enumerate() {
+        job.control.progress.folds_done = done as u32;
+        if fold::is_finished(&dir.fold(*index), job.options.network_type) {
+            continue;
+        }
+        fold::run(&mut job, *index)?;
+    }
+    Ok(())
+}
+
+/// The options, held against the data; an absent seed is drawn and recorded.
+fn options(dir: &JobDir) -> Result<JobOptions, Stop> {
+    let bad = |sentence: String| Stop::failed(FailureClass::BadOptions, sentence);
+    let mut options = read_commandline(dir).map_err(|e| bad(e.to_string()))?;
+    let seedless = options.seed.is_none();
+    if seedless {
+        options.seed = Some(OsRng.try_next_u64().map_err(|e| bad(format!("cannot draw a seed: {e}")))?);
+    }
+    let options = check::job(&options).map_err(|fault| Failure::new(fault.class, fault.sentence))?;
+    if seedless {
+        write_commandline(dir, &options).map_err(|e| Stop::output(&e))?;
+    }
+    Ok(options)
+}
+
+fn open(dir: &JobDir, assigned: &Assigned, interruption: Interruption, options: JobOptions, device: Device) -> Result<Job, Stop> {
+    let folds = options.folds.indices();
+    let mut control = Control::new(interruption, dir.clone(), folds.len() as u32, options.epochs);
+    control.check()?;
+    let first = folds.first().copied().unwrap_or(0);
+    let labels = labels::read_fold(&options, first).map_err(|e| Stop::input(&e))?;
+    let no_image = || Stop::failed(FailureClass::BadData, format!("fold {first} has no images"));
+    let first = labels.train.first().or(labels.validation.first()).ok_or_else(no_image)?;
+    let reader = ItemReader::open(&options, first, assigned.cache_dir.as_deref()).map_err(|e| Stop::input(&e))?;
+    let loader = Loader::start(options.nproc)?;
+    let seed = options.seed.unwrap_or_default();
+    let stamp = Stamp { options: digest(&options), threads: assigned.threads };
+    device::use_threads(assigned.threads);
+    let (options, reader) = (Arc::new(options), Arc::new(reader));
+    Ok(Job { dir: dir.clone(), options, seed, device, stamp, reader, loader, control, host: assigned.host.clone() })
+}
+
+/// SHA-256 of the options that decide the results: how many workers load and where it runs do not.
+fn digest(options: &JobOptions) -> String {
+    let mut value = options.to_json();
+    if let Some(entries) = value.as_object_mut() {
+        for key in ["nproc", "use_cpu"] {
+            entries.shift_remove(key);
+        }
+    }
+    Sha256::digest(value.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Job {
+    pub fn task(&self) -> Task {
+        match self.options.network_type {
+            NetworkType::Autoencoder => Task::Reconstruct,
+            NetworkType::Cnn | NetworkType::MultiCnn => Task::Classify,
+        }
+    }
+
+    /// Computes with as many threads as the attempt that wrote the checkpoint did.
+    pub fn use_threads(&mut self, threads: usize) {
+        if threads != self.stamp.threads {
+            note(format_args!("{threads} threads, as in the attempt that is gone on from"));
+            device::use_threads(threads);
+            self.stamp.threads = threads;
+        }
+    }
+
+    /// The figures of an evaluation, for the next report.
+    pub fn report_figures(&mut self, train: &Figures, validation: &Figures) {
+        let progress = &mut self.control.progress;
+        progress.loss_train = Some(train.loss).filter(|loss| loss.is_finite());
+        progress.loss_valid = Some(validation.loss).filter(|loss| loss.is_finite());
+        progress.balanced_accuracy_train = train.balanced_accuracy;
+        progress.balanced_accuracy_valid = validation.balanced_accuracy;
+    }
+}

@@ -1,0 +1,70 @@
+//! `autoencoder_reconstruction`: some items of each set, as they are and as the best model gives them back.
+
+use crate::course::Best;
+use crate::dataset::Dataset;
+use crate::job::Job;
+use crate::loader::{Items, Section};
+use crate::network::Network;
+use crate::stop::Stop;
+use crate::training::Sets;
+use neurosearch::domain::job::FailureClass;
+use neurosearch::store::error::StoreError;
+use neurosearch::store::layout::FoldDir;
+use neurosearch::store::nifti;
+use neurosearch::store::staging::Staging;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use tch::Tensor;
+
+/// An image with at most this many items gives three times as many reconstructions.
+const FEW: usize = 2;
+
+/// Loads the best weights into `network` and writes the reconstructions, which appear by one rename.
+pub fn write(
+    job: &mut Job,
+    fold: &FoldDir,
+    sets: &Sets,
+    network: &Network,
+    best: &Best,
+    items_per_image: usize,
+) -> Result<(), Stop> {
+    let foreign = |e| Stop::failed(FailureClass::Crashed, format!("the best model is not of this network: {e}"));
+    network.load_state(&best.state).map_err(foreign)?;
+    let wanted = if items_per_image <= FEW { 3 * items_per_image } else { items_per_image };
+    let staging = Staging::begin(&fold.reconstruction()).map_err(|e| Stop::output(&e))?;
+    for (name, set) in [("train", &sets.train), ("validation", &sets.validation)] {
+        let folder = staging.folder().join(name);
+        fs::create_dir_all(&folder).map_err(|e| Stop::output(&StoreError::io("create", &folder, e)))?;
+        reconstruct(job, network, set, wanted, &folder)?;
+    }
+    staging.publish().map_err(|e| Stop::output(&e))
+}
+
+/// The first `wanted` items of `set`, or all where there are fewer.
+fn reconstruct(job: &mut Job, network: &Network, set: &Arc<Dataset>, wanted: usize, folder: &Path) -> Result<(), Stop> {
+    let order = (0..wanted.min(set.len())).collect();
+    let items = Arc::clone(set) as Arc<dyn Items>;
+    let mut batches = job.loader.queue(Section { items, order, first_position: 0, batch: 1, augment: None });
+    while let Some(batch) = job.loader.next(&mut batches)? {
+        let input = batch.voxels.f_to_device(network.device())?;
+        let output = network.forward(&input, false)?;
+        for index in &batch.indices {
+            volume(&folder.join(format!("input-{index}.nii.gz")), &input)?;
+            volume(&folder.join(format!("output-{index}.nii.gz")), &output)?;
+        }
+        job.control.check()?;
+    }
+    Ok(())
+}
+
+/// Writes a batch of one item: its three sizes, or the channels and the two sizes of a slice.
+fn volume(path: &Path, item: &Tensor) -> Result<(), Stop> {
+    let sizes: Vec<usize> = item.size().iter().map(|size| usize::try_from(*size).unwrap_or_default()).collect();
+    let shape = match sizes[..] {
+        [1, 1, x, y, z] | [1, x, y, z] => [x, y, z],
+        _ => return Err(Stop::failed(FailureClass::Crashed, format!("an item of shape {sizes:?} is no volume"))),
+    };
+    let voxels = Vec::<f32>::try_from(item.f_contiguous()?.f_flatten(0, -1)?)?;
+    nifti::write_f32(path, shape, &voxels).map_err(|e| Stop::output(&e))
+}

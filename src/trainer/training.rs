@@ -1,0 +1,322 @@
+//! One network's training: its epochs, what is evaluated, kept and written after each, and where a later attempt goes on.
+
+use crate::checkpoint::{self, Checkpoint};
+use crate::control::now;
+use crate::course::{Best, Course};
+use crate::dataset::Dataset;
+use crate::evaluate::{self, Evaluation, Task, targets};
+use crate::job::Job;
+use crate::loader::{Augmenting, Batches, Items, Section};
+use crate::loss;
+use crate::network::Network;
+use crate::optimizer::Adam;
+use crate::order;
+use crate::published::Published;
+use crate::state::State;
+use crate::stop::Stop;
+use crate::table::Row;
+use neurosearch::domain::job::FailureClass;
+use neurosearch::domain::options::Selection;
+use neurosearch::domain::progress::Phase;
+use neurosearch::domain::seed;
+use neurosearch::store::layout::FoldDir;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Which network of which fold; a multicnn has one at each position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Which {
+    pub fold: u32,
+    pub position: Option<usize>,
+}
+
+impl Which {
+    /// The coordinates of a random choice: fold, network, then what comes below.
+    fn at<const N: usize>(self, below: [u64; N]) -> Vec<u64> {
+        let network = self.position.unwrap_or(0) as u64;
+        [u64::from(self.fold), network].into_iter().chain(below).collect()
+    }
+}
+
+/// The two sets of a fold, as one network sees them.
+#[derive(Clone)]
+pub struct Sets {
+    pub train: Arc<Dataset>,
+    pub validation: Arc<Dataset>,
+}
+
+/// What is done between two points of an epoch, its items already on their way.
+enum Stretch {
+    /// Some batches of training, the first of them at this index in the epoch.
+    Train { batches: Batches, first: u64 },
+    /// Both sets, at this batch of the epoch; at its very end or within.
+    Evaluate { train: Batches, validation: Batches, end: bool },
+}
+
+/// A network that is being trained.
+pub struct Training<'a> {
+    job: &'a mut Job,
+    folder: FoldDir,
+    which: Which,
+    sets: Sets,
+    network: Network,
+    adam: Adam,
+    course: Course,
+    published: Published,
+    /// When this attempt began, and the seconds of those before it.
+    began: Instant,
+    before: f64,
+}
+
+impl<'a> Training<'a> {
+    /// Goes on from `checkpoint`, or begins: weights drawn from the job's seed, then those of a transfer over them.
+    pub fn new(
+        job: &'a mut Job,
+        which: Which,
+        sets: Sets,
+        mut network: Network,
+        checkpoint: Option<Checkpoint>,
+    ) -> Result<Self, Stop> {
+        let began = Instant::now();
+        let options = Arc::clone(&job.options);
+        let mut adam = Adam::new(network.trainable(), options.learning_rate, options.weight_decay)?;
+        let course = match checkpoint {
+            Some(checkpoint) => {
+                let foreign = |e| Stop::failed(FailureClass::Crashed, format!("the checkpoint is not of this network: {e}"));
+                network.load_state(&checkpoint.weights).map_err(foreign)?;
+                adam.load_state(&checkpoint.adam).map_err(foreign)?;
+                job.control.progress.checkpoints = job.control.progress.checkpoints.max(checkpoint.count);
+                checkpoint.course
+            }
+            None => {
+                network.init(seed::derive(job.seed, "weights", &which.at([])))?;
+                if let Some(transfer) = &options.transfer {
+                    crate::transfer::load(transfer, which.fold, options.network_type, which.position)?.apply(&network)?;
+                }
+                Course::new(&options)
+            }
+        };
+        let folder = job.dir.fold(which.fold);
+        let published = Published::restore(&folder, which.position, job.task(), &job.host, &course)?;
+        let before = course.elapsed;
+        Ok(Training { job, folder, which, sets, network, adam, course, published, began, before })
+    }
+
+    /// Trains to the end; what is left is in the course.
+    pub fn run(mut self) -> Result<Course, Stop> {
+        self.some_step()?;
+        let mut next = self.plan(self.course.epochs_done);
+        while !self.course.finished {
+            let epoch = self.course.epochs_done;
+            next = self.epoch(epoch, next)?;
+        }
+        self.job.loader.clear();
+        Ok(self.course)
+    }
+
+    fn seconds(&self) -> f64 {
+        self.before + self.began.elapsed().as_secs_f64()
+    }
+
+    /// Batches of one epoch.
+    fn batches(&self) -> u64 {
+        self.sets.train.len().div_ceil(self.job.options.batch_size) as u64
+    }
+
+    /// Queues everything that an epoch reads, in the order in which it reads it.
+    fn plan(&self, epoch: u32) -> VecDeque<Stretch> {
+        let options = &self.job.options;
+        let classes = self.sets.train.classes();
+        let mut stream = seed::stream(self.job.seed, "order", &self.which.at([u64::from(epoch)]));
+        let order = order::epoch(options.sampler, classes, &mut stream);
+        let at = [u64::from(self.which.fold), self.which.position.unwrap_or(0) as u64, u64::from(epoch)];
+        let augment = Augmenting { kinds: Arc::from(options.data_augmentation.as_slice()), seed: self.job.seed, at };
+        let per_stretch = if options.evaluation_steps == 0 { usize::MAX } else { options.evaluation_steps };
+        let mut plan = VecDeque::new();
+        let mut done = 0;
+        for items in order.chunks(per_stretch.saturating_mul(options.batch_size)) {
+            let batches = items.len().div_ceil(options.batch_size);
+            let first_position = done * options.batch_size;
+            let section = Section {
+                items: Arc::clone(&self.sets.train) as Arc<dyn Items>,
+                order: items.to_vec(),
+                first_position,
+                batch: options.batch_size,
+                augment: Some(augment.clone()),
+            };
+            plan.push_back(Stretch::Train { batches: self.job.loader.queue(section), first: done as u64 });
+            done += batches;
+            if batches == per_stretch && (done as u64) < self.batches() {
+                plan.push_back(self.evaluation(false));
+            }
+        }
+        plan.push_back(self.evaluation(true));
+        plan
+    }
+
+    fn evaluation(&self, end: bool) -> Stretch {
+        let queue = |set: &Arc<Dataset>| {
+            let order = (0..set.len()).collect();
+            let items = Arc::clone(set) as Arc<dyn Items>;
+            let batch = self.job.options.batch_size;
+            self.job.loader.queue(Section { items, order, first_position: 0, batch, augment: None })
+        };
+        Stretch::Evaluate { train: queue(&self.sets.train), validation: queue(&self.sets.validation), end }
+    }
+
+    /// One epoch along its plan; gives the next one's, whose first items are being loaded by then.
+    fn epoch(&mut self, epoch: u32, mut plan: VecDeque<Stretch>) -> Result<VecDeque<Stretch>, Stop> {
+        let batches = self.batches();
+        let progress = &mut self.job.control.progress;
+        (progress.epoch, progress.batches_done) = (epoch, 0);
+        progress.batches = batches;
+        let mut next = VecDeque::new();
+        let mut accumulated = 0;
+        while let Some(stretch) = plan.pop_front() {
+            match stretch {
+                Stretch::Train { mut batches, first } => self.train(epoch, first, &mut batches, &mut accumulated)?,
+                Stretch::Evaluate { train, validation, end: false } => {
+                    self.evaluate(epoch, &[self.step_within(epoch)], train, validation)?;
+                }
+                Stretch::Evaluate { train, validation, end: true } => {
+                    // Gradients that wait for a step that the epoch no longer makes are dropped.
+                    self.adam.zero_grad();
+                    if epoch + 1 < self.job.options.epochs {
+                        next = self.plan(epoch + 1);
+                    }
+                    self.finish(epoch, train, validation)?;
+                }
+            }
+        }
+        Ok(next)
+    }
+
+    /// TensorBoard's step after the last batch trained.
+    fn step_within(&self, epoch: u32) -> u64 {
+        self.job.control.progress.batches_done.saturating_sub(1) + u64::from(epoch) * self.batches()
+    }
+
+    /// An epoch that would drop all its gradients trains nothing.
+    fn some_step(&self) -> Result<(), Stop> {
+        let (steps, batches) = (self.job.options.accumulation_steps, self.batches());
+        if batches >= steps as u64 {
+            return Ok(());
+        }
+        let sentence = format!(
+            "accumulation_steps: {steps} batches make one step, but an epoch has only {batches}: no step would ever be made"
+        );
+        Err(Stop::failed(FailureClass::BadOptions, sentence))
+    }
+
+    /// Trains on the queued batches; `accumulated` counts those whose gradients wait for a step.
+    fn train(&mut self, epoch: u32, first: u64, batches: &mut Batches, accumulated: &mut usize) -> Result<(), Stop> {
+        self.job.control.enter(Phase::Training);
+        let mut index = first;
+        let mut began = Instant::now();
+        while let Some(batch) = self.job.loader.next(batches)? {
+            let at = self.which.at([u64::from(epoch), index]);
+            // libtorch's own draws (dropout) must not depend on what was drawn before, or a resumed run would differ.
+            tch::manual_seed(seed::derive(self.job.seed, "step", &at) as i64);
+            let voxels = batch.voxels.f_to_device(self.network.device())?;
+            let output = self.network.forward(&voxels, true)?;
+            let loss = match self.job.task() {
+                Task::Classify => {
+                    let classes = targets(&batch.indices, self.sets.train.classes(), &self.network)?;
+                    loss::cross_entropy_sum(&output, &classes)?
+                }
+                Task::Reconstruct => loss::mse(&output, &voxels)?,
+            };
+            loss.f_backward()?;
+            *accumulated += 1;
+            if *accumulated == self.job.options.accumulation_steps {
+                self.adam.step()?;
+                self.adam.zero_grad();
+                *accumulated = 0;
+            }
+            index += 1;
+            self.job.control.stepped(began.elapsed().as_secs_f64());
+            began = Instant::now();
+            self.job.control.check()?;
+        }
+        Ok(())
+    }
+
+    /// Evaluates both sets and adds a row for each of TensorBoard's `steps`; a loss that is not finite ends the job.
+    fn evaluate(
+        &mut self,
+        epoch: u32,
+        steps: &[u64],
+        mut train: Batches,
+        mut validation: Batches,
+    ) -> Result<[Evaluation; 2], Stop> {
+        self.job.control.enter(Phase::Evaluating);
+        let (network, task, loader, control) = (&self.network, self.job.task(), &self.job.loader, &mut self.job.control);
+        let [seen, unseen] = [&self.sets.train, &self.sets.validation].map(|set| set.classes());
+        let on_train = evaluate::run(network, task, loader, &mut train, seen, control)?;
+        let on_validation = evaluate::run(network, task, loader, &mut validation, unseen, control)?;
+        let (train, validation) = (on_train.figures(seen), on_validation.figures(unseen));
+        self.job.report_figures(&train, &validation);
+        let iteration = self.job.control.progress.batches_done.saturating_sub(1);
+        for step in steps {
+            let row = Row { epoch, iteration, time: self.seconds(), train, validation, step: *step, wall_time: now() };
+            self.published.append(&row)?;
+            self.course.rows.push(row);
+        }
+        if train.loss.is_finite() && validation.loss.is_finite() {
+            return Ok([on_train, on_validation]);
+        }
+        self.published.table(&self.course.rows)?;
+        let sentence =
+            format!("the loss is not finite in epoch {epoch}; a smaller learning_rate may help; the best models so far are kept");
+        Err(Stop::failed(FailureClass::BadOptions, sentence))
+    }
+
+    /// The end of an epoch: evaluated, judged, kept as a checkpoint, and then shown in the fold's folder.
+    fn finish(&mut self, epoch: u32, train: Batches, validation: Batches) -> Result<(), Stop> {
+        let end = u64::from(epoch + 1) * self.batches();
+        // Where an inner evaluation falls on the last batch, it is this one, and has a row of its own.
+        let inner = self.job.options.evaluation_steps as u64;
+        let falls_here = inner != 0 && self.batches().is_multiple_of(inner);
+        let steps = if falls_here { vec![self.step_within(epoch), end] } else { vec![end] };
+        let [train, validation] = self.evaluate(epoch, &steps, train, validation)?;
+        self.job.control.enter(Phase::Writing);
+        let figures = validation.figures(self.sets.validation.classes());
+        let improved = self.course.figures.improved_by(figures.loss, figures.balanced_accuracy);
+        let state = Rc::new(self.network.state()?);
+        if !improved.is_empty() {
+            let (valid_loss, valid_acc) = (figures.loss, figures.balanced_accuracy);
+            let best = Rc::new(Best { epoch, valid_loss, valid_acc, state: Rc::clone(&state), train, validation });
+            self.course.best.extend(improved.iter().map(|selection| (*selection, Rc::clone(&best))));
+        }
+        self.course.epochs_done = epoch + 1;
+        self.course.finished = self.course.stopping.stops_after(figures.loss) || epoch + 1 >= self.job.options.epochs;
+        self.course.elapsed = self.seconds();
+        self.checkpoint(epoch, state)?;
+        self.show(&improved)
+    }
+
+    /// The commit point: from here on a later attempt goes on after this epoch.
+    fn checkpoint(&mut self, epoch: u32, state: Rc<State>) -> Result<(), Stop> {
+        self.job.control.progress.checkpoints += 1;
+        let finished = self.course.finished;
+        let checkpoint = Checkpoint {
+            stamp: self.job.stamp.clone(),
+            count: self.job.control.progress.checkpoints,
+            course: self.course.clone(),
+            weights: if finished { Rc::default() } else { state },
+            adam: if finished { State::new() } else { self.adam.state()? },
+        };
+        let epochs = self.job.options.epochs;
+        let number = checkpoint::number(self.which.position.unwrap_or(0), epoch, epochs);
+        checkpoint.write(&self.folder.checkpoint(number)).map_err(|e| Stop::output(&e))?;
+        checkpoint::prune(&self.folder, number, epochs).map_err(|e| Stop::output(&e))
+    }
+
+    /// The fold's files after the checkpoint they follow from.
+    fn show(&self, improved: &[Selection]) -> Result<(), Stop> {
+        self.published.table(&self.course.rows)?;
+        improved.iter().try_for_each(|selection| self.published.model(*selection, &self.course))
+    }
+}

@@ -1,0 +1,137 @@
+//! What cannot be trained ends as a failure of the right class, with a sentence that names the cause.
+
+use super::trainer_run::{Job, fixtures};
+use neurosearch::store::nifti;
+use serde_json::json;
+use std::fs;
+use std::path::PathBuf;
+
+/// A copy of the images of the first eight participants, to spoil.
+fn copied_caps(job: &Job) -> PathBuf {
+    let caps = job.launch.path().join("caps");
+    for participant in 0..8 {
+        let below = format!("subjects/sub-MNI{participant:04}/ses-M00/t1_linear");
+        let name = image(participant);
+        fs::create_dir_all(caps.join(&below)).expect("made");
+        fs::copy(fixtures().join("mni-quarter/caps").join(&below).join(&name), caps.join(&below).join(&name)).expect("copied");
+    }
+    caps
+}
+
+fn image(participant: usize) -> String {
+    format!("sub-MNI{participant:04}_ses-M00_T1w_space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii.gz")
+}
+
+fn image_in(caps: &std::path::Path, participant: usize) -> PathBuf {
+    caps.join(format!("subjects/sub-MNI{participant:04}/ses-M00/t1_linear")).join(image(participant))
+}
+
+/// A job over spoilt copies of the images.
+fn spoilt(spoil: impl FnOnce(&std::path::Path)) -> Job {
+    let job = Job::new(json!({}));
+    let caps = copied_caps(&job);
+    spoil(&caps);
+    let mut options = super::trainer_run::json_of(&job.folder.join("commandline.json"));
+    options["caps_dir"] = json!(caps);
+    job.write(options);
+    job
+}
+
+#[test]
+fn a_loss_that_is_not_finite_names_the_epoch_and_keeps_the_best_models() {
+    let job = Job::new(json!({ "learning_rate": 1e30, "epochs": 4, "network_normalization": "None" }));
+    let (class, sentence) = job.failure();
+    assert_eq!(class, "bad_options");
+    assert!(sentence.contains("epoch") && sentence.contains("not finite"), "{sentence}");
+    assert!(job.run().status.code() == Some(10), "and again when it is tried again");
+}
+
+#[test]
+fn a_missing_image_and_a_truncated_one_are_bad_data_and_named() {
+    for spoil in ["missing", "truncated", "text"] {
+        let job = spoilt(|caps| {
+            let path = image_in(caps, 6);
+            match spoil {
+                "missing" => fs::remove_file(path).expect("removed"),
+                "truncated" => {
+                    let bytes = fs::read(&path).expect("read");
+                    fs::write(&path, &bytes[..bytes.len() / 2]).expect("written");
+                }
+                _ => fs::write(path, "no image").expect("written"),
+            }
+        });
+        let (class, sentence) = job.failure();
+        assert_eq!(class, "bad_data", "{spoil}");
+        assert!(sentence.contains("sub-MNI0006"), "{spoil}: {sentence}");
+    }
+}
+
+#[test]
+fn an_image_of_another_size_is_named() {
+    let job = spoilt(|caps| nifti::write_f32(&image_in(caps, 5), [4, 5, 6], &[1.0; 120]).expect("written"));
+    let (class, sentence) = job.failure();
+    assert_eq!(class, "bad_data");
+    assert!(sentence.contains("sub-MNI0005"), "{sentence}");
+}
+
+#[test]
+fn a_constant_image_trains_on_as_zeros() {
+    let job = spoilt(|caps| nifti::write_f32(&image_in(caps, 3), [42, 52, 45], &[7.0; 42 * 52 * 45]).expect("written"));
+    job.train();
+    assert!(job.losses().iter().all(|row| row.iter().all(|cell| !cell.is_empty())));
+}
+
+#[test]
+fn a_participant_on_both_sides_is_a_leak_and_named() {
+    let job = Job::new(json!({}));
+    job.labels(&[2, 3, 6, 7], &[0, 1, 2, 5]);
+    let (class, sentence) = job.failure();
+    assert_eq!(class, "bad_data");
+    assert!(sentence.contains("sub-MNI0002"), "{sentence}");
+}
+
+#[test]
+fn a_class_without_participants_is_an_error_for_a_cnn_and_fine_for_an_autoencoder() {
+    for (network_type, fails) in [("cnn", true), ("autoencoder", false)] {
+        let job = Job::new(json!({ "network_type": network_type, "epochs": 1 }));
+        job.labels(&[2, 6], &[0, 1]);
+        if fails {
+            assert_eq!(job.failure().0, "bad_data");
+        } else {
+            job.train();
+        }
+    }
+}
+
+#[test]
+fn options_that_cannot_be_read_are_bad_options() {
+    let job = Job::empty();
+    fs::write(job.folder.join("commandline.json"), "{ \"mode\": ").expect("written");
+    let (class, sentence) = job.failure();
+    assert_eq!(class, "bad_options");
+    assert!(sentence.contains("commandline.json"), "{sentence}");
+}
+
+#[test]
+fn without_a_gpu_a_job_that_wants_one_fails_with_class_device() {
+    let job = Job::new(json!({ "use_cpu": false }));
+    let output = job.command().env("NEUROSEARCH_DEVICE", "cpu").output().expect("the trainer starts");
+    assert_eq!(output.status.code(), Some(13));
+    assert_eq!(job.end()["class"], "device");
+}
+
+#[test]
+fn an_absent_seed_is_drawn_and_recorded() {
+    let job = Job::new(json!({ "seed": null, "epochs": 1 }));
+    job.train();
+    let options = super::trainer_run::json_of(&job.folder.join("commandline.json"));
+    assert!(options["seed"].is_u64(), "{options}");
+}
+
+#[test]
+fn a_folder_that_is_not_there_and_a_relative_one_are_a_wrong_command_line() {
+    for folder in ["/no/such/folder", "job-0"] {
+        let status = std::process::Command::new(env!("CARGO_BIN_EXE_neurosearch-trainer")).arg(folder).status().expect("starts");
+        assert_eq!(status.code(), Some(2), "{folder}");
+    }
+}

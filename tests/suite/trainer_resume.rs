@@ -1,0 +1,157 @@
+//! A training that is killed, interrupted or damaged and goes on ends exactly as one that never stopped.
+
+use super::trainer_run::{Job, json_of, results, table, wait_until};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+
+/// Every option that draws random numbers, and inner evaluations.
+fn lively() -> Value {
+    json!({
+        "epochs": 5, "dropout": 0.3, "sampler": "weighted", "data_augmentation": ["Noise", "Erasing", "CropPad", "Smoothing"],
+        "evaluation_steps": 1
+    })
+}
+
+fn multicnn() -> Value {
+    json!({ "epochs": 3, "mode": "patch", "network_type": "multicnn", "patch_size": 20, "stride_size": 22, "dropout": 0.2 })
+}
+
+fn autoencoder() -> Value {
+    json!({ "epochs": 4, "network_type": "autoencoder", "data_augmentation": ["Noise"] })
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status().expect("kill runs");
+    assert!(status.success());
+}
+
+fn checkpoint(job: &Job, number: u32) -> PathBuf {
+    job.folder.join(format!(".neurosearch/fold-0/checkpoint-{number}"))
+}
+
+/// Kills a training as soon as each of these checkpoints is there, and lets the last attempt end.
+fn killed_at(changes: Value, numbers: &[u32]) -> Job {
+    let job = Job::new(changes);
+    for number in numbers {
+        let mut child = job.start();
+        wait_until("the checkpoint", || checkpoint(&job, *number).exists() || !matches!(child.try_wait(), Ok(None)));
+        signal(&child, "KILL");
+        let status = child.wait().expect("reaped");
+        assert!(!status.success(), "it was over before it could be killed");
+        assert!(!job.folder.join(".neurosearch/end.json").exists());
+    }
+    job.train();
+    assert!(!job.folder.join(".neurosearch/fold-0").exists(), "a finished fold keeps no checkpoints");
+    job
+}
+
+#[test]
+fn a_training_killed_at_several_epochs_ends_bit_for_bit_as_one_that_never_stopped() {
+    let whole = Job::new(lively());
+    whole.train();
+    let killed = killed_at(lively(), &[0, 1, 3]);
+    assert_eq!(results(&killed.fold(0)), results(&whole.fold(0)));
+    assert_eq!(whole.losses().len(), 1 + 5 * 3, "two batches an epoch: two inner rows and one at the end");
+}
+
+#[test]
+fn a_killed_multicnn_goes_on_with_the_network_it_was_at() {
+    let whole = Job::new(multicnn());
+    whole.train();
+    let killed = killed_at(multicnn(), &[1, 3, 5]);
+    assert_eq!(results(&killed.fold(0)), results(&whole.fold(0)));
+}
+
+#[test]
+fn a_killed_autoencoder_ends_as_one_that_never_stopped() {
+    let whole = Job::new(autoencoder());
+    whole.train();
+    assert_eq!(results(&killed_at(autoencoder(), &[1]).fold(0)), results(&whole.fold(0)));
+}
+
+#[test]
+fn time_goes_on_over_a_resume_and_tensorboards_steps_stand_once() {
+    let job = killed_at(lively(), &[1]);
+    let training = table(&job.fold(0).join("training.tsv"));
+    let time = training.column("time").expect("times");
+    let times: Vec<f64> = training.rows.iter().map(|row| row.cells[time].parse().expect("a number")).collect();
+    assert!(times.is_sorted(), "{times:?}");
+    for set in ["train", "validation"] {
+        assert_eq!(fs::read_dir(job.fold(0).join("tensorboard_logs").join(set)).expect("listed").count(), 1);
+    }
+}
+
+#[test]
+fn sigterm_ends_at_the_next_batch_as_interrupted_and_keeps_the_last_epoch() {
+    let whole = Job::new(lively());
+    whole.train();
+    let job = Job::new(lively());
+    let mut child = job.start();
+    wait_until("the checkpoint", || checkpoint(&job, 1).exists());
+    signal(&child, "TERM");
+    assert_eq!(child.wait().expect("reaped").code(), Some(4));
+    assert_eq!(job.end()["ended"], "interrupted");
+    assert!(checkpoint(&job, 1).exists());
+    job.train();
+    assert_eq!(results(&job.fold(0)), results(&whole.fold(0)));
+}
+
+#[test]
+fn a_damaged_checkpoint_is_noticed_and_the_one_before_it_used() {
+    let job = Job::new(lively());
+    let mut child = job.start();
+    wait_until("the checkpoint", || checkpoint(&job, 2).exists());
+    signal(&child, "KILL");
+    child.wait().expect("reaped");
+    let latest = [4, 3, 2].into_iter().map(|number| checkpoint(&job, number)).find(|path| path.exists()).expect("one");
+    let mut bytes = fs::read(&latest).expect("read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&latest, bytes).expect("written");
+    let output = job.run();
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("checksum"), "{}", String::from_utf8_lossy(&output.stderr));
+    let whole = Job::new(lively());
+    whole.train();
+    assert_eq!(results(&job.fold(0)), results(&whole.fold(0)));
+}
+
+#[test]
+fn the_second_trainer_on_a_folder_says_who_holds_it() {
+    let job = Job::new(lively());
+    let mut first = job.start();
+    wait_until("the record", || job.folder.join(".neurosearch/trainer.json").exists());
+    let second = job.run();
+    assert_eq!(second.status.code(), Some(3));
+    let words = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(words.contains(&first.id().to_string()), "{words}");
+    assert!(first.wait().expect("reaped").success(), "the first goes on undisturbed");
+}
+
+#[test]
+fn an_earlier_attempts_last_word_is_gone_once_the_next_one_runs() {
+    let job = Job::new(lively());
+    fs::create_dir(job.folder.join(".neurosearch")).expect("made");
+    let end = job.folder.join(".neurosearch/end.json");
+    fs::write(&end, r#"{"version":1,"ended":"interrupted","attempt":1}"#).expect("written");
+    let mut child = job.start();
+    wait_until("the record", || job.folder.join(".neurosearch/trainer.json").exists());
+    assert!(!end.exists());
+    signal(&child, "KILL");
+    child.wait().expect("reaped");
+}
+
+#[test]
+fn a_finished_fold_is_left_as_it_is_and_the_threads_of_the_first_attempt_are_kept() {
+    let job = Job::new(json!({ "epochs": 1 }));
+    job.train();
+    let models = job.fold(0).join("models/best_loss/model_best.pth.tar");
+    let before = fs::metadata(&models).expect("there").modified().expect("a time");
+    let again = job.command().env("NEUROSEARCH_THREADS", "1").output().expect("the trainer starts");
+    assert!(again.status.success());
+    assert_eq!(fs::metadata(&models).expect("there").modified().expect("a time"), before);
+    let trainer = json_of(&job.folder.join(".neurosearch/trainer.json"));
+    assert_eq!((&trainer["threads"], &trainer["attempt"]), (&json!(2), &json!(2)));
+}
