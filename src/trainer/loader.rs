@@ -290,7 +290,7 @@ mod tests {
 
     fn section(items: &Arc<Numbers>, order: Vec<usize>, batch: usize, augment: bool) -> Section {
         let kinds = Arc::from([Augmentation::Noise, Augmentation::CropPad]);
-        let augment = augment.then(|| Augmenting { kinds, seed: 1, at: [0, 0, 2] });
+        let augment = augment.then_some(Augmenting { kinds, seed: 1, at: [0, 0, 2] });
         Section { items: Arc::clone(items) as Arc<dyn Items>, order, first_position: 0, batch, augment }
     }
 

@@ -75,6 +75,7 @@ impl Network {
     }
 
     /// How many numbers are trained.
+    #[cfg(test)]
     pub fn parameters(&self) -> u64 {
         self.tensors().filter(|(_, _, trained)| *trained).map(|(_, tensor, _)| tensor.numel() as u64).sum()
     }
