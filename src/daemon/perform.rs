@@ -279,7 +279,7 @@ fn update_record(job: &JobDir, update: &RecordUpdate, threads: usize) -> Result<
 
 /// Writes and removes a file as large as any record.
 fn probe(launch: &LaunchDir) -> Result<(), StoreError> {
-    let path = launch.private().join("probe");
+    let path = launch.probe();
     atomic::replace(&path, &[b' '; 1 << 16])?;
     std::fs::remove_file(&path).map_err(|e| StoreError::io("remove", &path, e))
 }

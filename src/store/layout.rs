@@ -40,6 +40,10 @@ impl LaunchDir {
     pub fn lock(&self) -> PathBuf {
         self.private().join("lock")
     }
+    /// Written and removed to learn whether the directory takes writes.
+    pub fn probe(&self) -> PathBuf {
+        self.private().join("probe")
+    }
     pub fn job(&self, name: &JobName) -> JobDir {
         JobDir(self.0.join(name.as_str()))
     }

@@ -79,7 +79,7 @@ pub fn sweep(launch: &LaunchDir) -> Result<(), StoreError> {
             discard(&entry.path())?;
         }
     }
-    let ours = [launch.error(), launch.jobs_table(), launch.search_record()];
+    let ours = [launch.error(), launch.jobs_table(), launch.search_record(), launch.probe()];
     let tables = crate::domain::options::Selection::ALL.iter().map(|s| launch.analysis_table(*s));
     let names: Vec<String> = ours
         .into_iter()

@@ -99,6 +99,10 @@ impl Daemon {
         fs::read_to_string(self.dir.join("daemon.log")).unwrap_or_default()
     }
 
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("asked").is_none()
+    }
+
     /// Ends the daemon at once, as a crash would.
     pub fn kill(&mut self) {
         self.child.kill().expect("killed");

@@ -3,10 +3,14 @@
 //! `make test` runs it with the counts that stand here; `make torture` with those of `docs/reliability.md`, which it takes
 //! from the environment.
 
+mod arrivals;
 mod check;
 mod counts;
+mod disk;
+mod folders;
 mod kills;
 mod many;
+mod writes;
 
 use crate::harness::{Daemon, Setup};
 use crate::stand_in::SOON;

@@ -1,0 +1,105 @@
+//! Folders and files that are not what they seem: links, other people's files, open doors, and what dead processes left.
+
+use super::check::{assert_nothing_lost, assert_readable, assert_whole, files, job};
+use super::{dir, setup, wait};
+use crate::harness::{Daemon, drop_space, space};
+use crate::stand_in::until;
+use serde_json::json;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::Path;
+
+/// Waits until the space file is refused with these words, and asserts that nothing was made of it.
+fn refused(daemon: &Daemon, launch: &Path, words: &str) {
+    until(&format!("it is refused: {words}"), || {
+        daemon.search(launch).is_some_and(|search| search.faults.iter().any(|fault| fault.contains(words)))
+    });
+    assert!(!launch.join("job-0").exists());
+}
+
+#[test]
+fn a_linked_space_file_or_one_in_an_open_directory_is_refused_until_it_is_put_right() {
+    let dir = dir();
+    let daemon = Daemon::start(dir.path(), &setup(1));
+    let [hard, soft, open] = ["hard", "soft", "open"].map(|name| daemon.launch(name));
+    let elsewhere = dir.path().join("elsewhere.json");
+    fs::write(&elsewhere, space(1, 1, &json!({}))).expect("written");
+    fs::hard_link(&elsewhere, hard.join("random_search.json")).expect("linked");
+    symlink(&elsewhere, soft.join("random_search.json")).expect("linked");
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).expect("opened");
+    drop_space(&open, &space(1, 1, &json!({})));
+    refused(&daemon, &soft, "regular file");
+    refused(&daemon, &open, "chmod o-w");
+    refused(&daemon, &hard, "hard links");
+    fs::remove_file(elsewhere).expect("removed");
+    fs::remove_file(soft.join("random_search.json")).expect("removed");
+    drop_space(&soft, &space(1, 1, &json!({})));
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o755)).expect("closed");
+    for launch in [&hard, &soft, &open] {
+        wait(&daemon, launch, "the job is done", |counts| counts.done == 1);
+        assert_whole(launch, 1, 1);
+    }
+}
+
+#[test]
+fn a_space_file_of_another_user_is_refused_until_it_is_the_directorys_owners() {
+    if !rustix::process::geteuid().is_root() {
+        // Only root can give a file away; the rule itself is tested where the file is read.
+        return;
+    }
+    let dir = dir();
+    let daemon = Daemon::start(dir.path(), &setup(1));
+    let launch = daemon.launch("foreign");
+    let text = launch.join("random_search.json");
+    fs::write(launch.join("new"), space(1, 1, &json!({}))).expect("written");
+    chown(launch.join("new"), Some(65534), Some(65534)).expect("given away");
+    fs::rename(launch.join("new"), &text).expect("renamed");
+    refused(&daemon, &launch, "belongs to user 65534");
+    chown(&text, Some(0), Some(0)).expect("taken back");
+    wait(&daemon, &launch, "the job is done", |counts| counts.done == 1);
+    assert_whole(&launch, 1, 1);
+}
+
+#[test]
+fn a_link_where_a_job_should_be_is_never_followed_and_the_search_goes_on_without_it() {
+    let dir = dir();
+    let daemon = Daemon::start(dir.path(), &setup(1));
+    let launch = daemon.launch("linked");
+    let target = dir.path().join("precious");
+    fs::create_dir(&target).expect("made");
+    fs::write(target.join("commandline.json"), "{}").expect("written");
+    symlink(&target, launch.join("job-1")).expect("linked");
+    fs::write(launch.join("job-2"), "not a folder").expect("written");
+    drop_space(&launch, &space(4, 1, &json!({})));
+    wait(&daemon, &launch, "the other jobs are done", |counts| counts.done == 2 && counts.undrawn == 0);
+    assert_eq!(files(&target), [target.join("commandline.json")], "nothing was written through the link");
+    assert_eq!(fs::read_to_string(launch.join("job-2")).expect("left as it was"), "not a folder");
+    assert_readable(&launch);
+}
+
+#[test]
+fn what_dead_processes_left_is_swept_at_the_next_start() {
+    let dir = dir();
+    let mut daemon = Daemon::start(dir.path(), &setup(1));
+    let launch = daemon.launch("swept");
+    drop_space(&launch, &space(1, 1, &json!({})));
+    daemon.wait_for("the job is done", &launch, |counts| counts.done == 1);
+    daemon.terminate();
+    let private = launch.join(".neurosearch");
+    fs::create_dir_all(private.join("new-job-9/.neurosearch")).expect("made");
+    let left = [
+        private.join(".search.json.1-1.tmp"),
+        private.join(".probe.1-1.tmp"),
+        launch.join(".jobs.tsv.1-2.tmp"),
+        launch.join(".random_search.error.1-3.tmp"),
+        job(&launch, 0).private().join(".job.json.1-4.tmp"),
+    ];
+    for path in &left {
+        fs::write(path, "half").expect("written");
+    }
+    fs::write(launch.join(".mine.tmp"), "not the daemon's").expect("written");
+    daemon.start_again(&setup(1));
+    until("it is swept", || left.iter().all(|path| !path.exists()) && !private.join("new-job-9").exists());
+    assert!(launch.join(".mine.tmp").exists(), "what is not ours stays");
+    assert_nothing_lost(&launch, 1);
+}
