@@ -67,7 +67,7 @@ impl Checker {
         Checker { look: Look::Every, ..Checker::default() }
     }
 
-    /// As [`super::job`].
+    /// As [`super::job()`].
     pub fn job(&mut self, options: &JobOptions) -> Result<JobOptions, JobFault> {
         options.check_together()?;
         source::check(options)?;

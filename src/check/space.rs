@@ -13,7 +13,7 @@ use crate::domain::space::SearchSpace;
 /// Faults that are listed, at most.
 const LISTED: usize = 20;
 
-/// As [`super::space`].
+/// As [`super::space()`].
 pub fn check(space: &SearchSpace) -> Result<(), Faults> {
     let mut checker = Checker::thorough();
     let mut found = Found::default();

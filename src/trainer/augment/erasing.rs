@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn half_of_the_items_lose_a_rectangle_of_the_documented_areas_and_aspects() {
-        let (mut erased, mut areas, mut logs) = (0, Vec::new(), Vec::new());
+        let (mut erased, mut areas, mut logs) = (0_i32, Vec::new(), Vec::new());
         for item in 0..4_000 {
             let mut voxels = vec![1.0_f32; 200 * 100];
             apply(&mut voxels, &[1, 200, 100], &mut seed::stream(1, "augment", &[item]));
