@@ -6,7 +6,7 @@ CARGO ?= cargo
 PROFILE := --release
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites libtorch build demo test test-all bench fmt lint install deb clean
+.PHONY: help prerequisites libtorch build demo test test-all torture bench fmt lint install deb clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: build ## Run every test
 
 test-all: export NEUROSEARCH_TEST_ALL = 1
 test-all: test ## Run every test, and count one that an absent program skips as a failure
+
+torture: build ## Run the fault suite with its long counts, for about an hour, and print its figures
+	@scripts/torture $(PROFILE)
 
 bench: build ## Measure, and print the figures as a table
 	$(CARGO) bench --profile release --bench figures

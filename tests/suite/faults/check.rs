@@ -14,8 +14,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Asserts that the search in `launch` is over, and whole: `jobs` jobs are done, each trained by the stand-in trainer for
-/// `epochs` epochs of its one fold, once.
+/// `epochs` epochs of its one fold, once. A live daemon may still be writing its last record.
 pub fn assert_whole(launch: &Path, jobs: u64, epochs: u64) {
+    until("every record is written", || {
+        let done = |index| {
+            let record = record::read::<JobRecord>(&job(launch, index).record());
+            record.is_ok_and(|record| record.state == JobState::Done)
+        };
+        (0..jobs).all(done) && !files(launch).iter().any(|path| path.extension().is_some_and(|e| e == "tmp"))
+    });
     assert_readable(launch);
     assert_nothing_lost(launch, jobs);
     for index in 0..jobs {
@@ -40,7 +47,8 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).expect("listed").flatten() {
+        // A folder may go between two looks.
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => folders.push(entry.path()),
                 _ => found.push(entry.path()),
