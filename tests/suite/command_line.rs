@@ -93,3 +93,31 @@ fn foreign_text_reaches_the_terminal_escaped() {
     let said = String::from_utf8_lossy(&ended.stderr);
     assert!(said.contains("\\u{1b}[31mfolder") && !said.contains('\u{1b}'), "{said}");
 }
+
+#[test]
+fn the_documentation_names_only_verbs_and_flags_that_there_are() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let verbs = verbs();
+    let mut pages: Vec<_> = fs::read_dir(root.join("docs")).expect("docs").map(|page| page.expect("a page").path()).collect();
+    pages.push(root.join("README.md"));
+    let mut tried = 0;
+    for page in pages.iter().filter(|page| page.extension().is_some_and(|e| e == "md")) {
+        let text = fs::read_to_string(page).expect("a page");
+        // A command stands between backticks, or begins a line of a listing.
+        let fenced = text.split("```").skip(1).step_by(2).flat_map(str::lines);
+        let quoted = text.split("```").step_by(2).flat_map(|prose| prose.split('`').skip(1).step_by(2)).chain(fenced);
+        for command in quoted.filter_map(|code| code.strip_prefix("neurosearch ")) {
+            let command = command.split('#').next().unwrap_or_default();
+            let mut words = command.split_whitespace();
+            let Some(verb) = words.next().filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase())) else { continue };
+            assert!(verbs.iter().any(|known| known == verb), "{}: neurosearch {command}", page.display());
+            let help = String::from_utf8(output(&[verb, "--help"]).stdout).expect("UTF-8");
+            for flag in words.filter(|word| word.starts_with('-')) {
+                let flag = flag.trim_matches(['[', ']']).split('=').next().unwrap_or_default();
+                assert!(help.contains(flag), "{}: neurosearch {command}: no {flag}", page.display());
+            }
+            tried += 1;
+        }
+    }
+    assert!(tried > 20, "only {tried} commands were found");
+}
