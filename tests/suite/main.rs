@@ -14,6 +14,7 @@ mod linking;
 mod needs;
 mod network_shapes;
 mod quarter;
+mod records;
 mod retrain_job;
 mod search_checks;
 mod search_verbs;

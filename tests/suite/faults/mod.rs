@@ -4,10 +4,12 @@
 //! from the environment.
 
 mod arrivals;
+mod bad_spaces;
 mod check;
 mod counts;
 mod disk;
 mod folders;
+mod inputs;
 mod kills;
 mod many;
 mod writes;

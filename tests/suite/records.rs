@@ -1,0 +1,76 @@
+//! An old sample of each record is read as it was meant: a format may grow, and must never lose a file that was written before.
+
+use neurosearch::domain::job::{Ended, FailureClass, JobState};
+use neurosearch::domain::options::Mode;
+use neurosearch::domain::progress::{Phase, Progress};
+use neurosearch::store::job::{EndRecord, JobRecord, Starter, TrainerRecord, read_options};
+use neurosearch::store::launch::SearchRecord;
+use neurosearch::store::record;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+fn sample(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records").join(name)
+}
+
+/// The sample, which must also be written again with everything that stands in it.
+fn read<T: DeserializeOwned + Serialize>(name: &str) -> T {
+    let path = sample(name);
+    let record: T = record::read(&path).unwrap_or_else(|e| panic!("{e}"));
+    let old: Value = record::read(&path).expect("JSON");
+    let new = serde_json::to_value(&record).expect("JSON");
+    for (key, value) in old.as_object().expect("an object") {
+        assert_eq!(new.get(key), Some(value), "{name}: {key}");
+    }
+    record
+}
+
+#[test]
+fn the_search_record_of_version_1_is_read() {
+    let record: SearchRecord = read("search-1.json");
+    assert_eq!((record.version, record.seed, record.n_jobs, record.priority), (1, 7, 20, -3));
+    assert_eq!((record.job_prefix.as_str(), record.paused, record.slots), ("job", true, Some(2)));
+    assert_eq!(record.space["mode"], "image");
+}
+
+#[test]
+fn the_job_records_of_version_1_are_read_with_and_without_what_came_later() {
+    let record: JobRecord = read("job-1.json");
+    assert_eq!((record.index, record.attempts, record.failures_in_a_row, record.checkpoints_seen), (Some(3), 2, 1, 11));
+    assert_eq!(record.state, JobState::Running { device: "cpu".to_string(), since: 1_763_900_000 });
+    assert_eq!((record.starter, record.threads), (Starter::Daemon, Some(2)));
+    let failed: JobRecord = read("job-1-failed.json");
+    let class = FailureClass::BadData;
+    assert_eq!(failed.state, JobState::Failed { class, sentence: "the image of sub-0 is missing".to_string() });
+    assert_eq!((failed.starter, failed.redraws, failed.threads), (Starter::Command, 0, None), "absent in the first version");
+}
+
+#[test]
+fn the_trainers_records_of_version_1_are_read() {
+    let trainer: TrainerRecord = read("trainer-1.json");
+    assert_eq!((trainer.pid, trainer.start_time, trainer.threads, trainer.attempt), (4321, 987_654, 2, 2));
+    assert_eq!((trainer.device.as_str(), trainer.host.as_str()), ("cpu", "node-7"));
+    let progress: Progress = read("progress-1.json");
+    assert_eq!((progress.fold, progress.epoch, progress.batches_done, progress.checkpoints), (1, 4, 7, 11));
+    assert_eq!((progress.phase, progress.loss_valid), (Phase::Training, Some(0.625)));
+    let least: Progress = read("progress-1-first.json");
+    assert_eq!((least.network, least.loss_train, least.step_seconds), (None, None, None));
+}
+
+#[test]
+fn the_ends_of_version_1_are_read() {
+    let ends = ["end-1-done.json", "end-1-interrupted.json", "end-1-failed.json"].map(read::<EndRecord>);
+    assert_eq!(ends.each_ref().map(|end| end.attempt), [1, 2, 3]);
+    assert_eq!((&ends[0].ended, &ends[1].ended), (&Ended::Done, &Ended::Interrupted));
+    assert!(matches!(&ends[2].ended, Ended::Failed { class: FailureClass::OutOfMemory, .. }));
+}
+
+#[test]
+fn a_jobs_options_as_first_written_are_read() {
+    let (options, notices) = read_options(&sample("job/commandline-1.json")).expect("readable");
+    assert_eq!(notices, [], "every key is known");
+    assert_eq!((options.mode.mode(), options.epochs, options.seed), (Mode::Image, 20, Some(42)));
+    assert_eq!(options.learning_rate, 0.000_564_341_234_567_890_1);
+}
