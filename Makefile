@@ -6,10 +6,10 @@ CARGO ?= cargo
 PROFILE := --release
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites libtorch build demo test test-all torture bench fmt lint install deb clean
+.PHONY: help prerequisites libtorch build demo test test-all torture test-pytorch bench fmt lint install deb package-test clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 prerequisites:
 	@scripts/prerequisites
@@ -34,6 +34,9 @@ test-all: test ## Run every test, and count one that an absent program skips as 
 torture: build ## Run the fault suite with its long counts, for about an hour, and print its figures
 	@scripts/torture $(PROFILE)
 
+test-pytorch: build ## Hold what the trainer writes against PyTorch itself (about 5 GB on disk, for PyTorch)
+	@scripts/test-pytorch
+
 bench: build ## Measure, and print the figures as a table
 	$(CARGO) bench --profile release --bench figures
 
@@ -50,6 +53,9 @@ install: build ## Install under $(DESTDIR)$(PREFIX): programs, libtorch, manual,
 
 deb: libtorch ## Build the Debian packages neurosearch and neurosearch-libtorch into target/debian
 	@scripts/deb
+
+package-test: libtorch ## Install, upgrade and remove the packages in a clean Debian that systemd boots (as root)
+	@scripts/package-test
 
 clean: ## Remove what was built; ./libtorch stays, since it is long to fetch
 	$(CARGO) clean
