@@ -72,34 +72,27 @@ struct BestRecord {
 impl Checkpoint {
     /// Makes this the content of `path`.
     pub fn write(&self, path: &Path) -> Result<(), StoreError> {
-        let bests = distinct(&self.course.best);
         let mut tensors: Vec<(String, Tensor)> = Vec::new();
         push(&mut tensors, "weights", &self.weights);
         push(&mut tensors, "adam", &self.adam);
-        let mut records = Vec::new();
-        for (i, (best, selections)) in bests.iter().enumerate() {
-            let is_running = Rc::ptr_eq(&best.state, &self.weights);
+        let mut best = Vec::new();
+        for (i, (model, selections)) in distinct(&self.course.best).iter().enumerate() {
+            let is_running = Rc::ptr_eq(&model.state, &self.weights);
             if !is_running {
-                push(&mut tensors, &format!("best{i}"), &best.state);
+                push(&mut tensors, &format!("best{i}"), &model.state);
             }
-            for (set, evaluation) in [("train", &best.train), ("validation", &best.validation)] {
-                let answers = evaluation.answers.iter().flat_map(|answers| tensors_of(answers, &format!("best{i}-{set}")));
-                tensors.extend(answers);
+            for (set, evaluation) in [("train", &model.train), ("validation", &model.validation)] {
+                tensors.extend(evaluation.answers.iter().flat_map(|answers| tensors_of(answers, &format!("best{i}-{set}"))));
             }
-            records.push(BestRecord {
-                selections: selections.iter().map(|selection| selection.as_str().to_string()).collect(),
-                epoch: best.epoch,
-                valid_loss: best.valid_loss,
-                valid_acc: best.valid_acc,
-                train_loss: best.train.total_loss,
-                train_items: best.train.items,
-                validation_loss: best.validation.total_loss,
-                validation_items: best.validation.items,
-                is_running,
-            });
+            best.push(BestRecord::of(model, selections, is_running));
         }
+        let handles: Vec<(String, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.clone(), tensor)).collect();
+        container::write(path, self.record(best), &handles)
+    }
+
+    fn record(&self, best: Vec<BestRecord>) -> Record {
         let course = &self.course;
-        let record = Record {
+        Record {
             version: VERSION,
             stamp: self.stamp.clone(),
             count: self.count,
@@ -109,12 +102,14 @@ impl Checkpoint {
             rows: course.rows.clone(),
             stopping: course.stopping.clone(),
             figures: course.figures.clone(),
-            best: records,
-        };
-        let handles: Vec<(String, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.clone(), tensor)).collect();
-        container::write(path, record, &handles)
+            best,
+        }
     }
 
+    /// The checkpoint in `path`.
+    ///
+    /// # Errors
+    /// Names the file: damaged, of another version, or lacking a part.
     pub fn read(path: &Path) -> Result<Self, StoreError> {
         let (record, tensors): (Record, State) = container::read(path)?;
         let broken = |what: &str| StoreError::content(path, format!("lacks {what}"));
@@ -126,25 +121,10 @@ impl Checkpoint {
         let adam = groups.remove("adam").unwrap_or_default();
         let mut best = BTreeMap::new();
         for (i, kept) in record.best.into_iter().enumerate() {
-            let state = if kept.is_running {
-                Rc::clone(&weights)
-            } else {
-                Rc::new(groups.remove(&format!("best{i}")).ok_or_else(|| broken("a best model's weights"))?)
-            };
-            let mut evaluation = |set: &str, total_loss, items| -> Option<Evaluation> {
-                let answers = groups.remove(&format!("best{i}-{set}")).map(answers_of);
-                Some(Evaluation { total_loss, items, answers: answers.map_or(Some(None), |found| found.map(Some))? })
-            };
-            let train = evaluation("train", kept.train_loss, kept.train_items).ok_or_else(|| broken("predictions"))?;
-            let validation =
-                evaluation("validation", kept.validation_loss, kept.validation_items).ok_or_else(|| broken("predictions"))?;
-            let model =
-                Best { epoch: kept.epoch, valid_loss: kept.valid_loss, valid_acc: kept.valid_acc, state, train, validation };
+            let selections = kept.selections().ok_or_else(|| broken("a known selection"))?;
+            let model = kept.model(i, &weights, &mut groups).ok_or_else(|| broken("a best model's weights or predictions"))?;
             let model = Rc::new(model);
-            for word in kept.selections {
-                let selection = Selection::from_word(&word).ok_or_else(|| broken("a known selection"))?;
-                best.insert(selection, Rc::clone(&model));
-            }
+            best.extend(selections.into_iter().map(|selection| (selection, Rc::clone(&model))));
         }
         let course = Course {
             epochs_done: record.epochs_done,
@@ -156,6 +136,42 @@ impl Checkpoint {
             best,
         };
         Ok(Checkpoint { stamp: record.stamp, count: record.count, course, weights, adam })
+    }
+}
+
+impl BestRecord {
+    fn of(model: &Best, selections: &[Selection], is_running: bool) -> Self {
+        BestRecord {
+            selections: selections.iter().map(|selection| selection.as_str().to_string()).collect(),
+            epoch: model.epoch,
+            valid_loss: model.valid_loss,
+            valid_acc: model.valid_acc,
+            train_loss: model.train.total_loss,
+            train_items: model.train.items,
+            validation_loss: model.validation.total_loss,
+            validation_items: model.validation.items,
+            is_running,
+        }
+    }
+
+    fn selections(&self) -> Option<Vec<Selection>> {
+        self.selections.iter().map(|word| Selection::from_word(word)).collect()
+    }
+
+    /// The `i`-th best model, of its own tensors in `groups` or the running `weights`; none where a part is missing.
+    fn model(&self, i: usize, weights: &Rc<State>, groups: &mut BTreeMap<String, State>) -> Option<Best> {
+        let state = if self.is_running { Rc::clone(weights) } else { Rc::new(groups.remove(&format!("best{i}"))?) };
+        let mut evaluation = |set: &str, total_loss, items| {
+            let answers = match groups.remove(&format!("best{i}-{set}")) {
+                Some(tensors) => Some(answers_of(tensors)?),
+                None => None,
+            };
+            Some(Evaluation { total_loss, items, answers })
+        };
+        let train = evaluation("train", self.train_loss, self.train_items)?;
+        let validation = evaluation("validation", self.validation_loss, self.validation_items)?;
+        let (epoch, valid_loss, valid_acc) = (self.epoch, self.valid_loss, self.valid_acc);
+        Some(Best { epoch, valid_loss, valid_acc, state, train, validation })
     }
 }
 

@@ -54,6 +54,7 @@ use neurosearch::domain::job::Ended;
 use neurosearch::process::{Identity, identity};
 use neurosearch::store::layout::JobDir;
 use neurosearch::store::lock::{self, Lock, Locking};
+use neurosearch::store::sweep;
 use note::note;
 use std::any::Any;
 use std::fs;
@@ -101,6 +102,7 @@ fn train(job: &JobDir) -> Exit {
     };
     let started = Assigned::read(|name| std::env::var_os(name), records::last(job).as_ref()).and_then(|assigned| {
         records::begin(job, &identity, &assigned).map_err(|e| e.to_string())?;
+        sweep::by_trainer(job).map_err(|e| e.to_string())?;
         let interruption = Interruption::listen().map_err(|e| format!("cannot listen for signals: {e}"))?;
         Ok((assigned, interruption))
     });

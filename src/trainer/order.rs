@@ -5,11 +5,16 @@ use neurosearch::domain::options::SamplerKind;
 use rand::RngCore;
 
 /// Indices into the training items for one epoch, as many as there are items; `classes` holds each item's class.
-pub fn epoch(sampler: SamplerKind, classes: &[usize], stream: &mut impl RngCore) -> Vec<usize> {
-    match sampler {
+///
+/// Within a batch they ascend: what is learned of a batch does not depend on its order but for the last bits of its sums,
+/// which are then the same for the same batch, and items of one image are read together.
+pub fn epoch(sampler: SamplerKind, classes: &[usize], batch_size: usize, stream: &mut impl RngCore) -> Vec<usize> {
+    let mut order = match sampler {
         SamplerKind::Random => permutation(classes.len(), stream),
         SamplerKind::Weighted => weighted(classes, stream),
-    }
+    };
+    order.chunks_mut(batch_size).for_each(<[usize]>::sort_unstable);
+    order
 }
 
 /// Every index once, each order equally likely (Fisher and Yates).
@@ -43,8 +48,9 @@ mod tests {
     #[test]
     fn a_random_epoch_has_each_item_once_in_an_order_of_its_own() {
         let orders: Vec<Vec<usize>> =
-            (0..2).map(|i| epoch(SamplerKind::Random, &[0; 50], &mut seed::stream(1, "order", &[i]))).collect();
+            (0..2).map(|i| epoch(SamplerKind::Random, &[0; 50], 5, &mut seed::stream(1, "order", &[i]))).collect();
         assert_ne!(orders[0], orders[1]);
+        assert!(orders.iter().all(|order| order.chunks(5).all(<[usize]>::is_sorted)), "{orders:?}");
         for mut order in orders {
             order.sort_unstable();
             assert!(order.into_iter().eq(0..50));
@@ -70,7 +76,7 @@ mod tests {
         let mut stream = seed::stream(4, "order", &[]);
         let mut counts = vec![0_u32; 100];
         for _ in 0..1_000 {
-            let order = epoch(SamplerKind::Weighted, &classes, &mut stream);
+            let order = epoch(SamplerKind::Weighted, &classes, 3, &mut stream);
             assert_eq!(order.len(), 100);
             order.into_iter().for_each(|item| counts[item] += 1);
         }
@@ -83,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_weighted_epoch_over_one_class_is_still_an_epoch() {
-        let order = epoch(SamplerKind::Weighted, &[1; 4], &mut seed::stream(5, "order", &[]));
+        let order = epoch(SamplerKind::Weighted, &[1; 4], 2, &mut seed::stream(5, "order", &[]));
         assert_eq!(order.len(), 4);
         assert!(order.iter().all(|item| *item < 4));
     }

@@ -130,7 +130,7 @@ impl<'a> Training<'a> {
         let options = &self.job.options;
         let classes = self.sets.train.classes();
         let mut stream = seed::stream(self.job.seed, "order", &self.which.at([u64::from(epoch)]));
-        let order = order::epoch(options.sampler, classes, &mut stream);
+        let order = order::epoch(options.sampler, classes, options.batch_size, &mut stream);
         let at = [u64::from(self.which.fold), self.which.position.unwrap_or(0) as u64, u64::from(epoch)];
         let augment = Augmenting { kinds: Arc::from(options.data_augmentation.as_slice()), seed: self.job.seed, at };
         let per_stretch = if options.evaluation_steps == 0 { usize::MAX } else { options.evaluation_steps };

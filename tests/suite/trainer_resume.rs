@@ -1,6 +1,6 @@
 //! A training that is killed, interrupted or damaged and goes on ends exactly as one that never stopped.
 
-use super::trainer_run::{Job, json_of, results, table, wait_until};
+use super::trainer_run::{Job, assert_same, json_of, table, wait_until};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
@@ -52,7 +52,7 @@ fn a_training_killed_at_several_epochs_ends_bit_for_bit_as_one_that_never_stoppe
     let whole = Job::new(lively());
     whole.train();
     let killed = killed_at(lively(), &[0, 1, 3]);
-    assert_eq!(results(&killed.fold(0)), results(&whole.fold(0)));
+    assert_same(&killed.fold(0), &whole.fold(0));
     assert_eq!(whole.losses().len(), 1 + 5 * 3, "two batches an epoch: two inner rows and one at the end");
 }
 
@@ -61,14 +61,14 @@ fn a_killed_multicnn_goes_on_with_the_network_it_was_at() {
     let whole = Job::new(multicnn());
     whole.train();
     let killed = killed_at(multicnn(), &[1, 3, 5]);
-    assert_eq!(results(&killed.fold(0)), results(&whole.fold(0)));
+    assert_same(&killed.fold(0), &whole.fold(0));
 }
 
 #[test]
 fn a_killed_autoencoder_ends_as_one_that_never_stopped() {
     let whole = Job::new(autoencoder());
     whole.train();
-    assert_eq!(results(&killed_at(autoencoder(), &[1]).fold(0)), results(&whole.fold(0)));
+    assert_same(&killed_at(autoencoder(), &[1]).fold(0), &whole.fold(0));
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn sigterm_ends_at_the_next_batch_as_interrupted_and_keeps_the_last_epoch() {
     assert_eq!(job.end()["ended"], "interrupted");
     assert!(checkpoint(&job, 1).exists());
     job.train();
-    assert_eq!(results(&job.fold(0)), results(&whole.fold(0)));
+    assert_same(&job.fold(0), &whole.fold(0));
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_damaged_checkpoint_is_noticed_and_the_one_before_it_used() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("checksum"), "{}", String::from_utf8_lossy(&output.stderr));
     let whole = Job::new(lively());
     whole.train();
-    assert_eq!(results(&job.fold(0)), results(&whole.fold(0)));
+    assert_same(&job.fold(0), &whole.fold(0));
 }
 
 #[test]

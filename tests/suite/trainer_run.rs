@@ -196,3 +196,13 @@ pub fn results(fold: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     })
     .collect()
 }
+
+/// Two folds hold the same files with the same results; says which file differs.
+pub fn assert_same(one: &Path, other: &Path) {
+    let (one, other) = (results(one), results(other));
+    let names = |results: &[(PathBuf, Vec<u8>)]| results.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&one), names(&other));
+    for ((path, a), (_, b)) in one.iter().zip(&other) {
+        assert!(a == b, "{} differs", path.display());
+    }
+}
