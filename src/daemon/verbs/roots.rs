@@ -19,8 +19,12 @@ impl Handler<Leave> for Sampler {
     type Result = Result<(), String>;
 
     fn handle(&mut self, _: Leave, ctx: &mut Self::Context) -> Self::Result {
-        if !self.trainers.is_empty() || self.at_work {
-            return Err(format!("a job of {} has just begun; pause the search first", self.launch.path().display()));
+        let path = self.launch.path().display();
+        if !self.trainers.is_empty() {
+            return Err(format!("a job of {path} has just begun; pause the search first"));
+        }
+        if self.at_work {
+            return Err(format!("{path} is being looked at or written to at this moment; ask again"));
         }
         self.closed = true;
         self.tell_gone(ctx);

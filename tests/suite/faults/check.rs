@@ -75,7 +75,11 @@ pub fn assert_readable(launch: &Path) {
             _ => Ok(()),
         };
         read.unwrap_or_else(|e| panic!("unreadable: {e}"));
-        assert!(!name.ends_with(".tmp") && !name.starts_with("new-"), "left behind: {}", path.display());
+        assert!(!name.starts_with("new-"), "left behind: {}", path.display());
+        if name.ends_with(".tmp") {
+            // A live daemon may be writing it this instant; one that was left behind stays, and fails.
+            until(&format!("{} is not left behind", path.display()), || !path.exists());
+        }
     }
 }
 
