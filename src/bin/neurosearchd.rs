@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use neurosearch::daemon::boot;
+use neurosearch::daemon::configuration::Configuration;
 use neurosearch::store::settings::{Devices, Settings};
 use std::io::Write;
 use std::path::PathBuf;
@@ -36,27 +37,27 @@ struct Arguments {
     log: Option<String>,
 }
 
-fn settings(arguments: Arguments) -> Result<Settings, String> {
+fn settings(arguments: &Arguments) -> Result<Settings, String> {
     let mut settings = match &arguments.config {
         Some(path) => Settings::read(path).map_err(|e| e.to_string())?,
         None => Settings::default(),
     };
-    let absolute = |path: PathBuf| std::path::absolute(&path).map_err(|e| format!("{}: {e}", path.display()));
+    let absolute = |path: &PathBuf| std::path::absolute(path).map_err(|e| format!("{}: {e}", path.display()));
     if !arguments.watch.is_empty() {
-        settings.watch = arguments.watch.into_iter().map(absolute).collect::<Result<_, _>>()?;
+        settings.watch = arguments.watch.iter().map(absolute).collect::<Result<_, _>>()?;
     }
-    if let Some(socket) = arguments.socket {
+    if let Some(socket) = &arguments.socket {
         settings.socket = absolute(socket)?;
     }
-    if let Some(devices) = arguments.devices {
+    if let Some(devices) = &arguments.devices {
         settings.devices = match devices.as_str() {
             "auto" => Devices::Auto,
             "cpu" => Devices::Cpu,
             list => Devices::Only(list.split(',').map(|device| device.trim().to_string()).collect()),
         };
     }
-    if let Some(log) = arguments.log {
-        settings.log = log;
+    if let Some(log) = &arguments.log {
+        settings.log.clone_from(log);
     }
     Ok(settings)
 }
@@ -64,7 +65,8 @@ fn settings(arguments: Arguments) -> Result<Settings, String> {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let check_only = arguments.check_config;
-    let ended = settings(arguments).and_then(|settings| if check_only { Ok(()) } else { boot::run(settings) });
+    let ended = Configuration::first(move || settings(&arguments))
+        .and_then(|configuration| if check_only { Ok(()) } else { boot::run(configuration) });
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {

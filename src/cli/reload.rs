@@ -1,11 +1,13 @@
-//! `neurosearch reload`: the daemon looks at every directory again.
+//! `neurosearch reload`: the daemon reads its configuration again, and looks at every directory.
 
 use super::ask::Ask;
 use super::exit::Outcome;
 use super::out::Out;
 use crate::control::types::Order;
 
-/// Look at every watched directory again
+/// Read the configuration again, and look at every watched directory
+///
+/// Directories to watch and the log's level hold at once; what needs a restart is named.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

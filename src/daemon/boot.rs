@@ -1,14 +1,15 @@
 //! The daemon's start and shutdown, in order.
 
 use super::analyzer::AreYouThere;
+use super::configuration::Configuration;
 use super::control::{Close, Control};
 use super::devices::{Describe, Devices};
 use super::listener;
 use super::logging;
 use super::router::Desk;
 use super::services::Services;
-use super::watcher::{List, LookAtAll, Watcher};
-use crate::store::settings::Settings;
+use super::verbs::reload;
+use super::watcher::{List, Watcher};
 use actix::{Actor, Addr, System};
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -30,10 +31,10 @@ const ALIVE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// One sentence on why it could not start.
-pub fn run(settings: Settings) -> Result<(), String> {
-    logging::start(&settings.log)?;
+pub fn run(configuration: Configuration) -> Result<(), String> {
+    let log = logging::start(&configuration.settings().log)?;
     logging::abort_on_panic();
-    let services = Services::new(settings).map_err(|e| format!("cannot find out who this process is: {e}"))?;
+    let services = Services::new(configuration, log).map_err(|e| format!("cannot find out who this process is: {e}"))?;
     let socket = listener::bind(&services.settings.socket, &services.holder)?;
     let signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]);
     let signals = signals.map_err(|e| format!("cannot wait for signals: {e}"))?;
@@ -45,11 +46,11 @@ pub fn run(settings: Settings) -> Result<(), String> {
         let devices = Devices::new(services.clone()).start();
         let watcher = Watcher::new(services.clone(), devices.clone()).start();
         let desk = Desk { services: services.clone(), watcher: watcher.clone(), devices: devices.clone() };
-        let control = Control::new(desk, socket).start();
+        let control = Control::new(desk.clone(), socket).start();
         info!(pid = services.daemon.pid, socket = ?services.settings.socket, "neurosearchd is up");
         tell_systemd(NotifyState::Ready);
         actix::spawn(watchdog(watcher.clone(), devices));
-        wait_for_stop(signals, &watcher).await?;
+        wait_for_stop(signals, &desk).await?;
         tell_systemd(NotifyState::Stopping);
         farewell(&control, &watcher).await;
         Ok(())
@@ -60,8 +61,8 @@ pub fn run(settings: Settings) -> Result<(), String> {
     served
 }
 
-/// Waits for SIGTERM or SIGINT; SIGHUP means: look at everything again.
-async fn wait_for_stop(mut signals: signal_hook::iterator::Signals, watcher: &Addr<Watcher>) -> Result<(), String> {
+/// Waits for SIGTERM or SIGINT; SIGHUP means: reload.
+async fn wait_for_stop(mut signals: signal_hook::iterator::Signals, desk: &Desk) -> Result<(), String> {
     let (told, mut heard) = mpsc::channel(16);
     std::thread::Builder::new()
         .name("signals".to_string())
@@ -77,7 +78,10 @@ async fn wait_for_stop(mut signals: signal_hook::iterator::Signals, watcher: &Ad
             info!(signal, "stopping; trainers go on");
             return Ok(());
         }
-        watcher.do_send(LookAtAll);
+        match reload::obey(desk).await {
+            Ok(done) => done.iter().for_each(|sentence| info!(done = sentence.as_str(), "reloaded")),
+            Err(refused) => warn!(reason = refused.sentence(), "not reloaded"),
+        }
     }
     Ok(())
 }

@@ -5,20 +5,39 @@ use std::os::fd::AsFd;
 use std::panic;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, fmt, registry};
+use tracing_subscriber::{EnvFilter, Registry, fmt, registry, reload};
+
+/// What the log lets through, changed while the daemon runs.
+#[derive(Debug, Clone)]
+pub struct Filter(reload::Handle<EnvFilter, Registry>);
+
+impl Filter {
+    /// From now on, this filter.
+    ///
+    /// # Errors
+    /// When it is not one, said with what it should be; the old one holds.
+    pub fn set(&self, filter: &str) -> Result<(), String> {
+        self.0.reload(parse(filter)?).map_err(|e| format!("log: {e}"))
+    }
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(filter)
+        .map_err(|e| format!("log: {filter:?} is not a level or a list of them ({e}); write for example \"info\""))
+}
 
 /// Logs what `filter` lets through: to the journal where stderr leads there anyway, else to stderr.
 ///
 /// # Errors
 /// When the filter is not one, said with what it should be.
-pub fn start(filter: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|e| format!("log: {filter:?} is not a level or a list of them ({e}); write for example \"info\""))?;
+pub fn start(filter: &str) -> Result<Filter, String> {
+    let (filter, handle) = reload::Layer::new(parse(filter)?);
     let journal = std::env::var("JOURNAL_STREAM").is_ok_and(|stream| is_stderr(&stream));
     // Without the journal's socket, its stream still takes lines.
     let journal = journal.then(tracing_journald::layer).and_then(Result::ok);
     let lines = journal.is_none().then(|| fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()));
-    registry().with(filter).with(journal).with(lines).try_init().map_err(|e| e.to_string())
+    registry().with(filter).with(journal).with(lines).try_init().map_err(|e| e.to_string())?;
+    Ok(Filter(handle))
 }
 
 /// Whether `<device>:<inode>`, which systemd sets where it made a stream to the journal, is still our stderr.
@@ -40,6 +59,38 @@ pub fn abort_on_panic() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("no test panicked").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_level_changes_while_the_log_is_written_and_a_wrong_one_leaves_it_as_it_was() {
+        let (layer, handle) = reload::Layer::new(parse("info").expect("a level"));
+        let (kept, filter) = (Kept::default(), Filter(handle));
+        let writer = kept.clone();
+        let lines = fmt::layer().with_writer(move || writer.clone());
+        tracing::subscriber::with_default(registry().with(layer).with(lines), || {
+            tracing::debug!("before");
+            filter.set("debug").expect("a level");
+            tracing::debug!("after");
+            assert!(filter.set("neurosearch=loud").expect_err("no level").contains("neurosearch=loud"));
+            tracing::debug!("still");
+        });
+        let text = String::from_utf8(kept.0.lock().expect("no test panicked").clone()).expect("UTF-8");
+        assert!(!text.contains("before") && text.contains("after") && text.contains("still"), "{text}");
+    }
 
     #[test]
     fn the_journal_is_used_only_where_stderr_is_its_stream() {

@@ -4,6 +4,7 @@ pub mod accept;
 pub mod analyzer;
 pub mod boot;
 pub mod change;
+pub mod configuration;
 pub mod control;
 pub mod devices;
 pub mod draw;

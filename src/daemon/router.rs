@@ -75,6 +75,11 @@ impl Refused {
         Refused(StatusCode::CONFLICT, sentence.into())
     }
 
+    /// Why.
+    pub fn sentence(&self) -> &str {
+        &self.1
+    }
+
     /// Not now.
     pub fn busy(sentence: impl Into<String>) -> Self {
         Refused(StatusCode::SERVICE_UNAVAILABLE, sentence.into())

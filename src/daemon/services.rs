@@ -1,5 +1,7 @@
 //! What every actor is given: the settings, who we are, and the trainers' process numbers.
 
+use super::configuration::Configuration;
+use super::logging::Filter;
 use crate::control::types::Daemon;
 use crate::process::{cpu, identity};
 use crate::store::settings::{Devices, Settings};
@@ -11,7 +13,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Cheap to clone; everything in it is shared.
 #[derive(Debug, Clone)]
 pub struct Services {
+    /// As the daemon started; of these, `reload` changes `watch` and `log` alone, where they are used.
     pub settings: Arc<Settings>,
+    pub configuration: Configuration,
+    pub log: Filter,
     pub daemon: Arc<Daemon>,
     /// What is written into the locks we hold: host, pid and boot id as one line of JSON.
     pub holder: Arc<str>,
@@ -20,13 +25,15 @@ pub struct Services {
 }
 
 impl Services {
-    /// For this process, with these settings.
-    pub fn new(settings: Settings) -> io::Result<Self> {
+    /// For this process, with this configuration.
+    pub fn new(configuration: Configuration, log: Filter) -> io::Result<Self> {
         let (host, pid) = (identity::host(), std::process::id());
         let holder = serde_json::json!({ "host": host, "pid": pid, "boot_id": identity::boot_id()? }).to_string();
         let program = format!("neurosearchd {}", env!("CARGO_PKG_VERSION"));
         Ok(Services {
-            settings: Arc::new(settings),
+            settings: Arc::new(configuration.settings()),
+            configuration,
+            log,
             daemon: Arc::new(Daemon { program, pid, host, started_at: now() }),
             holder: holder.into(),
             trainers: Pids::default(),

@@ -9,7 +9,7 @@ use crate::store::layout::LaunchDir;
 use crate::store::scan::{self, Watched};
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult, WrapFuture};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -129,7 +129,8 @@ impl Watcher {
         self.alarms = alarms;
         let mut new = BTreeSet::new();
         for launch in found.launches {
-            if !self.samplers.contains_key(&launch) {
+            // A look that began before a directory was left must not bring its searches back.
+            if !self.samplers.contains_key(&launch) && self.watches_over(launch.path()) {
                 debug!(launch = ?launch.path(), "launch directory found");
                 let sampler = Sampler::new(self.services.clone(), launch.clone(), self.devices.clone(), ctx.address());
                 self.samplers.insert(launch.clone(), sampler.start());
@@ -142,6 +143,11 @@ impl Watcher {
         }
     }
 
+    /// Whether a launch directory is a watched directory or lies directly below one.
+    fn watches_over(&self, launch: &Path) -> bool {
+        self.roots.iter().any(|root| launch == root || launch.parent() == Some(root))
+    }
+
     fn open_if_ready(&mut self) {
         if !self.opened && self.awaited.as_ref().is_some_and(BTreeSet::is_empty) {
             self.opened = true;
@@ -150,7 +156,7 @@ impl Watcher {
     }
 
     /// A hint names a file in a launch directory, the directory itself, or something that may become one.
-    fn on_path(&mut self, path: &std::path::Path) -> bool {
+    fn on_path(&mut self, path: &Path) -> bool {
         let own = LaunchDir::new(path);
         let above = path.parent().map(LaunchDir::new);
         let sampler = above.as_ref().and_then(|above| self.samplers.get(above)).or_else(|| self.samplers.get(&own));

@@ -15,6 +15,7 @@ mod needs;
 mod network_shapes;
 mod quarter;
 mod records;
+mod reload;
 mod retrain_job;
 mod search_checks;
 mod search_verbs;

@@ -6,7 +6,8 @@ use super::super::listener::Peer;
 use super::super::router::{Desk, Refused, ask};
 use super::super::sampler::Sampler;
 use super::super::view::DescribeSearch;
-use super::super::watcher::{List, LookAtAll, Searches};
+use super::super::watcher::{List, Searches};
+use super::reload;
 use crate::control::types::Order;
 use crate::engine::command;
 use actix::{Handler, Message};
@@ -44,10 +45,7 @@ pub async fn obey(desk: &Desk, peer: Peer, verb: &str, order: &Order) -> Result<
             "new jobs are started again".to_string()
         }
         "drain" | "restore" => drain_device(desk, order, verb == "drain").await?,
-        "reload" => {
-            ask(&desk.watcher, LookAtAll).await?;
-            "everything is looked at again".to_string()
-        }
+        "reload" => return reload::obey(desk).await,
         _ => {
             tokio::spawn(end(desk.clone(), order.stop_trainers));
             let trainers = if order.stop_trainers { "its trainers keep their last epoch and stop" } else { "its trainers go on" };

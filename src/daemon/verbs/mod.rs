@@ -2,4 +2,5 @@
 
 pub mod enqueue;
 pub mod machine;
+pub mod reload;
 pub mod roots;

@@ -52,7 +52,7 @@ pub async fn obey(desk: &Desk, peer: Peer, verb: &str, order: &Order) -> Result<
 }
 
 /// Leaves every search below the directory that no other watched directory holds; none where one of them has running jobs.
-async fn remove(desk: &Desk, directory: PathBuf) -> Result<Vec<String>, Refused> {
+pub(super) async fn remove(desk: &Desk, directory: PathBuf) -> Result<Vec<String>, Refused> {
     let Searches { samplers, roots, .. } = ask(&desk.watcher, List).await?;
     if !roots.contains(&directory) {
         let watched: Vec<String> = roots.iter().map(|root| root.display().to_string()).collect();
@@ -85,7 +85,7 @@ async fn remove(desk: &Desk, directory: PathBuf) -> Result<Vec<String>, Refused>
 }
 
 /// What to do where the daemon may not write into the directory.
-fn how_to_write(directory: &Path) -> Vec<String> {
+pub(super) fn how_to_write(directory: &Path) -> Vec<String> {
     use rustix::fs::{Access, access};
     match access(directory, Access::WRITE_OK) {
         Ok(()) => Vec::new(),

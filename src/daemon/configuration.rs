@@ -1,0 +1,151 @@
+//! The configuration that holds, and how it is read again while the daemon runs.
+
+use crate::store::settings::Settings;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Reads the file, and lays flags and environment over it, the same way each time.
+type Read = dyn Fn() -> Result<Settings, String> + Send + Sync;
+
+/// Cheap to clone; all clones share what holds.
+#[derive(Clone)]
+pub struct Configuration {
+    read: Arc<Read>,
+    holds: Arc<Mutex<Settings>>,
+}
+
+impl fmt::Debug for Configuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Configuration").field("holds", &self.holds).finish_non_exhaustive()
+    }
+}
+
+/// What a new reading asks for beyond what holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Change {
+    /// Directories to watch from now on.
+    pub added: Vec<PathBuf>,
+    /// Directories to leave.
+    pub gone: Vec<PathBuf>,
+    /// Another filter of the log.
+    pub log: Option<String>,
+    /// Keys whose new values hold after a restart only.
+    pub later: Vec<&'static str>,
+}
+
+impl Configuration {
+    /// Reads it for the first time.
+    ///
+    /// # Errors
+    /// One sentence that names file, line and column.
+    pub fn first(read: impl Fn() -> Result<Settings, String> + Send + Sync + 'static) -> Result<Self, String> {
+        let settings = read()?;
+        Ok(Configuration { read: Arc::new(read), holds: Arc::new(Mutex::new(settings)) })
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Settings) -> T) -> T {
+        // A panic ends the process, so a poisoned lock is never seen; its content would still be whole.
+        work(&mut self.holds.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What holds now.
+    pub fn settings(&self) -> Settings {
+        self.with(|holds| holds.clone())
+    }
+
+    /// What the file asks for now. Waits for the disk.
+    ///
+    /// # Errors
+    /// One sentence that names file, line and column; nothing has changed.
+    pub fn again(&self) -> Result<Change, String> {
+        let new = (self.read)()?;
+        Ok(self.with(|holds| Change::between(holds, &new)))
+    }
+
+    /// This directory is watched now, or no longer.
+    pub fn watches(&self, directory: PathBuf, watched: bool) {
+        self.with(|holds| {
+            holds.watch.retain(|other| *other != directory);
+            if watched {
+                holds.watch.push(directory);
+            }
+        });
+    }
+
+    /// This filter of the log holds now.
+    pub fn logs(&self, filter: String) {
+        self.with(|holds| holds.log = filter);
+    }
+}
+
+impl Change {
+    /// What differs in `new`.
+    fn between(old: &Settings, new: &Settings) -> Self {
+        // Every key by name: a new one does not compile until it is taken over or named here.
+        let Settings {
+            watch,
+            socket,
+            devices,
+            exclude_devices,
+            slots_per_device,
+            cache_dir,
+            rescan_seconds,
+            settle_milliseconds,
+            stop_grace_seconds,
+            stall_seconds,
+            log,
+            search,
+        } = new;
+        let lacking = |from: &[PathBuf], in_: &[PathBuf]| from.iter().filter(|path| !in_.contains(path)).cloned().collect();
+        let later = [
+            ("socket", old.socket == *socket),
+            ("devices", old.devices == *devices),
+            ("exclude_devices", old.exclude_devices == *exclude_devices),
+            ("slots_per_device", old.slots_per_device == *slots_per_device),
+            ("cache_dir", old.cache_dir == *cache_dir),
+            ("rescan_seconds", old.rescan_seconds == *rescan_seconds),
+            ("settle_milliseconds", old.settle_milliseconds == *settle_milliseconds),
+            ("stop_grace_seconds", old.stop_grace_seconds == *stop_grace_seconds),
+            ("stall_seconds", old.stall_seconds == *stall_seconds),
+            ("search", old.search == *search),
+        ];
+        Change {
+            added: lacking(watch, &old.watch),
+            gone: lacking(&old.watch, watch),
+            log: (*log != old.log).then(|| log.clone()),
+            later: later.iter().filter(|(_, same)| !same).map(|(key, _)| *key).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_names_directories_to_add_and_leave_the_log_and_what_needs_a_restart() {
+        let old = Settings { watch: vec!["/a".into(), "/b".into()], ..Settings::default() };
+        assert_eq!(Change::between(&old, &old), Change::default());
+        let new = Settings {
+            watch: vec!["/b".into(), "/c".into()],
+            log: "debug".to_string(),
+            slots_per_device: 2,
+            stall_seconds: 7,
+            ..old.clone()
+        };
+        let change = Change::between(&old, &new);
+        assert_eq!((change.added, change.gone), (vec!["/c".into()], vec!["/a".into()]));
+        assert_eq!(change.log.as_deref(), Some("debug"));
+        assert_eq!(change.later, ["slots_per_device", "stall_seconds"]);
+    }
+
+    #[test]
+    fn a_reading_that_fails_changes_nothing() {
+        let readings = Mutex::new(vec![Err("line 1".to_string()), Ok(Settings::default())]);
+        let read = move || readings.lock().unwrap().pop().expect("read twice");
+        let configuration = Configuration::first(read).expect("the first reading");
+        assert_eq!(configuration.again(), Err("line 1".to_string()));
+        assert_eq!(configuration.settings(), Settings::default());
+    }
+}
