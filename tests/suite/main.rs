@@ -33,3 +33,5 @@ mod trainer_options;
 mod trainer_resume;
 #[cfg(feature = "torch")]
 mod trainer_run;
+#[cfg(feature = "torch")]
+mod trainer_weights;
