@@ -1,7 +1,7 @@
 //! Every verb of the command line that speaks with the daemon, against the real daemon.
 
 use crate::harness::{Daemon, Setup, drop_space, space};
-use crate::stand_in::{SOON, checkout, json, said, until};
+use crate::stand_in::{SOON, Signal, checkout, json, said, signal, until};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -190,7 +190,7 @@ fn watch_shows_the_status_again_and_again_until_it_is_interrupted() {
     command.args(["watch", "--json"]).env("NEUROSEARCH_SOCKET", dir.path().join("d.sock"));
     let mut child = command.stdout(fs::File::create(&shown).expect("made")).stderr(Stdio::null()).spawn().expect("started");
     until("two answers", || fs::read_to_string(&shown).is_ok_and(|text| text.lines().count() >= 2));
-    crate::harness::signal(child.id(), "INT");
+    signal(child.id(), Signal::INT);
     assert_eq!(child.wait().expect("ended").code(), Some(0));
     let text = fs::read_to_string(&shown).expect("read");
     assert!(

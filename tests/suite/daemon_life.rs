@@ -1,7 +1,7 @@
 //! Daemons and trainers that end at any time: nothing is lost and nothing runs twice, with the real daemon.
 
-use crate::harness::{Daemon, Setup, drop_space, signal, space, trainers};
-use crate::stand_in::{checkout, json, said, until};
+use crate::harness::{Daemon, Setup, drop_space, space, trainers};
+use crate::stand_in::{Signal, checkout, json, said, signal, until};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
@@ -53,7 +53,7 @@ fn a_trainer_that_ends_or_dies_while_no_daemon_runs_is_noticed_by_the_next_one()
     until("both have identities", || trainers(&daemon.root).len() == 2);
     daemon.kill();
     let victim = json(&launch.join("job-1/.neurosearch/trainer.json"))["pid"].as_u64().expect("a pid");
-    signal(u32::try_from(victim).expect("a pid"), "KILL");
+    signal(u32::try_from(victim).expect("a pid"), Signal::KILL);
     until("the other one has ended", || launch.join("job-0/.neurosearch/end.json").exists() && trainers(&daemon.root).is_empty());
     daemon.start_again(&setup);
     daemon.wait_for("both jobs are done", &launch, |counts| counts.done == 2);

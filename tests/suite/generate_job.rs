@@ -1,6 +1,6 @@
 //! `generate` from the search space to the results, with a stand-in for the trainer.
 
-use crate::stand_in::{json, launch, neurosearch, said, until};
+use crate::stand_in::{Signal, json, launch, neurosearch, said, signal, until};
 use serde_json::json;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -136,7 +136,7 @@ fn ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on_and_going_on_repeats_no_epo
     let child = command.env("STAND_IN_PAUSE", "0.01").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
     let epochs = launch.join("x/.neurosearch/epochs");
     until("three epochs", || std::fs::read_to_string(&epochs).is_ok_and(|text| text.lines().count() >= 3));
-    interrupt(child.id());
+    signal(child.id(), Signal::INT);
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(130), "{}", said(&output));
     let job = launch.join("x");
@@ -164,16 +164,11 @@ fn a_second_ctrl_c_ends_a_trainer_that_does_not_listen() {
     let epochs = launch.join("x/.neurosearch/epochs");
     until("an epoch", || std::fs::read_to_string(&epochs).is_ok_and(|text| !text.is_empty()));
     until("the end", || {
-        interrupt(child.id());
+        signal(child.id(), Signal::INT);
         child.try_wait().expect("waited").is_some()
     });
     assert_eq!(child.wait().expect("waited").code(), Some(130));
     assert_eq!(json(&launch.join("x/.neurosearch/job.json"))["state"], json!("paused"));
-}
-
-fn interrupt(pid: u32) {
-    let status = Command::new("kill").args(["-INT", &pid.to_string()]).status();
-    assert!(status.is_ok(), "kill is a program of every system");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A daemon for one test: the real program on its own configuration, with the stand-in trainer, ended with the test.
 
-use crate::stand_in::{SOON, checkout, json, until};
+use crate::stand_in::{SOON, Signal, checkout, json, signal, until};
 use neurosearch::control::client::Client;
 use neurosearch::control::types::{Counts, Jobs, Search, Status};
 use std::fs::{self, File};
@@ -121,7 +121,7 @@ impl Daemon {
     /// Asks the daemon to stop, and gives the time that took; fails when it ends badly.
     pub fn terminate(&mut self) -> Duration {
         let begun = Instant::now();
-        signal(self.pid(), "TERM");
+        signal(self.pid(), Signal::TERM);
         loop {
             if let Some(status) = self.child.try_wait().expect("asked") {
                 assert!(status.success(), "{status}\n{}", self.log());
@@ -150,7 +150,7 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
         for trainer in trainers(&self.root) {
-            signal(trainer, "KILL");
+            signal(trainer, Signal::KILL);
         }
     }
 }
@@ -185,11 +185,6 @@ pub fn trainers(root: &Path) -> Vec<u32> {
         String::from_utf8_lossy(&command).contains("stand-in-trainer").then_some(pid)
     })
     .collect()
-}
-
-/// Sends a signal by its name; a process that is gone is no failure.
-pub fn signal(pid: u32, name: &str) {
-    Command::new("kill").args(["-s", name, &pid.to_string()]).stderr(Stdio::null()).status().expect("kill runs");
 }
 
 /// A space over the quarter-size CAPS for `n_jobs` jobs of `epochs` epochs, with more keys if any.

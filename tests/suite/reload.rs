@@ -1,7 +1,7 @@
 //! A daemon that reads its configuration again: by the command line, by SIGHUP, and with a mistake in it.
 
-use crate::harness::{Daemon, Setup, drop_space, signal, space};
-use crate::stand_in::{said, until};
+use crate::harness::{Daemon, Setup, drop_space, space};
+use crate::stand_in::{Signal, said, signal, until};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
@@ -33,7 +33,7 @@ fn directories_of_the_configuration_are_watched_and_left_by_a_reload_and_by_sigh
     daemon.wait_for("its job is done", &other, |counts| counts.done == 1);
 
     configure(dir.path(), "\"root\"", "");
-    signal(daemon.pid(), "HUP");
+    signal(daemon.pid(), Signal::HUP);
     until("it is left", || daemon.search(&other).is_none());
     assert_eq!(daemon.status().searches.len(), 0);
 }

@@ -1,6 +1,6 @@
 //! `retrain` and `continue` on folders of ours, of the reference's, and of nobody's.
 
-use crate::stand_in::{checkout, json, launch, neurosearch, said};
+use crate::stand_in::{Signal, checkout, json, launch, neurosearch, said, signal};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -139,7 +139,7 @@ fn a_job_that_is_being_trained_or_that_a_daemon_looks_after_is_left_alone() {
     first.wait().expect("reaped");
     let output = run(dir.path(), &[Path::new("continue"), &job]);
     assert_eq!(output.status.code(), Some(5), "{}", said(&output));
-    let trainer = json(&job.join(".neurosearch/trainer.json"))["pid"].to_string();
-    assert!(std::process::Command::new("kill").args(["-TERM", &trainer]).status().expect("kill runs").success());
+    let trainer = json(&job.join(".neurosearch/trainer.json"))["pid"].as_u64().expect("a process id");
+    signal(u32::try_from(trainer).expect("a process id"), Signal::TERM);
     crate::stand_in::until("the trainer ends", || job.join(".neurosearch/end.json").exists());
 }

@@ -1,5 +1,8 @@
 //! What tests of the starters share: the programs, the stand-in trainer, and launch directories over the small CAPS.
 
+use rustix::io::Errno;
+pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -64,5 +67,14 @@ pub fn until(what: &str, mut answer: impl FnMut() -> bool) {
     while !answer() {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Sends a signal; a process that is gone is no failure. Not through the program `kill`, which a minimal system lacks.
+pub fn signal(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
+    match kill_process(pid, signal) {
+        Ok(()) | Err(Errno::SRCH) => {}
+        Err(error) => panic!("{signal:?} to {pid:?}: {error}"),
     }
 }

@@ -1,10 +1,10 @@
 //! A training that is killed, interrupted or damaged and goes on ends exactly as one that never stopped.
 
+use super::stand_in::{Signal, signal};
 use super::trainer_run::{Job, assert_same, json_of, table, wait_until};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command};
 
 /// Every option that draws random numbers, and inner evaluations.
 fn lively() -> Value {
@@ -22,11 +22,6 @@ fn autoencoder() -> Value {
     json!({ "epochs": 4, "network_type": "autoencoder", "data_augmentation": ["Noise"] })
 }
 
-fn signal(child: &Child, name: &str) {
-    let status = Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status().expect("kill runs");
-    assert!(status.success());
-}
-
 fn checkpoint(job: &Job, number: u32) -> PathBuf {
     job.folder.join(format!(".neurosearch/fold-0/checkpoint-{number}"))
 }
@@ -37,7 +32,7 @@ fn killed_at(changes: Value, numbers: &[u32]) -> Job {
     for number in numbers {
         let mut child = job.start();
         wait_until("the checkpoint", || checkpoint(&job, *number).exists() || !matches!(child.try_wait(), Ok(None)));
-        signal(&child, "KILL");
+        signal(child.id(), Signal::KILL);
         let status = child.wait().expect("reaped");
         assert!(!status.success(), "it was over before it could be killed");
         assert!(!job.folder.join(".neurosearch/end.json").exists());
@@ -90,7 +85,7 @@ fn sigterm_ends_at_the_next_batch_as_interrupted_and_keeps_the_last_epoch() {
     let job = Job::new(lively());
     let mut child = job.start();
     wait_until("the checkpoint", || checkpoint(&job, 1).exists());
-    signal(&child, "TERM");
+    signal(child.id(), Signal::TERM);
     assert_eq!(child.wait().expect("reaped").code(), Some(4));
     assert_eq!(job.end()["ended"], "interrupted");
     assert!(checkpoint(&job, 1).exists());
@@ -103,7 +98,7 @@ fn a_damaged_checkpoint_is_noticed_and_the_one_before_it_used() {
     let job = Job::new(lively());
     let mut child = job.start();
     wait_until("the checkpoint", || checkpoint(&job, 2).exists());
-    signal(&child, "KILL");
+    signal(child.id(), Signal::KILL);
     child.wait().expect("reaped");
     let latest = [4, 3, 2].into_iter().map(|number| checkpoint(&job, number)).find(|path| path.exists()).expect("one");
     let mut bytes = fs::read(&latest).expect("read");
@@ -139,7 +134,7 @@ fn an_earlier_attempts_last_word_is_gone_once_the_next_one_runs() {
     let mut child = job.start();
     wait_until("the record", || job.folder.join(".neurosearch/trainer.json").exists());
     assert!(!end.exists());
-    signal(&child, "KILL");
+    signal(child.id(), Signal::KILL);
     child.wait().expect("reaped");
 }
 

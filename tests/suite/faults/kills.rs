@@ -3,7 +3,8 @@
 use super::check::{assert_whole, job, starts};
 use super::counts::{chance, count, figure, moment};
 use super::{dir, setup, wait};
-use crate::harness::{Daemon, drop_space, signal, space, trainers};
+use crate::harness::{Daemon, drop_space, space, trainers};
+use crate::stand_in::{Signal, signal};
 use rand::Rng;
 use serde_json::json;
 use std::path::Path;
@@ -54,7 +55,7 @@ fn trainers_killed_at_random_instants_go_on_where_they_were() {
         std::thread::sleep(moment(&mut chance, 300));
         let live = trainers(&daemon.root);
         if let Some(victim) = live.get(chance.random_range(0..live.len().max(1))) {
-            signal(*victim, "KILL");
+            signal(*victim, Signal::KILL);
             killed += 1;
             last = Instant::now();
         }
