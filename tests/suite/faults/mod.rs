@@ -1,7 +1,7 @@
 //! The fault suite: whatever dies, fills up, goes away or is handed in, no job is lost, none runs twice, and every file can be read.
 //!
-//! `make test` runs it with the counts that stand here; `make torture` with those of `docs/reliability.md`, which it takes
-//! from the environment.
+//! `make test` runs it with the counts that stand here; `make torture` with those of `scripts/torture`, which it takes from
+//! the environment.
 
 mod arrivals;
 mod bad_spaces;
