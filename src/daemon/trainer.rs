@@ -282,7 +282,8 @@ fn what_is_left(job: &JobDir, attempt: u32, status: Option<ExitStatus>, before: 
     let checkpoints = progress::read(job).ok().flatten().map_or(0, |progress| progress.checkpoints);
     let over = |ended: Option<Ended>| Left::Over(Outcome { ended, checkpoints });
     let own_word = record::read::<EndRecord>(&job.end()).ok().filter(|end| end.attempt == attempt);
-    match (process::look(job), status) {
+    let look = if status.is_some() { process::look_after_own(job) } else { process::look(job) };
+    match (look, status) {
         (Look::Alive(identity), _) => Left::Another(identity),
         (Look::Unknown(why), _) => Left::Unclear(why),
         (_, Some(status)) => {

@@ -24,6 +24,15 @@ pub fn look(job: &JobDir) -> Look {
     judge(job).unwrap_or_else(|error| Look::Unknown(error.to_string()))
 }
 
+/// As [`look`], where the caller's own child has just been reaped: a trainer's record that cannot be read then hides nobody,
+/// unless somebody holds the job's lock.
+pub fn look_after_own(job: &JobDir) -> Look {
+    judge(job).unwrap_or_else(|error| {
+        let record = matches!(&error, StoreError::Content { path, .. } if *path == job.trainer_record());
+        if record && matches!(lock::is_held(&job.lock()), Ok(false)) { Look::Gone } else { Look::Unknown(error.to_string()) }
+    })
+}
+
 fn judge(job: &JobDir) -> Result<Look, StoreError> {
     let Some(trainer) = optional::<TrainerRecord>(record::read(&job.trainer_record()))? else {
         return without_trainer(job);
@@ -109,6 +118,17 @@ mod tests {
 
     fn end(attempt: u32) -> EndRecord {
         EndRecord { version: 1, ended: Ended::Done, attempt }
+    }
+
+    #[test]
+    fn a_damaged_record_keeps_the_end_unknown_to_all_but_the_one_who_reaped_the_trainer() {
+        let (_dir, job) = job();
+        fs::write(job.trainer_record(), "").expect("written");
+        assert!(matches!(look(&job), Look::Unknown(_)));
+        assert_eq!(look_after_own(&job), Look::Gone);
+        let held = lock::take(&job.lock(), "another").expect("asked");
+        assert!(matches!(held, Locking::Held(_)));
+        assert!(matches!(look_after_own(&job), Look::Unknown(_)));
     }
 
     #[test]

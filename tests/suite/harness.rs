@@ -1,6 +1,6 @@
 //! A daemon for one test: the real program on its own configuration, with the stand-in trainer, ended with the test.
 
-use crate::stand_in::{SOON, Signal, checkout, json, signal, until};
+use crate::stand_in::{SOON, Signal, checkout, signal, until};
 use neurosearch::control::client::Client;
 use neurosearch::control::types::{Counts, Jobs, Search, Status};
 use std::fs::{self, File};
@@ -179,7 +179,8 @@ pub fn trainers(root: &Path) -> Vec<u32> {
     let jobs = launches.iter().flat_map(|launch| -> Vec<PathBuf> { below(launch) });
     jobs.filter_map(|job| {
         let record = job.join(".neurosearch/trainer.json");
-        let pid = record.exists().then(|| json(&record)["pid"].as_u64())??;
+        let text = fs::read_to_string(record).ok()?;
+        let pid = serde_json::from_str::<serde_json::Value>(&text).ok()?["pid"].as_u64()?;
         let pid = u32::try_from(pid).ok()?;
         let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         String::from_utf8_lossy(&command).contains("stand-in-trainer").then_some(pid)
