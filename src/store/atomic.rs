@@ -66,6 +66,25 @@ pub fn make_directory(directory: &Path) -> Result<(), StoreError> {
     fs::create_dir_all(directory).map_err(|e| StoreError::io("make", directory, e))
 }
 
+/// Makes `directory`, which is `base` or lies below it, where only `base` has to be there already: one that was moved away
+/// meanwhile must not come up again, empty, at its old place.
+///
+/// # Errors
+/// Names the directory that could not be made.
+pub fn make_below(base: &Path, directory: &Path) -> Result<(), StoreError> {
+    let fail = |path: &Path, e| StoreError::io("create", path, e);
+    let below = directory.strip_prefix(base).map_err(|e| fail(directory, std::io::Error::other(e)))?;
+    let mut path = base.to_path_buf();
+    for part in below {
+        path.push(part);
+        match fs::create_dir(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(fail(&path, e)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Makes renames and removals in `directory` last over a power failure.
 pub fn sync_directory(directory: &Path) -> Result<(), StoreError> {
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
@@ -85,6 +104,20 @@ mod tests {
             assert_eq!(fs::read_to_string(&path).expect("read"), content);
         }
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn folders_are_made_below_a_base_that_is_there_and_nowhere_else() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (base, wanted) = (dir.path().join("job"), dir.path().join("job/fold-0/models"));
+        make_below(&base, &wanted).expect_err("the base is gone");
+        assert!(!base.exists());
+        fs::create_dir(&base).expect("made");
+        for _ in 0..2 {
+            make_below(&base, &wanted).expect("made");
+            assert!(wanted.is_dir());
+        }
+        make_below(&base, dir.path()).expect_err("not below");
     }
 
     #[test]

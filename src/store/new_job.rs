@@ -46,7 +46,10 @@ fn make_in(workshop: &Path, target: JobDir, commandline: Option<&str>, job: &Job
     discard(workshop)?;
     let unfinished = JobDir::new(workshop);
     let written = (|| {
-        let made = failpoint::pass(Point::Create, target.path()).and_then(|()| fs::create_dir_all(unfinished.private()));
+        // One by one: a launch directory that was moved away must not come up again at its old place.
+        let made = failpoint::pass(Point::Create, target.path())
+            .and_then(|()| fs::create_dir(workshop))
+            .and_then(|()| fs::create_dir(unfinished.private()));
         made.map_err(|e| StoreError::io("make", workshop, e))?;
         if let Some(text) = commandline {
             atomic::replace(&unfinished.commandline(), text.as_bytes())?;

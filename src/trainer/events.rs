@@ -60,9 +60,8 @@ pub struct EventFile {
 }
 
 impl EventFile {
-    /// Makes `directory` hold one event file with these scalars and no other: what an earlier attempt left is replaced.
+    /// Makes `directory`, which is there, hold one event file with these scalars and no other: what an earlier attempt left is replaced.
     pub fn replace(directory: &Path, host: &str, wall_time: f64, scalars: &[Scalar]) -> Result<Self, StoreError> {
-        fs::create_dir_all(directory).map_err(|e| StoreError::io("create", directory, e))?;
         let left = event_files(directory)?;
         let path = unused(directory, host, wall_time as u64, &left);
         let version = What::FileVersion("brain.Event:2".to_string());
@@ -162,12 +161,12 @@ mod tests {
     #[test]
     fn what_an_earlier_attempt_left_is_replaced_and_steps_stand_once() {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let directory = dir.path().join("train");
-        let mut first = EventFile::replace(&directory, "host", 1.0, &[]).expect("made");
+        let directory = dir.path();
+        let mut first = EventFile::replace(directory, "host", 1.0, &[]).expect("made");
         first.append(&[scalar(0), scalar(1), scalar(2)]).expect("appended");
-        let mut second = EventFile::replace(&directory, "host", 1.0, &[scalar(0)]).expect("made again");
+        let mut second = EventFile::replace(directory, "host", 1.0, &[scalar(0)]).expect("made again");
         second.append(&[scalar(1)]).expect("appended");
-        let events = read(&directory);
+        let events = read(directory);
         assert!(matches!(&events[0].what, Some(What::FileVersion(version)) if version == "brain.Event:2"));
         let steps: Vec<i64> = events[1..].iter().map(|event| event.step).collect();
         assert_eq!(steps, [0, 1]);

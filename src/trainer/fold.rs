@@ -14,6 +14,7 @@ use neurosearch::domain::architecture::Architecture;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::options::{NetworkType, Normalization};
 use neurosearch::domain::progress::Phase;
+use neurosearch::store::atomic;
 use neurosearch::store::error::StoreError;
 use neurosearch::store::labels;
 use neurosearch::store::layout::FoldDir;
@@ -34,7 +35,7 @@ pub fn is_finished(fold: &FoldDir, network_type: NetworkType) -> bool {
 pub fn run(job: &mut Job, index: u32) -> Result<(), Stop> {
     let folder = job.dir.fold(index);
     for path in [folder.path(), folder.private()] {
-        fs::create_dir_all(path).map_err(|e| Stop::output(&StoreError::io("create", path, e)))?;
+        atomic::make_below(job.dir.path(), path).map_err(|e| Stop::output(&e))?;
     }
     job.control.progress.fold = index;
     job.control.enter(Phase::Loading);

@@ -52,12 +52,12 @@ use exit::Exit;
 use failure::Failure;
 use neurosearch::domain::job::Ended;
 use neurosearch::process::{Identity, identity};
+use neurosearch::store::atomic;
 use neurosearch::store::layout::JobDir;
 use neurosearch::store::lock::{self, Lock, Locking};
 use neurosearch::store::sweep;
 use note::note;
 use std::any::Any;
-use std::fs;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -137,8 +137,7 @@ fn hold(job: &JobDir) -> Result<(Lock, Identity), Exit> {
         return Err(refuse(Exit::Usage, format!("{} is not a folder", job.path().display())));
     }
     let identity = Identity::own().map_err(|e| refuse(Exit::Crashed, format!("cannot tell who this process is: {e}")))?;
-    fs::create_dir_all(job.private())
-        .map_err(|e| refuse(Exit::Crashed, format!("cannot create {}: {e}", job.private().display())))?;
+    atomic::make_below(job.path(), &job.private()).map_err(|e| refuse(Exit::Crashed, e.to_string()))?;
     match lock::take(&job.lock(), &records::holder(&identity, &identity::host())) {
         Ok(Locking::Held(lock)) => Ok((lock, identity)),
         Ok(Locking::Busy { holder }) => {

@@ -8,6 +8,7 @@ use crate::state;
 use crate::stop::Stop;
 use crate::table::{self, Row};
 use neurosearch::domain::options::Selection;
+use neurosearch::store::atomic;
 use neurosearch::store::error::StoreError;
 use neurosearch::store::layout::FoldDir;
 use neurosearch::store::torch_file;
@@ -30,7 +31,9 @@ impl Published {
         let output = |e| Stop::output(&e);
         let curves = |set: &str, scalars: &dyn Fn(&Row) -> Vec<Scalar>| {
             let scalars: Vec<Scalar> = course.rows.iter().flat_map(scalars).collect();
-            EventFile::replace(&folder.tensorboard(position, set), host, now(), &scalars)
+            let directory = folder.tensorboard(position, set);
+            atomic::make_below(folder.path(), &directory)?;
+            EventFile::replace(&directory, host, now(), &scalars)
         };
         let train = curves("train", &|row| row.train.scalars(row.step, row.wall_time)).map_err(output)?;
         let validation = curves("validation", &|row| row.validation.scalars(row.step, row.wall_time)).map_err(output)?;
@@ -52,10 +55,8 @@ impl Published {
     }
 
     fn create_folders(&self) -> Result<(), StoreError> {
-        let mut folders = vec![self.folder.private().to_path_buf()];
-        folders
-            .extend(self.selections().iter().filter_map(|s| Some(self.folder.model(self.position, *s).parent()?.to_path_buf())));
-        folders.iter().try_for_each(|path| fs::create_dir_all(path).map_err(|e| StoreError::io("create", path, e)))
+        let mut models = self.selections().iter().map(|selection| self.folder.model(self.position, *selection));
+        models.try_for_each(|model| atomic::make_below(self.folder.path(), model.parent().unwrap_or(&model)))
     }
 
     /// Which best models there will be.

@@ -8,11 +8,10 @@ use crate::network::Network;
 use crate::stop::Stop;
 use crate::training::Sets;
 use neurosearch::domain::job::FailureClass;
-use neurosearch::store::error::StoreError;
+use neurosearch::store::atomic;
 use neurosearch::store::layout::FoldDir;
 use neurosearch::store::nifti;
 use neurosearch::store::staging::Staging;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use tch::Tensor;
@@ -35,7 +34,7 @@ pub fn write(
     let staging = Staging::begin(&fold.reconstruction()).map_err(|e| Stop::output(&e))?;
     for (name, set) in [("train", &sets.train), ("validation", &sets.validation)] {
         let folder = staging.folder().join(name);
-        fs::create_dir_all(&folder).map_err(|e| Stop::output(&StoreError::io("create", &folder, e)))?;
+        atomic::make_below(staging.folder(), &folder).map_err(|e| Stop::output(&e))?;
         reconstruct(job, network, set, wanted, &folder)?;
     }
     staging.publish().map_err(|e| Stop::output(&e))
