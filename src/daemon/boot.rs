@@ -1,13 +1,13 @@
 //! The daemon's start and shutdown, in order.
 
-use super::analyzer::AreYouThere;
 use super::configuration::Configuration;
 use super::control::{Close, Control};
-use super::devices::{Describe, Devices};
+use super::devices::Devices;
 use super::listener;
 use super::logging;
 use super::router::Desk;
 use super::services::Services;
+use super::systemd;
 use super::verbs::reload;
 use super::watcher::{List, Watcher};
 use actix::{Actor, Addr, System};
@@ -23,9 +23,6 @@ const BLOCKING_THREADS: usize = 16;
 /// How long the actors have to finish what they do once a stop is asked for; records are replaced whole, so whatever
 /// they do not finish is as if it had not begun.
 const FAREWELL: Duration = Duration::from_millis(1000);
-
-/// How long an actor may take to answer the watchdog.
-const ALIVE: Duration = Duration::from_secs(5);
 
 /// Runs the daemon until it is told to stop.
 ///
@@ -48,10 +45,10 @@ pub fn run(configuration: Configuration) -> Result<(), String> {
         let desk = Desk { services: services.clone(), watcher: watcher.clone(), devices: devices.clone() };
         let control = Control::new(desk.clone(), socket).start();
         info!(pid = services.daemon.pid, socket = ?services.settings.socket, "neurosearchd is up");
-        tell_systemd(NotifyState::Ready);
-        actix::spawn(watchdog(watcher.clone(), devices));
+        systemd::tell(&[NotifyState::Ready]);
+        actix::spawn(systemd::watchdog(watcher.clone(), devices));
         wait_for_stop(signals, &desk).await?;
-        tell_systemd(NotifyState::Stopping);
+        systemd::tell(&[NotifyState::Stopping]);
         farewell(&control, &watcher).await;
         Ok(())
     });
@@ -99,34 +96,5 @@ async fn farewell(control: &Addr<Control>, watcher: &Addr<Watcher>) {
     };
     if tokio::time::timeout(FAREWELL, finished).await.is_err() {
         warn!("not every record could be finished in time; the next start looks at everything again");
-    }
-}
-
-/// Answers systemd's watchdog, where it asks, each time that every actor has answered.
-async fn watchdog(watcher: Addr<Watcher>, devices: Addr<Devices>) {
-    let Some(period) = sd_notify::watchdog_enabled() else { return };
-    loop {
-        tokio::time::sleep(period / 3).await;
-        if every_actor_answers(&watcher, &devices).await {
-            tell_systemd(NotifyState::Watchdog);
-        } else {
-            warn!("an actor does not answer");
-        }
-    }
-}
-
-async fn every_actor_answers(watcher: &Addr<Watcher>, devices: &Addr<Devices>) -> bool {
-    let Ok(searches) = watcher.send(List).timeout(ALIVE).await else { return false };
-    for sampler in searches.samplers.values() {
-        if sampler.send(AreYouThere).timeout(ALIVE).await.is_err() {
-            return false;
-        }
-    }
-    devices.send(Describe).timeout(ALIVE).await.is_ok()
-}
-
-fn tell_systemd(state: NotifyState<'_>) {
-    if let Err(e) = sd_notify::notify(&[state]) {
-        warn!(error = e.to_string(), "systemd was not told");
     }
 }

@@ -1,5 +1,6 @@
 //! The log, on stderr or in systemd's journal with its fields, and the rule that a panic anywhere ends the whole process.
 
+use crate::store::settings_keys::log_filter;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::panic;
@@ -22,8 +23,7 @@ impl Filter {
 }
 
 fn parse(filter: &str) -> Result<EnvFilter, String> {
-    EnvFilter::try_new(filter)
-        .map_err(|e| format!("log: {filter:?} is not a level or a list of them ({e}); write for example \"info\""))
+    log_filter(filter).map_err(|e| format!("log: {e}"))
 }
 
 /// Logs what `filter` lets through: to the journal where stderr leads there anyway, else to stderr.

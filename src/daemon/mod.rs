@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod analyzer;
+pub mod arguments;
 pub mod boot;
 pub mod change;
 pub mod configuration;
@@ -16,6 +17,7 @@ pub mod reading;
 pub mod router;
 pub mod sampler;
 pub mod services;
+pub mod systemd;
 pub mod time_limit;
 pub mod trainer;
 pub mod verbs;

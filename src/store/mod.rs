@@ -28,6 +28,7 @@ pub mod record;
 pub mod results;
 pub mod scan;
 pub mod settings;
+pub mod settings_keys;
 pub mod space_file;
 pub mod staging;
 pub mod sweep;

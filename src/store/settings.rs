@@ -1,16 +1,19 @@
-//! The daemon's configuration, `neurosearchd.toml`: read, checked whole, and overridden by flags.
+//! The daemon's configuration: `neurosearchd.toml`, and over it what environment and flags give, judged in one place.
 
-use super::error::StoreError;
 use super::record;
-use serde::Deserialize;
+use super::settings_keys::{KEYS, Key, Raw, Refused};
+use crate::domain::fault::{Fault, Faults, Place};
+use crate::domain::keys::nearest;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 /// Where the daemon listens unless something else is said.
 pub const SOCKET: &str = "/run/neurosearch/neurosearchd.sock";
 
 /// Every key of the file, with its default where it is absent.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Each is a launch directory, and so is each directory directly below it that holds a `random_search.json`.
     pub watch: Vec<PathBuf>,
@@ -35,8 +38,7 @@ pub struct Settings {
 }
 
 /// `[search]`: what holds for a search whose file does not say.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchDefaults {
     pub n_jobs: u64,
     /// None: each search draws its own and records it.
@@ -79,163 +81,125 @@ impl Default for SearchDefaults {
     }
 }
 
-impl<'de> Deserialize<'de> for Devices {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Devices;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("\"auto\", \"cpu\", or a list of GPU UUIDs")
-            }
-            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Devices, E> {
-                match word {
-                    "auto" => Ok(Devices::Auto),
-                    "cpu" => Ok(Devices::Cpu),
-                    _ => Err(E::invalid_value(serde::de::Unexpected::Str(word), &self)),
-                }
-            }
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Devices, A::Error> {
-                let mut devices = Vec::new();
-                while let Some(device) = list.next_element::<String>()? {
-                    devices.push(device);
-                }
-                if devices.is_empty() { Err(serde::de::Error::invalid_length(0, &self)) } else { Ok(Devices::Only(devices)) }
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
+/// A value that a flag or a variable gives.
+#[derive(Debug, Clone)]
+pub struct Given {
+    pub key: &'static Key,
+    /// How the user named it: `--log`, or the variable's name.
+    pub by: String,
+    pub words: Vec<String>,
 }
 
-impl Settings {
-    /// The settings in `path`; relative paths in it are relative to its directory.
-    ///
-    /// # Errors
-    /// Names the file, with line and column for what is not TOML, not a key, or not a value that the key takes.
-    pub fn read(path: &Path) -> Result<Self, StoreError> {
-        let text = record::read_text(path)?;
-        let settings = Settings::parse(&text).map_err(|sentence| StoreError::content(path, sentence))?;
+/// The configuration that a file, if any, and then flags and variables say; relative paths are relative to the file's
+/// directory, and where flags or variables give them to the current one. The same judgement at start, on a reload and
+/// for `--check-config`.
+///
+/// # Errors
+/// Every fault on a line of its own, with its file, line and column, or with its flag or variable.
+pub fn judge(file: Option<&Path>, given: &[Given]) -> Result<Settings, String> {
+    let mut settings = Settings::default();
+    let mut faults: Vec<String> = Vec::new();
+    if let Some(path) = file {
         let base = path.parent().unwrap_or(Path::new("."));
-        settings.resolved(base).map_err(|e| StoreError::io("resolve", path, e))
+        let read = record::read_text(path).map_err(|e| e.to_string());
+        let read = read.and_then(|text| parse(&text, &path.display().to_string(), base).map_err(|e| e.to_string()));
+        match read {
+            Ok(read) => settings = read,
+            Err(sentences) => faults.push(sentences),
+        }
     }
-
-    /// The settings in a file's text, as it stands: paths are not resolved.
-    ///
-    /// # Errors
-    /// One sentence with line and column.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let settings: Settings = toml::from_str(text).map_err(|e| {
-            let (line, column) = e.span().map_or((1, 1), |span| place(text, span.start));
-            format!("line {line}, column {column}: {}", e.message())
-        })?;
-        settings.check(text)?;
-        Ok(settings)
+    for Given { key, by, words } in given {
+        if let Err(Refused { sentence, .. }) = key.take(&mut settings, &key.raw(words), Path::new("")) {
+            faults.push(format!("{by}: {sentence}"));
+        }
     }
+    if faults.is_empty() { Ok(settings) } else { Err(faults.join("\n")) }
+}
 
-    /// Bounds that the types do not hold; each error has the place of its key.
-    fn check(&self, text: &str) -> Result<(), String> {
-        let fail = |key: &str, sentence: String| {
-            let at = text.lines().position(|line| line.trim_start().starts_with(key)).map_or(1, |line| line + 1);
-            Err(format!("line {at}, column 1: {key}: {sentence}"))
-        };
-        let ranges: [(&str, u64, std::ops::RangeInclusive<u64>); 6] = [
-            ("slots_per_device", u64::from(self.slots_per_device), 1..=64),
-            ("rescan_seconds", self.rescan_seconds, 1..=86_400),
-            ("settle_milliseconds", self.settle_milliseconds, 10..=60_000),
-            ("stop_grace_seconds", self.stop_grace_seconds, 1..=86_400),
-            ("stall_seconds", self.stall_seconds, 1..=604_800),
-            ("n_jobs", self.search.n_jobs, 0..=1_000_000),
-        ];
-        for (key, value, range) in ranges {
-            if !range.contains(&value) {
-                return fail(key, format!("{value} is not between {} and {}", range.start(), range.end()));
+/// The settings in a file's text; `name` is the file's in faults, relative paths are taken from `base`.
+///
+/// # Errors
+/// Every fault with line and column; where the text is no TOML, what stands in the way of reading it.
+pub fn parse(text: &str, name: &str, base: &Path) -> Result<Settings, Faults> {
+    let mut reading = Reading { text, base, settings: Settings::default(), faults: Vec::new() };
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        let at = error.span().map_or(0, |span| span.start);
+        reading.faults.push(Fault::at(place(text, at), "", error.message()));
+    }
+    if reading.faults.is_empty() {
+        reading.table("", tree.get_ref());
+    }
+    reading.faults.sort_by_key(|fault| fault.place);
+    if reading.faults.is_empty() { Ok(reading.settings) } else { Err(Faults { file: name.to_string(), faults: reading.faults }) }
+}
+
+struct Reading<'a> {
+    text: &'a str,
+    base: &'a Path,
+    settings: Settings,
+    faults: Vec<Fault>,
+}
+
+impl Reading<'_> {
+    /// The keys of a table; `prefix` ends with a dot, or is empty for the file itself.
+    fn table(&mut self, prefix: &str, table: &DeTable<'_>) {
+        for (key, value) in table {
+            let name = format!("{prefix}{}", key.get_ref());
+            let inner = format!("{name}.");
+            match (KEYS.iter().find(|key| key.name == name), value.get_ref()) {
+                (Some(known), _) => self.value(known, value),
+                (None, DeValue::Table(table)) if KEYS.iter().any(|key| key.name.starts_with(&inner)) => self.table(&inner, table),
+                (None, found) if KEYS.iter().any(|key| key.name.starts_with(&inner)) => {
+                    self.fault(
+                        value.span(),
+                        &name,
+                        format!("a {} is not a table of keys; write [{name}] above them", found.type_str()),
+                    );
+                }
+                (None, _) => {
+                    let near = nearest(&name, KEYS.iter().map(|key| key.name)).unwrap_or_default();
+                    self.fault(
+                        key.span(),
+                        &name.escape_debug().to_string(),
+                        format!("unknown key; the nearest known one is {near:?}"),
+                    );
+                }
             }
         }
-        Ok(())
     }
 
-    /// With every path absolute, relative ones taken from `base`.
-    fn resolved(mut self, base: &Path) -> std::io::Result<Self> {
-        for path in self.watch.iter_mut().chain([&mut self.socket]).chain(self.cache_dir.as_mut()) {
-            *path = std::path::absolute(base.join(&*path))?;
+    fn value(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) {
+        if let Err(Refused { at, sentence }) = key.take(&mut self.settings, &raw(value.get_ref()), self.base) {
+            let at = at.unwrap_or(value.span().start);
+            self.fault(at..at, key.name, sentence);
         }
-        Ok(self)
+    }
+
+    fn fault(&mut self, at: Range<usize>, key: &str, sentence: String) {
+        self.faults.push(Fault::at(place(self.text, at.start), key, sentence));
     }
 }
 
-/// Line and column, both from 1, of a byte offset.
-fn place(text: &str, offset: usize) -> (usize, usize) {
+fn raw(value: &DeValue<'_>) -> Raw {
+    match value {
+        DeValue::String(text) => Raw::Text(text.to_string()),
+        DeValue::Integer(number) => match i128::from_str_radix(number.as_str(), number.radix()) {
+            Ok(number) => Raw::Whole(number.to_string()),
+            Err(_) => Raw::Whole(number.to_string()),
+        },
+        DeValue::Array(items) => Raw::List(items.iter().map(|item| (item.span().start, raw(item.get_ref()))).collect()),
+        other => Raw::Other(other.type_str()),
+    }
+}
+
+/// Line and column of a byte offset.
+fn place(text: &str, offset: usize) -> Place {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    Place { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_empty_file_gives_the_defaults() {
-        assert_eq!(Settings::parse(""), Ok(Settings::default()));
-    }
-
-    #[test]
-    fn every_key_of_the_shipped_file_stands_there_with_its_default() {
-        let shipped = include_str!("../../config/neurosearchd.toml");
-        assert_eq!(Settings::parse(shipped), Ok(Settings::default()), "the file as it is shipped changes nothing");
-        let uncommented: String = shipped
-            .lines()
-            .map(|line| match line.strip_prefix("#= ") {
-                Some(setting) => format!("{setting}\n"),
-                None => format!("{line}\n"),
-            })
-            .collect();
-        let table: toml::Table = uncommented.parse().expect("TOML with every key in it");
-        let mut keys: Vec<&str> = table.keys().map(String::as_str).collect();
-        keys.sort_unstable();
-        let all = [
-            "cache_dir",
-            "devices",
-            "exclude_devices",
-            "log",
-            "rescan_seconds",
-            "search",
-            "settle_milliseconds",
-            "slots_per_device",
-            "socket",
-            "stall_seconds",
-            "stop_grace_seconds",
-            "watch",
-        ];
-        assert_eq!(keys, all);
-        let mut settings = Settings::parse(&uncommented).expect("every key takes its value");
-        // Those two have no value to write: the file shows an example.
-        assert!(settings.cache_dir.take().is_some() && settings.search.seed.take().is_some());
-        assert_eq!(settings, Settings::default(), "every value in the comments is the default");
-    }
-
-    #[test]
-    fn unknown_keys_and_bad_values_are_refused_with_line_and_column() {
-        let cases = [
-            ("watch = []\nsocet = \"x\"\n", "line 2, column 1: ", "socet"),
-            ("devices = \"gpu\"", "line 1, column 11: ", "\"auto\""),
-            ("watch = [\"a\"\n", "line ", ""),
-            ("\nslots_per_device = 0", "line 2, column 1: ", "between 1 and 64"),
-            ("slots_per_device = -1", "line 1, column 20: ", ""),
-            ("[search]\nn_job = 3", "line 2, column 1: ", "n_job"),
-        ];
-        for (text, place, word) in cases {
-            let error = Settings::parse(text).expect_err(text);
-            assert!(error.starts_with(place) && error.contains(word), "{text:?}: {error}");
-        }
-    }
-
-    #[test]
-    fn relative_paths_are_relative_to_the_files_directory() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let path = dir.path().join("d.toml");
-        std::fs::write(&path, "watch = [\"launch\"]\nsocket = \"s\"").expect("written");
-        let settings = Settings::read(&path).expect("read");
-        assert_eq!(settings.watch, [dir.path().join("launch")]);
-        assert_eq!(settings.socket, dir.path().join("s"));
-    }
-}
+#[path = "settings_tests.rs"]
+mod tests;

@@ -162,10 +162,10 @@ fn spawn(dir: &Path, setup: &Setup) -> Child {
     let no_gpus = dir.join("no-gpus.json");
     fs::write(&no_gpus, "[]").expect("written");
     let mut command = Command::new(env!("CARGO_BIN_EXE_neurosearchd"));
-    command.arg("--config").arg(config).args(["--log", "debug"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    command.arg("--config").arg(config).env("NEUROSEARCHD_LOG", "debug").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     command.env("NEUROSEARCH_TRAINER", checkout("tests/programs/stand-in-trainer"));
     command.env("NEUROSEARCH_GPU_LISTING", no_gpus);
-    command.env_remove("NEUROSEARCH_SOCKET").env_remove("NEUROSEARCH_LOG").env_remove("NEUROSEARCH_CONFIG");
+    command.env_remove("NEUROSEARCH_SOCKET");
     for (name, value) in &setup.environment {
         command.env(name, value);
     }

@@ -2,6 +2,7 @@
 
 mod analysis;
 mod command_line;
+mod configuration;
 mod control_verbs;
 mod daemon_control;
 mod daemon_life;
@@ -20,6 +21,7 @@ mod retrain_job;
 mod search_checks;
 mod search_verbs;
 mod service;
+mod service_manager;
 mod stand_in;
 #[cfg(feature = "torch")]
 mod trainer_failures;

@@ -1,8 +1,10 @@
 //! `reload`: the configuration is read again, and everything is looked at.
 
 use super::super::router::{Desk, Refused, ask};
+use super::super::systemd;
 use super::super::watcher::{AddRoot, List, LookAtAll};
 use super::roots;
+use sd_notify::NotifyState;
 use std::path::PathBuf;
 
 /// Takes over what the configuration says now, as far as a running daemon can, and says what it did.
@@ -10,6 +12,13 @@ use std::path::PathBuf;
 /// # Errors
 /// A configuration with a fault changes nothing. A directory with running jobs is not left; all else is taken over.
 pub async fn obey(desk: &Desk) -> Result<Vec<String>, Refused> {
+    systemd::tell_reloading();
+    let done = take_over(desk).await;
+    systemd::tell(&[NotifyState::Ready]);
+    done
+}
+
+async fn take_over(desk: &Desk) -> Result<Vec<String>, Refused> {
     let configuration = desk.services.configuration.clone();
     let read = tokio::task::spawn_blocking(move || configuration.again()).await;
     let change = read.map_err(|e| Refused::busy(format!("the daemon is ending: {e}")))?.map_err(Refused::bad)?;
