@@ -30,6 +30,8 @@ struct Row {
     counts: [Counts; 2],
     /// Its line of `jobs.tsv`.
     line: Box<str>,
+    /// The folds that were looked at.
+    folds: Box<[u32]>,
 }
 
 /// What the tables of a launch directory say. Made by [`Tables::scan`], kept up by [`Tables::refresh`], and put on disk by
@@ -73,7 +75,7 @@ impl Tables {
     /// Reads one job anew; one that is gone leaves the tables.
     ///
     /// # Errors
-    /// As [`Tables::scan`], which is needed where the job has a fold that has no columns yet.
+    /// As [`Tables::scan`], which is needed where the job's folds change what has columns.
     pub fn refresh(&mut self, name: &str) -> Result<Vec<Notice>, StoreError> {
         let mut notices = Vec::new();
         let key = Natural(name.to_string());
@@ -85,11 +87,12 @@ impl Tables {
             // Without a search space the columns were perhaps this job's alone.
             return if self.folds.is_none() { self.scan() } else { Ok(notices) };
         };
-        if job.folds.iter().any(|fold| self.columns.binary_search(&fold.index).is_err()) {
-            return self.scan();
-        }
         let row = row(name, &job, &self.columns);
         let old = self.rows.get(&key);
+        // Without a search space every job's own folds have columns, and a job may bring some or take some away.
+        if self.folds.is_none() && old.map_or(&[][..], |old| &old.folds) != &*row.folds {
+            return self.scan();
+        }
         for (which, changed) in self.changed.iter_mut().enumerate() {
             *changed |= old.is_none_or(|old| match which {
                 JOBS => old.line != row.line,
@@ -173,8 +176,10 @@ impl Tables {
     fn folds_of_jobs(&self, names: &[String]) -> Vec<u32> {
         let own = |name: &String| {
             let path = self.job_dir(name).commandline();
-            let text = record::read_text(&path).ok()?;
-            Some(Options::read(&text, &path).unwrap_or_default().folds)
+            match record::read_text(&path) {
+                Err(error) if error.is_missing() => None,
+                text => Some(text.and_then(|text| Options::read(&text, &path)).unwrap_or_default().folds),
+            }
         };
         ascending(names.iter().filter_map(own).flatten().collect())
     }
@@ -197,7 +202,8 @@ impl Tables {
 
 fn row(name: &str, job: &collect::Job, columns: &[u32]) -> Row {
     let counts = [Selection::BestLoss, Selection::BestBalancedAccuracy].map(|selection| Counts::of(job, selection));
-    Row { counts, line: jobs_table::row(name, job, columns).into_boxed_str() }
+    let folds = job.folds.iter().map(|fold| fold.index).collect();
+    Row { counts, line: jobs_table::row(name, job, columns).into_boxed_str(), folds }
 }
 
 fn ascending(mut folds: Vec<u32>) -> Vec<u32> {
@@ -254,14 +260,18 @@ mod tests {
         }
         let mut tables = Tables::new(LaunchDir::new(launch));
         tables.scan().expect("scanned");
-        let changes: [&dyn Fn(); 5] = [
+        let changes: [&dyn Fn(); 8] = [
             &|| finish(launch, "job-2", 0, "0.75"),
             &|| finish(launch, "job-2", 1, "0.95"),
             &|| job(launch, "job-3", "{}"),
             &|| job(launch, "job-10", r#"{"n_splits": 4}"#),
+            &|| job(launch, "job-10", r#"{"n_splits": 3}"#),
+            &|| job(launch, "job-10", "not JSON"),
+            &|| job(launch, "job-10", r#"{"n_splits": 3}"#),
             &|| fs::remove_dir_all(launch.join("job-10")).expect("removed"),
         ];
-        for (change, name) in changes.iter().zip(["job-2", "job-2", "job-3", "job-10", "job-10"]) {
+        let names = ["job-2", "job-2", "job-3", "job-10", "job-10", "job-10", "job-10", "job-10"];
+        for (change, name) in changes.iter().zip(names) {
             change();
             tables.refresh(name).expect("refreshed");
             tables.write().expect("written");

@@ -47,9 +47,9 @@ pub fn on_command(search: &mut Search, command: Command) -> Answer {
             terms(search, &mut effects, &said, |t| t.slots = slots)
         }
         Command::SetJobs(n_jobs) => {
-            let drawn = search.indices.last().map_or(0, |last| last + 1);
+            let drawn = search.last_drawn().map_or(0, |last| last + 1);
             if n_jobs < drawn {
-                Err(format!("n_jobs cannot be {n_jobs}: {drawn} jobs are drawn already; cancel those that should not run"))
+                Err(format!("n_jobs cannot be {n_jobs}: job {} is drawn already; cancel those that should not run", drawn - 1))
             } else {
                 terms(search, &mut effects, &format!("n_jobs is {n_jobs}"), |t| t.n_jobs = n_jobs)
             }
@@ -288,6 +288,18 @@ mod tests {
         assert_eq!(search.jobs[&name].standing, Standing::Waiting);
         on_command(&mut search, Command::SetJobs(4)).expect("done");
         assert_eq!(search.undrawn(), 3);
+    }
+
+    #[test]
+    fn a_job_of_somebody_elses_is_no_reason_to_refuse_fewer_jobs() {
+        let (mut search, _) = search(Standing::Done);
+        let theirs = JobName::try_from("mine".to_string()).expect("a name");
+        search.add(theirs, Job::new(Some(40), Need::Cpu, Standing::Foreign(None)));
+        on_command(&mut search, Command::SetJobs(3)).expect("done");
+        assert_eq!(search.undrawn(), 2);
+        search.drawing.insert(2, None);
+        let refused = on_command(&mut search, Command::SetJobs(2)).expect_err("job 2 is being drawn");
+        assert!(refused.contains("job 2 is drawn already"), "{refused}");
     }
 
     #[test]

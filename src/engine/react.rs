@@ -57,6 +57,14 @@ pub fn on_space(search: &mut Search, news: SpaceNews) -> Vec<Effect> {
             Space::Accepted
         }
     };
+    if search.space != Space::Unsettled {
+        let accepted = search.space == Space::Accepted;
+        // Without a file that is accepted, the tables go by each job's own folds.
+        let other_folds = search.folds_of_file.replace(accepted).is_some_and(|before| before != accepted);
+        if other_folds && !effects.contains(&Effect::TabulateAll) {
+            effects.push(Effect::TabulateAll);
+        }
+    }
     ask(search, &mut effects);
     effects
 }

@@ -157,6 +157,8 @@ pub struct Search {
     /// None until a space was accepted once.
     pub terms: Option<Terms>,
     pub space: Space,
+    /// Whether the file was accepted when it was last judged, so that the tables go by its folds; none before that.
+    pub folds_of_file: Option<bool>,
     pub jobs: BTreeMap<JobName, Job>,
     /// Waiting jobs, lowest index first; those without an index come last.
     pub waiting: BTreeSet<(u64, JobName)>,
@@ -193,6 +195,7 @@ impl Default for Search {
         Search {
             terms: None,
             space: Space::Unsettled,
+            folds_of_file: None,
             jobs: BTreeMap::new(),
             waiting: BTreeSet::new(),
             indices: BTreeSet::new(),
@@ -214,6 +217,12 @@ impl Search {
             self.frontier += 1;
         }
         (self.frontier < n_jobs).then_some(self.frontier)
+    }
+
+    /// The highest index that the search itself has drawn, or is drawing; jobs of somebody else's do not count.
+    pub fn last_drawn(&self) -> Option<u64> {
+        let own = self.jobs.values().filter(|job| !matches!(job.standing, Standing::Foreign(_)));
+        own.filter_map(|job| job.index).chain(self.drawing.keys().copied()).max()
     }
 
     /// How many jobs are still to be drawn.

@@ -75,11 +75,22 @@ fn an_accepted_space_is_recorded_and_asks_for_as_many_slots_as_jobs() {
     let effects = react::on_space(&mut search, SpaceNews::Accepted(terms(3)));
     assert_eq!(effects, [Effect::RecordSearch, Effect::TabulateAll, Effect::Ask(cpu(3))]);
     assert_eq!(react::on_space(&mut search, SpaceNews::Accepted(terms(3))), [], "the same again changes nothing");
-    assert_eq!(react::on_space(&mut search, SpaceNews::Refused("fault".into())), [Effect::Ask(cpu(0))]);
+    let by_own_folds = [Effect::TabulateAll, Effect::Ask(cpu(0))];
+    assert_eq!(react::on_space(&mut search, SpaceNews::Refused("fault".into())), by_own_folds);
     assert_eq!(search.space, Space::Refused("fault".into()));
     assert_eq!(react::on_space(&mut search, SpaceNews::Unsettled), []);
-    assert_eq!(react::on_space(&mut search, SpaceNews::Accepted(terms(3))), [Effect::Ask(cpu(3))]);
-    assert_eq!(react::on_space(&mut search, SpaceNews::Missing), [Effect::Ask(cpu(0))]);
+    assert_eq!(react::on_space(&mut search, SpaceNews::Missing), [], "the tables go by each job's own folds already");
+    assert_eq!(react::on_space(&mut search, SpaceNews::Accepted(terms(3))), [Effect::TabulateAll, Effect::Ask(cpu(3))]);
+    assert_eq!(react::on_space(&mut search, SpaceNews::Unsettled), [Effect::Ask(cpu(0))]);
+    assert_eq!(react::on_space(&mut search, SpaceNews::Accepted(terms(3))), [Effect::Ask(cpu(3))], "touched, not changed");
+    assert_eq!(react::on_space(&mut search, SpaceNews::Missing), by_own_folds);
+}
+
+#[test]
+fn what_the_first_look_finds_of_the_file_asks_for_no_table_of_its_own() {
+    for news in [SpaceNews::Missing, SpaceNews::Refused("fault".into())] {
+        assert_eq!(react::on_space(&mut Search::default(), news), []);
+    }
 }
 
 #[test]

@@ -168,6 +168,29 @@ fn without_a_gpu_a_job_that_needs_one_fails_with_a_sentence_that_says_so() {
 }
 
 #[test]
+fn the_tables_go_by_the_files_folds_and_by_each_jobs_own_while_it_is_missing_or_refused() {
+    let dir = dir();
+    let daemon = Daemon::start(dir.path(), &Setup::default());
+    let launch = daemon.launch("folds");
+    let until_folds = |wanted: &str| {
+        let of = |text: &str| Some(text.lines().find(|line| line.starts_with("job-0\t"))?.rsplit('\t').next()?.to_string());
+        until(&format!("the table counts {wanted} folds"), || of(&table(&launch)).as_deref() == Some(wanted));
+    };
+    drop_space(&launch, &space(1, 1, &json!({ "n_splits": 2 })));
+    daemon.wait_for("the job is done", &launch, |counts| counts.done == 1);
+    until_folds("2");
+    let one = space(1, 1, &json!({ "n_splits": 2, "split": [0] }));
+    drop_space(&launch, &one);
+    until_folds("1");
+    fs::remove_file(launch.join("random_search.json")).expect("removed");
+    until_folds("2");
+    drop_space(&launch, &one);
+    until_folds("1");
+    drop_space(&launch, "{}");
+    until_folds("2");
+}
+
+#[test]
 fn a_table_that_is_deleted_comes_back() {
     let dir = dir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
