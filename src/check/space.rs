@@ -13,6 +13,9 @@ use crate::domain::space::SearchSpace;
 /// Faults that are listed, at most.
 const LISTED: usize = 20;
 
+/// Sizes and distances of patches that are tried, at most: where none of so many can train, the draws have to tell.
+const TRIED: usize = 100_000;
+
 /// As [`super::space()`].
 pub fn check(space: &SearchSpace) -> Result<(), Faults> {
     let mut checker = Checker::thorough();
@@ -84,13 +87,35 @@ fn combinations(space: &SearchSpace, checker: &mut Checker, found: &mut Found) {
     for options in space.mode.iter().flat_map(|&mode| narrowed(space, mode)) {
         match checker.facts(&options) {
             Err(flaws) => flaws.into_iter().for_each(|flaw| problems.push(space.origin.fault(flaw.key, flaw.sentence))),
-            Ok(_) => match checker.job(&options) {
-                Ok(_) => return,
-                Err(problem) => problems.push(space.origin.fault(&problem.key, problem.clause)),
+            Ok(facts) => match checker.job(&options) {
+                Err(problem) if !some_patch(space, &options, facts.volume, checker) => {
+                    problems.push(space.origin.fault(&problem.key, problem.clause));
+                }
+                Ok(_) | Err(_) => return,
             },
         }
     }
     problems.0.into_iter().for_each(|problem| found.push(problem));
+}
+
+/// Whether the job can train with another patch of the space. Neither end is the easiest: a large patch leaves an
+/// instance normalisation more voxels, a small one leaves a multicnn more positions, and only one may be extracted.
+fn some_patch(space: &SearchSpace, options: &JobOptions, volume: [usize; 3], checker: &mut Checker) -> bool {
+    if options.mode.mode() != Mode::Patch {
+        return false;
+    }
+    let [least, most] = [volume.iter().min(), volume.iter().max()].map(|side| side.map_or(0, |&side| side as u64));
+    // Beyond the image every distance cuts the same, single patch; the last one may be what was extracted.
+    let strides = || (space.stride_size.low..=space.stride_size.high.min(most)).chain([space.stride_size.high]);
+    let patches = space.patch_size.low..=space.patch_size.high.min(least);
+    let mut options = options.clone();
+    for (tried, (patch, stride)) in patches.flat_map(|patch| strides().map(move |stride| (patch, stride))).enumerate() {
+        options.mode = space.mode_options(Mode::Patch, patch, stride, 0);
+        if tried == TRIED || checker.job(&options).is_ok() {
+            return true;
+        }
+    }
+    false
 }
 
 /// One job for each combination of the variables on which its data and the fit of its network depend, with the others at
@@ -107,6 +132,7 @@ fn narrowed(space: &SearchSpace, mode: Mode) -> impl Iterator<Item = JobOptions>
     let spaces = spread(spaces, &space.network_type, |s, v| s.network_type = vec![v]);
     let spaces = spread(spaces, &space.preprocessing, |s, v| s.preprocessing = vec![v]);
     let spaces = spread(spaces, &space.baseline, |s, v| s.baseline = vec![v]);
+    let spaces = spread(spaces, &space.d_reduction, |s, v| s.d_reduction = vec![v]);
     let spaces = spread(spaces, &space.network_normalization, |s, v| s.network_normalization = vec![v]);
     let spaces = spread(spaces, &space.slice_direction, |s, v| s.slice_direction = vec![v]);
     let spaces = spread(spaces, &space.transfer_learning_selection, |s, v| s.transfer_learning_selection = vec![v]);

@@ -138,6 +138,46 @@ fn the_patch_size_of_a_mode_that_is_not_listed_is_not_held_against_the_image() {
 }
 
 #[test]
+fn a_space_of_which_any_draw_can_train_is_accepted_in_whatever_order_and_at_whichever_end_it_stands() {
+    let quarter = Quarter::new();
+    let deep =
+        |d_reduction: Value| json!({"n_convblocks": 6, "network_normalization": "InstanceNorm", "d_reduction": d_reduction});
+    checked(&quarter, deep(json!(["stride", "MaxPooling"]))).expect("some draws can train");
+    checked(&quarter, deep(json!(["MaxPooling", "stride"]))).expect("some draws can train");
+    only_fault(&quarter, deep(json!("stride")), "network_normalization", &["InstanceNorm"]);
+    let patch = |more: Value| {
+        let mut space = json!({"mode": "patch", "d_reduction": "stride", "network_normalization": "InstanceNorm"});
+        space.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        space
+    };
+    checked(&quarter, patch(json!({"patch_size": [2, 20], "n_convblocks": 2}))).expect("a patch of 20 can train");
+    only_fault(&quarter, patch(json!({"patch_size": [2, 3], "n_convblocks": 2})), "network_normalization", &["InstanceNorm"]);
+    // The smallest patch leaves one voxel, the largest one position: only one between them can train.
+    let between = |ends: [u64; 2]| {
+        patch(json!({"network_type": "multicnn", "n_convblocks": 3, "patch_size": ends, "stride_size": [11, 50]}))
+    };
+    checked(&quarter, between([2, 42])).expect("a patch of 20 can train");
+    assert_eq!(faults(&quarter, between([42, 42]))[0].key, "network_type");
+}
+
+#[test]
+fn only_one_extracted_patch_of_an_interval_is_enough() {
+    let quarter = Quarter::new();
+    let space = json!({"mode": "patch", "patch_size": [10, 40], "stride_size": [10, 60], "use_extracted_patches": true});
+    assert_eq!(faults(&quarter, space.clone())[0].key, "caps_dir");
+    for number in 0..24 {
+        let session = quarter.path(&format!("caps/subjects/sub-MNI{number:04}/ses-M00"));
+        let folder = session.join("deeplearning_prepare_data/patch_based/t1_linear");
+        fs::create_dir_all(&folder).expect("made");
+        let name = format!(
+            "sub-MNI{number:04}_ses-M00_T1w_space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_patchsize-30_stride-60_patch-0_T1w.pt"
+        );
+        fs::write(folder.join(name), "").expect("written");
+    }
+    checked(&quarter, space).expect("the draw of 30 and 60 can train");
+}
+
+#[test]
 fn discarding_every_slice_is_refused() {
     let quarter = Quarter::new();
     only_fault(&quarter, json!({"mode": "slice", "discarded_slices": 21}), "discarded_slices", &["42"]);
