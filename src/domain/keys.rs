@@ -30,6 +30,8 @@ pub enum Kind {
     PathOrNull,
     /// A folder's or region's name, which becomes part of a path.
     Name,
+    /// A name that leaves room for a dash and any index.
+    Prefix,
     /// A list of different words, at least one.
     Words(&'static [&'static str]),
     /// A list of words, in which null is "None"; or false.
@@ -238,7 +240,7 @@ pub const OWN_N_JOBS: Key = key("n_jobs", whole(1, MANY), Fixed, Absent, "Number
 pub const OWN_SEED: Key =
     key("seed", whole(0, u64::MAX), Fixed, Absent, "The search's seed; drawn and recorded where it is absent.");
 pub const OWN_JOB_PREFIX: Key =
-    key("job_prefix", Kind::Name, Fixed, By(r#""job""#), "Jobs are named by this prefix, a dash and their index.");
+    key("job_prefix", Kind::Prefix, Fixed, By(r#""job""#), "Jobs are named by this prefix, a dash and their index.");
 pub const OWN: &[Key] = &[OWN_N_JOBS, OWN_SEED, OWN_JOB_PREFIX];
 
 /// Keys that mean the same in a search space and in a job's options, where each has a single value.
@@ -318,6 +320,7 @@ impl Kind {
             (Kind::Flag, Json::Bool(_)) | (Kind::Object, Json::Object(_)) | (Kind::WordsOrFalse(_), Json::Bool(false)) => true,
             (Kind::Path | Kind::PathOrNull, Json::Text(text)) => (1..=4096).contains(&text.len()) && !text.contains('\0'),
             (Kind::Name, Json::Text(text)) => JobName::try_from(text.clone()).is_ok(),
+            (Kind::Prefix, Json::Text(text)) => JobName::numbered(text, u64::MAX).is_ok(),
             (Kind::Words(words), Json::List(nodes)) => different(nodes) && nodes.iter().all(|n| Kind::Word(words).holds(n)),
             (Kind::WordsOrFalse(words), Json::List(nodes)) => nodes.iter().all(|n| n.is_null() || Kind::Word(words).holds(n)),
             (Kind::Wholes { most }, Json::List(nodes)) => different(nodes) && nodes.iter().all(|n| whole(0, *most).holds(n)),
@@ -345,6 +348,7 @@ impl Kind {
             Kind::Path => "a path".to_string(),
             Kind::PathOrNull => "a path or null".to_string(),
             Kind::Name => "a name: one letter or digit, then at most 99 letters, digits, '.', '_' or '-'".to_string(),
+            Kind::Prefix => "one letter or digit, then at most 78 letters, digits, '.', '_' or '-'".to_string(),
             Kind::Words(words) => format!("a list of different words of {}", words.join(", ")),
             Kind::WordsOrFalse(words) => format!("false, or a list of {}", words.join(", ")),
             Kind::Wholes { most } => format!("a list of different whole numbers from 0 to {most}"),

@@ -85,6 +85,7 @@ fn value(kind: &Kind) -> Value {
         Kind::Path => json!({"type": "string", "minLength": 1}),
         Kind::PathOrNull => json!({"type": ["string", "null"], "minLength": 1}),
         Kind::Name => json!({"type": "string", "pattern": name}),
+        Kind::Prefix => json!({"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,78}$"}),
         Kind::Words(words) => list(json!({"enum": words})),
         Kind::WordsOrFalse(words) => {
             let items: Vec<Value> = words.iter().map(|word| Value::from(*word)).chain([Value::Null]).collect();

@@ -1,6 +1,7 @@
 //! Tests of reading a search space: what is accepted, and every fault with its place.
 
 use super::*;
+use crate::domain::job::JobName;
 use serde_json::{Map, Value, json};
 
 const LEAST: &str = r#"{"mode": "image", "network_type": "cnn", "caps_dir": "caps", "tsv_path": "/labels", "preprocessing": "t1-linear",
@@ -238,10 +239,13 @@ fn a_key_that_stands_twice_is_an_error() {
 fn the_searchs_own_key_is_checked_like_the_others() {
     let own = space(json!({"neurosearch": {"n_jobs": 3, "seed": u64::MAX, "job_prefix": "run"}})).own;
     assert_eq!(own, Own { n_jobs: Some(3), seed: Some(u64::MAX), job_prefix: "run".to_string() });
+    let longest = space(json!({"neurosearch": {"job_prefix": "x".repeat(79)}})).own.job_prefix;
+    JobName::numbered(&longest, u64::MAX).expect("every job of an accepted search has a name");
     for (own, key) in [
         (json!({"n_jobs": 0}), "neurosearch.n_jobs"),
         (json!({"seed": -1}), "neurosearch.seed"),
         (json!({"job_prefix": "../x"}), "neurosearch.job_prefix"),
+        (json!({"job_prefix": "x".repeat(80)}), "neurosearch.job_prefix"),
         (json!({"jobs": 3}), "neurosearch.jobs"),
     ] {
         assert_eq!(keys_at_fault(json!({"neurosearch": own})), [key]);
