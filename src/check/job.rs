@@ -3,6 +3,7 @@
 use super::data::{Asked, Facts, Flaw, Look};
 use super::{extracted, source};
 use crate::domain::architecture::Architecture;
+use crate::domain::draw::Misfit;
 use crate::domain::extract;
 use crate::domain::fault::Fault;
 use crate::domain::items::{Geometry, Window, times};
@@ -38,6 +39,12 @@ impl JobFault {
 
     pub(super) fn options(key: &str, clause: impl Into<String>) -> Self {
         JobFault::new(FailureClass::BadOptions, key, clause.into())
+    }
+}
+
+impl From<Misfit> for JobFault {
+    fn from(misfit: Misfit) -> Self {
+        misfit.fault.into()
     }
 }
 

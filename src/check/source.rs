@@ -16,7 +16,7 @@ const KEY: &str = "transfer_learning_path";
 /// A direction that makes no sense is of class `bad_options`, a source without its files of class `bad_data`.
 pub fn check(options: &JobOptions) -> Result<(), JobFault> {
     use NetworkType::{Autoencoder, Cnn, MultiCnn};
-    let Some(transfer) = &options.transfer else { return Ok(()) };
+    let Some(transfer) = options.transfer() else { return Ok(()) };
     let source = outline(&transfer.path).map_err(|sentence| JobFault::data(KEY, sentence))?.network_type;
     let (network, selection) = match (source, options.network_type) {
         (Autoencoder, _) => (None, Selection::BestLoss),

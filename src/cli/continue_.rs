@@ -9,7 +9,7 @@ use crate::domain::job::JobState;
 use crate::domain::options::JobOptions;
 use crate::process::{Look, look};
 use crate::store::error::StoreError;
-use crate::store::job::{JobRecord, Starter, read_commandline, write_commandline};
+use crate::store::job::{JobRecord, Starter, write_commandline};
 use crate::store::layout::{JobDir, LaunchDir};
 use crate::store::{finished, lock, record, scan};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub struct Args {
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
     let job = job(&args.job_dir)?;
-    let options = read_commandline(&job)?;
+    let options = job_folder::read(&job.commandline())?;
     let kept = scan::record_of(&job)?;
     refuse_the_daemons(&job, kept.as_ref())?;
     refuse_running(&job)?;

@@ -1,6 +1,8 @@
 //! The options that the reference takes on its command line, with `_` as its documentation spells them or with `-`.
 
-use crate::domain::space;
+use super::exit::Failure;
+use crate::domain::fault::Faults;
+use crate::domain::space::{self, SearchSpace};
 
 /// Flags that win over the file.
 #[derive(Debug, Clone, clap::Args)]
@@ -26,6 +28,15 @@ pub struct Flags {
 }
 
 impl Flags {
+    /// The space with the flags in force.
+    ///
+    /// # Errors
+    /// A flag's value is not allowed, alone or with the file's.
+    pub fn over(&self, space: SearchSpace) -> Result<SearchSpace, Failure> {
+        let file = space.origin.file.clone();
+        space.override_with(&self.given()).map_err(|fault| Failure::from(Faults { file, faults: vec![fault] }))
+    }
+
     /// The flags as the search space takes them.
     pub fn given(&self) -> space::Flags {
         space::Flags {

@@ -6,16 +6,13 @@ use super::job_folder;
 use super::out::{self, Out};
 use super::run_job::{self, Ready};
 use super::validate;
-use crate::check;
-use crate::domain::draw::draw;
-use crate::domain::fault::Faults;
-use crate::domain::job::{FailureClass, JobName, JobState};
-use crate::domain::options::JobOptions;
-use crate::domain::space::SearchSpace;
+use crate::check::{self, JobFault};
+use crate::domain::draw::{Misfit, draw};
+use crate::domain::job::{JobName, JobState};
 use crate::store::error::StoreError;
 use crate::store::job::{JobRecord, Starter};
 use crate::store::launch::SearchRecord;
-use crate::store::layout::{JobDir, LaunchDir};
+use crate::store::layout::LaunchDir;
 use crate::store::{lock, record, scan};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -46,7 +43,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     if job.path().symlink_metadata().is_ok() {
         return Err(job_folder::exists(&job));
     }
-    let space = space(&launch, &args.flags)?;
+    let space = args.flags.over(validate::accepted(launch.path())?)?;
     let search = search_record(&launch)?;
     refuse_the_daemons_name(&launch, &name, search.as_ref())?;
     check::space(&space)?;
@@ -60,16 +57,25 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
         index: Some(index),
         search_seed: Some(seed),
         space_sha256: Some(space.origin.sha256.clone()),
+        flags: args.flags.given(),
         ..JobRecord::queued(Starter::Command)
     };
-    let options = match resolve(&space, seed, index) {
+    let drawn = match draw(&space, seed, index) {
+        Ok(options) => check::job(&options).map_err(|fault| (options, fault)),
+        Err(Misfit { options: Some(options), fault }) => Err((*options, fault.into())),
+        Err(Misfit { options: None, fault }) => return Err(Failure::new(Exit::BadInput, fault.to_string())),
+    };
+    let options = match drawn {
         Ok(options) => options,
-        Err((options, class, sentence)) => {
-            record.state = JobState::Failed { class, sentence: sentence.clone() };
-            return fail_before_training(&job, options.as_deref(), &record, &format!("{class}: {sentence}"));
+        Err((options, JobFault { class, sentence, .. })) => {
+            let said = format!("{}: {class}: {sentence}", job.path().display());
+            record.state = JobState::Failed { class, sentence };
+            // The folder stays as the record of a draw that cannot train, as the daemon leaves it.
+            job_folder::make(&job, &options, &record)?;
+            return Err(Failure::new(Exit::Failed, said));
         }
     };
-    job_folder::make(&job, Some(&options), &record)?;
+    job_folder::make(&job, &options, &record)?;
     out::note(format_args!("{}: drawn as job {index} of the search with seed {seed}", job.path().display()));
     run_job::run(ready, &job, &options, record, out)
 }
@@ -78,12 +84,6 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
 fn launch(path: &std::path::Path) -> Result<LaunchDir, Failure> {
     let launch = std::fs::canonicalize(path).map_err(|e| StoreError::io("open", path, e))?;
     Ok(LaunchDir::new(launch))
-}
-
-fn space(launch: &LaunchDir, flags: &Flags) -> Result<SearchSpace, Failure> {
-    let space = validate::accepted(launch.path())?;
-    let file = launch.space().display().to_string();
-    space.override_with(&flags.given()).map_err(|fault| Failure::from(Faults { file, faults: vec![fault] }))
 }
 
 fn search_record(launch: &LaunchDir) -> Result<Option<SearchRecord>, Failure> {
@@ -105,26 +105,17 @@ fn refuse_the_daemons_name(launch: &LaunchDir, name: &JobName, search: Option<&S
     Ok(())
 }
 
-/// The lowest index that no job of the launch directory has, and that the daemon's search does not count as its own.
+/// The lowest index that no job of the launch directory has, and that no running daemon counts as its search's own.
 fn first_unused(launch: &LaunchDir, prefix: &str, search: Option<&SearchRecord>) -> Result<u64, Failure> {
     let mut used = BTreeSet::new();
     for folder in scan::jobs(launch, |_| false)? {
         let recorded = scan::record_of(&launch.job(&folder.name)).ok().flatten().and_then(|record| record.index);
         used.extend(recorded.or_else(|| folder.name.index(prefix)));
     }
-    let first = search.map_or(0, |search| search.n_jobs);
+    let first = match search {
+        Some(search) if lock::is_held(&launch.lock())? => search.n_jobs,
+        _ => 0,
+    };
     let unused = (first..).find(|index| !used.contains(index));
     unused.ok_or_else(|| Failure::new(Exit::Failed, "every index is used; name one with --index"))
-}
-
-/// The drawn options, complete; or those there are, with the reason why they cannot train.
-fn resolve(space: &SearchSpace, seed: u64, index: u64) -> Result<JobOptions, (Option<Box<JobOptions>>, FailureClass, String)> {
-    let drawn = draw(space, seed, index).map_err(|fault| (None, FailureClass::BadOptions, fault.to_string()))?;
-    check::job(&drawn).map_err(|fault| (Some(Box::new(drawn)), fault.class, fault.sentence))
-}
-
-/// Leaves the folder as the record of a draw that cannot train, as the daemon would.
-fn fail_before_training(job: &JobDir, options: Option<&JobOptions>, record: &JobRecord, sentence: &str) -> Outcome {
-    job_folder::make(job, options, record)?;
-    Err(Failure::new(Exit::Failed, format!("{}: {sentence}", job.path().display())))
 }

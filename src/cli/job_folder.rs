@@ -1,21 +1,22 @@
 //! What the verbs that make a job's folder share: its content, its seed, and the refusal where one is there.
 
 use super::exit::{Exit, Failure};
+use super::out;
 use crate::domain::options::JobOptions;
 use crate::store::error::StoreError;
-use crate::store::job::JobRecord;
+use crate::store::job::{JobRecord, read_options};
 use crate::store::layout::JobDir;
 use crate::store::new_job::{self, Made};
 use crate::store::scan;
 use rand::TryRngCore;
+use std::path::Path;
 
-/// Makes the folder with its options, if there are any, and its record, complete or not at all.
+/// Makes the folder with its options and its record, complete or not at all.
 ///
 /// # Errors
 /// When it is there already, or cannot be written.
-pub fn make(job: &JobDir, options: Option<&JobOptions>, record: &JobRecord) -> Result<(), Failure> {
-    let text = options.map(|options| text(job, options)).transpose()?;
-    match new_job::make_at(job.clone(), text.as_deref(), record)? {
+pub fn make(job: &JobDir, options: &JobOptions, record: &JobRecord) -> Result<(), Failure> {
+    match new_job::make_at(job.clone(), &text(job, options)?, record)? {
         Made::Made(_) => Ok(()),
         Made::NameTaken => Err(exists(job)),
     }
@@ -24,6 +25,18 @@ pub fn make(job: &JobDir, options: Option<&JobOptions>, record: &JobRecord) -> R
 fn text(job: &JobDir, options: &JobOptions) -> Result<String, StoreError> {
     let text = serde_json::to_string_pretty(&options.to_json());
     text.map(|text| text + "\n").map_err(|e| StoreError::content(&job.commandline(), format!("cannot be written: {e}")))
+}
+
+/// A job's options; what was assumed in reading them, and every key that is not known, goes to stderr.
+///
+/// # Errors
+/// The file cannot be read, or its faults.
+pub fn read(commandline: &Path) -> Result<JobOptions, StoreError> {
+    let (options, notices) = read_options(commandline)?;
+    for notice in notices {
+        out::note(format_args!("{}: {notice}", commandline.display()));
+    }
+    Ok(options)
 }
 
 /// The refusal of a name that is taken; it names what goes on with a job that is there.

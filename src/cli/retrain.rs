@@ -6,7 +6,7 @@ use super::out::{self, Out};
 use super::run_job::{self, Ready};
 use crate::check;
 use crate::store::error::StoreError;
-use crate::store::job::{self, JobRecord, Starter};
+use crate::store::job::{JobRecord, Starter};
 use crate::store::layout::JobDir;
 use std::path::{Path, PathBuf};
 
@@ -23,10 +23,7 @@ pub struct Args {
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
     let job = target(&args.out_dir)?;
-    let (mut options, notices) = job::read_options(&args.commandline_json)?;
-    for notice in &notices {
-        out::note(format_args!("{}: {notice}", args.commandline_json.display()));
-    }
+    let mut options = job_folder::read(&args.commandline_json)?;
     if options.seed.is_none() {
         let seed = job_folder::new_seed()?;
         options.seed = Some(seed);
@@ -37,7 +34,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     })?;
     let ready = Ready::for_job(options.use_cpu)?;
     let record = JobRecord::queued(Starter::Command);
-    job_folder::make(&job, Some(&options), &record)?;
+    job_folder::make(&job, &options, &record)?;
     run_job::run(ready, &job, &options, record, out)
 }
 

@@ -1,6 +1,7 @@
 //! `neurosearch sample`: the very options that a search's jobs would get, one job a line.
 
 use super::exit::{Exit, Failure, Outcome};
+use super::flags::Flags;
 use super::out::{self, Out};
 use super::validate::accepted;
 use crate::check::{Checker, JobFault};
@@ -28,10 +29,12 @@ pub struct Args {
     /// Index of the first job
     #[arg(long, default_value_t = 0)]
     index: u64,
+    #[command(flatten)]
+    flags: Flags,
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    let space = accepted(&args.dir)?;
+    let space = args.flags.over(accepted(&args.dir)?)?;
     let seed = match args.seed.or(space.own.seed) {
         Some(seed) => seed,
         None => recorded_or_new(&args.dir)?,

@@ -2,7 +2,7 @@
 
 use super::accept::Accepted;
 use crate::check;
-use crate::domain::draw;
+use crate::domain::draw::{self, Misfit};
 use crate::domain::job::{FailureClass, JobName, JobState};
 use crate::domain::options::JobOptions;
 use crate::engine::react::{Drawn, NotDrawn};
@@ -21,37 +21,30 @@ pub fn draw_job(
     failure: Option<String>,
 ) -> Result<(JobName, Drawn), NotDrawn> {
     let name = JobName::numbered(&terms.job_prefix, index).map_err(|e| NotDrawn::Refused(e.to_string()))?;
-    let (text, drawn) = match draw::draw(&accepted.space, terms.seed, index) {
-        Err(fault) => (None, failed(terms.need, FailureClass::BadOptions, fault.to_string())),
-        Ok(options) => {
-            let need = if options.use_cpu { Need::Cpu } else { Need::Gpu };
-            match check::job(&options) {
-                Ok(checked) => {
-                    let drawn = failure.map_or(Drawn::Ready { need }, |sentence| failed(need, FailureClass::Device, sentence));
-                    (Some(text(&checked)?), drawn)
-                }
-                Err(fault) => (Some(text(&options)?), failed(need, fault.class, fault.sentence)),
+    let need = terms.need;
+    let (options, drawn) = match draw::draw(&accepted.space, terms.seed, index) {
+        Err(Misfit { options: None, fault }) => return Err(NotDrawn::Refused(fault.to_string())),
+        Err(Misfit { options: Some(options), fault }) => (*options, failed(need, FailureClass::BadOptions, fault.to_string())),
+        Ok(options) => match check::job(&options) {
+            Ok(checked) => {
+                let drawn = failure.map_or(Drawn::Ready { need }, |sentence| failed(need, FailureClass::Device, sentence));
+                (checked, drawn)
             }
-        }
+            Err(fault) => (options, failed(need, fault.class, fault.sentence)),
+        },
     };
     let state = match &drawn {
         Drawn::Ready { .. } => JobState::Queued,
         Drawn::Failed { class, sentence, .. } => JobState::Failed { class: *class, sentence: sentence.clone() },
     };
     let record = JobRecord {
-        version: 1,
-        starter: Starter::Daemon,
         index: Some(index),
         search_seed: Some(terms.seed),
         space_sha256: Some(terms.space_sha256.clone()),
         state,
-        attempts: 0,
-        failures_in_a_row: 0,
-        checkpoints_seen: 0,
-        redraws: 0,
-        threads: None,
+        ..JobRecord::queued(Starter::Daemon)
     };
-    match new_job::make(launch, &name, text.as_deref(), &record) {
+    match new_job::make(launch, &name, &text(&options)?, &record) {
         Ok(Made::Made(_)) => Ok((name, drawn)),
         Ok(Made::NameTaken) => Err(NotDrawn::NameTaken),
         Err(e) => Err(NotDrawn::Refused(e.to_string())),

@@ -252,19 +252,7 @@ impl Desk {
 
 /// Brings a job's record up to date, keeping what the update does not name. The threads of its attempts are answered.
 fn update_record(job: &JobDir, update: &RecordUpdate, threads: usize) -> Result<usize, StoreError> {
-    let old = scan::record_of(job)?.unwrap_or_else(|| JobRecord {
-        version: 1,
-        starter: Starter::Daemon,
-        index: None,
-        search_seed: None,
-        space_sha256: None,
-        state: update.state.clone(),
-        attempts: 0,
-        failures_in_a_row: 0,
-        checkpoints_seen: 0,
-        redraws: 0,
-        threads: None,
-    });
+    let old = scan::record_of(job)?.unwrap_or_else(|| JobRecord::queued(Starter::Daemon));
     let threads = old.threads.unwrap_or(threads);
     let new = JobRecord {
         state: update.state.clone(),

@@ -4,7 +4,7 @@ use super::architecture::{Architecture, ConvBlock, FcLayer, NetworkOptions};
 use super::fault::{Fault, Faults};
 use super::json::{self, Document, Entry, Json, Node};
 use super::keys::{self, Key, Kind, Sampling};
-use super::options::{Folds, JobOptions, Mode, ModeOptions, NetworkType, Transfer};
+use super::options::{Folds, JobOptions, Mode, ModeOptions, NetworkType, Selection};
 use super::reader::Reader;
 use serde_json::Map;
 use std::path::Path;
@@ -72,7 +72,7 @@ impl Architecture {
     pub fn from_commandline(text: &str, file: &str, item_shape: &[usize]) -> Result<Architecture, Faults> {
         let document = document(text, file)?;
         let mut reader = Reader::new(&document.root, Path::new("/"));
-        let network = network(&mut reader, item_shape.first().copied().unwrap_or(1));
+        let network = network(&mut reader, item_shape.first().copied().unwrap_or(1), &mut Unknown::default());
         reader.finish(file)?;
         Architecture::of_network(&network, item_shape).map_err(|fault| Faults { file: file.to_string(), faults: vec![fault] })
     }
@@ -105,7 +105,9 @@ fn job_options(reader: &mut Reader, notices: &mut Vec<Fault>) -> JobOptions {
     }
     let mode = mode_options(reader);
     let channels = if mode.mode() == Mode::Slice { 3 } else { 1 };
-    let network = network(reader, channels);
+    let mut within = Unknown::default();
+    let network = network(reader, channels, &mut within);
+    notices.append(&mut within.notices);
     let wd_bool = reader.fixed(&keys::WD_BOOL);
     let weight_decay: f64 = reader.fixed(&keys::WEIGHT_DECAY_VALUE);
     let accumulation_steps: usize = reader.optional(&keys::ACCUMULATION_STEPS).unwrap_or(1);
@@ -137,14 +139,16 @@ fn job_options(reader: &mut Reader, notices: &mut Vec<Fault>) -> JobOptions {
         dropout: network.dropout,
         patience: reader.fixed(&keys::PATIENCE),
         tolerance: reader.fixed(&keys::TOLERANCE),
-        transfer: transfer(reader),
+        transfer_path: reader.optional(&keys::TRANSFER_PATH).flatten().map(|path: String| reader.absolute(&path)),
+        transfer_selection: reader.optional(&keys::TRANSFER_SELECTION).unwrap_or(Selection::BestBalancedAccuracy),
         network_normalization: network.normalization,
         channels_limit: reader.fixed(&keys::CHANNELS_LIMIT),
         convolutions: network.blocks,
         n_fcblocks: network.n_fcblocks,
         fc: network.fc,
         seed: reader.optional(&keys::SEED),
-        unknown: unknown(reader, notices),
+        unknown: unknown(reader, TABLES, notices),
+        unknown_within: within.kept,
     };
     if reader.faults.is_empty()
         && let Err(fault) = options.check_together()
@@ -154,19 +158,32 @@ fn job_options(reader: &mut Reader, notices: &mut Vec<Fault>) -> JobOptions {
     options
 }
 
-fn unknown(reader: &Reader, notices: &mut Vec<Fault>) -> Map<String, serde_json::Value> {
+/// What a network's blocks and layers hold besides what is read of them.
+#[derive(Default)]
+struct Unknown {
+    notices: Vec<Fault>,
+    kept: Map<String, serde_json::Value>,
+}
+
+impl Unknown {
+    /// Keeps what is not in `table` of member `name` of `parent`.
+    fn keep(&mut self, member: &Reader, table: &'static [Key], parent: &str, name: &str) {
+        let mut notices = Vec::new();
+        let kept = unknown(member, &[table], &mut notices);
+        if !kept.is_empty() {
+            self.kept.insert(name.to_string(), kept.into());
+        }
+        self.notices.extend(notices.into_iter().map(|notice| Fault { key: format!("{parent}.{name}"), ..notice }));
+    }
+}
+
+fn unknown(reader: &Reader, tables: &[&'static [Key]], notices: &mut Vec<Fault>) -> Map<String, serde_json::Value> {
     let mut kept = Map::new();
-    for Entry { place, key, value } in reader.unknown(TABLES) {
+    for Entry { place, key, value } in reader.unknown(tables) {
         notices.push(Fault::at(*place, "", format!("unknown key {key:?}, kept but of no effect")));
         kept.insert(key.clone(), value.to_value());
     }
     kept
-}
-
-fn transfer(reader: &mut Reader) -> Option<Transfer> {
-    let path: Option<String> = reader.optional(&keys::TRANSFER_PATH).flatten();
-    let selection = reader.optional(&keys::TRANSFER_SELECTION);
-    Some(Transfer { path: reader.absolute(&path?), selection: selection? })
 }
 
 fn mode_options(reader: &mut Reader) -> ModeOptions {
@@ -212,10 +229,10 @@ fn discarded_slices(reader: &mut Reader) -> [usize; 2] {
 }
 
 /// The keys of the network for items of `channels` channels.
-fn network(reader: &mut Reader, channels: usize) -> NetworkOptions {
+fn network(reader: &mut Reader, channels: usize, unknown: &mut Unknown) -> NetworkOptions {
     let network_type = reader.optional(&keys::NETWORK_TYPE).unwrap_or(NetworkType::Cnn);
-    let blocks = blocks(reader, channels);
-    let fc = fc(reader);
+    let blocks = blocks(reader, channels, unknown);
+    let fc = fc(reader, unknown);
     // The reference's documented options leave n_fcblocks out where fc says it.
     let n_fcblocks = match &fc {
         Some(layers) if !reader.gives(&keys::N_FCBLOCKS) => layers.len(),
@@ -248,7 +265,7 @@ fn members<'a>(reader: &mut Reader<'a>, key: &Key, node: &'a Node, prefix: &str)
     found
 }
 
-fn blocks(reader: &mut Reader, channels: usize) -> Vec<ConvBlock> {
+fn blocks(reader: &mut Reader, channels: usize, unknown: &mut Unknown) -> Vec<ConvBlock> {
     let Some(node) = reader.raw(&keys::CONVOLUTIONS).filter(|node| !node.is_null()) else {
         reader.fault(&keys::CONVOLUTIONS, "missing; allowed: an object with conv0, conv1 and so on");
         return Vec::new();
@@ -257,7 +274,7 @@ fn blocks(reader: &mut Reader, channels: usize) -> Vec<ConvBlock> {
     let mut in_channels = channels;
     for (index, node) in members(reader, &keys::CONVOLUTIONS, node, "conv").into_iter().enumerate() {
         let mut block = Reader::new(node, Path::new("/"));
-        block.refuse_unknown(&[BLOCK]);
+        unknown.keep(&block, BLOCK, keys::CONVOLUTIONS.name, &format!("conv{index}"));
         let given = block.optional(&IN_CHANNELS);
         if given.is_some_and(|given: usize| given != in_channels) {
             let from = if index == 0 {
@@ -277,12 +294,12 @@ fn blocks(reader: &mut Reader, channels: usize) -> Vec<ConvBlock> {
     blocks
 }
 
-fn fc(reader: &mut Reader) -> Option<Vec<FcLayer>> {
+fn fc(reader: &mut Reader, unknown: &mut Unknown) -> Option<Vec<FcLayer>> {
     let node = reader.raw(&keys::FC).filter(|node| !node.is_null())?;
     let mut layers = Vec::new();
     for (index, node) in members(reader, &keys::FC, node, "FC").into_iter().enumerate() {
         let mut layer = Reader::new(node, Path::new("/"));
-        layer.refuse_unknown(&[LAYER]);
+        unknown.keep(&layer, LAYER, keys::FC.name, &format!("FC{index}"));
         layers.push(FcLayer { in_features: layer.fixed(&IN_FEATURES), out_features: layer.fixed(&OUT_FEATURES) });
         reader.absorb(layer.faults, &format!("fc.FC{index}"));
     }

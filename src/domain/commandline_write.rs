@@ -1,7 +1,7 @@
 //! A job's options as a `commandline.json` that the reference reads back and understands as they are meant.
 
 use super::architecture::{ConvBlock, FcLayer};
-use super::options::{Folds, JobOptions, ModeOptions, NetworkType, Selection};
+use super::options::{Folds, JobOptions, ModeOptions, NetworkType};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -97,9 +97,8 @@ impl JobOptions {
         put(map, "dropout", self.dropout);
         put(map, "patience", self.patience);
         put(map, "tolerance", self.tolerance);
-        put(map, "transfer_learning_path", json!(self.transfer.as_ref().map(|t| text(&t.path))));
-        let selection = self.transfer.as_ref().map_or(Selection::BestBalancedAccuracy, |t| t.selection);
-        put(map, "transfer_learning_selection", selection.as_str());
+        put(map, "transfer_learning_path", json!(self.transfer_path.as_deref().map(text)));
+        put(map, "transfer_learning_selection", self.transfer_selection.as_str());
         put(map, "loss", "default");
         put(map, "optimizer", "Adam");
         put(map, "multi_cohort", false);
@@ -115,12 +114,25 @@ impl JobOptions {
         put(map, "network_normalization", json!(self.network_normalization.map(|n| n.as_str())));
         put(map, "channels_limit", self.channels_limit);
         put(map, "n_fcblocks", self.n_fcblocks);
-        put(map, "convolutions", numbered("conv", &self.convolutions, block));
+        put(map, "convolutions", self.numbered("conv", &self.convolutions, block));
         if self.network_type == NetworkType::Autoencoder {
             put(map, "visualization", false);
         } else if let Some(fc) = &self.fc {
-            put(map, "fc", numbered("FC", fc, layer));
+            put(map, "fc", self.numbered("FC", fc, layer));
         }
+    }
+
+    /// The items under their names, with what stood there besides when they were read.
+    fn numbered<T>(&self, prefix: &str, items: &[T], value: impl Fn(usize, &T) -> Map<String, Value>) -> Value {
+        let member = |(index, item): (usize, &T)| {
+            let name = format!("{prefix}{index}");
+            let mut map = value(index, item);
+            if let Some(Value::Object(unknown)) = self.unknown_within.get(&name) {
+                map.extend(unknown.clone());
+            }
+            (name, map.into())
+        };
+        Value::Object(items.iter().enumerate().map(member).collect())
     }
 }
 
@@ -137,17 +149,20 @@ fn words(words: impl Iterator<Item = &'static str>) -> Value {
     words.map(Value::from).collect()
 }
 
-fn numbered<T>(prefix: &str, items: &[T], value: impl Fn(usize, &T) -> Value) -> Value {
-    Value::Object(items.iter().enumerate().map(|(i, item)| (format!("{prefix}{i}"), value(i, item))).collect())
-}
-
-fn block(index: usize, block: &ConvBlock) -> Value {
+fn block(index: usize, block: &ConvBlock) -> Map<String, Value> {
     // The reference takes the first block's channels from the data, and wants to read null there.
     let in_channels = if index == 0 { Value::Null } else { Value::from(block.in_channels) };
-    let d_reduction = block.d_reduction.as_str();
-    json!({"in_channels": in_channels, "out_channels": block.out_channels, "n_conv": block.n_conv, "d_reduction": d_reduction})
+    let mut map = Map::new();
+    put(&mut map, "in_channels", in_channels);
+    put(&mut map, "out_channels", block.out_channels);
+    put(&mut map, "n_conv", block.n_conv);
+    put(&mut map, "d_reduction", block.d_reduction.as_str());
+    map
 }
 
-fn layer(_: usize, layer: &FcLayer) -> Value {
-    json!({"in_features": layer.in_features, "out_features": layer.out_features})
+fn layer(_: usize, layer: &FcLayer) -> Map<String, Value> {
+    let mut map = Map::new();
+    put(&mut map, "in_features", layer.in_features);
+    put(&mut map, "out_features", layer.out_features);
+    map
 }

@@ -3,7 +3,7 @@
 use super::architecture::doubling_blocks;
 use super::fault::Fault;
 use super::keys::{self, Key};
-use super::options::{JobOptions, Mode, NetworkType, Transfer};
+use super::options::{JobOptions, Mode, NetworkType};
 use super::reader::Span;
 use super::seed;
 use super::space::SearchSpace;
@@ -11,13 +11,35 @@ use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::RngCore;
 use serde_json::Map;
 
+/// Values that were drawn and do not go together: a failed job of class `bad_options`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Misfit {
+    /// All of them, for the job's record; none where a variable has no value to choose from, which no space that was read
+    /// comes to.
+    pub options: Option<Box<JobOptions>>,
+    pub fault: Fault,
+}
+
+impl From<Fault> for Misfit {
+    fn from(fault: Fault) -> Self {
+        Misfit { options: None, fault }
+    }
+}
+
 /// The options of job `index` of the search with this `seed`, before the data's sizes are known (`fc` is none).
 ///
 /// Every variable has a stream of its own, so that a variable added to the space leaves the others' draws as they are.
 ///
 /// # Errors
-/// The values that were drawn do not go together: a failed job of class `bad_options`.
-pub fn draw(space: &SearchSpace, seed: u64, index: u64) -> Result<JobOptions, Fault> {
+/// The values do not go together.
+pub fn draw(space: &SearchSpace, seed: u64, index: u64) -> Result<JobOptions, Misfit> {
+    redraw(space, seed, index, 0)
+}
+
+/// As [`draw`], for the `number`th time: 0 is the first draw, and each number has streams of its own, so that what a job
+/// was drawn from is known by seed, index and number.
+pub fn redraw(space: &SearchSpace, seed: u64, index: u64, number: u64) -> Result<JobOptions, Misfit> {
+    let seed = if number == 0 { seed } else { seed::derive(seed, "redraw", &[index, number]) };
     let draws = Draws { seed, index };
     let mode = draws.choice(&keys::MODE, &space.mode)?;
     let network_type = draws.network_type(space, mode)?;
@@ -59,7 +81,8 @@ pub fn draw(space: &SearchSpace, seed: u64, index: u64) -> Result<JobOptions, Fa
         dropout: draws.uniform(&keys::DROPOUT, space.dropout),
         patience: space.patience,
         tolerance: space.tolerance,
-        transfer: draws.transfer(space)?,
+        transfer_path: draws.choice(&keys::TRANSFER_PATH, &space.transfer_learning_path)?,
+        transfer_selection: draws.choice(&keys::TRANSFER_SELECTION, &space.transfer_learning_selection)?,
         network_normalization: draws.choice(&keys::NETWORK_NORMALIZATION, &space.network_normalization)?,
         channels_limit: space.channels_limit,
         convolutions: doubling_blocks(channels, width, space.channels_limit, &draws.n_conv(space), d_reduction),
@@ -67,9 +90,12 @@ pub fn draw(space: &SearchSpace, seed: u64, index: u64) -> Result<JobOptions, Fa
         fc: None,
         seed: Some(seed::derive(seed, "training", &[index])),
         unknown: Map::new(),
+        unknown_within: Map::new(),
     };
-    options.check_together()?;
-    Ok(options)
+    match options.check_together() {
+        Ok(()) => Ok(options),
+        Err(fault) => Err(Misfit { options: Some(Box::new(options)), fault }),
+    }
 }
 
 /// Whole numbers of the table are bounded far below what a usize holds.
@@ -111,18 +137,11 @@ impl Draws {
         libm::pow(10.0, -self.uniform(key, span))
     }
 
+    /// Among those that the mode allows; among all where it allows none, which does not go together then.
     fn network_type(&self, space: &SearchSpace, mode: Mode) -> Result<NetworkType, Fault> {
         let allowed: Vec<NetworkType> =
             space.network_type.iter().copied().filter(|&t| mode != Mode::Image || t != NetworkType::MultiCnn).collect();
-        self.choice(&keys::NETWORK_TYPE, &allowed).map_err(|_| {
-            Fault::new(keys::NETWORK_TYPE.name, format!("none of the listed network types goes with the drawn mode, {mode}"))
-        })
-    }
-
-    fn transfer(&self, space: &SearchSpace) -> Result<Option<Transfer>, Fault> {
-        let path = self.choice(&keys::TRANSFER_PATH, &space.transfer_learning_path)?;
-        let selection = self.choice(&keys::TRANSFER_SELECTION, &space.transfer_learning_selection)?;
-        Ok(path.map(|path| Transfer { path, selection }))
+        self.choice(&keys::NETWORK_TYPE, if allowed.is_empty() { &space.network_type } else { &allowed })
     }
 
     /// The number of convolutions of each block, drawn anew for each.

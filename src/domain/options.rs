@@ -208,7 +208,10 @@ pub struct JobOptions {
     /// 0 disables early stopping.
     pub patience: u32,
     pub tolerance: f64,
-    pub transfer: Option<Transfer>,
+    /// The job folder that initial weights come from.
+    pub transfer_path: Option<PathBuf>,
+    /// Kept and written whether or not there is a source.
+    pub transfer_selection: Selection,
     pub network_normalization: Option<Normalization>,
     /// Recorded for the reader; `convolutions` already obeys it.
     pub channels_limit: usize,
@@ -220,6 +223,8 @@ pub struct JobOptions {
     pub seed: Option<u64>,
     /// Keys that are not ours, kept as they were read.
     pub unknown: Map<String, Value>,
+    /// Those within a block or a layer: an object under its name (`conv0`, `FC0`) for each that has any.
+    pub unknown_within: Map<String, Value>,
 }
 
 impl JobOptions {
@@ -229,6 +234,11 @@ impl JobOptions {
             ModeOptions::Slice { .. } => 3,
             _ => 1,
         }
+    }
+
+    /// Where initial weights come from; none where they are drawn.
+    pub fn transfer(&self) -> Option<Transfer> {
+        self.transfer_path.clone().map(|path| Transfer { path, selection: self.transfer_selection })
     }
 
     /// The part that shapes the network.

@@ -8,6 +8,7 @@ use super::options::{
     Selection, check_together,
 };
 use super::reader::{Reader, Span};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -108,14 +109,31 @@ pub struct Parsed {
 }
 
 /// Options that the reference takes on its command line; one that is given wins over the file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Flags {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub use_cpu: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub nproc: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluation_steps: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub n_splits: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub split: Option<Vec<u32>>,
+}
+
+impl Flags {
+    pub const NONE: Flags =
+        Flags { use_cpu: false, nproc: None, batch_size: None, evaluation_steps: None, n_splits: None, split: None };
+
+    /// Whether the file alone counts.
+    pub fn is_none(&self) -> bool {
+        *self == Flags::NONE
+    }
 }
 
 impl SearchSpace {

@@ -7,6 +7,7 @@ use super::record;
 use crate::domain::fault::Fault;
 use crate::domain::job::{Ended, JobState};
 use crate::domain::options::JobOptions;
+use crate::domain::space::Flags;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -42,6 +43,9 @@ pub struct JobRecord {
     /// How often the draw was repeated because the network would not fit the device.
     #[serde(default)]
     pub redraws: u32,
+    /// Flags of `generate`, which won over the space: together with it, seed and index, what the job was drawn from.
+    #[serde(default, skip_serializing_if = "Flags::is_none")]
+    pub flags: Flags,
     /// Threads of its first attempt, which every later one uses again; none before that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
@@ -61,6 +65,7 @@ impl JobRecord {
             failures_in_a_row: 0,
             checkpoints_seen: 0,
             redraws: 0,
+            flags: Flags::NONE,
             threads: None,
         }
     }
@@ -91,17 +96,12 @@ pub struct EndRecord {
     pub attempt: u32,
 }
 
-/// The job's options.
-///
-/// # Errors
-/// The file cannot be read, or its faults, all in one sentence.
-pub fn read_commandline(job: &JobDir) -> Result<JobOptions, StoreError> {
-    read_options(&job.commandline()).map(|(options, _)| options)
-}
-
 /// The options in any `commandline.json`, ours or the reference's, with notices of defaults taken and keys not known.
 ///
 /// Relative paths in it are relative to the folder above the file's own, which is the launch directory of a job.
+///
+/// # Errors
+/// The file cannot be read, or its faults, all in one sentence.
 pub fn read_options(path: &Path) -> Result<(JobOptions, Vec<Fault>), StoreError> {
     let text = record::read_text(path)?;
     let absolute = std::path::absolute(path).map_err(|e| StoreError::io("find", path, e))?;
@@ -145,16 +145,16 @@ mod tests {
         assert_eq!(options.caps_dir, dir.path().join("caps"));
         assert!(notices.iter().any(|notice| notice.sentence.contains("colour")));
         write_commandline(&job, &options).expect("written");
-        assert_eq!(read_commandline(&job).expect("readable"), options);
+        assert_eq!(read_options(&job.commandline()).expect("readable").0, options);
     }
 
     #[test]
     fn every_fault_of_the_options_is_told_with_the_file() {
         let (_dir, job) = job();
-        assert!(read_commandline(&job).expect_err("not there").is_missing());
+        assert!(read_options(&job.commandline()).expect_err("not there").is_missing());
         fs::write(job.commandline(), OPTIONS.replace("image", "cube").replace("\"n_fcblocks\": 1", "\"n_fcblocks\": 0"))
             .expect("written");
-        let error = read_commandline(&job).expect_err("two faults").to_string();
+        let error = read_options(&job.commandline()).expect_err("two faults").to_string();
         assert!(["job-0/commandline.json", "cube", "n_fcblocks: found 0"].iter().all(|word| error.contains(word)), "{error}");
     }
 }

@@ -22,12 +22,12 @@ pub enum Made {
     NameTaken,
 }
 
-/// Makes the folder of a job of `launch`: `commandline` (the text of `commandline.json`, none for a draw that gave no
-/// options) and `record` are in it when it appears. The launch directory's private folder must be there.
+/// Makes the folder of a job of `launch`: `commandline` (the text of `commandline.json`) and `record` are in it when it
+/// appears. The launch directory's private folder must be there.
 ///
 /// # Errors
 /// Names the file that could not be written; then no folder has appeared.
-pub fn make(launch: &LaunchDir, name: &JobName, commandline: Option<&str>, job: &JobRecord) -> Result<Made, StoreError> {
+pub fn make(launch: &LaunchDir, name: &JobName, commandline: &str, job: &JobRecord) -> Result<Made, StoreError> {
     make_in(&launch.private().join(format!("{UNFINISHED}{name}")), launch.job(name), commandline, job)
 }
 
@@ -35,14 +35,14 @@ pub fn make(launch: &LaunchDir, name: &JobName, commandline: Option<&str>, job: 
 ///
 /// # Errors
 /// As [`make`].
-pub fn make_at(target: JobDir, commandline: Option<&str>, job: &JobRecord) -> Result<Made, StoreError> {
+pub fn make_at(target: JobDir, commandline: &str, job: &JobRecord) -> Result<Made, StoreError> {
     let name = target.path().file_name().unwrap_or_default().to_string_lossy();
     let workshop = target.path().with_file_name(format!(".{UNFINISHED}{name}.{}", std::process::id()));
     make_in(&workshop, target, commandline, job)
 }
 
 /// Fills `workshop`, on the file system of `target`, and renames it.
-fn make_in(workshop: &Path, target: JobDir, commandline: Option<&str>, job: &JobRecord) -> Result<Made, StoreError> {
+fn make_in(workshop: &Path, target: JobDir, commandline: &str, job: &JobRecord) -> Result<Made, StoreError> {
     discard(workshop)?;
     let unfinished = JobDir::new(workshop);
     let written = (|| {
@@ -51,9 +51,7 @@ fn make_in(workshop: &Path, target: JobDir, commandline: Option<&str>, job: &Job
             .and_then(|()| fs::create_dir(workshop))
             .and_then(|()| fs::create_dir(unfinished.private()));
         made.map_err(|e| StoreError::io("make", workshop, e))?;
-        if let Some(text) = commandline {
-            atomic::replace(&unfinished.commandline(), text.as_bytes())?;
-        }
+        atomic::replace(&unfinished.commandline(), commandline.as_bytes())?;
         record::write(&unfinished.record(), job)?;
         rename(workshop, &target)
     })();
@@ -122,7 +120,6 @@ fn discard(path: &Path) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::job::JobState;
     use crate::store::job::Starter;
 
     fn launch() -> (tempfile::TempDir, LaunchDir) {
@@ -133,19 +130,7 @@ mod tests {
     }
 
     fn job_record() -> JobRecord {
-        JobRecord {
-            version: 1,
-            starter: Starter::Daemon,
-            index: Some(0),
-            search_seed: Some(1),
-            space_sha256: None,
-            state: JobState::Queued,
-            attempts: 0,
-            failures_in_a_row: 0,
-            checkpoints_seen: 0,
-            redraws: 0,
-            threads: None,
-        }
+        JobRecord { index: Some(0), search_seed: Some(1), ..JobRecord::queued(Starter::Daemon) }
     }
 
     fn name() -> JobName {
@@ -155,7 +140,7 @@ mod tests {
     #[test]
     fn the_folder_appears_with_its_options_and_its_record() {
         let (_dir, launch) = launch();
-        let Made::Made(job) = make(&launch, &name(), Some("{}\n"), &job_record()).expect("made") else { panic!("taken") };
+        let Made::Made(job) = make(&launch, &name(), "{}\n", &job_record()).expect("made") else { panic!("taken") };
         assert_eq!(fs::read_to_string(job.commandline()).expect("read"), "{}\n");
         assert_eq!(record::read::<JobRecord>(&job.record()).expect("read"), job_record());
         assert_eq!(fs::read_dir(launch.private()).expect("listed").count(), 0);
@@ -166,19 +151,19 @@ mod tests {
         let (_dir, launch) = launch();
         let target = launch.job(&name());
         fs::create_dir(target.path()).expect("made");
-        assert!(matches!(make(&launch, &name(), None, &job_record()), Ok(Made::Made(_))));
-        assert_eq!(make(&launch, &name(), None, &job_record()).expect("tried"), Made::NameTaken);
+        assert!(matches!(make(&launch, &name(), "{}\n", &job_record()), Ok(Made::Made(_))));
+        assert_eq!(make(&launch, &name(), "{}\n", &job_record()).expect("tried"), Made::NameTaken);
         fs::remove_dir_all(target.path()).expect("removed");
         std::os::unix::fs::symlink("/", target.path()).expect("linked");
-        assert_eq!(make(&launch, &name(), None, &job_record()).expect("tried"), Made::NameTaken);
+        assert_eq!(make(&launch, &name(), "{}\n", &job_record()).expect("tried"), Made::NameTaken);
     }
 
     #[test]
     fn a_folder_outside_a_launch_directory_leaves_nothing_beside_it() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let target = JobDir::new(dir.path().join("again"));
-        assert!(matches!(make_at(target.clone(), Some("{}\n"), &job_record()), Ok(Made::Made(_))));
-        assert_eq!(make_at(target.clone(), Some("[]\n"), &job_record()).expect("tried"), Made::NameTaken);
+        assert!(matches!(make_at(target.clone(), "{}\n", &job_record()), Ok(Made::Made(_))));
+        assert_eq!(make_at(target.clone(), "[]\n", &job_record()).expect("tried"), Made::NameTaken);
         assert_eq!(fs::read_to_string(target.commandline()).expect("read"), "{}\n");
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);
     }

@@ -18,14 +18,14 @@ pub struct JobFolder {
     pub changed: i128,
 }
 
-/// Every folder directly below `launch` that is a job: real directories only, with a `commandline.json` or a record.
+/// Every folder directly below `launch` that is a job: real directories only, with a `commandline.json`.
 /// The folds of a job that is not `moving` any more are not looked at.
 pub fn jobs(launch: &LaunchDir, moving: impl Fn(&JobName) -> bool) -> Result<Vec<JobFolder>, StoreError> {
     let mut jobs = Vec::new();
     for (entry, kind) in entries(launch.path())? {
         let Ok(name) = JobName::try_from(entry.file_name().to_string_lossy().into_owned()) else { continue };
         let job = launch.job(&name);
-        if kind.is_dir() && (is_job(job.path()) || job.record().exists()) {
+        if kind.is_dir() && is_job(job.path()) {
             let changed = changed(&job, moving(&name));
             jobs.push(JobFolder { name, changed });
         }
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn jobs_are_real_folders_with_options_or_a_record() {
+    fn jobs_are_real_folders_with_options() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let launch = LaunchDir::new(dir.path());
         make_job(&dir.path().join("job-0"));
@@ -153,7 +153,7 @@ mod tests {
         let mut names: Vec<String> =
             jobs(&launch, |_| true).expect("scanned").into_iter().map(|job| job.name.to_string()).collect();
         names.sort();
-        assert_eq!(names, ["job-0", "job-1"]);
+        assert_eq!(names, ["job-0"]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use neurosearch::check;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::options::{JobOptions, NetworkType};
 use neurosearch::store::items::ItemReader;
-use neurosearch::store::job::{read_commandline, write_commandline};
+use neurosearch::store::job::{read_options, write_commandline};
 use neurosearch::store::labels;
 use neurosearch::store::layout::JobDir;
 use rand::TryRngCore;
@@ -60,7 +60,10 @@ pub fn run(dir: &JobDir, assigned: &Assigned, interruption: Interruption) -> Res
 /// The options, held against the data; an absent seed is drawn and recorded.
 fn options(dir: &JobDir) -> Result<JobOptions, Stop> {
     let bad = |sentence: String| Stop::failed(FailureClass::BadOptions, sentence);
-    let mut options = read_commandline(dir).map_err(|e| bad(e.to_string()))?;
+    let (mut options, notices) = read_options(&dir.commandline()).map_err(|e| bad(e.to_string()))?;
+    for notice in notices {
+        note(format_args!("{}: {notice}", dir.commandline().display()));
+    }
     let seedless = options.seed.is_none();
     if seedless {
         options.seed = Some(OsRng.try_next_u64().map_err(|e| bad(format!("cannot draw a seed: {e}")))?);

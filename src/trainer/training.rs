@@ -92,7 +92,7 @@ impl<'a> Training<'a> {
             }
             None => {
                 network.init(seed::derive(job.seed, "weights", &which.at([])))?;
-                if let Some(transfer) = &options.transfer {
+                if let Some(transfer) = &options.transfer() {
                     crate::transfer::load(transfer, which.fold, options.network_type, which.position)?.apply(&network)?;
                 }
                 Course::new(&options)

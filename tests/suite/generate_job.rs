@@ -191,3 +191,63 @@ fn a_running_daemons_own_names_are_refused_and_its_indices_left_to_it() {
     let record = json(&launch.join("mine/.neurosearch/job.json"));
     assert_eq!((&record["index"], &record["search_seed"]), (&json!(20), &json!(5)));
 }
+
+#[test]
+fn the_indices_of_a_search_that_no_daemon_runs_are_as_free_as_any() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let launch = launch(dir.path(), json!({}));
+    std::fs::create_dir(launch.join(".neurosearch")).expect("made");
+    let search = json!({
+        "version": 1, "seed": 5, "n_jobs": 20, "job_prefix": "job", "space": {}, "space_sha256": "", "paused": false,
+        "priority": 0, "slots": null, "time_limit_hours": null
+    });
+    std::fs::write(launch.join(".neurosearch/search.json"), search.to_string()).expect("written");
+    for (name, expected) in [("first", 0), ("second", 1)] {
+        let output = output(&mut generate(dir.path(), name));
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        assert_eq!(json(&launch.join(name).join(".neurosearch/job.json"))["index"], json!(expected));
+    }
+}
+
+#[test]
+fn a_draw_that_does_not_go_together_leaves_its_options_and_stands_in_every_table() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let launch =
+        launch(dir.path(), json!({"mode": ["image", "patch"], "patch_size": 20, "stride_size": 20, "network_type": "multicnn"}));
+    let mut codes = Vec::new();
+    while !codes.contains(&1) {
+        let name = format!("job-{}", codes.len());
+        let output = output(generate(dir.path(), &name).args(["--seed", "1"]));
+        codes.push(output.status.code().expect("it ends by itself"));
+        assert!(codes.len() < 20 && matches!(codes.last(), Some(0 | 1)), "{}", said(&output));
+    }
+    let failed = format!("job-{}", codes.len() - 1);
+    let options = json(&launch.join(&failed).join("commandline.json"));
+    assert_eq!((&options["mode"], &options["network_type"]), (&json!("image"), &json!("multicnn")));
+    let analysis = neurosearch(dir.path()).arg("analysis").arg(&launch).output().expect("the program runs");
+    assert_eq!(analysis.status.code(), Some(0), "{}", said(&analysis));
+    let table = |name: &str| std::fs::read_to_string(launch.join(name)).expect("a table");
+    let row = |text: &str| text.lines().find(|line| line.starts_with(&format!("{failed}\t"))).expect("a row").to_string();
+    assert!(row(&table("jobs.tsv")).contains("\tfailed\tbad_options\t\"network_type: "), "{}", table("jobs.tsv"));
+    assert!(row(&table("analysis_loss.tsv")).starts_with(&format!("{failed}\t0\t")), "{}", table("analysis_loss.tsv"));
+    let continued = neurosearch(dir.path()).arg("continue").arg(launch.join(&failed)).output().expect("the program runs");
+    assert_eq!(continued.status.code(), Some(3), "{}", said(&continued));
+    assert!(said(&continued).contains("network_type"), "{}", said(&continued));
+}
+
+#[test]
+fn seed_index_and_flags_of_the_record_give_the_job_again() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let launch = launch(dir.path(), json!({"learning_rate": [2, 6]}));
+    let flags = ["--batch_size", "3", "--n_splits", "2", "--split", "1"];
+    let output = output(generate(dir.path(), "x").args(flags).args(["--seed", "4"]));
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let record = json(&launch.join("x/.neurosearch/job.json"));
+    assert_eq!(record["flags"], json!({"batch_size": 3, "n_splits": 2, "split": [1]}));
+    let again = |flags: &[&str]| {
+        let output = neurosearch(dir.path()).arg("sample").arg(&launch).args(["--seed", "4"]).args(flags).output();
+        serde_json::from_slice::<serde_json::Value>(&output.expect("the program runs").stdout).expect("a line of JSON")
+    };
+    assert_eq!(again(&flags), json(&launch.join("x/commandline.json")));
+    assert_ne!(again(&[]), json(&launch.join("x/commandline.json")));
+}

@@ -53,6 +53,8 @@ fn an_unknown_key_is_a_warning_and_a_fixed_architecture_is_refused_by_name() {
     let output = run(dir.path(), &[Path::new("retrain"), &write(dir.path(), &given), &dir.path().join("a")]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert!(said(&output).contains("surprise"), "{}", said(&output));
+    let continued = run(dir.path(), &[Path::new("continue"), &dir.path().join("a")]);
+    assert!(continued.status.success() && said(&continued).contains("surprise"), "{}", said(&continued));
     given["model"] = json!("Conv5_FC3");
     let output = run(dir.path(), &[Path::new("retrain"), &write(dir.path(), &given), &dir.path().join("b")]);
     assert_eq!(output.status.code(), Some(3), "{}", said(&output));

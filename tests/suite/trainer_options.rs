@@ -47,6 +47,15 @@ fn each_option_that_shapes_the_training_changes_its_losses() {
 }
 
 #[test]
+fn a_key_that_is_not_known_is_named_in_the_trainers_output_and_changes_nothing() {
+    let job = Job::new(json!({ "colour": "blue" }));
+    let output = job.run();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.contains("unknown key \"colour\""), "{said}");
+    assert_eq!(job.losses(), losses(json!({})));
+}
+
+#[test]
 fn the_same_seed_gives_the_same_training_whatever_nproc() {
     let with = |nproc: u32| {
         let changes = json!({ "nproc": nproc, "dropout": 0.2, "data_augmentation": ["CropPad", "Noise"], "sampler": "weighted" });

@@ -51,7 +51,7 @@ fn make(launch: &LaunchDir, text: &str, base: &str) -> Result<(JobName, Vec<Stri
         if launch.job(&name).path().symlink_metadata().is_ok() {
             continue;
         }
-        match new_job::make(launch, &name, Some(&text), &JobRecord::queued(Starter::Daemon)).map_err(|e| e.to_string())? {
+        match new_job::make(launch, &name, &text, &JobRecord::queued(Starter::Daemon)).map_err(|e| e.to_string())? {
             Made::Made(_) => return Ok((name, notices.iter().map(ToString::to_string).collect())),
             Made::NameTaken => {}
         }

@@ -38,7 +38,7 @@ fn absent_keys_take_the_defaults_and_two_of_them_are_noticed() {
     assert_eq!((options.learning_rate, options.weight_decay, options.wd_bool), (1e-4, 1e-4, true));
     assert_eq!(options.network_normalization, Some(Normalization::Batch));
     assert_eq!(options.folds, Folds::Single);
-    assert_eq!((options.seed, options.fc, options.transfer), (None, None, None));
+    assert_eq!((options.seed, options.fc, options.transfer_path), (None, None, None));
     let slice = ModeOptions::Slice { slice_direction: 0, discarded_slices: [20, 20], use_extracted_slices: false };
     assert_eq!(options.mode, slice);
     assert_eq!(options.convolutions[0].in_channels, 3);
@@ -98,7 +98,7 @@ fn the_references_own_files_are_readable_whole() {
         let (options, notices) = read(&text).expect("readable");
         assert_eq!(notices, []);
         assert_eq!(options.folds, Folds::Splits { n: 2, chosen: vec![0] });
-        assert_eq!(options.transfer.expect("a source").path, Path::new("/launch/SOURCE"));
+        assert_eq!(options.transfer_path.as_deref(), Some(Path::new("/launch/SOURCE")));
         assert!(options.unknown.is_empty());
     }
 }
@@ -121,6 +121,33 @@ fn an_unknown_key_is_kept_with_a_warning() {
     let (options, notices) = with("colour", json!("blue")).expect("readable");
     assert_eq!(options.unknown["colour"], json!("blue"));
     assert!(notices.iter().any(|n| n.sentence.contains("colour")));
+}
+
+#[test]
+fn unknown_keys_of_a_block_and_of_a_layer_are_kept_in_their_places_with_a_warning() {
+    let block = json!({"in_channels": null, "out_channels": 4, "n_conv": 1, "d_reduction": "stride", "kernel": [3, 3]});
+    let (options, notices) = changed(|map| {
+        map.insert("convolutions".into(), json!({"conv0": block}));
+        map.insert("fc".into(), json!({"FC0": {"in_features": 9, "out_features": 2, "bias": true}}));
+    })
+    .expect("readable");
+    for (name, key) in [("convolutions.conv0", "kernel"), ("fc.FC0", "bias")] {
+        let told = notices.iter().any(|n| n.key == name && n.sentence.contains(key) && n.place.is_some());
+        assert!(told, "{notices:?}");
+    }
+    let written = options.to_json();
+    assert_eq!(written["convolutions"]["conv0"], block);
+    assert_eq!(written["fc"]["FC0"]["bias"], json!(true));
+    assert_eq!(read(&written.to_string()).expect("readable").0, options);
+}
+
+#[test]
+fn the_selection_of_a_transfer_is_written_as_it_was_read_though_there_is_no_source() {
+    for word in ["best_loss", "best_balanced_accuracy"] {
+        let (options, _) = with("transfer_learning_selection", json!(word)).expect("readable");
+        let written = options.to_json();
+        assert_eq!((&written["transfer_learning_path"], &written["transfer_learning_selection"]), (&Value::Null, &json!(word)));
+    }
 }
 
 #[test]

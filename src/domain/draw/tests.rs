@@ -98,9 +98,12 @@ fn the_network_type_is_drawn_among_those_that_the_mode_allows() {
     assert!(!drawn.contains_key(&(Mode::Image, NetworkType::MultiCnn)));
 
     let multi = space(json!({"mode": ["image", "patch"], "network_type": "multicnn"}));
-    let results: Vec<Result<JobOptions, Fault>> = (0..50).map(|index| draw(&multi, 1, index)).collect();
+    let results: Vec<Result<JobOptions, Misfit>> = (0..50).map(|index| draw(&multi, 1, index)).collect();
     assert!(results.iter().any(|r| r.as_ref().is_ok_and(|o| o.mode.mode() == Mode::Patch)));
-    assert!(results.iter().any(|r| r.as_ref().is_err_and(|f| f.key == "network_type")));
+    let misfit = results.iter().find_map(|r| r.as_ref().err()).expect("mode image was drawn");
+    assert_eq!(misfit.fault.key, "network_type");
+    let options = misfit.options.as_ref().expect("what was drawn");
+    assert_eq!((options.mode.mode(), options.network_type), (Mode::Image, NetworkType::MultiCnn));
 }
 
 #[test]
@@ -137,6 +140,18 @@ fn a_draw_depends_on_seed_and_index_alone_and_a_further_variable_leaves_the_othe
 }
 
 #[test]
+fn a_redraw_depends_on_seed_index_and_number_alone_and_the_first_draw_is_number_0() {
+    let space = space(json!({"learning_rate": [2, 5]}));
+    let rate = |seed, index, number| redraw(&space, seed, index, number).expect("drawn").learning_rate;
+    assert_eq!(redraw(&space, 3, 1, 0), draw(&space, 3, 1));
+    assert_eq!(rate(3, 1, 2), rate(3, 1, 2));
+    let all = [rate(3, 1, 0), rate(3, 1, 1), rate(3, 1, 2), rate(3, 2, 1), rate(4, 1, 1), rate(3, 2, 2)];
+    let different: std::collections::BTreeSet<u64> = all.iter().map(|rate| rate.to_bits()).collect();
+    assert_eq!(different.len(), all.len());
+    assert_ne!(redraw(&space, 3, 1, 1).expect("drawn").seed, draw(&space, 3, 1).expect("drawn").seed, "it trains anew");
+}
+
+#[test]
 fn every_drawn_number_survives_writing_and_reading_bit_for_bit() {
     let space = space(json!({"learning_rate": [1, 9], "weight_decay": [1, 9], "dropout": [0, 0.99]}));
     for options in draws(&space, 500) {
@@ -144,6 +159,18 @@ fn every_drawn_number_survives_writing_and_reading_bit_for_bit() {
         let (again, _) = JobOptions::from_json(&text, "commandline.json", Path::new("/launch")).expect("readable");
         assert_eq!(again, options);
     }
+}
+
+#[test]
+fn the_drawn_selection_of_a_transfer_is_written_with_and_without_a_source() {
+    let space = space(json!({"transfer_learning_path": [null, "source"],
+        "transfer_learning_selection": ["best_loss", "best_balanced_accuracy"]}));
+    let drawn = draws(&space, 400).into_iter().map(|options| {
+        let written = options.to_json();
+        let selection = written["transfer_learning_selection"].as_str().expect("a word").to_string();
+        (written["transfer_learning_path"].is_null(), selection)
+    });
+    assert!(is_even(&counts(drawn), 4, 400));
 }
 
 #[test]
@@ -165,6 +192,6 @@ fn the_golden_vectors_are_drawn_again() {
         let (seed, index) = (job["seed"].as_u64().expect("a seed"), job["index"].as_u64().expect("an index"));
         let drawn = draw(&space, seed, index).map(|options| options.to_json());
         assert_eq!(drawn.as_ref().ok(), job.get("options"), "seed {seed}, index {index}");
-        assert_eq!(drawn.err().map(|fault| fault.key), job.get("refused").and_then(Value::as_str).map(str::to_string));
+        assert_eq!(drawn.err().map(|misfit| misfit.fault.key), job.get("refused").and_then(Value::as_str).map(str::to_string));
     }
 }
