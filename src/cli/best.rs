@@ -29,7 +29,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
         out.line("no job has a result yet")?;
         return Ok(Exit::Done);
     }
-    let mut rows = render::table(&["JOB", "STATE", "BEST_BALANCED_ACCURACY", "BY FOLD", "BEST_LOSS", "BY FOLD"], out);
+    let mut rows = render::table(&["JOB", "STATE", "BEST_BALANCED_ACCURACY", "BY FOLD", "BEST_LOSS", "BY FOLD"], out.width());
     for job in answer.jobs.iter().take(args.number) {
         rows.add_row([
             flat(&job.job),

@@ -3,7 +3,7 @@
 use super::ask::Ask;
 use super::exit::{Exit, Outcome};
 use super::out::{Out, Tone};
-use super::{render, status};
+use super::{listing, render};
 use crate::control::types::{Devices, Order};
 
 /// Show the devices, or take one out of use and back into it
@@ -46,6 +46,9 @@ fn show(args: &Args, out: &mut Out) -> Outcome {
     for alarm in &answer.alarms {
         render::say(out, Tone::Bad, "alarm", alarm)?;
     }
-    status::devices(&answer.devices, out)?;
+    let width = out.width();
+    for line in listing::devices(&answer.devices, true).lines(width, false) {
+        out.line(line)?;
+    }
     Ok(Exit::Done)
 }

@@ -23,5 +23,13 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
         return render::json(&answer, out);
     }
     out.line(format!("{} is {}: {}", answer.job.name, answer.job.state, render::flat(&answer.why)))?;
+    for reason in answer.waits_for.iter().skip(1) {
+        out.line(format!("besides, {}", render::flat(reason)))?;
+    }
+    if !answer.waits_for.is_empty()
+        && let Some(needs) = &answer.needs
+    {
+        out.line(format!("it needs a free slot on {}", if needs.device == "cpu" { "the CPU" } else { "a GPU" }))?;
+    }
     Ok(Exit::Done)
 }

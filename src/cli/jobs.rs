@@ -26,7 +26,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
         out.line("no job yet")?;
         return Ok(Exit::Done);
     }
-    let mut rows = render::table(&["JOB", "STATE", "DEVICE", "ATTEMPTS", "DONE", "NOTE"], out);
+    let mut rows = render::table(&["JOB", "STATE", "DEVICE", "ATTEMPTS", "DONE", "NOTE"], out.width());
     for job in &answer.jobs {
         rows.add_row([
             flat(&job.name),

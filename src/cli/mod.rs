@@ -20,6 +20,7 @@ pub mod init;
 pub mod interrupt;
 pub mod job_folder;
 pub mod jobs;
+mod listing;
 pub mod logs;
 pub mod make_caps;
 mod make_caps_files;

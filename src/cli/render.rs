@@ -3,7 +3,7 @@
 use super::exit::{Exit, Failure, Outcome};
 use super::out::{Out, Tone};
 use crate::control::client::ClientError;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, Row, Table, presets};
 use serde::Serialize;
 
 impl From<ClientError> for Failure {
@@ -25,19 +25,27 @@ pub fn json(answer: &impl Serialize, out: &mut Out) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// An empty table under this head, as wide as the terminal at most.
-pub fn table(head: &[&str], out: &Out) -> Table {
+/// An empty table under this head, of this many columns of text at most; none: without a bound.
+pub fn table(head: &[&str], width: Option<u16>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(head);
-    if let Some(width) = out.width() {
+    if let Some(width) = width {
         table.set_width(width);
     }
     table
 }
 
+/// A row of a table; with `one_line`, cut where it would not fit.
+pub fn row(cells: Vec<String>, one_line: bool) -> Row {
+    let mut row = Row::from(cells);
+    if one_line {
+        row.max_height(1);
+    }
+    row
+}
+
 /// A table's cells hold nothing that could steer the terminal: [`Out::line`] escapes what is left.
 pub fn print(table: &Table, out: &mut Out) -> Result<(), Failure> {
-    out.line("")?;
     for line in table.lines() {
         out.line(line.trim_end())?;
     }
@@ -66,8 +74,12 @@ pub fn clock(at: u64) -> String {
 
 /// The time since then, in its two largest units.
 pub fn since(at: u64) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    lasting(now.saturating_sub(at))
+    lasting(now().saturating_sub(at))
+}
+
+/// Seconds since the Unix epoch.
+pub fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// A duration in its two largest units.

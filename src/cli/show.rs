@@ -28,6 +28,8 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     let mut lines =
         vec![("job", job.name.clone()), ("search", answer.launch.clone()), ("index", index), ("state", job.state.clone())];
     lines.push(("now", answer.why.clone()));
+    lines.extend(answer.waits_for.iter().skip(1).map(|reason| ("besides", reason.clone())));
+    lines.extend(answer.needs.iter().map(|needs| ("needs", needs.device.clone())));
     lines.extend(job.device.iter().map(|device| ("device", device.clone())));
     lines.extend(job.since.map(|since| ("since", format!("{} ({})", render::clock(since), render::since(since)))));
     lines.push(("attempts", format!("{}, {} failed in a row", job.attempts, job.failures_in_a_row)));

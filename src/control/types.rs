@@ -37,10 +37,11 @@ pub struct Status {
 }
 
 /// What a search is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SearchState {
     /// Its file is not yet believed: still being written, or just found.
+    #[default]
     Settling,
     /// Its file is at fault; `faults` says how.
     Refused,
@@ -54,7 +55,7 @@ pub enum SearchState {
 }
 
 /// One launch directory.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Search {
     /// Its path.
     pub launch: String,
@@ -64,6 +65,8 @@ pub struct Search {
     pub priority: i32,
     /// Most jobs at once; none: as many as there are slots.
     pub slots: Option<u32>,
+    #[serde(default)]
+    pub time_limit: Option<TimeLimit>,
     pub counts: Counts,
     /// One line a fault of `random_search.json`, as in `random_search.error`.
     pub faults: Vec<String>,
@@ -72,6 +75,18 @@ pub struct Search {
     /// Why nothing new is started, and what was left aside.
     pub alarms: Vec<String>,
     pub running: Vec<Running>,
+    /// Seconds until the last job that may start is done, as the jobs so far tell; none where nothing tells.
+    #[serde(default)]
+    pub left_seconds: Option<u64>,
+}
+
+/// For how long a search starts new jobs; what runs at its end goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct TimeLimit {
+    /// As it was asked for.
+    pub hours: f64,
+    /// Seconds since the Unix epoch.
+    pub ends: u64,
 }
 
 /// Jobs by state.
@@ -114,6 +129,9 @@ pub struct Running {
     pub attempt: u32,
     /// The trainer's last report; none before its first.
     pub progress: Option<Progress>,
+    /// Seconds until the job is done, at its pace in this attempt; none while nothing tells it.
+    #[serde(default)]
+    pub left_seconds: Option<u64>,
 }
 
 /// One device and its slots.
@@ -121,6 +139,9 @@ pub struct Running {
 pub struct Device {
     /// `cpu`, or a GPU's UUID.
     pub id: String,
+    /// Of a GPU: its place in the order of PCI buses, as `nvidia-smi` numbers it; none for the CPU and for a GPU that is gone.
+    #[serde(default)]
+    pub index: Option<u32>,
     /// The model, as the driver names it.
     pub name: String,
     pub slots: u32,
@@ -197,16 +218,29 @@ pub struct OneJob {
     pub version: u32,
     pub launch: String,
     pub job: Job,
-    /// One sentence: what it is doing, or what it waits for.
+    /// One sentence: what it is doing, or what it waits for first of all.
     pub why: String,
+    /// Everything that keeps it from starting, the strongest first; empty for a job that does not wait.
+    #[serde(default)]
+    pub waits_for: Vec<String>,
+    /// What it runs on, or will run on; none where nobody recorded that.
+    #[serde(default)]
+    pub needs: Option<Needs>,
+}
+
+/// What a job needs in order to start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    /// `cpu` or `gpu`.
+    pub device: String,
 }
 
 /// One job.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     pub name: String,
     pub index: Option<u64>,
-    /// `queued`, `running`, `paused`, `done`, `cancelled`, `failed` or `unrecorded`.
+    /// `undrawn` (it has no folder yet), `queued`, `running`, `paused`, `done`, `cancelled`, `failed` or `unrecorded`.
     pub state: String,
     /// Of a failure.
     pub class: Option<String>,

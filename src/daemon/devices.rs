@@ -3,6 +3,7 @@
 use super::sampler::{Granted, NoDevice, Sampler};
 use super::services::Services;
 use crate::control::types;
+use crate::engine::line;
 use crate::engine::pool::{self, Pool, PoolEffect, Seen};
 use crate::engine::state::{Demand, Lease, Need};
 use crate::process::devices::{self, Gpu, Listing, Occupied};
@@ -86,6 +87,14 @@ pub struct Drain {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct DrainAll(pub bool);
+
+/// Why a search gets no slot of this kind right now, the strongest reason first; empty where one is on its way.
+#[derive(Message)]
+#[rtype(result = "Vec<String>")]
+pub struct Line {
+    pub search: LaunchDir,
+    pub need: Need,
+}
 
 /// What `status` shows of the devices, and what is wrong with them.
 #[derive(Message)]
@@ -197,6 +206,7 @@ impl Devices {
             let gpu = self.listing.gpus.iter().find(|gpu| gpu.uuid == *id);
             types::Device {
                 id: id.clone(),
+                index: gpu.map(|gpu| gpu.index),
                 name: gpu.map_or_else(|| "CPU".to_string(), |gpu| gpu.name.clone()),
                 slots: device.slots,
                 busy: self.pool.busy(id),
@@ -288,6 +298,13 @@ impl Handler<DrainAll> for Devices {
     fn handle(&mut self, DrainAll(drain): DrainAll, _: &mut Self::Context) {
         let effects = pool::on_drain_all(&mut self.pool, drain);
         self.perform(effects);
+    }
+}
+
+impl Handler<Line> for Devices {
+    type Result = Vec<String>;
+    fn handle(&mut self, msg: Line, _: &mut Self::Context) -> Vec<String> {
+        line::reasons(&self.pool, &msg.search, msg.need)
     }
 }
 

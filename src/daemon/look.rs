@@ -184,20 +184,28 @@ fn space(launch: &LaunchDir, known: &Known) -> SpaceSeen {
     }
 }
 
+/// In place of the time of a folder's change: it could not be read, and is tried again at every look.
+const UNREAD: i128 = i128::MIN;
+
 /// What is new, gone or changed among the job folders.
 fn compare(launch: &LaunchDir, known: &Known, folders: Vec<JobFolder>, looked: &mut Looked) {
-    let now: HashMap<JobName, i128> = folders.into_iter().map(|folder| (folder.name, folder.changed)).collect();
+    let mut now: HashMap<JobName, i128> = folders.into_iter().map(|folder| (folder.name, folder.changed)).collect();
     // Nothing is written yet by this daemon, so what lies there half-written is a dead one's.
     let first = matches!(looked.held, Held::Now { .. });
-    for name in now.keys().filter(|name| !known.folders.contains_key(*name)) {
+    let mut unread = Vec::new();
+    for name in now.keys().filter(|name| known.folders.get(*name).is_none_or(|stamp| *stamp == UNREAD)) {
         if first && let Err(e) = sweep::by_starter(&launch.job(name)) {
             looked.troubles.push(e.to_string());
         }
         match found(launch, name) {
             Ok(found) => looked.found.push(found),
-            Err(e) => looked.troubles.push(e.to_string()),
+            Err(e) => {
+                looked.troubles.push(e.to_string());
+                unread.push(name.clone());
+            }
         }
     }
+    now.extend(unread.into_iter().map(|name| (name, UNREAD)));
     looked.found.sort_by(|a, b| a.name.cmp(&b.name));
     looked.gone = known.folders.keys().filter(|name| !now.contains_key(*name)).cloned().collect();
     for name in known.foreign.iter().filter(|name| now.contains_key(*name)) {

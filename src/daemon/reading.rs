@@ -1,7 +1,6 @@
 //! What the control socket shows from the disk: the ranking of a search's jobs, and their trainers' logs.
 
-use super::router::{Desk, Refused, ask, sampler, split};
-use super::view::DescribeJob;
+use super::router::{Desk, Refused, described, sampler, split};
 use crate::analysis;
 use crate::control::types::{Best, BestFold, BestJob, Log, VERSION};
 use crate::store::attempt_log;
@@ -65,10 +64,7 @@ fn job(ranked: analysis::Ranked) -> BestJob {
 pub async fn logs(State(desk): State<Desk>, query: Result<Query<LogQuery>, QueryRejection>) -> Result<Json<Log>, Refused> {
     let Query(LogQuery { path, attempt, from }) = query.map_err(|e| Refused::bad(e.body_text()))?;
     let (launch, name) = split(&path)?;
-    let sampler = sampler(&desk, launch).await?;
-    let known = ask(&sampler, DescribeJob(name.clone())).await?;
-    let (job, _) = known
-        .ok_or_else(|| Refused::not_found(format!("{} has no job {name}; `neurosearch jobs` lists them", launch.display())))?;
+    let job = described(&desk, launch, &name).await?.job;
     let attempt = attempt.unwrap_or(job.attempts);
     if attempt == 0 {
         return Err(Refused::not_found(format!("{name} was never started, so it has no log; `neurosearch explain` says why")));

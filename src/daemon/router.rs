@@ -1,14 +1,15 @@
 //! What each path of the control socket answers.
 
 use super::change::change;
-use super::devices::{Describe, Devices};
+use super::devices::{Describe, Devices, Line};
 use super::reading;
 use super::sampler::Sampler;
 use super::services::Services;
-use super::view::{DescribeJob, DescribeJobs, DescribeSearch};
+use super::view::{DescribeJob, DescribeJobs, DescribeSearch, Described};
 use super::watcher::{List, Searches, Watcher};
-use crate::control::types::{self, Jobs, OneJob, Pong, Refusal, Status, VERSION};
+use crate::control::types::{self, Jobs, Needs, OneJob, Pong, Refusal, Status, VERSION};
 use crate::domain::job::JobName;
+use crate::engine::state::Need;
 use crate::store::layout::LaunchDir;
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message};
@@ -166,10 +167,26 @@ async fn job(
 ) -> Reply<OneJob> {
     let Query(JobQuery { path }) = query.map_err(|e| bad_query(&e))?;
     let (launch, name) = split(&path)?;
-    let sampler = sampler(&desk, launch).await?;
-    let unknown = || Refused::not_found(format!("{} has no job {name}; `neurosearch jobs` lists them", launch.display()));
-    let (job, why) = ask::<Sampler, _>(&sampler, DescribeJob(name.clone())).await?.ok_or_else(unknown)?;
-    Ok(Json(OneJob { version: VERSION, launch: launch.display().to_string(), job, why }))
+    let Described { job, need, mut explained } = described(&desk, launch, &name).await?;
+    if let Some(need) = explained.waits_for {
+        explained.reasons.extend(ask(&desk.devices, Line { search: LaunchDir::new(launch), need }).await?);
+        if explained.reasons.is_empty() {
+            explained.reasons.push("a slot is free, and it starts at once".to_string());
+        }
+    }
+    let why = explained.sentence();
+    let device = need.map(|need| if need == Need::Cpu { "cpu" } else { "gpu" }.to_string());
+    let needs = device.map(|device| Needs { device });
+    let launch = launch.display().to_string();
+    Ok(Json(OneJob { version: VERSION, launch, job, why, waits_for: explained.reasons, needs }))
+}
+
+/// A job of a search, drawn or to be drawn.
+pub async fn described(desk: &Desk, launch: &Path, name: &JobName) -> Result<Described, Refused> {
+    let sampler = sampler(desk, launch).await?;
+    let sentence = "neither drawn nor to be drawn; `neurosearch jobs` lists those there are, `neurosearch set` gives more n_jobs";
+    let unknown = || Refused::not_found(format!("{} has no job {name}, {sentence}", launch.display()));
+    ask::<Sampler, _>(&sampler, DescribeJob(name.clone())).await?.ok_or_else(unknown)
 }
 
 /// A job's launch directory and name.

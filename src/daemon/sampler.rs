@@ -9,9 +9,9 @@ use super::services::{Services, now};
 use super::trainer::{News, Report, Trainer};
 use super::watcher::{Gone, Ready, Watcher};
 use crate::domain::job::JobName;
-use crate::domain::progress::Progress;
 use crate::engine::coalesce::Coalesce;
 use crate::engine::effect::Effect;
+use crate::engine::forecast::Courses;
 use crate::engine::react::{self, SpaceNews};
 use crate::engine::restore;
 use crate::engine::state::{Lease, Need, Search, Space, Standing};
@@ -49,8 +49,8 @@ pub struct Sampler {
     pub(super) tasks: VecDeque<Task>,
     pub(super) at_work: bool,
     pub(super) trainers: HashMap<JobName, Addr<Trainer>>,
-    pub(super) progress: HashMap<JobName, Progress>,
-    lock: Option<(Lock, (u64, u64))>,
+    pub(super) courses: Courses,
+    pub(super) lock: Option<(Lock, (u64, u64))>,
     /// Why the directory is not served, and what could not be read at the last look.
     pub(super) alarms: Vec<String>,
     looking: Coalesce,
@@ -114,7 +114,7 @@ impl Sampler {
             tasks: VecDeque::new(),
             at_work: false,
             trainers: HashMap::new(),
-            progress: HashMap::new(),
+            courses: Courses::default(),
             lock: None,
             alarms: Vec::new(),
             looking: Coalesce::default(),
@@ -345,13 +345,13 @@ impl Handler<Report> for Sampler {
             }
             News::Progress { progress, fold_finished } => {
                 let checkpoints = progress.checkpoints;
-                self.progress.insert(job.clone(), progress);
+                self.courses.report(&job, progress);
                 react::on_progress(&mut self.search, &job, checkpoints, fold_finished)
             }
             News::Stalled => react::on_stalled(&mut self.search, &job),
             News::Ended(outcome) => {
                 self.trainers.remove(&job);
-                self.progress.remove(&job);
+                self.courses.end(&job);
                 react::on_ended(&mut self.search, &job, &outcome)
             }
         };

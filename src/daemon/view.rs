@@ -1,9 +1,11 @@
 //! What a search shows of itself over the control socket.
 
 use super::sampler::Sampler;
+use super::services::now;
 use crate::control::types::{self, Counts, SearchState};
 use crate::domain::job::{JobName, JobState};
-use crate::engine::state::{Job, NO_INDEX, Space, Standing};
+use crate::engine::explain::{self, Explained};
+use crate::engine::state::{Job, NO_INDEX, Need, Space, Standing};
 use actix::{Handler, Message, MessageResult};
 
 /// A search as `status` shows it.
@@ -16,14 +18,22 @@ pub struct DescribeSearch;
 #[rtype(result = "Vec<types::Job>")]
 pub struct DescribeJobs;
 
-/// One job, and what it is doing or waiting for; none where there is no such job.
+/// One job, drawn or still to be drawn; none where there will be no such job.
 #[derive(Debug, Clone, Message)]
-#[rtype(result = "Option<(types::Job, String)>")]
+#[rtype(result = "Option<Described>")]
 pub struct DescribeJob(pub JobName);
+
+/// A job and what is to be said of it.
+pub struct Described {
+    pub job: types::Job,
+    pub need: Option<Need>,
+    pub explained: Explained,
+}
 
 impl Sampler {
     fn describe(&self) -> types::Search {
         let terms = self.search.terms.as_ref();
+        let clock = now() as f64;
         let mut counts = Counts { undrawn: self.search.undrawn(), ..Counts::default() };
         for job in self.search.jobs.values() {
             counts.add(job.state().as_ref());
@@ -34,9 +44,11 @@ impl Sampler {
                 device: lease.device.clone(),
                 since: job.since,
                 attempt: job.attempts,
-                progress: self.progress.get(name).cloned(),
+                progress: self.courses.progress(name).cloned(),
+                left_seconds: self.courses.job_left(name, clock),
             })
         });
+        let waiting = self.search.demand();
         let faults = match &self.search.space {
             Space::Refused(text) => text.lines().map(str::to_string).collect(),
             Space::Unsettled | Space::Missing | Space::Accepted => Vec::new(),
@@ -48,11 +60,15 @@ impl Sampler {
             n_jobs: terms.map(|terms| terms.n_jobs),
             priority: terms.map_or(0, |terms| terms.priority),
             slots: terms.and_then(|terms| terms.slots),
+            time_limit: terms
+                .and_then(|terms| terms.time_limit)
+                .map(|limit| types::TimeLimit { hours: limit.hours, ends: limit.ends }),
             counts,
             faults,
             notices: self.accepted.as_ref().map(|accepted| accepted.notices.clone()).unwrap_or_default(),
             alarms: self.describe_alarms(),
             running: running.collect(),
+            left_seconds: self.courses.search_left(waiting.cpu + waiting.gpu, clock),
         }
     }
 
@@ -60,9 +76,11 @@ impl Sampler {
         let over = counts.queued + counts.running + counts.paused + counts.undrawn == 0;
         match &self.search.space {
             Space::Refused(_) => SearchState::Refused,
-            _ if self.search.held.is_some() || !self.alarms.is_empty() => SearchState::Held,
+            // Without the lock somebody else serves it. A folder that cannot be read is an alarm, and the others go on.
+            _ if self.search.held.is_some() || (self.lock.is_none() && !self.alarms.is_empty()) => SearchState::Held,
             _ if self.search.terms.as_ref().is_some_and(|terms| terms.paused) => SearchState::Paused,
             _ if self.search.terms.is_some() && over => SearchState::Finished,
+            _ if self.search.time_over => SearchState::Held,
             Space::Unsettled => SearchState::Settling,
             Space::Missing | Space::Accepted => SearchState::Active,
         }
@@ -103,32 +121,25 @@ impl Sampler {
             since: job.lease().map(|_| job.since),
             attempts: job.attempts,
             failures_in_a_row: job.failures_in_a_row,
-            progress: self.progress.get(name).cloned(),
+            progress: self.courses.progress(name).cloned(),
         }
     }
 
-    /// One sentence: what the job is doing, or what it waits for.
-    fn why(&self, job: &Job) -> String {
-        match &job.standing {
-            Standing::Waiting => match (&self.search.held, self.search.terms.as_ref().is_some_and(|terms| terms.paused)) {
-                (Some(held), _) => format!("it waits because nothing new is started: {held}"),
-                (None, true) => "it waits because its search is paused; resume the search".to_string(),
-                (None, false) => format!("it waits for a free slot on {}", crate::engine::pool::called(job.need)),
-            },
-            Standing::Resting => {
-                format!("it failed {} times in a row and pauses before the next attempt", job.failures_in_a_row)
-            }
-            Standing::Starting(lease) => format!("its trainer is being started on {}", lease.device),
-            Standing::Adopting => "its live trainer is being taken over".to_string(),
-            Standing::Running(lease) => format!("it runs on {}, attempt {}", lease.device, job.attempts),
-            Standing::Unclear(why) => format!("it is left alone: {why}"),
-            Standing::Stopping(lease, _) => format!("it was asked to stop, on {}", lease.device),
-            Standing::Paused => "it is paused; resume it".to_string(),
-            Standing::Done => "every fold has its results".to_string(),
-            Standing::Cancelled => "it was cancelled; retry starts it again".to_string(),
-            Standing::Failed(class, sentence) => format!("it failed ({class}): {sentence}"),
-            Standing::Foreign(_) => "somebody else runs it, or it was made elsewhere; the daemon only tabulates it".to_string(),
+    fn described(&self, name: &JobName) -> Option<Described> {
+        if let Some(job) = self.search.jobs.get(name) {
+            let need = (!matches!(job.standing, Standing::Foreign(_))).then_some(job.need);
+            return Some(Described {
+                job: self.describe_job(name, job),
+                need,
+                explained: explain::known(&self.search, name, job),
+            });
         }
+        let terms = self.search.terms.as_ref()?;
+        let index = name.index(&terms.job_prefix)?;
+        let explained = explain::undrawn(&self.search, index)?;
+        let job =
+            types::Job { name: name.to_string(), index: Some(index), state: "undrawn".to_string(), ..types::Job::default() };
+        Some(Described { job, need: Some(terms.need), explained })
     }
 }
 
@@ -154,6 +165,6 @@ impl Handler<DescribeJob> for Sampler {
     type Result = MessageResult<DescribeJob>;
 
     fn handle(&mut self, DescribeJob(name): DescribeJob, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.search.jobs.get(&name).map(|job| (self.describe_job(&name, job), self.why(job))))
+        MessageResult(self.described(&name))
     }
 }

@@ -1,6 +1,7 @@
 //! Who gets the next free slot: priority first, then whoever has fewest, then whoever waited longest.
 
 use super::state::{Demand, Need};
+use std::cmp::Reverse;
 
 /// One search's standing in the queue for slots.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,15 +16,27 @@ pub struct Claimant<K> {
 
 /// The one to serve with a slot of this kind, if anybody wants one and may have it.
 pub fn next<K: Ord + Clone>(claimants: &[Claimant<K>], need: Need) -> Option<K> {
-    let wants = |c: &&Claimant<K>| {
-        let wanted = match need {
-            Need::Cpu => c.demand.cpu,
-            Need::Gpu => c.demand.gpu,
-        };
-        wanted > 0 && c.demand.slots.is_none_or(|most| c.has < most)
+    claimants.iter().filter(|c| wants(c, need)).min_by_key(|c| rank(c)).map(|c| c.key.clone())
+}
+
+/// How many others are served before this one with a slot of this kind: by a higher priority, and by their turn.
+pub fn before<K: Ord + Clone>(claimants: &[Claimant<K>], key: &K, need: Need) -> (usize, usize) {
+    let Some(own) = claimants.iter().find(|c| c.key == *key) else { return (0, 0) };
+    let first = claimants.iter().filter(|c| c.key != *key && wants(c, need) && rank(c) < rank(own));
+    let (higher, equal): (Vec<_>, Vec<_>) = first.partition(|c| c.demand.priority > own.demand.priority);
+    (higher.len(), equal.len())
+}
+
+fn wants<K>(claimant: &Claimant<K>, need: Need) -> bool {
+    let wanted = match need {
+        Need::Cpu => claimant.demand.cpu,
+        Need::Gpu => claimant.demand.gpu,
     };
-    let rank = |c: &&Claimant<K>| (std::cmp::Reverse(c.demand.priority), c.has, c.served, c.key.clone());
-    claimants.iter().filter(wants).min_by_key(rank).map(|c| c.key.clone())
+    wanted > 0 && claimant.demand.slots.is_none_or(|most| claimant.has < most)
+}
+
+fn rank<K>(claimant: &Claimant<K>) -> (Reverse<i32>, u32, u64, &K) {
+    (Reverse(claimant.demand.priority), claimant.has, claimant.served, &claimant.key)
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 pub mod coalesce;
 pub mod command;
 pub mod effect;
+pub mod explain;
 pub mod fair;
+pub mod forecast;
+pub mod line;
 pub mod outcome;
 pub mod pool;
 pub mod react;

@@ -84,6 +84,20 @@ impl<K: Ord + Clone> Pool<K> {
     pub fn busy(&self, device: &str) -> u32 {
         self.lent.values().filter(|lent| lent.device == device).count() as u32
     }
+
+    /// Whether slots are lent at all yet.
+    pub(super) const fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Every search that ever asked, as the queue for slots sees it.
+    pub(super) fn claimants(&self) -> Vec<Claimant<K>> {
+        let claimant = |(key, (demand, served)): (&K, &(Demand, u64))| {
+            let has = self.lent.values().filter(|lent| lent.search == *key).count() as u32;
+            Claimant { key: key.clone(), demand: *demand, has, served: *served }
+        };
+        self.demands.iter().map(claimant).collect()
+    }
 }
 
 /// The devices were looked for. A GPU seen once and gone now is kept as drained: its jobs may still run.
@@ -191,15 +205,7 @@ fn grant<K: Ord + Clone>(pool: &mut Pool<K>) -> Vec<PoolEffect<K>> {
             continue;
         }
         while let Some(device) = free_device(pool, need) {
-            let claimants: Vec<Claimant<K>> = pool
-                .demands
-                .iter()
-                .map(|(key, (demand, served))| {
-                    let has = pool.lent.values().filter(|lent| lent.search == *key).count() as u32;
-                    Claimant { key: key.clone(), demand: *demand, has, served: *served }
-                })
-                .collect();
-            let Some(search) = fair::next(&claimants, need) else { break };
+            let Some(search) = fair::next(&pool.claimants(), need) else { break };
             pool.served += 1;
             if let Some((demand, served)) = pool.demands.get_mut(&search) {
                 *served = pool.served;

@@ -2,38 +2,14 @@
 
 use crate::harness::{Daemon, Setup, drop_space, space};
 use crate::stand_in::{SOON, Signal, checkout, json, said, signal, until};
+use crate::verbs::{granted, path, refused, verb};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 fn dir() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary directory")
-}
-
-/// The verb and its arguments, asked of the daemon in `dir`.
-fn verb(dir: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_neurosearch"));
-    command.args(args).env("NEUROSEARCH_SOCKET", dir.join("d.sock")).output().expect("it runs")
-}
-
-/// What the verb says, which has to succeed.
-fn granted(dir: &Path, args: &[&str]) -> String {
-    let output = verb(dir, args);
-    assert_eq!(output.status.code(), Some(0), "{args:?}: {}", said(&output));
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-/// What the verb says, which has to be refused with this exit code.
-fn refused(dir: &Path, args: &[&str], code: i32) -> String {
-    let output = verb(dir, args);
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {}", said(&output));
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn path(path: &Path) -> &str {
-    path.to_str().expect("UTF-8")
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod control_verbs;
 mod daemon_control;
 mod daemon_life;
 mod daemon_search;
+mod explained;
 mod faults;
 mod generate_job;
 mod harness;
@@ -37,3 +38,4 @@ mod trainer_resume;
 mod trainer_run;
 #[cfg(feature = "torch")]
 mod trainer_weights;
+mod verbs;

@@ -1,0 +1,163 @@
+//! The tables of searches, running jobs and devices that `status` and `watch` share.
+
+use super::render::{flat, lasting, row, since};
+use crate::control::types::{Counts, Device, Running, Search, SearchState, Status};
+use crate::domain::progress::Progress;
+use std::collections::BTreeMap;
+
+/// Names of columns, and what stands below them.
+pub struct Listing {
+    pub head: &'static [&'static str],
+    pub rows: Vec<Vec<String>>,
+}
+
+/// What searches are called where space is short: by the shortest end of their paths that no other shares.
+pub fn names(searches: &[Search]) -> Vec<String> {
+    let end = |launch: &str, parts: usize| {
+        let parts: Vec<&str> = launch.rsplit('/').take(parts).collect();
+        parts.into_iter().rev().collect::<Vec<_>>().join("/")
+    };
+    let name = |search: &Search| {
+        let depth = search.launch.split('/').count();
+        let alone = |name: &String| searches.iter().filter(|other| other.launch.ends_with(&format!("/{name}"))).count() <= 1;
+        (1..depth).map(|parts| end(&search.launch, parts)).find(alone).unwrap_or_else(|| search.launch.clone())
+    };
+    searches.iter().map(|search| flat(&name(search))).collect()
+}
+
+/// Searches under these names, in the order of the answer.
+pub fn searches(searches: &[Search], names: &[String]) -> Listing {
+    let cells = |(search, name): (&Search, &String)| {
+        let left = search.left_seconds.map(|seconds| format!("about {}", lasting(seconds)));
+        vec![name.clone(), word(search.state).to_string(), jobs_in_words(&search.counts), left.unwrap_or_default()]
+    };
+    Listing { head: &["SEARCH", "STATE", "JOBS", "LEFT"], rows: searches.iter().zip(names).map(cells).collect() }
+}
+
+/// The jobs that run, with their searches under these names.
+pub fn running(status: &Status, names: &[String]) -> Listing {
+    let devices: BTreeMap<&str, String> = status.devices.iter().map(|device| (device.id.as_str(), called(device))).collect();
+    let jobs = status.searches.iter().zip(names).flat_map(|(search, name)| search.running.iter().map(move |job| (name, job)));
+    let rows = jobs.map(|(search, job)| running_row(search, job, devices.get(job.device.as_str()))).collect();
+    Listing {
+        head: &["RUNNING JOB", "DEVICE", "FOR", "FOLD", "EPOCH", "TRAIN LOSS", "VALID LOSS", "VALID ACC.", "DONE", "LEFT"],
+        rows,
+    }
+}
+
+fn running_row(search: &str, job: &Running, device: Option<&String>) -> Vec<String> {
+    let of = |show: &dyn Fn(&Progress) -> String| job.progress.as_ref().map_or_else(|| "-".to_string(), show);
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_string(), |value| format!("{value:.3}"));
+    vec![
+        flat(&format!("{search}/{}", job.job)),
+        device.cloned().unwrap_or_else(|| flat(&job.device)),
+        since(job.since),
+        of(&|p| format!("{} of {}", (p.folds_done + 1).min(p.folds), p.folds)),
+        of(&|p| format!("{} of {}", p.epoch + 1, p.epochs)),
+        of(&|p| number(p.loss_train)),
+        of(&|p| number(p.loss_valid)),
+        of(&|p| number(p.balanced_accuracy_valid)),
+        of(&|p| format!("{:.0} %", 100.0 * p.fraction())),
+        job.left_seconds.map(lasting).unwrap_or_else(|| "-".to_string()),
+    ]
+}
+
+/// The devices; without their UUIDs where space is short.
+pub fn devices(devices: &[Device], whole: bool) -> Listing {
+    let cells = |device: &Device| {
+        let memory = device.memory_total.zip(device.memory_free).map(|(total, free)| {
+            let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+            format!("{:.1} of {:.1} GiB free", gib(free), gib(total))
+        });
+        let mut cells = vec![
+            called(device),
+            flat(&device.name),
+            format!("{} of {}", device.busy, device.slots),
+            memory.unwrap_or_default(),
+            device.utilization.map(|percent| format!("{percent} %")).unwrap_or_default(),
+            flat(device.out_of_use.as_deref().unwrap_or_default()),
+        ];
+        cells.extend(whole.then(|| flat(&device.id)));
+        cells
+    };
+    let head: &[&str] = &["DEVICE", "NAME", "SLOTS IN USE", "MEMORY", "USE", "NOTE", "ID"];
+    Listing { head: &head[..head.len() - usize::from(!whole)], rows: devices.iter().map(cells).collect() }
+}
+
+/// `cpu`, or a GPU by the number that `nvidia-smi` gives it, else the beginning of its UUID.
+fn called(device: &Device) -> String {
+    match device.index {
+        Some(index) => format!("GPU {index}"),
+        None => flat(&device.id.chars().take(12).collect::<String>()),
+    }
+}
+
+/// As `3 done, 1 running`, without what there is none of.
+fn jobs_in_words(counts: &Counts) -> String {
+    let all = [
+        (counts.running, "running"),
+        (counts.queued, "queued"),
+        (counts.undrawn, "to draw"),
+        (counts.paused, "paused"),
+        (counts.done, "done"),
+        (counts.failed, "failed"),
+        (counts.cancelled, "cancelled"),
+        (counts.unrecorded, "made elsewhere"),
+    ];
+    let some: Vec<String> =
+        all.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")).collect();
+    if some.is_empty() { "none".to_string() } else { some.join(", ") }
+}
+
+const fn word(state: SearchState) -> &'static str {
+    match state {
+        SearchState::Settling => "settling",
+        SearchState::Refused => "refused",
+        SearchState::Active => "active",
+        SearchState::Paused => "paused",
+        SearchState::Held => "held",
+        SearchState::Finished => "finished",
+    }
+}
+
+impl Listing {
+    /// As lines, the head first; with `one_line`, a row that does not fit is cut instead of wrapped.
+    pub fn lines(self, width: Option<u16>, one_line: bool) -> Vec<String> {
+        let mut table = super::render::table(self.head, width);
+        for cells in self.rows {
+            table.add_row(row(cells, one_line));
+        }
+        table.lines().map(|line| line.trim_end().to_string()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn search(launch: &str) -> Search {
+        Search { launch: launch.to_string(), ..Search::default() }
+    }
+
+    #[test]
+    fn a_search_is_called_by_the_shortest_end_of_its_path_that_is_its_own() {
+        let called = |launches: &[&str]| names(&launches.iter().map(|launch| search(launch)).collect::<Vec<_>>());
+        assert_eq!(called(&["/data/first", "/data/second"]), ["first", "second"]);
+        assert_eq!(called(&["/a/x/first", "/a/y/first"]), ["x/first", "y/first"]);
+        assert_eq!(called(&["/first", "/a/first"]), ["/first", "a/first"]);
+    }
+
+    #[test]
+    fn jobs_are_counted_in_words_and_what_was_cancelled_is_not_called_failed() {
+        let counts = Counts { done: 3, failed: 1, cancelled: 2, ..Counts::default() };
+        assert_eq!(jobs_in_words(&counts), "3 done, 1 failed, 2 cancelled");
+        assert_eq!(jobs_in_words(&Counts::default()), "none");
+    }
+
+    #[test]
+    fn a_row_that_does_not_fit_is_wrapped_or_cut() {
+        let one = || Listing { head: &["A", "B"], rows: vec![vec!["x".repeat(30), "y".into()]] };
+        assert!(one().lines(Some(20), false).len() > 2);
+        assert_eq!(one().lines(Some(20), true).len(), 2);
+    }
+}

@@ -1,0 +1,195 @@
+//! Why a job is where it is, in sentences: what it does, or everything that stands between it and its start.
+
+use super::pool::called;
+use super::state::{Job, NO_INDEX, Need, Search, Space, Standing};
+use crate::domain::job::JobName;
+
+/// What is to be said of one job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    /// One clause: what it does, or that it waits, without the reasons.
+    pub what: String,
+    /// What its own search keeps it from starting for, the strongest reason first. What the devices say comes after these.
+    pub reasons: Vec<String>,
+    /// The kind of slot that it waits for; none where it waits for none.
+    pub waits_for: Option<Need>,
+}
+
+impl Explained {
+    fn at_rest(what: impl Into<String>) -> Self {
+        Explained { what: what.into(), reasons: Vec::new(), waits_for: None }
+    }
+
+    /// One sentence: the clause, and the first reason where there are some.
+    pub fn sentence(&self) -> String {
+        match self.reasons.first() {
+            Some(reason) => format!("{}: {reason}", self.what),
+            None => self.what.clone(),
+        }
+    }
+}
+
+/// A job that has its folder.
+pub fn known(search: &Search, name: &JobName, job: &Job) -> Explained {
+    match &job.standing {
+        Standing::Waiting => {
+            let before = search.waiting.range(..(job.index.unwrap_or(NO_INDEX), name.clone()));
+            let before = before.filter(|(_, other)| search.jobs.get(other).is_some_and(|other| other.need == job.need)).count();
+            let mut reasons = closed(search);
+            reasons.extend(own_limit(search));
+            reasons.extend(place(before as u64));
+            let what = format!("it waits for a slot on {}", called(job.need));
+            Explained { what, reasons, waits_for: Some(job.need) }
+        }
+        Standing::Resting => {
+            let failed = job.failures_in_a_row;
+            Explained::at_rest(format!("it failed {failed} times in a row and pauses before the next attempt"))
+        }
+        Standing::Starting(lease) => Explained::at_rest(format!("its trainer is being started on {}", lease.device)),
+        Standing::Adopting => Explained::at_rest("its live trainer is being taken over"),
+        Standing::Running(lease) => Explained::at_rest(format!("it runs on {}, attempt {}", lease.device, job.attempts)),
+        Standing::Unclear(why) => Explained::at_rest(format!("it is left alone: {why}")),
+        Standing::Stopping(lease, _) => Explained::at_rest(format!("it was asked to stop, on {}", lease.device)),
+        Standing::Paused => Explained::at_rest("it is paused; resume it"),
+        Standing::Done => Explained::at_rest("every fold has its results"),
+        Standing::Cancelled => Explained::at_rest("it was cancelled; retry starts it again"),
+        Standing::Failed(class, sentence) => Explained::at_rest(format!("it failed ({class}): {sentence}")),
+        Standing::Foreign(_) => {
+            Explained::at_rest("somebody else runs it, or it was made elsewhere; the daemon only tabulates it")
+        }
+    }
+}
+
+/// The job of this index, which has no folder yet; none where the search draws no such job.
+pub fn undrawn(search: &Search, index: u64) -> Option<Explained> {
+    let terms = search.terms.as_ref().filter(|terms| index < terms.n_jobs)?;
+    if search.drawing.contains_key(&index) {
+        return Some(Explained::at_rest("it is being drawn at this moment"));
+    }
+    if search.indices.contains(&index) {
+        return Some(Explained::at_rest(
+            "its folder's name belongs to something that is not a job, so this index is left out; move that away",
+        ));
+    }
+    let waiting = search.waiting.iter().filter(|(_, name)| search.jobs.get(name).is_some_and(|job| job.need == terms.need));
+    let drawn = search.indices.range(..index).count() + search.drawing.range(..index).count();
+    let before = waiting.count() as u64 + index.saturating_sub(drawn as u64);
+    let mut reasons = closed(search);
+    reasons.extend(undrawable(search));
+    reasons.extend(own_limit(search));
+    reasons.extend(place(before));
+    let what = format!("it is not drawn yet, which happens when a slot on {} is free for it", called(terms.need));
+    Some(Explained { what, reasons, waits_for: Some(terms.need) })
+}
+
+/// Why nothing of this search is started.
+fn closed(search: &Search) -> Vec<String> {
+    let mut reasons = Vec::new();
+    reasons.extend(search.held.iter().map(|held| format!("nothing new is started here: {held}")));
+    if search.terms.as_ref().is_some_and(|terms| terms.paused) {
+        reasons.push("its search is paused; `neurosearch resume` with the launch directory lets it go on".to_string());
+    }
+    if search.time_over {
+        let cure = "`neurosearch set LAUNCH time_limit_hours=H` gives it more, `time_limit_hours=none` takes the limit away";
+        reasons.push(format!("its search's time limit is over; {cure}"));
+    }
+    reasons
+}
+
+/// Why no new job is drawn from the space.
+fn undrawable(search: &Search) -> Option<String> {
+    match &search.space {
+        Space::Accepted => None,
+        Space::Unsettled => Some("random_search.json is still being looked at".to_string()),
+        Space::Missing => Some("random_search.json is gone; put it back".to_string()),
+        Space::Refused(_) => Some("random_search.json is refused; `neurosearch status` shows its faults, mend them".to_string()),
+    }
+}
+
+/// The search's own limit on slots, where it is reached.
+fn own_limit(search: &Search) -> Option<String> {
+    let most = search.terms.as_ref()?.slots?;
+    let has = search.jobs.values().filter(|job| job.lease().is_some()).count()
+        + search.drawing.values().filter(|lease| lease.is_some()).count();
+    let cure = "`neurosearch set LAUNCH slots=all` lets it have as many as there are";
+    match most {
+        0 => Some(format!("its search may use no slot (slots=0); {cure}")),
+        _ if has >= most as usize => Some(format!("its search uses the {most} slots that it may have (slots={most}); {cure}")),
+        _ => None,
+    }
+}
+
+fn place(before: u64) -> Option<String> {
+    match before {
+        0 => None,
+        1 => Some("one other job of its search comes before it".to_string()),
+        _ => Some(format!("{before} other jobs of its search come before it")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::state::{Lease, Terms};
+    use super::*;
+
+    fn name(index: u64) -> JobName {
+        JobName::numbered("job", index).expect("a name")
+    }
+
+    /// Five jobs wanted, of which job-0 runs and job-1 waits.
+    fn search() -> Search {
+        let terms = Terms {
+            seed: 1,
+            n_jobs: 5,
+            job_prefix: "job".into(),
+            space_sha256: String::new(),
+            need: Need::Cpu,
+            paused: false,
+            priority: 0,
+            slots: None,
+            time_limit: None,
+        };
+        let mut search = Search { terms: Some(terms), space: Space::Accepted, ..Search::default() };
+        let lease = Lease { id: 1, device: "cpu".into(), need: Need::Cpu };
+        search.add(name(0), Job::new(Some(0), Need::Cpu, Standing::Running(lease)));
+        search.add(name(1), Job::new(Some(1), Need::Cpu, Standing::Waiting));
+        search
+    }
+
+    #[test]
+    fn each_thing_that_stands_in_the_way_is_said_with_its_cure() {
+        type Change = fn(&mut Search);
+        let cases: [(Change, &str); 8] = [
+            (|s| s.held = Some("the disk is full".into()), "the disk is full"),
+            (|s| s.terms.as_mut().expect("terms").paused = true, "paused; `neurosearch resume`"),
+            (|s| s.time_over = true, "time_limit_hours=H"),
+            (|s| s.terms.as_mut().expect("terms").slots = Some(0), "slots=0"),
+            (|s| s.terms.as_mut().expect("terms").slots = Some(1), "slots=1"),
+            (|s| s.space = Space::Refused("line 1".into()), "refused"),
+            (|s| s.space = Space::Missing, "put it back"),
+            (|s| s.space = Space::Unsettled, "looked at"),
+        ];
+        for (i, (change, words)) in cases.into_iter().enumerate() {
+            let mut search = search();
+            change(&mut search);
+            let later = undrawn(&search, 3).expect("one that is to be drawn");
+            assert!(later.sentence().contains(words), "{later:?}");
+            let waiting = known(&search, &name(1), &search.jobs[&name(1)]);
+            // What is drawn already does not need the file any more.
+            assert_eq!(waiting.reasons.len(), usize::from(i < 5), "{waiting:?}");
+        }
+    }
+
+    #[test]
+    fn the_place_in_line_counts_what_waits_and_what_is_drawn_before() {
+        let mut search = search();
+        let before = |search: &Search, index| undrawn(search, index).expect("to be drawn").reasons;
+        assert_eq!(before(&search, 2), ["one other job of its search comes before it"]);
+        assert_eq!(before(&search, 4), ["3 other jobs of its search come before it"]);
+        assert_eq!(undrawn(&search, 5), None, "no such job is wanted");
+        search.drawing.insert(2, None);
+        assert_eq!(undrawn(&search, 2).expect("known").waits_for, None);
+        assert_eq!(before(&search, 4), ["2 other jobs of its search come before it"]);
+        assert_eq!(known(&search, &name(1), &search.jobs[&name(1)]).sentence(), "it waits for a slot on the CPU");
+    }
+}

@@ -1,0 +1,100 @@
+//! Why a job waits, as `explain` says it, and what `status` shows of a search that starts nothing.
+
+use crate::harness::{Daemon, Setup, drop_space, space};
+use crate::stand_in::until;
+use crate::verbs::{granted, path, refused};
+use neurosearch::control::types::SearchState;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+
+fn dir() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+/// A daemon whose one slot is taken by job-0 of a search of three, for longer than any test takes.
+fn busy(dir: &Path) -> (Daemon, std::path::PathBuf) {
+    let daemon = Daemon::start(dir, &Setup::default().with("STAND_IN_PAUSE", "0.2"));
+    let launch = daemon.launch("waits");
+    drop_space(&launch, &space(3, 5000, &json!({})));
+    daemon.wait_for("a job runs", &launch, |counts| counts.running == 1);
+    (daemon, launch)
+}
+
+#[test]
+fn a_job_that_is_not_drawn_yet_says_so_and_everything_that_it_waits_for() {
+    let dir = dir();
+    let (_daemon, launch) = busy(dir.path());
+    let later = launch.join("job-2");
+    let explained = || granted(dir.path(), &["explain", path(&later)]);
+    let said = explained();
+    for words in [
+        "not drawn yet",
+        "one other job of its search comes before it",
+        "the one slot of cpu is taken",
+        "needs a free slot on the CPU",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    assert!(granted(dir.path(), &["show", path(&later)]).contains("undrawn"));
+    assert!(refused(dir.path(), &["logs", path(&later)], 7).contains("never started"));
+    assert!(refused(dir.path(), &["explain", path(&launch.join("job-3"))], 7).contains("n_jobs"));
+
+    for (terms, undo, words) in [
+        (&["drain"][..], &["resume"][..], "this machine is drained"),
+        (&["devices", "drain", "cpu"], &["devices", "restore", "cpu"], "cpu is out of use: drained by hand"),
+        (&["set", path(&launch), "slots=0"], &["set", path(&launch), "slots=all"], "slots=0"),
+        (&["set", path(&launch), "slots=1"], &["set", path(&launch), "slots=all"], "slots=1"),
+        (&["pause", path(&launch)], &["resume", path(&launch)], "its search is paused"),
+    ] {
+        granted(dir.path(), terms);
+        assert!(explained().contains(words), "{terms:?}: {}", explained());
+        granted(dir.path(), undo);
+        assert!(!explained().contains(words), "{undo:?}: {}", explained());
+    }
+    drop_space(&launch, "{");
+    until("the refusal is a reason", || explained().contains("random_search.json is refused"));
+    let answer: Value = serde_json::from_str(&granted(dir.path(), &["explain", path(&later), "--json"])).expect("JSON");
+    assert_eq!((&answer["job"]["state"], &answer["needs"]["device"]), (&json!("undrawn"), &json!("cpu")));
+}
+
+#[test]
+fn a_search_of_a_higher_priority_comes_first_and_the_other_says_so() {
+    let dir = dir();
+    let (daemon, launch) = busy(dir.path());
+    let other = daemon.launch("urgent");
+    drop_space(&other, &space(1, 1, &json!({})));
+    until("it waits too", || daemon.counts(&other).undrawn == 1);
+    granted(dir.path(), &["set", path(&other), "priority=9"]);
+    let said = granted(dir.path(), &["explain", path(&launch.join("job-1"))]);
+    assert!(said.contains("one other search of a higher priority comes first"), "{said}");
+    let status = granted(dir.path(), &["status"]);
+    assert!(status.contains("priority 9"), "{status}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_is_an_alarm_and_the_search_is_not_called_held() {
+    let dir = dir();
+    let (daemon, launch) = busy(dir.path());
+    // A record that is none: its job is left alone, and every other goes on.
+    fs::create_dir_all(launch.join("strange/.neurosearch")).expect("made");
+    fs::write(launch.join("strange/commandline.json"), "{}").expect("written");
+    fs::write(launch.join("strange/.neurosearch/job.json"), "no record").expect("written");
+    granted(dir.path(), &["reload"]);
+    until("it is told", || daemon.search(&launch).is_some_and(|search| !search.alarms.is_empty()));
+    assert_eq!(daemon.search(&launch).map(|search| search.state), Some(SearchState::Active));
+}
+
+#[test]
+fn a_search_whose_time_is_over_is_held_and_says_when_that_was() {
+    let dir = dir();
+    let (daemon, launch) = busy(dir.path());
+    granted(dir.path(), &["set", path(&launch), "time_limit_hours=0.00001", "slots=1"]);
+    until("it is held", || daemon.search(&launch).is_some_and(|search| search.state == SearchState::Held));
+    let limit = daemon.search(&launch).and_then(|search| search.time_limit).expect("a limit");
+    assert_eq!(limit.hours, 0.00001);
+    let status = granted(dir.path(), &["status"]);
+    assert!(status.contains("time limit") && status.contains("at most 1 slot"), "{status}");
+    assert!(granted(dir.path(), &["explain", path(&launch.join("job-1"))]).contains("time limit is over"));
+    assert_eq!(daemon.counts(&launch).running, 1, "what runs goes on");
+}
