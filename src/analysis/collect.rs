@@ -184,7 +184,7 @@ fn standing(dir: &JobDir) -> Result<Standing, StoreError> {
         state = match end.ended {
             Ended::Done => JobState::Done,
             Ended::Failed { class, sentence } => JobState::Failed { class, sentence },
-            Ended::Interrupted => state,
+            Ended::Interrupted { .. } => state,
         };
     }
     let word = state.as_str();

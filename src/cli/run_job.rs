@@ -61,7 +61,7 @@ pub fn run(ready: Ready, job: &JobDir, options: &JobOptions, mut record: JobReco
         }
         Err(e) => Ended::Failed { class: FailureClass::Crashed, sentence: e.to_string() },
     };
-    let ended = hold_to_results(ended, job, options);
+    let ended = finished::hold_to_results(ended, job);
     settle(&mut record, job, &ended);
     record.starter = keeper;
     record::write(&job.record(), &record)?;
@@ -106,20 +106,9 @@ fn how_it_ended(job: &JobDir, attempt: u32, status: ExitStatus, asked: bool, mem
     match own {
         Some(ended) => ended,
         // It was stopped before it could answer, or did not answer in time.
-        None if asked => Ended::Interrupted,
+        None if asked => Ended::Interrupted { sentence: None },
         None => process::verdict(status, memory_ran_out),
     }
-}
-
-/// Done is what has its results, whatever the trainer says.
-fn hold_to_results(ended: Ended, job: &JobDir, options: &JobOptions) -> Ended {
-    let missing = if ended == Ended::Done { finished::missing(job, options) } else { Vec::new() };
-    if missing.is_empty() {
-        return ended;
-    }
-    let folds: Vec<String> = missing.iter().map(|fold| format!("fold-{fold}")).collect();
-    let sentence = format!("the trainer said it was done, but {} has no results", folds.join(", "));
-    Ended::Failed { class: FailureClass::Crashed, sentence }
 }
 
 /// Brings the record up to date with the attempt's end.
@@ -132,7 +121,7 @@ fn settle(record: &mut JobRecord, job: &JobDir, ended: &Ended) {
     }
     record.state = match ended {
         Ended::Done => JobState::Done,
-        Ended::Interrupted => JobState::Paused,
+        Ended::Interrupted { .. } => JobState::Paused,
         Ended::Failed { class, sentence } => {
             record.failures_in_a_row += 1;
             JobState::Failed { class: *class, sentence: sentence.clone() }
@@ -148,7 +137,11 @@ fn say(ended: &Ended, job: &JobDir, options: &JobOptions, attempt: u32, out: &mu
             out.line(format_args!("{folder}: done, {folds} {} with results", if folds == 1 { "fold" } else { "folds" }))?;
             Ok(Exit::Done)
         }
-        Ended::Interrupted => {
+        Ended::Interrupted { sentence: Some(sentence) } => {
+            let cure = format!("once it can be, go on with: neurosearch continue {folder}");
+            Err(Failure::new(Exit::Failed, format!("{folder}: {sentence}\n{cure}")))
+        }
+        Ended::Interrupted { sentence: None } => {
             out::note(format_args!("stopped; go on with: neurosearch continue {folder}"));
             Ok(Exit::Interrupted)
         }

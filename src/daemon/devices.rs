@@ -104,7 +104,7 @@ pub struct Describe;
 impl Devices {
     pub fn new(services: Services) -> Self {
         Devices {
-            pool: Pool::new(String::new()),
+            pool: Pool::default(),
             services,
             searches: BTreeMap::new(),
             listing: Listing::default(),
@@ -172,14 +172,16 @@ impl Devices {
         seen
     }
 
-    /// Ends the sentence for a job that needs a GPU where there is none.
-    fn no_gpu(&self) -> String {
+    /// Ends the sentence for a job that needs a GPU where there is none; none where the driver has not told all there is.
+    fn no_gpu(&self) -> Option<String> {
         const CURE: &str = "set use_cpu to true in random_search.json to train on the CPU";
         match (&self.services.settings.devices, &self.listing.problem) {
-            (settings::Devices::Cpu, _) => format!("the daemon's configuration says devices = \"cpu\"; {CURE}"),
-            (_, Some(problem)) => format!("no GPU could be found ({problem}); mend that, or {CURE}"),
-            (settings::Devices::Only(_), None) => format!("none of the GPUs in the configuration's devices is here; {CURE}"),
-            (settings::Devices::Auto, None) => format!("this machine has no GPU that the daemon may use; {CURE}"),
+            (settings::Devices::Cpu, _) => Some(format!("the daemon's configuration says devices = \"cpu\"; {CURE}")),
+            (_, Some(_)) => None,
+            (settings::Devices::Only(_), None) => {
+                Some(format!("none of the GPUs in the configuration's devices is here; {CURE}"))
+            }
+            (settings::Devices::Auto, None) => Some(format!("this machine has no GPU that the daemon may use; {CURE}")),
         }
     }
 
@@ -249,7 +251,8 @@ impl Handler<Delist> for Devices {
     type Result = ();
     fn handle(&mut self, Delist(search): Delist, _: &mut Self::Context) {
         self.searches.remove(&search);
-        pool::on_search_gone(&mut self.pool, &search);
+        let effects = pool::on_search_gone(&mut self.pool, &search);
+        self.perform(effects);
     }
 }
 
@@ -311,7 +314,8 @@ impl Handler<Line> for Devices {
 impl Handler<Describe> for Devices {
     type Result = MessageResult<Describe>;
     fn handle(&mut self, _: Describe, _: &mut Self::Context) -> Self::Result {
-        let mut alarms: Vec<String> = self.listing.problem.iter().cloned().collect();
+        let waits = if self.listing.gpus.is_empty() { "; jobs that need a GPU wait until that is mended" } else { "" };
+        let mut alarms: Vec<String> = self.listing.problem.iter().map(|problem| format!("{problem}{waits}")).collect();
         if self.pool.draining {
             alarms.push("nothing new is started, as was asked; `neurosearch resume` ends that".to_string());
         }

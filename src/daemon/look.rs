@@ -12,7 +12,7 @@ use crate::store::layout::{JobDir, LaunchDir};
 use crate::store::lock::{self, Lock, Locking};
 use crate::store::scan::{self, JobFolder};
 use crate::store::space_file::{self, SpaceFile, Stamp};
-use crate::store::{new_job, progress, record, sweep};
+use crate::store::{finished, new_job, progress, record, sweep};
 use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 /// What the sampler knows already, so that only what is new is read.
 #[derive(Debug, Clone)]
 pub struct Known {
-    /// Device and inode of the directory when its lock was taken; none before that.
-    pub locked: Option<(u64, u64)>,
+    /// None before the lock was taken.
+    pub locked: Option<Arc<Locked>>,
     pub holder: Arc<str>,
     /// The file as it was when it was last judged; none: judge it anew.
     pub judged: Option<Stamp>,
@@ -30,11 +30,23 @@ pub struct Known {
     pub settled_file: Option<Stamp>,
     /// Jobs with the stamps of their folders.
     pub folders: Arc<HashMap<JobName, i128>>,
+    /// Every job that is believed to have a folder.
+    pub jobs: HashSet<JobName>,
+    /// Those of them whose record could not be read.
+    pub unread: HashSet<JobName>,
     pub foreign: HashSet<JobName>,
     /// With the number of the attempt that may still run.
     pub unclear: Vec<(JobName, u32)>,
     /// Jobs that are over: their folds change no more.
     pub settled: HashSet<JobName>,
+}
+
+/// A launch directory whose lock is ours.
+#[derive(Debug)]
+pub struct Locked {
+    pub lock: Lock,
+    /// Device and inode of the directory.
+    pub directory: (u64, u64),
 }
 
 /// The directory's lock.
@@ -43,12 +55,15 @@ pub enum Held {
     /// It was ours before.
     Already,
     Now {
-        lock: Lock,
-        directory: (u64, u64),
+        locked: Locked,
         record: Option<SearchRecord>,
     },
+    /// Its file was removed, and taken anew: what lay beside it is gone as well.
+    Again(Locked),
     /// By somebody else, or not to be had: the sentence says so.
     No(String),
+    /// It was ours, and is somebody else's now.
+    Lost(String),
     /// The directory is gone, or another one has its name.
     Gone,
 }
@@ -57,6 +72,8 @@ pub enum Held {
 #[derive(Debug)]
 pub enum SpaceSeen {
     Missing,
+    /// It cannot be looked at now, for this reason: what was known of it holds.
+    Unknown(String),
     Unchanged,
     /// It changed, and must stay as it is for a moment.
     Settling(Stamp),
@@ -84,12 +101,12 @@ pub struct Looked {
     pub tables_missing: bool,
     /// What could not be read, one sentence each.
     pub troubles: Vec<String>,
+    /// How long the job folders took, without what is read of the data.
     pub took: Duration,
 }
 
 /// Looks. May block for as long as the file system does.
 pub fn look(launch: &LaunchDir, known: &Known) -> Looked {
-    let begun = Instant::now();
     let held = hold(launch, known);
     let mut looked = Looked {
         held,
@@ -103,8 +120,11 @@ pub fn look(launch: &LaunchDir, known: &Known) -> Looked {
         troubles: Vec::new(),
         took: Duration::ZERO,
     };
-    if matches!(looked.held, Held::Already | Held::Now { .. }) {
-        match scan::jobs(launch, |name| !known.settled.contains(name)) {
+    if matches!(looked.held, Held::Already | Held::Now { .. } | Held::Again(_)) {
+        let begun = Instant::now();
+        let folders = scan::jobs(launch, |name| !known.settled.contains(name));
+        looked.took = begun.elapsed();
+        match folders {
             Ok(folders) => compare(launch, known, folders, &mut looked),
             Err(e) => looked.troubles.push(e.to_string()),
         }
@@ -112,26 +132,44 @@ pub fn look(launch: &LaunchDir, known: &Known) -> Looked {
         let tables = crate::domain::options::Selection::ALL.iter().map(|selection| launch.analysis_table(*selection));
         looked.tables_missing = tables.into_iter().chain([launch.jobs_table()]).any(|table| !table.exists());
     }
-    looked.took = begun.elapsed();
     looked
 }
 
-fn hold(launch: &LaunchDir, known: &Known) -> Held {
-    let directory = match std::fs::metadata(launch.path()) {
-        Ok(meta) if meta.is_dir() => (meta.dev(), meta.ino()),
-        Ok(_) => return Held::Gone,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Held::Gone,
-        Err(e) => return Held::No(StoreError::io("look at", launch.path(), e).to_string()),
-    };
-    match known.locked {
-        Some(locked) if locked == directory => return Held::Already,
-        Some(_) => return Held::Gone,
-        None => {}
+/// Device and inode of the directory that has the launch directory's name; none where there is none.
+///
+/// # Errors
+/// When that cannot be known.
+pub fn directory(launch: &LaunchDir) -> Result<Option<(u64, u64)>, StoreError> {
+    match std::fs::metadata(launch.path()) {
+        Ok(meta) => Ok(meta.is_dir().then(|| (meta.dev(), meta.ino()))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(StoreError::io("look at", launch.path(), e)),
     }
+}
+
+fn hold(launch: &LaunchDir, known: &Known) -> Held {
+    let directory = match directory(launch) {
+        Ok(Some(directory)) => directory,
+        Ok(None) => return Held::Gone,
+        Err(e) => return Held::No(e.to_string()),
+    };
+    let again = match &known.locked {
+        Some(locked) if locked.directory != directory => return Held::Gone,
+        Some(locked) => match locked.lock.is_at(&launch.lock()) {
+            Ok(true) => return Held::Already,
+            Ok(false) => true,
+            Err(e) => return Held::No(e.to_string()),
+        },
+        None => false,
+    };
     match take(launch, &known.holder) {
-        Ok(Locking::Busy { holder }) => Held::No(format!("another daemon serves this directory: {}", who(&holder))),
+        Ok(Locking::Busy { holder }) => {
+            let sentence = format!("another daemon serves this directory: {}", who(&holder));
+            if again { Held::Lost(sentence) } else { Held::No(sentence) }
+        }
+        Ok(Locking::Held(lock)) if again => Held::Again(Locked { lock, directory }),
         Ok(Locking::Held(lock)) => match search_record(launch).and_then(|record| new_job::sweep(launch).map(|()| record)) {
-            Ok(record) => Held::Now { lock, directory, record },
+            Ok(record) => Held::Now { locked: Locked { lock, directory }, record },
             Err(e) => Held::No(e.to_string()),
         },
         Err(e) => Held::No(e.to_string()),
@@ -165,7 +203,11 @@ fn who(holder: &str) -> String {
 }
 
 fn space(launch: &LaunchDir, known: &Known) -> SpaceSeen {
-    let Some(stamp) = space_file::stamp(launch) else { return SpaceSeen::Missing };
+    let stamp = match space_file::stamp(launch) {
+        Ok(Some(stamp)) => stamp,
+        Ok(None) => return SpaceSeen::Missing,
+        Err(e) => return SpaceSeen::Unknown(e.to_string()),
+    };
     if known.judged == Some(stamp) {
         return SpaceSeen::Unchanged;
     }
@@ -184,30 +226,19 @@ fn space(launch: &LaunchDir, known: &Known) -> SpaceSeen {
     }
 }
 
-/// In place of the time of a folder's change: it could not be read, and is tried again at every look.
-const UNREAD: i128 = i128::MIN;
-
 /// What is new, gone or changed among the job folders.
 fn compare(launch: &LaunchDir, known: &Known, folders: Vec<JobFolder>, looked: &mut Looked) {
-    let mut now: HashMap<JobName, i128> = folders.into_iter().map(|folder| (folder.name, folder.changed)).collect();
+    let now: HashMap<JobName, i128> = folders.into_iter().map(|folder| (folder.name, folder.changed)).collect();
     // Nothing is written yet by this daemon, so what lies there half-written is a dead one's.
     let first = matches!(looked.held, Held::Now { .. });
-    let mut unread = Vec::new();
-    for name in now.keys().filter(|name| known.folders.get(*name).is_none_or(|stamp| *stamp == UNREAD)) {
+    for name in now.keys().filter(|name| !known.folders.contains_key(*name) || known.unread.contains(*name)) {
         if first && let Err(e) = sweep::by_starter(&launch.job(name)) {
             looked.troubles.push(e.to_string());
         }
-        match found(launch, name) {
-            Ok(found) => looked.found.push(found),
-            Err(e) => {
-                looked.troubles.push(e.to_string());
-                unread.push(name.clone());
-            }
-        }
+        looked.found.push(found(launch, name));
     }
-    now.extend(unread.into_iter().map(|name| (name, UNREAD)));
     looked.found.sort_by(|a, b| a.name.cmp(&b.name));
-    looked.gone = known.folders.keys().filter(|name| !now.contains_key(*name)).cloned().collect();
+    looked.gone = known.jobs.iter().filter(|name| !now.contains_key(*name)).cloned().collect();
     for name in known.foreign.iter().filter(|name| now.contains_key(*name)) {
         match scan::record_of(&launch.job(name)) {
             Ok(record) => looked.foreign.push((name.clone(), record.map(|record| record.state))),
@@ -218,17 +249,23 @@ fn compare(launch: &LaunchDir, known: &Known, folders: Vec<JobFolder>, looked: &
         let job = launch.job(name);
         looked.unclear.push((name.clone(), trainer(&job, *attempt), checkpoints(&job)));
     }
+    looked.unclear.retain(|(name, ..)| now.contains_key(name));
     if now != *known.folders {
         looked.folders = Some(now);
     }
 }
 
-fn found(launch: &LaunchDir, name: &JobName) -> Result<Found, StoreError> {
+fn found(launch: &LaunchDir, name: &JobName) -> Found {
     let job = launch.job(name);
-    let record = scan::record_of(&job)?;
-    let over = record.as_ref().is_none_or(|record| record.state.is_final() || record.starter != Starter::Daemon);
-    let need = if over { Need::Cpu } else { need(&job) };
-    Ok(Found { name: name.clone(), record: record.map(|record| restored(&job, record)), need })
+    let read = scan::record_of(&job).and_then(|record| {
+        let over = record.as_ref().is_none_or(|record| record.state.is_final() || record.starter != Starter::Daemon);
+        let need = if over { Need::Cpu } else { need(&job)? };
+        Ok((record.map(|record| restored(&job, record)), need))
+    });
+    match read {
+        Ok((record, need)) => Found { name: name.clone(), record: Ok(record), need },
+        Err(e) => Found { name: name.clone(), record: Err(e.to_string()), need: Need::Cpu },
+    }
 }
 
 fn restored(job: &JobDir, record: JobRecord) -> FoundRecord {
@@ -242,17 +279,27 @@ fn restored(job: &JobDir, record: JobRecord) -> FoundRecord {
         state: record.state,
         attempts: record.attempts,
         failures_in_a_row: record.failures_in_a_row,
+        kills_in_a_row: record.kills_in_a_row,
+        last_failure: record.last_failure,
+        wish: record.wish,
         checkpoints_seen: record.checkpoints_seen,
     }
 }
 
-/// The device's kind by the one key that decides it; options that cannot be read are the trainer's to refuse.
-fn need(job: &JobDir) -> Need {
-    let value = record::read::<serde_json::Value>(&job.commandline()).ok();
-    match value.as_ref().and_then(|value| value.get("use_cpu")).and_then(serde_json::Value::as_bool) {
+/// The device's kind by the one key that decides it; options that are at fault are the trainer's to refuse.
+///
+/// # Errors
+/// When the disk does not give them now: a job must not be sent to a GPU for that.
+fn need(job: &JobDir) -> Result<Need, StoreError> {
+    let value = match record::read::<serde_json::Value>(&job.commandline()) {
+        Ok(value) => Some(value),
+        Err(e) if e.is_missing() || matches!(e, StoreError::Content { .. }) => None,
+        Err(e) => return Err(e),
+    };
+    Ok(match value.as_ref().and_then(|value| value.get("use_cpu")).and_then(serde_json::Value::as_bool) {
         Some(true) => Need::Cpu,
         _ => Need::Gpu,
-    }
+    })
 }
 
 fn checkpoints(job: &JobDir) -> u64 {
@@ -264,11 +311,14 @@ fn trainer(job: &JobDir, attempt: u32) -> TrainerSeen {
     match process::look(job) {
         Look::Alive(_) => match record::read::<TrainerRecord>(&job.trainer_record()) {
             Ok(record) => TrainerSeen::Alive(record.device),
-            Err(e) => TrainerSeen::Unclear(e.to_string()),
+            Err(e) => TrainerSeen::Unclear { why: e.to_string(), free: false },
         },
         // An earlier attempt's word says nothing about one that died before its own first.
-        Look::Ended(end) => TrainerSeen::Gone((end.attempt == attempt).then_some(end.ended)),
+        Look::Ended(end) => {
+            let word = (end.attempt == attempt).then_some(end.ended);
+            TrainerSeen::Gone(word.map(|ended| finished::hold_to_results(ended, job)))
+        }
         Look::Gone => TrainerSeen::Gone(None),
-        Look::Unknown(why) => TrainerSeen::Unclear(why),
+        Look::Unknown(why) => TrainerSeen::Unclear { why, free: matches!(lock::is_held(&job.lock()), Ok(false)) },
     }
 }

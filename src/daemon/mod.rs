@@ -12,6 +12,7 @@ pub mod draw;
 pub mod listener;
 pub mod logging;
 pub mod look;
+pub mod looking;
 pub mod perform;
 pub mod reading;
 pub mod router;

@@ -4,22 +4,23 @@ use super::accept::{self, Accepted};
 use super::analyzer::Changed;
 use super::devices::{Claim, Demanded, Released};
 use super::draw;
+use super::look;
 use super::sampler::Sampler;
 use super::services::now;
 use super::trainer::{Role, StopIt, Trainer};
 use crate::domain::device::Device;
-use crate::domain::job::JobName;
+use crate::domain::job::{JobName, JobState};
 use crate::engine::effect::{Effect, RecordUpdate};
 use crate::engine::outcome::Outcome;
 use crate::engine::react::{self, Drawn, NotDrawn};
-use crate::engine::restore;
-use crate::engine::state::{Lease, Standing, Terms};
+use crate::engine::state::{Lease, Search, Standing, Terms};
+use crate::engine::{conclude, hold, restore};
 use crate::process::Assignment;
 use crate::store::error::StoreError;
 use crate::store::job::{JobRecord, Starter};
 use crate::store::launch::SearchRecord;
 use crate::store::layout::{JobDir, LaunchDir};
-use crate::store::{atomic, record, scan, space_file};
+use crate::store::{record, room, scan, space_file};
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
@@ -45,8 +46,10 @@ pub enum Task {
     Search(Box<SearchRecord>),
     /// The text of `random_search.error`; none removes it.
     Error(Option<String>),
-    /// Whether the directory takes writes again.
-    Probe,
+    /// Whether the directory takes writes again, and has at least so many bytes free.
+    Probe {
+        wanted: u64,
+    },
 }
 
 impl Task {
@@ -61,15 +64,24 @@ impl Task {
 enum Done {
     Drawn(u64, Result<(JobName, Drawn), NotDrawn>),
     Recorded(JobName, Result<usize, StoreError>),
-    Launchable { job: JobName, lease: Lease, attempt: u32, recorded: Result<usize, StoreError> },
+    Launchable {
+        job: JobName,
+        lease: Lease,
+        attempt: u32,
+        recorded: Result<usize, StoreError>,
+    },
     SearchRecorded(Result<(), StoreError>),
     ErrorWritten(Result<(), StoreError>),
     Probed(Result<(), StoreError>),
+    /// The directory is not ours now: the work waits.
+    Away(Task),
 }
 
 /// What the work needs to know besides the task.
 struct Desk {
     launch: LaunchDir,
+    /// Device and inode that the directory must have.
+    directory: Option<(u64, u64)>,
     terms: Option<Terms>,
     accepted: Option<Accepted>,
     threads: usize,
@@ -108,8 +120,14 @@ impl Sampler {
                 }
                 Effect::Rest { job, seconds } => {
                     ctx.run_later(Duration::from_secs(seconds), move |this, ctx| {
-                        let effects = react::on_retry_due(&mut this.search, &job);
+                        let effects = conclude::on_retry_due(&mut this.search, &job);
                         this.perform(effects, ctx);
+                    });
+                }
+                Effect::Probe { seconds } => {
+                    ctx.run_later(Duration::from_secs(seconds), |this, ctx| {
+                        let wanted = this.search.room_wanted;
+                        this.add_task(Task::Probe { wanted }, ctx);
                     });
                 }
                 Effect::Tabulate { job } => self.analyzer.do_send(Changed::Job(job)),
@@ -148,7 +166,7 @@ impl Sampler {
         if self.at_work {
             return;
         }
-        let Some(task) = self.tasks.pop_front() else {
+        let Some(task) = self.tasks.pop_front_if(|_| !self.away) else {
             if let Some(finishing) = self.finishing.take() {
                 // The daemon may have stopped waiting.
                 let _ = finishing.send(());
@@ -158,6 +176,7 @@ impl Sampler {
         self.at_work = true;
         let desk = Desk {
             launch: self.launch.clone(),
+            directory: self.locked.as_ref().map(|locked| locked.directory),
             terms: self.search.terms.clone(),
             accepted: self.accepted.clone(),
             threads: self.services.threads(),
@@ -174,29 +193,38 @@ impl Sampler {
     }
 
     fn on_done(&mut self, done: Done, ctx: &mut Context<Self>) {
+        if let Done::Away(task) = done {
+            self.tasks.push_front(task);
+            self.away = true;
+            return self.want_look(ctx);
+        }
         let search = &mut self.search;
         let effects = match done {
             Done::Drawn(index, Ok((name, drawn))) => react::on_drawn(search, index, name, drawn, now()),
             Done::Drawn(index, Err(why)) => react::on_not_drawn(search, index, why),
-            Done::Recorded(_, Ok(_)) | Done::SearchRecorded(Ok(())) | Done::ErrorWritten(Ok(())) => Vec::new(),
+            Done::SearchRecorded(Ok(())) | Done::ErrorWritten(Ok(())) => Vec::new(),
+            Done::Recorded(job, Ok(_)) => {
+                hold::on_saved(search, &job);
+                Vec::new()
+            }
             // The folder is gone: the next look forgets the job.
             Done::Recorded(_, Err(e)) if e.is_missing() => Vec::new(),
-            Done::Recorded(job, Err(e)) => react::on_unsaved(search, Some(&job), e.to_string()),
-            Done::SearchRecorded(Err(e)) => react::on_unsaved(search, None, e.to_string()),
+            Done::Recorded(job, Err(e)) if e.is_of_the_disk() => hold::on_unsaved(search, Some(&job), e.to_string()),
+            Done::Recorded(job, Err(e)) => hold::on_damaged(search, &job, e.to_string()),
+            Done::SearchRecorded(Err(e)) => hold::on_unsaved(search, None, e.to_string()),
             Done::ErrorWritten(Err(e)) => {
                 // The faults are shown by `status` all the same.
                 self.alarms.push(e.to_string());
                 Vec::new()
             }
-            Done::Launchable { job, recorded: Err(e), .. } => react::on_not_started(search, &job, e.to_string()),
+            Done::Launchable { job, recorded: Err(e), .. } => not_launchable(search, &job, &e),
             Done::Launchable { job, lease, attempt, recorded: Ok(threads) } => {
+                hold::on_saved(search, &job);
                 return self.launch(job, &lease, attempt, threads, ctx);
             }
-            Done::Probed(Ok(())) => react::on_room(search),
-            Done::Probed(Err(e)) => {
-                self.search.held = Some(e.to_string());
-                Vec::new()
-            }
+            Done::Probed(Ok(())) => hold::on_room(search),
+            Done::Probed(Err(e)) => hold::on_no_room(search, e.to_string()),
+            Done::Away(_) => Vec::new(),
         };
         self.perform(effects, ctx);
     }
@@ -205,8 +233,8 @@ impl Sampler {
     fn launch(&mut self, job: JobName, lease: &Lease, attempt: u32, threads: usize, ctx: &mut Context<Self>) {
         if !matches!(self.search.jobs.get(&job).map(|job| &job.standing), Some(Standing::Starting(_))) {
             // Asked to stop while its record was being written: it never began.
-            let outcome = Outcome { ended: None, checkpoints: 0 };
-            let effects = react::on_ended(&mut self.search, &job, &outcome);
+            let outcome = Outcome { ended: None, checkpoints: 0, room_wanted: 0 };
+            let effects = conclude::on_ended(&mut self.search, &job, &outcome);
             return self.perform(effects, ctx);
         }
         match Device::try_from(lease.device.clone()) {
@@ -223,8 +251,23 @@ impl Sampler {
     }
 }
 
+/// The record that must say running before the trainer starts could not be written: whose fault is it?
+fn not_launchable(search: &mut Search, job: &JobName, error: &StoreError) -> Vec<Effect> {
+    if error.is_missing() {
+        react::on_folder_gone(search, job)
+    } else if error.is_of_the_disk() {
+        react::on_not_started(search, job, error.to_string())
+    } else {
+        react::on_not_startable(search, job, error.to_string())
+    }
+}
+
 impl Desk {
     fn work(&self, task: Task) -> Done {
+        // Whatever bears the name now must not get the records of what bore it before.
+        if self.directory.is_some() && look::directory(&self.launch).ok().flatten() != self.directory {
+            return Done::Away(task);
+        }
         match task {
             Task::Draw { index, failure } => Done::Drawn(index, self.draw(index, failure)),
             Task::Record { job, update } => {
@@ -238,7 +281,7 @@ impl Desk {
             Task::Search(search) => Done::SearchRecorded(record::write(&self.launch.search_record(), &search)),
             Task::Error(Some(text)) => Done::ErrorWritten(space_file::write_error(&self.launch, &text)),
             Task::Error(None) => Done::ErrorWritten(space_file::clear_error(&self.launch)),
-            Task::Probe => Done::Probed(probe(&self.launch)),
+            Task::Probe { wanted } => Done::Probed(room::probe(&self.launch, wanted)),
         }
     }
 
@@ -254,20 +297,18 @@ impl Desk {
 fn update_record(job: &JobDir, update: &RecordUpdate, threads: usize) -> Result<usize, StoreError> {
     let old = scan::record_of(job)?.unwrap_or_else(|| JobRecord::queued(Starter::Daemon));
     let threads = old.threads.unwrap_or(threads);
+    // Where it runs is not known before its slot is claimed: then the record knows better.
+    let unknown = matches!(&update.state, JobState::Running { device, .. } if device.is_empty());
     let new = JobRecord {
-        state: update.state.clone(),
+        state: if unknown { old.state } else { update.state.clone() },
         attempts: update.attempts,
         failures_in_a_row: update.failures_in_a_row,
+        kills_in_a_row: update.kills_in_a_row,
+        last_failure: update.last_failure.clone(),
+        wish: update.wish,
         checkpoints_seen: update.checkpoints_seen,
         threads: if update.attempts > 0 { Some(threads) } else { old.threads },
         ..old
     };
     record::write(&job.record(), &new).map(|()| threads)
-}
-
-/// Writes and removes a file as large as any record.
-fn probe(launch: &LaunchDir) -> Result<(), StoreError> {
-    let path = launch.probe();
-    atomic::replace(&path, &[b' '; 1 << 16])?;
-    std::fs::remove_file(&path).map_err(|e| StoreError::io("remove", &path, e))
 }

@@ -1,36 +1,26 @@
 //! The actor for one launch directory: it owns that search's state, and is the only writer of its records.
 
-use super::accept::{self, Accepted};
+use super::accept::Accepted;
 use super::analyzer::{self, Analyzer};
 use super::devices::{Demanded, Devices, Enlist};
-use super::look::{self, Held, Known, Looked, SpaceSeen};
+use super::look::Locked;
 use super::perform::Task;
 use super::services::{Services, now};
 use super::trainer::{News, Report, Trainer};
-use super::watcher::{Gone, Ready, Watcher};
+use super::watcher::{Gone, Watcher};
 use crate::domain::job::JobName;
 use crate::engine::coalesce::Coalesce;
-use crate::engine::effect::Effect;
 use crate::engine::forecast::Courses;
-use crate::engine::react::{self, SpaceNews};
-use crate::engine::restore;
-use crate::engine::state::{Lease, Need, Search, Space, Standing};
+use crate::engine::state::{Lease, Need, Search};
+use crate::engine::{conclude, hold, react};
 use crate::store::launch::SearchRecord;
 use crate::store::layout::LaunchDir;
-use crate::store::lock::Lock;
 use crate::store::space_file::Stamp;
-use actix::{
-    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle, WrapFuture,
-};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
-use tracing::{info, warn};
-
-/// How soon a job whose trainer's fate is unclear is looked at again.
-const UNCLEAR: Duration = Duration::from_secs(1);
 
 /// Grants, reports and hints wait here; each sender is bounded by slots, jobs or coalescing.
 const MAILBOX: usize = 1024;
@@ -40,7 +30,7 @@ pub struct Sampler {
     pub(super) services: Services,
     pub(super) launch: LaunchDir,
     pub(super) devices: Addr<Devices>,
-    watcher: Addr<Watcher>,
+    pub(super) watcher: Addr<Watcher>,
     pub(super) analyzer: Addr<Analyzer>,
     pub(super) search: Search,
     pub(super) accepted: Option<Accepted>,
@@ -50,19 +40,23 @@ pub struct Sampler {
     pub(super) at_work: bool,
     pub(super) trainers: HashMap<JobName, Addr<Trainer>>,
     pub(super) courses: Courses,
-    pub(super) lock: Option<(Lock, (u64, u64))>,
+    pub(super) locked: Option<Arc<Locked>>,
+    /// Another directory has the name: nothing is done on the disk before ours has it again.
+    pub(super) away: bool,
     /// Why the directory is not served, and what could not be read at the last look.
     pub(super) alarms: Vec<String>,
-    looking: Coalesce,
+    pub(super) looking: Coalesce,
     /// The running look judges a refused file anew: its data may have been mended.
-    judge_again: bool,
-    judged: Option<Stamp>,
+    pub(super) judge_again: bool,
+    pub(super) judged: Option<Stamp>,
     /// The file as it was when it last changed, and when that was seen.
-    settling: Option<(Stamp, Instant)>,
-    folders: Arc<HashMap<JobName, i128>>,
+    pub(super) settling: Option<(Stamp, Instant)>,
+    pub(super) folders: Arc<HashMap<JobName, i128>>,
     /// Ends the time in which a timer need not look again.
-    rested_at: Instant,
-    ready: bool,
+    pub(super) rested_at: Instant,
+    /// The look that is due by itself, and when.
+    pub(super) next_look: Option<(SpawnHandle, Instant)>,
+    pub(super) ready: bool,
     /// The daemon stops: nothing is drawn or launched any more.
     pub(super) closed: bool,
     /// Waits for the work on the disk to end.
@@ -115,7 +109,8 @@ impl Sampler {
             at_work: false,
             trainers: HashMap::new(),
             courses: Courses::default(),
-            lock: None,
+            locked: None,
+            away: false,
             alarms: Vec::new(),
             looking: Coalesce::default(),
             judge_again: false,
@@ -123,6 +118,7 @@ impl Sampler {
             settling: None,
             folders: Arc::default(),
             rested_at: Instant::now(),
+            next_look: None,
             ready: false,
             closed: false,
             finishing: None,
@@ -130,166 +126,9 @@ impl Sampler {
         }
     }
 
-    fn look(&mut self, ctx: &mut Context<Self>) {
-        let by_standing = |wanted: &dyn Fn(&Standing) -> bool| {
-            self.search.jobs.iter().filter(|(_, job)| wanted(&job.standing)).map(|(name, _)| name.clone()).collect()
-        };
-        let settled = |s: &Standing| matches!(s, Standing::Done | Standing::Cancelled | Standing::Failed(..));
-        let unclear = self.search.jobs.iter().filter(|(_, job)| matches!(job.standing, Standing::Unclear(_)));
-        let refused = matches!(self.search.space, Space::Refused(_)) && std::mem::take(&mut self.judge_again);
-        let known = Known {
-            locked: self.lock.as_ref().map(|(_, directory)| *directory),
-            holder: self.services.holder.clone(),
-            judged: if refused { None } else { self.judged },
-            settled_file: self.settling.filter(|(_, since)| since.elapsed() >= self.settle()).map(|(stamp, _)| stamp),
-            folders: self.folders.clone(),
-            foreign: by_standing(&|s| matches!(s, Standing::Foreign(_))),
-            unclear: unclear.map(|(name, job)| (name.clone(), job.attempts)).collect(),
-            settled: by_standing(&settled),
-        };
-        let launch = self.launch.clone();
-        let work = spawn_blocking(move || look::look(&launch, &known));
-        ctx.spawn(work.into_actor(self).map(|looked, this, ctx| {
-            match looked {
-                Ok(looked) => this.on_looked(looked, ctx),
-                Err(e) => warn!(launch = ?this.launch.path(), error = e.to_string(), "the look was cut short"),
-            }
-            if this.looking.on_finished() {
-                this.look(ctx);
-            }
-        }));
-    }
-
-    fn on_looked(&mut self, looked: Looked, ctx: &mut Context<Self>) {
-        // A thousandth of the time goes into looks at most, as far as the timer is concerned.
-        self.rested_at = Instant::now() + looked.took * 1000;
-        self.alarms = looked.troubles;
-        match looked.held {
-            Held::Already => {}
-            Held::Now { lock, directory, record } => {
-                self.lock = Some((lock, directory));
-                self.restore_record(record);
-                self.keep_time(ctx);
-            }
-            Held::No(sentence) => {
-                warn!(launch = ?self.launch.path(), why = sentence.as_str(), "not served");
-                self.alarms.push(sentence);
-            }
-            Held::Gone => return self.on_directory_gone(ctx),
-        }
-        let mut effects = restore::on_found(&mut self.search, looked.found);
-        effects.extend(restore::on_gone(&mut self.search, &looked.gone));
-        for (name, state) in looked.foreign {
-            effects.extend(restore::on_foreign(&mut self.search, &name, state));
-        }
-        for (name, seen, checkpoints) in looked.unclear {
-            effects.extend(restore::on_looked_again(&mut self.search, &name, seen, checkpoints));
-        }
-        effects.extend(self.on_space(looked.space, ctx));
-        if let Some(folders) = looked.folders {
-            effects.extend(self.tabulate(&folders));
-            self.folders = Arc::new(folders);
-        }
-        if looked.tables_missing && !self.search.jobs.is_empty() {
-            effects.push(Effect::TabulateAll);
-        }
-        self.perform(effects, ctx);
-        if self.search.held.is_some() && self.lock.is_some() {
-            self.add_task(Task::Probe, ctx);
-        }
-        if self.search.jobs.values().any(|job| matches!(job.standing, Standing::Unclear(_))) {
-            ctx.run_later(UNCLEAR, |this, ctx| this.want_look(ctx));
-        }
-        if !std::mem::replace(&mut self.ready, true) {
-            self.watcher.do_send(Ready(self.launch.clone()));
-        }
-    }
-
-    /// The jobs whose folders appeared, changed or went; all at once after the first look.
-    fn tabulate(&self, now: &HashMap<JobName, i128>) -> Vec<Effect> {
-        if !self.ready {
-            return vec![Effect::TabulateAll];
-        }
-        let changed = now.iter().filter(|(name, stamp)| self.folders.get(*name) != Some(*stamp)).map(|(name, _)| name);
-        let gone = self.folders.keys().filter(|name| !now.contains_key(*name));
-        changed.chain(gone).map(|name| Effect::Tabulate { job: name.clone() }).collect()
-    }
-
-    /// What was recorded before is known again, so that jobs can be told by their names and go on.
-    fn restore_record(&mut self, record: Option<SearchRecord>) {
-        if let Some(record) = &record {
-            self.search.terms = Some(accept::restored(record));
-        }
-        self.record = record;
-    }
-
-    fn on_space(&mut self, seen: SpaceSeen, ctx: &mut Context<Self>) -> Vec<Effect> {
-        match seen {
-            SpaceSeen::Unchanged => Vec::new(),
-            SpaceSeen::Missing => {
-                self.judged = None;
-                self.settling = None;
-                self.add_task(Task::Error(None), ctx);
-                react::on_space(&mut self.search, SpaceNews::Missing)
-            }
-            SpaceSeen::Settling(stamp) => {
-                if self.settling.is_none_or(|(old, _)| old != stamp) {
-                    self.settling = Some((stamp, Instant::now()));
-                    ctx.run_later(self.settle(), |this, ctx| this.want_look(ctx));
-                }
-                react::on_space(&mut self.search, SpaceNews::Unsettled)
-            }
-            SpaceSeen::Refused { stamp, text } => {
-                self.judged = stamp;
-                self.add_task(Task::Error(Some(text.clone())), ctx);
-                if self.search.space != Space::Refused(text.clone()) {
-                    warn!(launch = ?self.launch.path(), faults = text.as_str(), "random_search.json is refused");
-                }
-                react::on_space(&mut self.search, SpaceNews::Refused(text))
-            }
-            SpaceSeen::Accepted { stamp, accepted } => {
-                self.judged = Some(stamp);
-                self.add_task(Task::Error(None), ctx);
-                match accept::terms(&accepted.space, self.record.as_ref(), &self.services.settings.search) {
-                    Ok(terms) => {
-                        info!(launch = ?self.launch.path(), seed = terms.seed, n_jobs = terms.n_jobs, "random_search.json is accepted");
-                        self.record = Some(accept::record(&terms, &accepted));
-                        self.accepted = Some(accepted);
-                        react::on_space(&mut self.search, SpaceNews::Accepted(terms))
-                    }
-                    Err(sentence) => react::on_space(&mut self.search, SpaceNews::Refused(sentence)),
-                }
-            }
-        }
-    }
-
-    /// The directory is gone or was replaced: nothing of it is ours any more, once its trainers have ended.
-    fn on_directory_gone(&mut self, ctx: &mut Context<Self>) {
-        if self.trainers.is_empty() {
-            info!(launch = ?self.launch.path(), "the launch directory is gone");
-            self.tell_gone(ctx);
-            ctx.stop();
-        } else {
-            self.alarms.push("the directory is gone, or another one has its name; its trainers still run".to_string());
-            ctx.run_later(UNCLEAR, |this, ctx| this.want_look(ctx));
-        }
-    }
-
     /// Nobody serves this directory from now on.
     pub(super) fn tell_gone(&self, ctx: &mut Context<Self>) {
         self.watcher.do_send(Gone { launch: self.launch.clone(), sampler: ctx.address() });
-    }
-
-    /// How long a space file must stay as it is before it is believed.
-    fn settle(&self) -> Duration {
-        Duration::from_millis(self.services.settings.settle_milliseconds)
-    }
-
-    /// Looks now, or once more after the look that runs.
-    pub(super) fn want_look(&mut self, ctx: &mut Context<Self>) {
-        if self.looking.on_request() {
-            self.look(ctx);
-        }
     }
 }
 
@@ -343,6 +182,11 @@ impl Handler<Report> for Sampler {
                 self.trainers.remove(&job);
                 react::on_not_started(&mut self.search, &job, sentence)
             }
+            News::NotStartable(sentence) => {
+                self.trainers.remove(&job);
+                react::on_not_startable(&mut self.search, &job, sentence)
+            }
+            News::Trouble(sentence) => hold::on_trouble(&mut self.search, &job, Some(sentence)),
             News::Progress { progress, fold_finished } => {
                 let checkpoints = progress.checkpoints;
                 self.courses.report(&job, progress);
@@ -352,7 +196,7 @@ impl Handler<Report> for Sampler {
             News::Ended(outcome) => {
                 self.trainers.remove(&job);
                 self.courses.end(&job);
-                react::on_ended(&mut self.search, &job, &outcome)
+                conclude::on_ended(&mut self.search, &job, &outcome)
             }
         };
         self.perform(effects, ctx);

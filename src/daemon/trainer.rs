@@ -6,11 +6,12 @@ use crate::domain::progress::Progress;
 use crate::engine::outcome::Outcome;
 use crate::engine::stall;
 use crate::process::memory::OomKills;
-use crate::process::{self, Assignment, Child, Identity, Look, Stop};
+use crate::process::{self, Assignment, Child, Identity, Look, Stop, start::NotStarted};
 use crate::store::job::EndRecord;
 use crate::store::layout::JobDir;
-use crate::store::{progress, record};
+use crate::store::{finished, progress, record, room};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
+use std::collections::VecDeque;
 use std::io;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -22,6 +23,10 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// How often the progress record is read: the trainer replaces it at most once a second.
 const FOLLOW: Duration = Duration::from_secs(1);
+
+/// How many of the last readings of the kernel's counters are kept, one for each [`FOLLOW`]: a killed process may take a
+/// moment to end, and a kill of somebody else's long before is none of this trainer's.
+const REMEMBERED: usize = 5;
 
 /// How a trainer is come by.
 #[derive(Debug)]
@@ -45,8 +50,12 @@ pub struct Report {
 #[derive(Debug)]
 pub enum News {
     Started,
-    /// Nothing runs; the sentence says why.
+    /// Nothing runs, because of the surroundings; the sentence says why.
     NotStarted(String),
+    /// Nothing runs, because of the job's own folder.
+    NotStartable(String),
+    /// What stands in the way of following or stopping it.
+    Trouble(String),
     Progress {
         progress: Progress,
         fold_finished: bool,
@@ -79,8 +88,8 @@ pub struct Trainer {
     process: Process,
     stop: Option<Stop>,
     stop_wanted: bool,
-    /// The kernel's counters when the trainer started.
-    memory: OomKills,
+    /// The kernel's counters over the last seconds, oldest first: what they counted before says nothing about this trainer.
+    memory: VecDeque<OomKills>,
     progress: Option<Progress>,
     news_at: Instant,
     stalled: bool,
@@ -105,7 +114,7 @@ impl Trainer {
             process: Process::None,
             stop: None,
             stop_wanted: false,
-            memory: OomKills::default(),
+            memory: VecDeque::new(),
             progress: None,
             news_at: Instant::now(),
             stalled: false,
@@ -122,20 +131,20 @@ impl Trainer {
     fn begin(&mut self, assignment: Assignment, ctx: &mut Context<Self>) {
         let work = spawn_blocking(move || {
             let before = OomKills::now();
-            let program = process::find_trainer().map_err(|e| e.to_string())?;
-            process::start(&program, &assignment).map(|child| (child, before)).map_err(|e| e.to_string())
+            let program = process::find_trainer().map_err(|e| News::NotStarted(e.to_string()))?;
+            process::start(&program, &assignment).map(|child| (child, before)).map_err(not_started)
         });
         ctx.spawn(work.into_actor(self).map(|started, this, ctx| match started {
             Ok(Ok((child, before))) => {
                 info!(job = ?this.job.path(), pid = child.id(), attempt = this.attempt, "trainer started");
-                this.memory = before;
+                this.memory.push_back(before);
                 this.services.trainers.insert(child.id());
                 this.process = Process::Ours(child);
                 this.report(News::Started);
                 this.watch(ctx);
             }
-            Ok(Err(sentence)) => {
-                this.report(News::NotStarted(sentence));
+            Ok(Err(news)) => {
+                this.report(news);
                 ctx.stop();
             }
             Err(e) => {
@@ -170,8 +179,8 @@ impl Trainer {
         if let Some(stop) = &mut self.stop
             && let Err(e) = stop.step(Instant::now())
         {
-            warn!(job = ?self.job.path(), error = e.to_string(), "the trainer cannot be stopped");
             self.stop = None;
+            self.cannot_stop(&e);
         }
         let ended: io::Result<Option<Option<ExitStatus>>> = match &mut self.process {
             Process::None => Ok(None),
@@ -181,7 +190,7 @@ impl Trainer {
         match ended {
             Ok(None) => {}
             Ok(Some(status)) => self.conclude(status, ctx),
-            Err(e) => warn!(job = ?self.job.path(), error = e.to_string(), "the trainer cannot be looked at"),
+            Err(e) => self.report(News::Trouble(format!("its trainer cannot be looked at: {e}"))),
         }
     }
 
@@ -193,8 +202,9 @@ impl Trainer {
             Process::Adopted(identity) => self.services.trainers.remove(identity.pid),
             Process::None => {}
         }
-        let (job, attempt, before) = (self.job.clone(), self.attempt, self.memory);
-        let work = spawn_blocking(move || what_is_left(&job, attempt, status, before));
+        let (job, attempt, before) = (self.job.clone(), self.attempt, self.memory.front().copied());
+        let followed = !matches!(self.process, Process::None);
+        let work = spawn_blocking(move || what_is_left(&job, attempt, followed, status, before));
         ctx.spawn(work.into_actor(self).map(move |left, this, ctx| match left {
             Ok(Left::Over(outcome)) => {
                 this.report(News::Ended(outcome));
@@ -205,9 +215,11 @@ impl Trainer {
                 this.services.trainers.insert(identity.pid);
                 this.process = Process::Adopted(identity);
                 this.concluding = false;
+                // What was asked of the other one holds for this one.
+                this.stop_wanted |= this.stop.take().is_some();
             }
             Ok(Left::Unclear(why)) => {
-                warn!(job = ?this.job.path(), why = why.as_str(), "the end of the trainer is unclear; looking again");
+                this.report(News::Trouble(format!("how its trainer ended is unclear: {why}")));
                 ctx.run_later(FOLLOW, move |this, ctx| this.conclude(status, ctx));
             }
             Err(e) => {
@@ -223,14 +235,22 @@ impl Trainer {
             return;
         }
         self.following = true;
+        if std::mem::take(&mut self.stop_wanted) {
+            self.begin_stop();
+        }
         let job = self.job.clone();
-        let work = spawn_blocking(move || progress::read(&job));
+        let work = spawn_blocking(move || (progress::read(&job), OomKills::now()));
         ctx.spawn(work.into_actor(self).map(|read, this, _| {
             this.following = false;
             match read {
-                Ok(Ok(Some(progress))) => this.on_progress(progress),
-                Ok(Ok(None)) => {}
-                Ok(Err(e)) => warn!(error = e.to_string(), "progress not read"),
+                Ok((progress, memory)) => {
+                    this.remember(memory);
+                    match progress {
+                        Ok(Some(progress)) => this.on_progress(progress),
+                        Ok(None) => {}
+                        Err(e) => warn!(error = e.to_string(), "progress not read"),
+                    }
+                }
                 Err(e) => warn!(error = e.to_string(), "progress not read"),
             }
             let limit = stall::limit(this.progress.as_ref(), this.services.settings.stall_seconds);
@@ -239,6 +259,19 @@ impl Trainer {
                 this.report(News::Stalled);
             }
         }));
+    }
+
+    fn remember(&mut self, memory: OomKills) {
+        self.memory.push_back(memory);
+        while self.memory.len() > REMEMBERED {
+            self.memory.pop_front();
+        }
+    }
+
+    /// It is tried again, and shown meanwhile.
+    fn cannot_stop(&mut self, error: &io::Error) {
+        self.stop_wanted = true;
+        self.report(News::Trouble(format!("its trainer cannot be stopped: {error}")));
     }
 
     fn on_progress(&mut self, progress: Progress) {
@@ -265,8 +298,15 @@ impl Trainer {
         let grace = Duration::from_secs(self.services.settings.stop_grace_seconds);
         match Stop::begin(identity, grace, Instant::now()) {
             Ok(stop) => self.stop = Some(stop),
-            Err(e) => warn!(job = ?self.job.path(), error = e.to_string(), "the trainer cannot be stopped"),
+            Err(e) => self.cannot_stop(&e),
         }
+    }
+}
+
+fn not_started(error: NotStarted) -> News {
+    match &error {
+        NotStarted::Store(own) if !own.is_of_the_disk() => News::NotStartable(error.to_string()),
+        NotStarted::Store(_) | NotStarted::Spawn { .. } => News::NotStarted(error.to_string()),
     }
 }
 
@@ -278,16 +318,21 @@ enum Left {
     Unclear(String),
 }
 
-fn what_is_left(job: &JobDir, attempt: u32, status: Option<ExitStatus>, before: OomKills) -> Left {
+/// `followed`: a process was seen, and is gone.
+fn what_is_left(job: &JobDir, attempt: u32, followed: bool, status: Option<ExitStatus>, before: Option<OomKills>) -> Left {
     let checkpoints = progress::read(job).ok().flatten().map_or(0, |progress| progress.checkpoints);
-    let over = |ended: Option<Ended>| Left::Over(Outcome { ended, checkpoints });
+    let over = |ended: Option<Ended>| {
+        let ended = ended.map(|ended| finished::hold_to_results(ended, job));
+        let unwritten = matches!(&ended, Some(Ended::Interrupted { sentence: Some(_) }));
+        Left::Over(Outcome { ended, checkpoints, room_wanted: if unwritten { room::wanted(job) } else { 0 } })
+    };
     let own_word = record::read::<EndRecord>(&job.end()).ok().filter(|end| end.attempt == attempt);
-    let look = if status.is_some() { process::look_after_own(job) } else { process::look(job) };
+    let look = if followed { process::look_after_end(job) } else { process::look(job) };
     match (look, status) {
         (Look::Alive(identity), _) => Left::Another(identity),
         (Look::Unknown(why), _) => Left::Unclear(why),
         (_, Some(status)) => {
-            let memory_ran_out = OomKills::now().rose_since(&before);
+            let memory_ran_out = before.is_some_and(|before| OomKills::now().rose_since(&before));
             over(Some(own_word.map_or_else(|| process::verdict(status, memory_ran_out), |end| end.ended)))
         }
         (Look::Ended(end), None) => over(Some(end.ended)),

@@ -77,7 +77,7 @@ impl Sampler {
         match &self.search.space {
             Space::Refused(_) => SearchState::Refused,
             // Without the lock somebody else serves it. A folder that cannot be read is an alarm, and the others go on.
-            _ if self.search.held.is_some() || (self.lock.is_none() && !self.alarms.is_empty()) => SearchState::Held,
+            _ if self.search.held().is_some() || (self.locked.is_none() && !self.alarms.is_empty()) => SearchState::Held,
             _ if self.search.terms.as_ref().is_some_and(|terms| terms.paused) => SearchState::Paused,
             _ if self.search.terms.is_some() && over => SearchState::Finished,
             _ if self.search.time_over => SearchState::Held,
@@ -88,7 +88,7 @@ impl Sampler {
 
     fn describe_alarms(&self) -> Vec<String> {
         let mut alarms = self.alarms.clone();
-        alarms.extend(self.search.held.iter().map(|why| format!("nothing new is started: {why}")));
+        alarms.extend(self.search.holds.values().map(|why| format!("nothing new is started: {why}")));
         if self.search.time_over {
             alarms.push(
                 "the time limit is over: nothing new is started; `neurosearch set` gives more time_limit_hours".to_string(),
@@ -101,6 +101,7 @@ impl Sampler {
             if let Standing::Unclear(why) = &job.standing {
                 alarms.push(format!("{name} is left alone: {why}"));
             }
+            alarms.extend(job.trouble.iter().map(|trouble| format!("{name}: {trouble}")));
         }
         alarms
     }

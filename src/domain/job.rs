@@ -140,12 +140,33 @@ impl JobState {
 #[serde(tag = "ended", rename_all = "snake_case")]
 pub enum Ended {
     Done,
-    /// Asked to stop (SIGTERM); the last epoch is kept, and the job can go on.
-    Interrupted,
+    /// Stopped before its end, through no fault of its own; the last epoch is kept, and the job can go on.
+    Interrupted {
+        /// Why, where nobody had asked it to stop (SIGTERM): the disk did not take a result.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sentence: Option<String>,
+    },
     Failed {
         class: FailureClass,
         sentence: String,
     },
+}
+
+/// What somebody asked for and is not done yet, recorded so that a new daemon finishes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wish {
+    Pause,
+    Cancel,
+    Retry,
+}
+
+/// How the last attempt that came to nothing did so, whether or not the job was tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastFailure {
+    pub attempt: u32,
+    pub class: FailureClass,
+    pub sentence: String,
 }
 
 #[cfg(test)]

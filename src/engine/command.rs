@@ -2,8 +2,8 @@
 
 use super::effect::Effect;
 use super::react::{ask, record};
-use super::state::{Search, Standing, StopReason, TimeLimit};
-use crate::domain::job::{FailureClass, JobName};
+use super::state::{Hold, Search, Standing, StopReason, TimeLimit};
+use crate::domain::job::{FailureClass, JobName, Wish};
 
 /// A change of a search or of one of its jobs.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +70,10 @@ pub fn on_command(search: &mut Search, command: Command) -> Answer {
         },
         Command::RetryJob(name) => match standing(search, &name)? {
             Standing::Failed(..) | Standing::Cancelled => Ok(wait(search, &name, &mut effects)),
+            Standing::Unclear(why) => {
+                wish(search, &name, Some(Wish::Retry), &mut effects);
+                Ok(vec![format!("{name} is queued as soon as nobody holds it; until then it is left alone: {why}")])
+            }
             other => Err(cannot(&name, "tried again", &other, "only a failed or cancelled job can")),
         },
         Command::RetryFailed(class) => retry_failed(search, class, &mut effects),
@@ -106,13 +110,23 @@ fn stop(search: &mut Search, name: &JobName, reason: StopReason, effects: &mut V
     match standing(search, name)? {
         Standing::Starting(lease) | Standing::Running(lease) => {
             search.set(name, Standing::Stopping(lease, reason));
+            wish(search, name, reason.wish(), effects);
             effects.push(Effect::Stop { job: name.clone() });
             Ok(vec![format!("{name} is asked to stop, keeps its last epoch, and is {verb} then")])
         }
         // A stop on its way changes its meaning: whoever speaks last counts.
         Standing::Stopping(lease, StopReason::Pause | StopReason::Cancel) => {
             search.set(name, Standing::Stopping(lease, reason));
+            wish(search, name, reason.wish(), effects);
             Ok(vec![format!("{name} is stopping, and is {verb} then")])
+        }
+        Standing::Adopting => {
+            wish(search, name, reason.wish(), effects);
+            Ok(vec![format!("{name} is being taken over, is asked to stop then, and is {verb}")])
+        }
+        Standing::Unclear(why) => {
+            wish(search, name, reason.wish(), effects);
+            Ok(vec![format!("{name} is {verb} as soon as nobody holds it; until then it is left alone: {why}")])
         }
         Standing::Waiting | Standing::Resting | Standing::Paused => {
             search.set(name, at_rest);
@@ -120,16 +134,22 @@ fn stop(search: &mut Search, name: &JobName, reason: StopReason, effects: &mut V
             effects.push(Effect::Tabulate { job: name.clone() });
             Ok(vec![format!("{name} is {verb}")])
         }
-        other => {
-            Err(cannot(name, verb, &other, "only a queued or running job can; ask again in a moment if it is being taken over"))
-        }
+        other => Err(cannot(name, verb, &other, "only a queued or running job can")),
     }
+}
+
+/// Records what is wanted of a job, so that it is done even if this daemon dies first.
+fn wish(search: &mut Search, name: &JobName, wish: Option<Wish>, effects: &mut Vec<Effect>) {
+    if let Some(job) = search.jobs.get_mut(name) {
+        job.wish = wish;
+    }
+    record(search, name, effects);
 }
 
 fn cancel_all(search: &mut Search, effects: &mut Vec<Effect>) -> Result<Vec<String>, String> {
     let mut done = terms(search, effects, "paused, so that no other job takes their place", |t| t.paused = true)?;
+    search.cancelled.extend(search.drawing.keys());
     for name in unfinished(search) {
-        // One that is being taken over says so, and can be cancelled in a moment.
         match stop(search, &name, StopReason::Cancel, effects) {
             Ok(said) => done.extend(said),
             Err(said) => done.push(said),
@@ -161,7 +181,7 @@ pub fn on_time(search: &mut Search, over: bool) -> Vec<Effect> {
 
 /// The daemon stops and takes its trainers along: each keeps its last epoch, and its job is queued again.
 pub fn on_shutdown(search: &mut Search) -> Vec<Effect> {
-    search.held = Some("the daemon is stopping".to_string());
+    search.holds.insert(Hold::Stopping, "the daemon is stopping".to_string());
     let mut effects = Vec::new();
     let running = |standing: &Standing| matches!(standing, Standing::Starting(_) | Standing::Running(_));
     let names: Vec<JobName> =
@@ -178,7 +198,7 @@ pub fn on_shutdown(search: &mut Search) -> Vec<Effect> {
 
 fn wait(search: &mut Search, name: &JobName, effects: &mut Vec<Effect>) -> Vec<String> {
     if let Some(job) = search.jobs.get_mut(name) {
-        job.failures_in_a_row = 0;
+        job.forgive();
     }
     search.set(name, Standing::Waiting);
     record(search, name, effects);
@@ -263,10 +283,11 @@ mod tests {
     }
 
     #[test]
-    fn a_running_job_is_told_to_stop_and_its_record_waits_for_the_end() {
+    fn a_running_job_is_told_to_stop_once_its_record_says_what_is_wanted_of_it() {
         let (mut search, name) = search(Standing::Running(lease()));
         let (_, effects) = on_command(&mut search, Command::PauseJob(name.clone())).expect("done");
-        assert_eq!(effects, [Effect::Stop { job: name }]);
+        let [Effect::Record { job, update }, Effect::Stop { .. }] = &effects[..] else { panic!("{effects:?}") };
+        assert_eq!((job, update.state.as_str(), update.wish), (&name, "running", Some(Wish::Pause)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a decision asks the world to do; the actors carry it out and decide nothing.
 
 use super::state::{Demand, Lease};
-use crate::domain::job::{JobName, JobState};
+use crate::domain::job::{JobName, JobState, LastFailure, Wish};
 
 /// The part of a job's record that the daemon's decisions change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +9,9 @@ pub struct RecordUpdate {
     pub state: JobState,
     pub attempts: u32,
     pub failures_in_a_row: u32,
+    pub kills_in_a_row: u32,
+    pub last_failure: Option<LastFailure>,
+    pub wish: Option<Wish>,
     pub checkpoints_seen: u64,
 }
 
@@ -35,6 +38,8 @@ pub enum Effect {
     RecordSearch,
     /// Report the job's retry as due after this many seconds.
     Rest { job: JobName, seconds: u64 },
+    /// After this many seconds, try whether the directory takes writes and has room again.
+    Probe { seconds: u64 },
     /// The job's rows in the tables are out of date.
     Tabulate { job: JobName },
     /// All of the tables are.

@@ -85,7 +85,7 @@ pub fn undrawn(search: &Search, index: u64) -> Option<Explained> {
 /// Why nothing of this search is started.
 fn closed(search: &Search) -> Vec<String> {
     let mut reasons = Vec::new();
-    reasons.extend(search.held.iter().map(|held| format!("nothing new is started here: {held}")));
+    reasons.extend(search.holds.values().map(|held| format!("nothing new is started here: {held}")));
     if search.terms.as_ref().is_some_and(|terms| terms.paused) {
         reasons.push("its search is paused; `neurosearch resume` with the launch directory lets it go on".to_string());
     }
@@ -129,7 +129,7 @@ fn place(before: u64) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::state::{Lease, Terms};
+    use super::super::state::{Hold, Lease, Terms};
     use super::*;
 
     fn name(index: u64) -> JobName {
@@ -160,7 +160,7 @@ mod tests {
     fn each_thing_that_stands_in_the_way_is_said_with_its_cure() {
         type Change = fn(&mut Search);
         let cases: [(Change, &str); 8] = [
-            (|s| s.held = Some("the disk is full".into()), "the disk is full"),
+            (|s| drop(s.holds.insert(Hold::Surroundings, "the disk is full".into())), "the disk is full"),
             (|s| s.terms.as_mut().expect("terms").paused = true, "paused; `neurosearch resume`"),
             (|s| s.time_over = true, "time_limit_hours=H"),
             (|s| s.terms.as_mut().expect("terms").slots = Some(0), "slots=0"),

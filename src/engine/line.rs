@@ -53,7 +53,7 @@ mod tests {
     const GPUS: [&str; 2] = ["GPU-1", "GPU-2"];
 
     fn pool() -> Pool<u32> {
-        let mut pool = Pool::new("there is none".into());
+        let mut pool = Pool::default();
         let seen = GPUS.map(|id| Seen { id: id.into(), need: Need::Gpu, slots: 1, occupied: None });
         pool::on_devices(&mut pool, &seen);
         pool::on_open(&mut pool);
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn before_the_live_trainers_are_found_again_nothing_is_lent() {
-        let pool: Pool<u32> = Pool::new(String::new());
+        let pool: Pool<u32> = Pool::default();
         assert!(reasons(&pool, &1, Need::Cpu)[0].contains("just started"));
     }
 }

@@ -9,6 +9,8 @@ pub struct Outcome {
     pub ended: Option<Ended>,
     /// Checkpoints of the job, over all attempts.
     pub checkpoints: u64,
+    /// Bytes that must be free before another attempt has a chance, where this one found no room.
+    pub room_wanted: u64,
 }
 
 /// What the end of an attempt amounts to.
@@ -19,6 +21,8 @@ pub enum Verdict {
     Interrupted,
     /// Died while nobody watched: goes on at once, and does not count.
     Lost,
+    /// The disk did not take a result, for this reason: no fault of the job, and not counted.
+    Unwritten(String),
     Failed(FailureClass, String),
 }
 
@@ -28,7 +32,8 @@ pub fn judge(outcome: &Outcome, asked: bool) -> Verdict {
         Some(Ended::Done) => Verdict::Done,
         _ if asked => Verdict::Interrupted,
         Some(Ended::Failed { class, sentence }) => Verdict::Failed(*class, sentence.clone()),
-        Some(Ended::Interrupted) => {
+        Some(Ended::Interrupted { sentence: Some(sentence) }) => Verdict::Unwritten(sentence.clone()),
+        Some(Ended::Interrupted { sentence: None }) => {
             Verdict::Failed(FailureClass::Killed, "somebody other than the daemon sent the trainer SIGTERM".to_string())
         }
         None => Verdict::Lost,
@@ -58,7 +63,7 @@ mod tests {
     use super::*;
 
     fn outcome(ended: Option<Ended>) -> Outcome {
-        Outcome { ended, checkpoints: 0 }
+        Outcome { ended, checkpoints: 0, room_wanted: 0 }
     }
 
     #[test]
@@ -67,14 +72,16 @@ mod tests {
         let verdict = Verdict::Failed(FailureClass::BadData, "an image is missing".into());
         assert_eq!(judge(&outcome(Some(failed.clone())), false), verdict);
         assert_eq!(judge(&outcome(Some(Ended::Done)), true), Verdict::Done);
-        for ended in [Some(failed), Some(Ended::Interrupted), None] {
+        let full = Ended::Interrupted { sentence: Some("full".into()) };
+        assert_eq!(judge(&outcome(Some(full.clone())), false), Verdict::Unwritten("full".into()));
+        for ended in [Some(failed), Some(full), Some(Ended::Interrupted { sentence: None }), None] {
             assert_eq!(judge(&outcome(ended), true), Verdict::Interrupted);
         }
     }
 
     #[test]
     fn a_stop_that_we_did_not_ask_for_is_killed_and_an_end_that_nobody_saw_is_lost() {
-        let verdict = judge(&outcome(Some(Ended::Interrupted)), false);
+        let verdict = judge(&outcome(Some(Ended::Interrupted { sentence: None })), false);
         assert!(matches!(verdict, Verdict::Failed(FailureClass::Killed, _)), "{verdict:?}");
         assert_eq!(judge(&outcome(None), false), Verdict::Lost);
     }

@@ -48,8 +48,8 @@ pub struct Pool<K> {
     open: bool,
     /// Somebody asked that nothing new be started.
     pub draining: bool,
-    /// Ends the sentence for a job that needs a GPU where there is none.
-    no_gpu: String,
+    /// Ends the sentence for a job that needs a GPU where there is none; none while that cannot be known.
+    no_gpu: Option<String>,
 }
 
 /// What the pool asks its actor to tell the searches.
@@ -60,9 +60,9 @@ pub enum PoolEffect<K> {
     Say(String),
 }
 
-impl<K: Ord + Clone> Pool<K> {
-    /// `no_gpu` says why there is no GPU and what would help.
-    pub fn new(no_gpu: String) -> Self {
+impl<K> Default for Pool<K> {
+    /// Without any device, and without knowing yet whether there is a GPU.
+    fn default() -> Self {
         Pool {
             devices: BTreeMap::new(),
             lent: BTreeMap::new(),
@@ -71,12 +71,14 @@ impl<K: Ord + Clone> Pool<K> {
             served: 0,
             open: false,
             draining: false,
-            no_gpu,
+            no_gpu: None,
         }
     }
+}
 
-    /// Says anew why there is no GPU and what would help.
-    pub fn set_no_gpu(&mut self, no_gpu: String) {
+impl<K: Ord + Clone> Pool<K> {
+    /// Says anew why there is no GPU and what would help. None: there may be one that cannot be seen now, so jobs wait.
+    pub fn set_no_gpu(&mut self, no_gpu: Option<String>) {
         self.no_gpu = no_gpu;
     }
 
@@ -167,9 +169,11 @@ pub fn on_release<K: Ord + Clone>(pool: &mut Pool<K>, lease: u64, job: Option<St
     effects
 }
 
-/// A search is gone, with its demand.
-pub fn on_search_gone<K: Ord + Clone>(pool: &mut Pool<K>, search: &K) {
+/// A search is gone, with its demand and with every slot that it had, whether it knew of it or not. Its trainers have ended.
+pub fn on_search_gone<K: Ord + Clone>(pool: &mut Pool<K>, search: &K) -> Vec<PoolEffect<K>> {
     pool.demands.remove(search);
+    pool.lent.retain(|_, lent| lent.search != *search);
+    grant(pool)
 }
 
 /// Takes a device out of use, or back into it; false where there is no such device.
@@ -231,9 +235,10 @@ fn free_device<K: Ord + Clone>(pool: &Pool<K>, need: Need) -> Option<String> {
 
 /// Tells every search that wants a kind of device of which there is none; each asks again when it has dealt with that.
 fn refuse<K: Ord + Clone>(pool: &mut Pool<K>, need: Need) -> Vec<PoolEffect<K>> {
-    let sentence = match need {
-        Need::Gpu => format!("the job needs a GPU (use_cpu is false), and {}", pool.no_gpu),
-        Need::Cpu => "the job runs on the CPU (use_cpu is true), and the configuration's devices leave the CPU out; \
+    let sentence = match (need, &pool.no_gpu) {
+        (Need::Gpu, None) => return Vec::new(),
+        (Need::Gpu, Some(why)) => format!("the job needs a GPU (use_cpu is false), and {why}"),
+        (Need::Cpu, _) => "the job runs on the CPU (use_cpu is true), and the configuration's devices leave the CPU out; \
                       write devices = \"auto\" or \"cpu\""
             .to_string(),
     };
@@ -267,91 +272,5 @@ pub const fn called(need: Need) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GPU: &str = "GPU-1";
-
-    fn seen(id: &str, need: Need, slots: u32) -> Seen {
-        Seen { id: id.into(), need, slots, occupied: None }
-    }
-
-    fn pool(seen: &[Seen]) -> Pool<u32> {
-        let mut pool = Pool::new("there is none".into());
-        assert_eq!(on_devices(&mut pool, seen), []);
-        assert_eq!(on_open(&mut pool), []);
-        pool
-    }
-
-    fn wants(cpu: u64, gpu: u64) -> Demand {
-        Demand { cpu, gpu, ..Demand::default() }
-    }
-
-    fn granted(effects: &[PoolEffect<u32>]) -> Vec<(u32, &str, u64)> {
-        let mut grants = Vec::new();
-        for effect in effects {
-            if let PoolEffect::Grant { search, lease } = effect {
-                grants.push((*search, lease.device.as_str(), lease.id));
-            }
-        }
-        grants
-    }
-
-    #[test]
-    fn a_device_never_has_more_jobs_than_slots_and_searches_take_turns() {
-        let mut pool = pool(&[seen("cpu", Need::Cpu, 2)]);
-        assert_eq!(granted(&on_demand(&mut pool, 1, wants(5, 0))), [(1, "cpu", 1), (1, "cpu", 2)]);
-        assert_eq!(granted(&on_demand(&mut pool, 2, wants(5, 0))), []);
-        assert_eq!(granted(&on_release(&mut pool, 1, None, false)), [(2, "cpu", 3)]);
-        assert_eq!(granted(&on_release(&mut pool, 2, None, false)), [(1, "cpu", 4)]);
-        assert_eq!(pool.busy("cpu"), 2);
-    }
-
-    #[test]
-    fn nothing_is_lent_before_the_live_trainers_have_their_slots() {
-        let mut pool = Pool::new(String::new());
-        on_devices(&mut pool, &[seen("cpu", Need::Cpu, 1)]);
-        assert_eq!(on_demand(&mut pool, 1, wants(1, 0)), []);
-        let claimed = on_claim(&mut pool, 2, "cpu", Need::Cpu);
-        assert_eq!(on_open(&mut pool), []);
-        assert_eq!(granted(&on_release(&mut pool, claimed.id, None, false)), [(1, "cpu", 2)]);
-    }
-
-    #[test]
-    fn where_there_is_no_device_of_the_kind_the_search_is_told_once() {
-        let mut pool = pool(&[seen("cpu", Need::Cpu, 1)]);
-        let effects = on_demand(&mut pool, 1, wants(0, 3));
-        let sentence = "the job needs a GPU (use_cpu is false), and there is none".to_string();
-        assert_eq!(effects, [PoolEffect::NoDevice { search: 1, need: Need::Gpu, sentence }]);
-        assert_eq!(on_open(&mut pool), []);
-    }
-
-    #[test]
-    fn a_gpu_is_drained_after_three_different_jobs_in_a_row_failed_on_it_and_the_cpu_never_is() {
-        let mut pool = pool(&[seen("cpu", Need::Cpu, 1), seen(GPU, Need::Gpu, 1)]);
-        let mut fail = |id, job: &str| on_release(&mut pool, id, Some(job.into()), true);
-        assert_eq!(fail(0, "unknown"), []);
-        for (device, need, jobs) in [("cpu", Need::Cpu, ["a", "b", "c"]), (GPU, Need::Gpu, ["a", "a", "b"])] {
-            for job in jobs {
-                let lease = on_claim(&mut pool, 1, device, need);
-                on_release(&mut pool, lease.id, Some(job.into()), true);
-            }
-        }
-        assert_eq!((&pool.devices["cpu"].drained, &pool.devices[GPU].drained), (&None, &None));
-        let lease = on_claim(&mut pool, 1, GPU, Need::Gpu);
-        assert!(matches!(on_release(&mut pool, lease.id, Some("c".into()), true)[..], [PoolEffect::Say(_)]));
-        assert_eq!(on_demand(&mut pool, 1, wants(0, 1)), [], "a drained device takes nothing, and its jobs wait");
-        let (known, effects) = on_drain(&mut pool, GPU, false);
-        assert!(known);
-        assert_eq!(granted(&effects).len(), 1, "restored, it does");
-    }
-
-    #[test]
-    fn a_gpu_that_others_occupy_is_left_alone_until_it_is_free() {
-        let busy = Seen { occupied: Some("busy".into()), ..seen(GPU, Need::Gpu, 1) };
-        let mut pool = pool(&[busy]);
-        assert_eq!(on_demand(&mut pool, 1, wants(0, 1)), []);
-        assert_eq!(granted(&on_devices(&mut pool, &[seen(GPU, Need::Gpu, 1)])), [(1, GPU, 1)]);
-        assert!(matches!(on_devices(&mut pool, &[])[..], [PoolEffect::Say(_)]), "one that is gone is kept, out of use");
-    }
-}
+#[path = "pool_tests.rs"]
+mod tests;

@@ -1,9 +1,12 @@
 //! What one search does about each thing that happens to it.
 
 use super::effect::{Effect, RecordUpdate};
-use super::outcome::{self, Outcome, Verdict};
-use super::state::{Demand, Job, Lease, Need, Search, Space, Standing, StopReason, Terms};
-use crate::domain::job::{Ended, FailureClass, JobName, JobState};
+use super::hold::{hold, on_trouble};
+use super::state::{Hold, Job, Lease, Need, Search, Space, Standing, StopReason, Terms};
+use crate::domain::job::{FailureClass, JobName, JobState};
+
+/// Seconds before a job whose own folder kept its trainer from starting is tried again.
+const NOT_STARTABLE: u64 = 10;
 
 /// What a look at the space file gave.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,6 +102,11 @@ pub fn on_slot(search: &mut Search, lease: Lease, now: u64) -> Vec<Effect> {
 /// There is no device of the kind that the search needs: the next job is recorded as failed, with the sentence.
 pub fn on_no_device(search: &mut Search, need: Need, sentence: &str) -> Vec<Effect> {
     let mut effects = Vec::new();
+    // The devices forgot this demand when they refused it.
+    match need {
+        Need::Cpu => search.told.cpu = 0,
+        Need::Gpu => search.told.gpu = 0,
+    }
     let stuck: Vec<JobName> = search
         .waiting
         .iter()
@@ -120,6 +128,8 @@ pub fn on_no_device(search: &mut Search, need: Need, sentence: &str) -> Vec<Effe
     {
         search.drawing.insert(index, None);
         effects.push(Effect::Draw { index, lease: None, failure: Some(sentence.to_string()) });
+    } else if !drawing {
+        ask(search, &mut effects);
     }
     effects
 }
@@ -127,23 +137,22 @@ pub fn on_no_device(search: &mut Search, need: Need, sentence: &str) -> Vec<Effe
 /// A job was drawn and its folder written.
 pub fn on_drawn(search: &mut Search, index: u64, name: JobName, drawn: Drawn, now: u64) -> Vec<Effect> {
     let lease = search.drawing.remove(&index).flatten();
+    let cancelled = search.cancelled.remove(&index);
     let mut effects = vec![Effect::Tabulate { job: name.clone() }];
     match drawn {
         Drawn::Ready { need } => {
-            search.add(name.clone(), Job::new(Some(index), need, Standing::Waiting));
-            if let Some(lease) = lease {
-                if search.held.is_none() {
-                    effects.extend(launch(search, &name, lease, now));
-                } else {
-                    effects.push(Effect::Release { lease, job: None, failed: false });
-                }
+            let standing = if cancelled { Standing::Cancelled } else { Standing::Waiting };
+            search.add(name.clone(), Job::new(Some(index), need, standing));
+            if cancelled {
+                record(search, &name, &mut effects);
+            }
+            match lease {
+                Some(lease) if search.is_open() && !cancelled => effects.extend(launch(search, &name, lease, now)),
+                Some(lease) => effects.push(Effect::Release { lease, job: None, failed: false }),
+                None => {}
             }
         }
         Drawn::Failed { need, class, sentence } => {
-            if lease.is_none() {
-                // The devices forgot this search's demand when they refused it.
-                search.told = Demand::default();
-            }
             effects.push(Effect::Say(format!("{name} is not launched ({class}): {sentence}")));
             search.add(name, Job::new(Some(index), need, Standing::Failed(class, sentence)));
             effects.extend(lease.map(|lease| Effect::Release { lease, job: None, failed: false }));
@@ -156,17 +165,15 @@ pub fn on_drawn(search: &mut Search, index: u64, name: JobName, drawn: Drawn, no
 /// A draw left no folder.
 pub fn on_not_drawn(search: &mut Search, index: u64, why: NotDrawn) -> Vec<Effect> {
     let lease = search.drawing.remove(&index).flatten();
+    search.cancelled.remove(&index);
     search.frontier = search.frontier.min(index);
-    if lease.is_none() {
-        search.told = Demand::default();
-    }
     let mut effects: Vec<Effect> = lease.map(|lease| Effect::Release { lease, job: None, failed: false }).into_iter().collect();
     match why {
         NotDrawn::NameTaken => {
             search.indices.insert(index);
             effects.push(Effect::Say(format!("the folder of job {index} exists and is no job; the search goes on without it")));
         }
-        NotDrawn::Refused(sentence) => effects.extend(hold(search, sentence)),
+        NotDrawn::Refused(sentence) => effects.extend(hold(search, Hold::Surroundings, sentence)),
     }
     ask(search, &mut effects);
     effects
@@ -174,8 +181,9 @@ pub fn on_not_drawn(search: &mut Search, index: u64, why: NotDrawn) -> Vec<Effec
 
 /// The trainer of a job runs.
 pub fn on_started(search: &mut Search, name: &JobName) -> Vec<Effect> {
-    if let Some(Job { standing: Standing::Starting(lease), .. }) = search.jobs.get(name) {
+    if let Some(Job { standing: Standing::Starting(lease), trouble, .. }) = search.jobs.get_mut(name) {
         let lease = lease.clone();
+        *trouble = None;
         search.set(name, Standing::Running(lease));
     }
     Vec::new()
@@ -183,23 +191,57 @@ pub fn on_started(search: &mut Search, name: &JobName) -> Vec<Effect> {
 
 /// The trainer could not even be started, which is the surroundings' fault and not the job's: it waits, and so does the search.
 pub fn on_not_started(search: &mut Search, name: &JobName, sentence: String) -> Vec<Effect> {
-    let Some(lease) = search.jobs.get(name).and_then(|job| job.lease().cloned()) else { return Vec::new() };
-    search.set(name, Standing::Waiting);
-    let mut effects = Vec::new();
-    effects.extend(hold(search, sentence));
+    let Some(lease) = not_begun(search, name, Standing::Waiting) else { return Vec::new() };
+    let mut effects = hold(search, Hold::Surroundings, sentence);
     record(search, name, &mut effects);
     effects.push(Effect::Release { lease, job: None, failed: false });
     ask(search, &mut effects);
     effects
 }
 
+/// The trainer could not be started because of the job's own folder: the job waits by itself, and the search goes on.
+pub fn on_not_startable(search: &mut Search, name: &JobName, sentence: String) -> Vec<Effect> {
+    let Some(lease) = not_begun(search, name, Standing::Resting) else { return Vec::new() };
+    let mut effects = on_trouble(search, name, Some(sentence));
+    effects.push(Effect::Rest { job: name.clone(), seconds: NOT_STARTABLE });
+    effects.push(Effect::Release { lease, job: None, failed: false });
+    ask(search, &mut effects);
+    effects
+}
+
+/// The job's folder went before its trainer could be started: the job is forgotten, and drawn again if the search wants it.
+pub fn on_folder_gone(search: &mut Search, name: &JobName) -> Vec<Effect> {
+    let Some(lease) = not_begun(search, name, Standing::Waiting) else { return Vec::new() };
+    search.remove(name);
+    let mut effects = vec![Effect::Say(format!("the folder of {name} is gone")), Effect::Tabulate { job: name.clone() }];
+    effects.push(Effect::Release { lease, job: None, failed: false });
+    ask(search, &mut effects);
+    effects
+}
+
+/// The attempt that was to be made was none: its number is free again. The slot that it had is answered.
+fn not_begun(search: &mut Search, name: &JobName, standing: Standing) -> Option<Lease> {
+    let job = search.jobs.get_mut(name)?;
+    let lease = job.lease().cloned()?;
+    job.attempts = job.attempts.saturating_sub(1);
+    // Asked to stop meanwhile, it has.
+    let stopped = match &job.standing {
+        Standing::Stopping(_, StopReason::Pause) => Some(Standing::Paused),
+        Standing::Stopping(_, StopReason::Cancel) => Some(Standing::Cancelled),
+        _ => None,
+    };
+    job.wish = None;
+    search.set(name, stopped.unwrap_or(standing));
+    Some(lease)
+}
+
 /// The trainer reported; `checkpoints` counts over all attempts.
 pub fn on_progress(search: &mut Search, name: &JobName, checkpoints: u64, fold_finished: bool) -> Vec<Effect> {
     if let Some(job) = search.jobs.get_mut(name) {
-        job.checkpoints = job.checkpoints.max(checkpoints);
-        if job.checkpoints > job.checkpoints_at_start {
-            job.failures_in_a_row = 0;
+        if checkpoints > job.checkpoints {
+            search.holds_in_a_row = 0;
         }
+        job.note_checkpoints(checkpoints);
     }
     if fold_finished { vec![Effect::Tabulate { job: name.clone() }] } else { Vec::new() }
 }
@@ -215,114 +257,6 @@ pub fn on_stalled(search: &mut Search, name: &JobName) -> Vec<Effect> {
     }
 }
 
-/// An attempt is over.
-pub fn on_ended(search: &mut Search, name: &JobName, outcome: &Outcome) -> Vec<Effect> {
-    let Some(job) = search.jobs.get_mut(name) else { return Vec::new() };
-    let Some(lease) = job.lease().cloned() else { return Vec::new() };
-    let reason = match &job.standing {
-        Standing::Stopping(_, reason) => Some(*reason),
-        _ => None,
-    };
-    let mut effects = conclude(search, name, outcome, reason);
-    let failed = matches!(outcome.ended, Some(Ended::Failed { class: FailureClass::Device, .. }));
-    effects.push(Effect::Release { lease, job: Some(name.clone()), failed });
-    ask(search, &mut effects);
-    effects
-}
-
-/// The pause before a retry is over.
-pub fn on_retry_due(search: &mut Search, name: &JobName) -> Vec<Effect> {
-    let mut effects = Vec::new();
-    if search.jobs.get(name).is_some_and(|job| job.standing == Standing::Resting) {
-        search.set(name, Standing::Waiting);
-        ask(search, &mut effects);
-    }
-    effects
-}
-
-/// A record could not be written: nothing new starts until the disk takes it.
-pub fn on_unsaved(search: &mut Search, job: Option<&JobName>, sentence: String) -> Vec<Effect> {
-    match job {
-        None => search.unsaved = true,
-        Some(name) => {
-            if let Some(job) = search.jobs.get_mut(name) {
-                job.unsaved = true;
-            }
-        }
-    }
-    let mut effects: Vec<Effect> = hold(search, sentence).into_iter().collect();
-    ask(search, &mut effects);
-    effects
-}
-
-/// The disk takes writes again: what could not be recorded is recorded now, and the search goes on.
-pub fn on_room(search: &mut Search) -> Vec<Effect> {
-    if search.held.take().is_none() {
-        return Vec::new();
-    }
-    let mut effects = vec![Effect::Say("the directory can be written again; the search goes on".into())];
-    if std::mem::take(&mut search.unsaved) {
-        effects.push(Effect::RecordSearch);
-    }
-    let unsaved: Vec<JobName> = search.jobs.iter().filter(|(_, job)| job.unsaved).map(|(name, _)| name.clone()).collect();
-    for name in unsaved {
-        if let Some(job) = search.jobs.get_mut(&name) {
-            job.unsaved = false;
-        }
-        record(search, &name, &mut effects);
-    }
-    effects.push(Effect::TabulateAll);
-    ask(search, &mut effects);
-    effects
-}
-
-/// What follows from the end of an attempt, apart from its slot.
-pub(super) fn conclude(search: &mut Search, name: &JobName, outcome: &Outcome, stop: Option<StopReason>) -> Vec<Effect> {
-    let mut effects = Vec::new();
-    let Some(job) = search.jobs.get_mut(name) else { return effects };
-    job.checkpoints = job.checkpoints.max(outcome.checkpoints);
-    let standing = match (outcome::judge(outcome, stop.is_some()), stop) {
-        (Verdict::Done, _) => Standing::Done,
-        (Verdict::Interrupted | Verdict::Failed(..), Some(StopReason::Cancel)) => Standing::Cancelled,
-        (Verdict::Interrupted, Some(StopReason::Stall)) => {
-            let sentence = "it made no progress for longer than its own steps explain".to_string();
-            retried(job, FailureClass::Stalled, sentence)
-        }
-        (Verdict::Interrupted, Some(StopReason::Shutdown)) => Standing::Waiting,
-        (Verdict::Interrupted, _) => Standing::Paused,
-        (Verdict::Lost, _) => Standing::Waiting,
-        (Verdict::Failed(class, sentence), _) => retried(job, class, sentence),
-    };
-    if let Standing::Failed(class, sentence) = &standing {
-        effects.push(Effect::Say(format!("{name} failed ({class}): {sentence}")));
-    }
-    let rest = outcome::pause(job.failures_in_a_row);
-    let resting = standing == Standing::Resting;
-    search.set(name, standing);
-    record(search, name, &mut effects);
-    if resting {
-        effects.push(Effect::Rest { job: name.clone(), seconds: rest });
-    }
-    effects.push(Effect::Tabulate { job: name.clone() });
-    effects
-}
-
-/// Counts a failure, and says whether the job tries again.
-fn retried(job: &mut Job, class: FailureClass, sentence: String) -> Standing {
-    let progressed = job.checkpoints > job.checkpoints_at_start;
-    job.failures_in_a_row = if progressed { 1 } else { job.failures_in_a_row + 1 };
-    let limit = outcome::limit(class);
-    if limit == 0 {
-        Standing::Failed(class, sentence)
-    } else if job.failures_in_a_row >= limit {
-        Standing::Failed(class, format!("{sentence}; given up after {limit} attempts in a row without a new checkpoint"))
-    } else if outcome::pause(job.failures_in_a_row) == 0 {
-        Standing::Waiting
-    } else {
-        Standing::Resting
-    }
-}
-
 /// Starts the next attempt of a job in a slot.
 fn launch(search: &mut Search, name: &JobName, lease: Lease, now: u64) -> Vec<Effect> {
     search.set(name, Standing::Starting(lease.clone()));
@@ -335,16 +269,16 @@ fn launch(search: &mut Search, name: &JobName, lease: Lease, now: u64) -> Vec<Ef
     vec![Effect::Launch { job: name.clone(), lease, attempt: job.attempts, update }]
 }
 
-/// Stops new starts; says so once.
-fn hold(search: &mut Search, sentence: String) -> Option<Effect> {
-    let first = search.held.is_none();
-    let say = first.then(|| Effect::Say(format!("nothing new is started: {sentence}")));
-    search.held = Some(sentence);
-    say
-}
-
 fn update(job: &Job, state: JobState) -> RecordUpdate {
-    RecordUpdate { state, attempts: job.attempts, failures_in_a_row: job.failures_in_a_row, checkpoints_seen: job.checkpoints }
+    RecordUpdate {
+        state,
+        attempts: job.attempts,
+        failures_in_a_row: job.failures_in_a_row,
+        kills_in_a_row: job.kills_in_a_row,
+        last_failure: job.last_failure.clone(),
+        wish: job.wish,
+        checkpoints_seen: job.checkpoints,
+    }
 }
 
 /// Asks for the job's record to be brought up to date.

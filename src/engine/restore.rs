@@ -1,17 +1,18 @@
 //! From what lies in the folders to what is believed: after a start, and whenever a scan finds something new.
 
+use super::conclude::conclude;
 use super::effect::Effect;
 use super::outcome::Outcome;
 use super::react;
-use super::state::{Job, Lease, Need, Search, Standing};
-use crate::domain::job::{Ended, JobName, JobState};
+use super::state::{Job, Lease, Need, Search, Standing, StopReason};
+use crate::domain::job::{Ended, JobName, JobState, LastFailure, Wish};
 
 /// One job's folder, as a scan found it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
     pub name: JobName,
-    /// None: a folder with a `commandline.json` and no record of ours.
-    pub record: Option<FoundRecord>,
+    /// None: a folder with a `commandline.json` and no record of ours. An error: there is one that cannot be read.
+    pub record: Result<Option<FoundRecord>, String>,
     pub need: Need,
 }
 
@@ -24,6 +25,9 @@ pub struct FoundRecord {
     pub state: JobState,
     pub attempts: u32,
     pub failures_in_a_row: u32,
+    pub kills_in_a_row: u32,
+    pub last_failure: Option<LastFailure>,
+    pub wish: Option<Wish>,
     pub checkpoints_seen: u64,
     pub trainer: TrainerSeen,
     /// The count in the last progress report.
@@ -37,8 +41,8 @@ pub enum TrainerSeen {
     Alive(String),
     /// Its last attempt ended, in its own word where it left one.
     Gone(Option<Ended>),
-    /// Cannot be known, for this reason.
-    Unclear(String),
+    /// Cannot be known, for this reason; `free`: nobody holds the job's lock, so that whoever looks after the job may say.
+    Unclear { why: String, free: bool },
 }
 
 /// Jobs that were not known: live trainers are adopted, those that ended meanwhile are concluded, those that died go on.
@@ -47,15 +51,29 @@ pub fn on_found(search: &mut Search, found: Vec<Found>) -> Vec<Effect> {
     for Found { name, record, need } in found {
         let prefix = search.terms.as_ref().map(|terms| terms.job_prefix.as_str());
         let named = prefix.and_then(|prefix| name.index(prefix));
-        let index = record.as_ref().and_then(|record| record.index).or(named);
+        let read = record.as_ref().ok().and_then(Option::as_ref);
+        let index = read.and_then(|record| record.index).or(named);
+        let guessed = search.jobs.get(&name).filter(|job| job.unread).map(|job| job.wish);
+        if guessed.is_some() {
+            search.remove(&name);
+        }
+        let wish = guessed.flatten();
         // Drawn since the scan began, or being drawn: what is believed already is newer.
         if search.jobs.contains_key(&name) || index.is_some_and(|index| search.drawing.contains_key(&index)) {
             continue;
         }
         match record {
-            Some(record) if record.ours => restore(search, name, record, need, &mut effects),
-            other => {
+            Ok(Some(mut record)) if record.ours => {
+                record.wish = wish.or(record.wish);
+                restore(search, name, record, need, &mut effects);
+            }
+            Ok(other) => {
                 search.add(name, Job::new(index, need, Standing::Foreign(other.map(|r| r.state))));
+            }
+            Err(why) => {
+                // Its index is taken, and its trainer may live: nothing is done with it until it can be read.
+                let job = Job { unread: true, wish, ..Job::new(index, need, Standing::Unclear(why)) };
+                search.add(name, job);
             }
         }
     }
@@ -78,11 +96,13 @@ pub fn on_foreign(search: &mut Search, name: &JobName, state: Option<JobState>) 
 pub fn on_gone(search: &mut Search, gone: &[JobName]) -> Vec<Effect> {
     let mut effects = Vec::new();
     for name in gone {
-        let idle = search
-            .jobs
-            .get(name)
-            .is_some_and(|job| job.lease().is_none() && !matches!(job.standing, Standing::Adopting | Standing::Unclear(_)));
-        if idle {
+        // An unclear one's folder may be out of reach for a moment, unless somebody has said that it is not wanted any more.
+        let idle = |job: &Job| match job.standing {
+            Standing::Adopting => false,
+            Standing::Unclear(_) => job.unread || job.wish.is_some(),
+            _ => job.lease().is_none(),
+        };
+        if search.jobs.get(name).is_some_and(idle) {
             search.remove(name);
             effects.push(Effect::Say(format!("the folder of {name} is gone")));
             effects.push(Effect::Tabulate { job: name.clone() });
@@ -96,10 +116,18 @@ pub fn on_gone(search: &mut Search, gone: &[JobName]) -> Vec<Effect> {
 pub fn on_claimed(search: &mut Search, name: &JobName, lease: Lease) -> Vec<Effect> {
     match search.jobs.get(name).map(|job| &job.standing) {
         Some(Standing::Adopting) => {
-            search.set(name, Standing::Running(lease.clone()));
+            let stop = search.jobs.get(name).and_then(|job| job.wish).and_then(StopReason::of);
+            search.set(
+                name,
+                match stop {
+                    Some(reason) => Standing::Stopping(lease.clone(), reason),
+                    None => Standing::Running(lease.clone()),
+                },
+            );
             let mut effects = Vec::new();
             react::record(search, name, &mut effects);
             effects.push(Effect::Follow { job: name.clone(), lease });
+            effects.extend(stop.map(|_| Effect::Stop { job: name.clone() }));
             effects
         }
         _ => vec![Effect::Release { lease, job: None, failed: false }],
@@ -129,8 +157,11 @@ fn restore(search: &mut Search, name: JobName, record: FoundRecord, need: Need, 
     let mut job = Job::new(record.index, need, standing);
     job.attempts = record.attempts;
     job.failures_in_a_row = record.failures_in_a_row;
+    job.kills_in_a_row = record.kills_in_a_row;
+    job.last_failure = record.last_failure;
+    job.wish = record.wish;
     job.checkpoints_at_start = record.checkpoints_seen;
-    job.checkpoints = record.checkpoints.max(record.checkpoints_seen);
+    job.note_checkpoints(record.checkpoints.max(record.checkpoints_seen));
     if let JobState::Running { since, .. } = &record.state {
         job.since = *since;
     }
@@ -148,8 +179,32 @@ fn take_over(search: &mut Search, name: &JobName, seen: TrainerSeen, checkpoints
             effects.push(Effect::Claim { job: name.clone(), device });
         }
         TrainerSeen::Gone(ended) => {
-            effects.extend(react::conclude(search, name, &Outcome { ended, checkpoints }, None));
+            let stop = search.jobs.get(name).and_then(|job| job.wish).and_then(StopReason::of);
+            // Nobody watched, so nobody knows who asked it to stop: that is lost, and no kill.
+            let ended = ended.filter(|ended| *ended != Ended::Interrupted { sentence: None });
+            effects.extend(conclude(search, name, &Outcome { ended, checkpoints, room_wanted: 0 }, stop));
         }
-        TrainerSeen::Unclear(why) => search.set(name, Standing::Unclear(why)),
+        TrainerSeen::Unclear { why, free } => match search.jobs.get(name).and_then(|job| job.wish).filter(|_| free) {
+            Some(wish) => settle(search, name, wish, effects),
+            None => search.set(name, Standing::Unclear(why)),
+        },
     }
+}
+
+/// What became of the trainer cannot be known, but nobody holds the job, and somebody has said what is to become of it.
+fn settle(search: &mut Search, name: &JobName, wish: Wish, effects: &mut Vec<Effect>) {
+    if let Some(job) = search.jobs.get_mut(name) {
+        job.wish = None;
+        job.forgive();
+    }
+    search.set(
+        name,
+        match wish {
+            Wish::Pause => Standing::Paused,
+            Wish::Cancel => Standing::Cancelled,
+            Wish::Retry => Standing::Waiting,
+        },
+    );
+    react::record(search, name, effects);
+    effects.push(Effect::Tabulate { job: name.clone() });
 }

@@ -1,6 +1,6 @@
 //! What the daemon believes about one search: its terms, its jobs, and what stands in the way of new ones.
 
-use crate::domain::job::{FailureClass, JobName, JobState};
+use crate::domain::job::{FailureClass, JobName, JobState, LastFailure, Wish};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The kind of device a job may run on: `use_cpu` jobs on the CPU, all others on a GPU.
@@ -67,6 +67,36 @@ pub enum StopReason {
     Shutdown,
 }
 
+impl StopReason {
+    /// What somebody asked for over the control socket, which a new daemon has to finish should this one die first.
+    pub const fn wish(self) -> Option<Wish> {
+        match self {
+            StopReason::Pause => Some(Wish::Pause),
+            StopReason::Cancel => Some(Wish::Cancel),
+            StopReason::Stall | StopReason::Shutdown => None,
+        }
+    }
+
+    pub const fn of(wish: Wish) -> Option<Self> {
+        match wish {
+            Wish::Pause => Some(StopReason::Pause),
+            Wish::Cancel => Some(StopReason::Cancel),
+            Wish::Retry => None,
+        }
+    }
+}
+
+/// What keeps a search from starting anything new, whatever it would like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hold {
+    /// The daemon stops.
+    Stopping,
+    /// The launch directory is gone, or another one has its name.
+    Directory,
+    /// The disk is full or not writable, or a trainer cannot be started.
+    Surroundings,
+}
+
 /// Where a job of this search stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
@@ -100,16 +130,24 @@ pub struct Job {
     pub standing: Standing,
     /// How often a trainer was started.
     pub attempts: u32,
-    /// Counted failures without a new checkpoint between them.
+    /// Counted failures without a new checkpoint between them, and how many of them were kills from outside.
     pub failures_in_a_row: u32,
+    pub kills_in_a_row: u32,
+    pub last_failure: Option<LastFailure>,
+    /// What somebody asked for and is not done yet.
+    pub wish: Option<Wish>,
     /// The highest count of checkpoints seen.
     pub checkpoints: u64,
     /// The count when the last attempt began; more now means that it got somewhere.
     pub checkpoints_at_start: u64,
     /// Seconds since the epoch when the running attempt began.
     pub since: u64,
+    /// Its record could not be read, so that all else here is a guess until it can.
+    pub unread: bool,
     /// Its record on the disk is older than this state, since a write failed.
     pub unsaved: bool,
+    /// What is wrong with its folder or its trainer, for people to see.
+    pub trouble: Option<String>,
 }
 
 impl Job {
@@ -120,11 +158,30 @@ impl Job {
             standing,
             attempts: 0,
             failures_in_a_row: 0,
+            kills_in_a_row: 0,
+            last_failure: None,
+            wish: None,
             checkpoints: 0,
             checkpoints_at_start: 0,
             since: 0,
+            unread: false,
             unsaved: false,
+            trouble: None,
         }
+    }
+
+    /// Takes note of the checkpoints there are: one more than when the attempt began, and no failure counts any more.
+    pub(crate) fn note_checkpoints(&mut self, checkpoints: u64) {
+        self.checkpoints = self.checkpoints.max(checkpoints);
+        if self.checkpoints > self.checkpoints_at_start {
+            self.forgive();
+        }
+    }
+
+    /// No failure of the past counts any more.
+    pub(crate) const fn forgive(&mut self) {
+        self.failures_in_a_row = 0;
+        self.kills_in_a_row = 0;
     }
 
     /// The state as files and replies name it; none where nobody recorded one.
@@ -166,12 +223,18 @@ pub struct Search {
     pub indices: BTreeSet<u64>,
     /// Indices being drawn now, with the slot that waits for each.
     pub drawing: BTreeMap<u64, Option<Lease>>,
+    /// Those of them that were cancelled meanwhile.
+    pub(crate) cancelled: BTreeSet<u64>,
     /// No index below it is still to be drawn.
     pub(crate) frontier: u64,
     /// The search's record on the disk is older than its terms, since a write failed.
     pub unsaved: bool,
-    /// Why nothing new is started: the disk is full or not writable.
-    pub held: Option<String>,
+    /// Why nothing new is started, a sentence each.
+    pub holds: BTreeMap<Hold, String>,
+    /// How often the surroundings held it, or were found no better, without a job getting anywhere in between.
+    pub(crate) holds_in_a_row: u32,
+    /// Bytes that must be free before it goes on, as far as that is known.
+    pub room_wanted: u64,
     /// Its time limit is over: nothing new is started.
     pub time_over: bool,
     /// The demand that the devices were last told.
@@ -200,9 +263,12 @@ impl Default for Search {
             waiting: BTreeSet::new(),
             indices: BTreeSet::new(),
             drawing: BTreeMap::new(),
+            cancelled: BTreeSet::new(),
             frontier: 0,
             unsaved: false,
-            held: None,
+            holds: BTreeMap::new(),
+            holds_in_a_row: 0,
+            room_wanted: 0,
             time_over: false,
             told: Demand::default(),
         }
@@ -237,9 +303,14 @@ impl Search {
         terms.n_jobs.saturating_sub((known + drawing) as u64)
     }
 
+    /// Why nothing new is started, if something stands in the way.
+    pub fn held(&self) -> Option<&str> {
+        self.holds.values().next().map(String::as_str)
+    }
+
     /// Whether jobs may be started at all.
     pub fn is_open(&self) -> bool {
-        self.held.is_none() && !self.time_over && self.terms.as_ref().is_some_and(|terms| !terms.paused)
+        self.holds.is_empty() && !self.time_over && self.terms.as_ref().is_some_and(|terms| !terms.paused)
     }
 
     /// Whether new jobs may be drawn.

@@ -24,11 +24,11 @@ pub fn look(job: &JobDir) -> Look {
     judge(job).unwrap_or_else(|error| Look::Unknown(error.to_string()))
 }
 
-/// As [`look`], where the caller's own child has just been reaped: a trainer's record that cannot be read then hides nobody,
+/// As [`look`], where the caller knows that the job's trainer is gone: a record of it that cannot be read then hides nobody,
 /// unless somebody holds the job's lock.
-pub fn look_after_own(job: &JobDir) -> Look {
+pub fn look_after_end(job: &JobDir) -> Look {
     judge(job).unwrap_or_else(|error| {
-        let record = matches!(&error, StoreError::Content { path, .. } if *path == job.trainer_record());
+        let record = matches!(&error, StoreError::Content { path, .. } if [job.trainer_record(), job.end()].contains(path));
         if record && matches!(lock::is_held(&job.lock()), Ok(false)) { Look::Gone } else { Look::Unknown(error.to_string()) }
     })
 }
@@ -37,7 +37,8 @@ fn judge(job: &JobDir) -> Result<Look, StoreError> {
     let Some(trainer) = optional::<TrainerRecord>(record::read(&job.trainer_record()))? else {
         return without_trainer(job);
     };
-    let here = trainer.host == identity::host();
+    // A machine that was renamed meanwhile, or a container on it, is still this machine.
+    let here = trainer.host == identity::host() || identity::boot_id().is_ok_and(|boot| boot == trainer.boot_id);
     if here {
         let identity = Identity::recorded(&trainer);
         let proc = |e| StoreError::io("look at", std::path::Path::new("/proc"), e);
@@ -121,14 +122,23 @@ mod tests {
     }
 
     #[test]
+    fn a_damaged_last_word_keeps_the_end_unknown_to_all_but_the_one_who_saw_it() {
+        let (_dir, job) = job();
+        record::write(&job.trainer_record(), &trainer(&dead(), 1)).expect("written");
+        fs::write(job.end(), "{").expect("written");
+        assert!(matches!(look(&job), Look::Unknown(_)));
+        assert_eq!(look_after_end(&job), Look::Gone);
+    }
+
+    #[test]
     fn a_damaged_record_keeps_the_end_unknown_to_all_but_the_one_who_reaped_the_trainer() {
         let (_dir, job) = job();
         fs::write(job.trainer_record(), "").expect("written");
         assert!(matches!(look(&job), Look::Unknown(_)));
-        assert_eq!(look_after_own(&job), Look::Gone);
+        assert_eq!(look_after_end(&job), Look::Gone);
         let held = lock::take(&job.lock(), "another").expect("asked");
         assert!(matches!(held, Locking::Held(_)));
-        assert!(matches!(look_after_own(&job), Look::Unknown(_)));
+        assert!(matches!(look_after_end(&job), Look::Unknown(_)));
     }
 
     #[test]
@@ -168,9 +178,18 @@ mod tests {
     }
 
     #[test]
+    fn this_machine_under_another_name_is_still_this_machine() {
+        let (_dir, job) = job();
+        let renamed = TrainerRecord { host: "before.example".to_string(), ..trainer(&dead(), 1) };
+        record::write(&job.trainer_record(), &renamed).expect("written");
+        assert_eq!(look(&job), Look::Gone);
+    }
+
+    #[test]
     fn another_machines_trainer_is_unknown_until_it_says_how_it_ended() {
         let (_dir, job) = job();
-        let far = TrainerRecord { host: "elsewhere.example".to_string(), ..trainer(&dead(), 1) };
+        let (host, boot_id) = ("elsewhere.example".to_string(), "another".to_string());
+        let far = TrainerRecord { host, boot_id, ..trainer(&dead(), 1) };
         record::write(&job.trainer_record(), &far).expect("written");
         assert!(matches!(look(&job), Look::Unknown(why) if why.contains("elsewhere.example")));
         record::write(&job.end(), &end(1)).expect("written");

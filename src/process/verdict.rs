@@ -4,9 +4,16 @@ use crate::domain::job::{Ended, FailureClass};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
+/// The exit status of a trainer that could not write a result, and so perhaps no last word either.
+pub const UNWRITTEN: u8 = 5;
+
 /// The end of a run of which only the exit status is known, because it left no record of its own.
 /// `memory_ran_out`: the kernel's counters rose while it ran (`OomKills::rose_since`).
 pub fn verdict(status: ExitStatus, memory_ran_out: bool) -> Ended {
+    if status.code() == Some(i32::from(UNWRITTEN)) {
+        let sentence = "a result could not be written, and neither could the trainer's last word; its log says why";
+        return Ended::Interrupted { sentence: Some(sentence.to_string()) };
+    }
     let (class, sentence) = match status.signal() {
         Some(signal) if !from_inside(signal) && memory_ran_out => {
             (FailureClass::OutOfMemory, format!("the trainer was killed by {} while the machine ran out of memory", name(signal)))
@@ -67,6 +74,15 @@ mod tests {
         assert_eq!(class(3 << 8, false).0, FailureClass::Crashed);
         assert!(class(3 << 8, true).1.contains("exit status 3"));
         assert!(class(9, true).1.contains("SIGKILL"), "{}", class(9, true).1);
+    }
+
+    #[test]
+    fn a_trainer_that_could_not_even_write_its_last_word_is_no_failed_job() {
+        let ended = verdict(ExitStatus::from_raw(i32::from(UNWRITTEN) << 8), false);
+        assert!(
+            matches!(&ended, Ended::Interrupted { sentence: Some(why) } if why.contains("could not be written")),
+            "{ended:?}"
+        );
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! `NEUROSEARCH_FAILPOINTS` names a directory. A file there named `<point>:<where>=<action>` arms one failure, in every
 //! process with that environment: `point` as [`Point`] names it, `where` the end of the path that is written, with `%` for
-//! every `/` and `#` for every run of digits (or `*` for any path), `action` one of `ENOSPC`, `EIO`, `EROFS` and `kill`
-//! (SIGKILL to the process itself). `@n` after the action fails the n-th pass; without it, the first one. The file goes
+//! every `/` and `#` for every run of digits (or `*` for any path), `action` one of `ENOSPC`, `EIO`, `EROFS`, `kill`
+//! (SIGKILL to the process itself), `panic`, and `wait` (with `+`: for as long as the file is there). `@n` after the action fails the n-th pass; without it, the first one. The file goes
 //! when its failure happens, so that it happens once however many processes pass; `+` instead of `@n` lets it stay, and
 //! fails every pass until somebody removes it. Where a file `trace` lies there, every pass adds its line `<point>:<path>`.
 
@@ -13,6 +13,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// Names the directory; unset or empty, nothing ever fails here.
 pub const VARIABLE: &str = "NEUROSEARCH_FAILPOINTS";
@@ -96,6 +97,7 @@ fn pass_in(directory: &Path, point: Point, path: &Path) -> io::Result<()> {
         let Some(armed) = Armed::parse(&name).filter(|armed| armed.meets(point, &path)) else { continue };
         let (file, later) = (entry.path(), format!("{}:{}={}@", armed.point, armed.place, armed.action));
         match armed.passes {
+            0 if armed.action == "wait" => wait_for_end_of(&file),
             0 => return fail(armed.action),
             // Whoever removes the file is the one process that fails.
             1 if fs::remove_file(&file).is_ok() => return fail(armed.action),
@@ -107,8 +109,15 @@ fn pass_in(directory: &Path, point: Point, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+fn wait_for_end_of(file: &Path) {
+    while file.exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 fn fail(action: &str) -> io::Result<()> {
     match action {
+        "panic" => panic!("{VARIABLE} arms a panic"),
         "ENOSPC" => Err(Errno::NOSPC.into()),
         "EIO" => Err(Errno::IO.into()),
         "EROFS" => Err(Errno::ROFS.into()),

@@ -1,6 +1,8 @@
 //! Which folds of a job have their results.
 
+use super::job::read_options;
 use super::layout::{FoldDir, JobDir};
+use crate::domain::job::{Ended, FailureClass};
 use crate::domain::options::{JobOptions, Mode, NetworkType, Selection};
 use std::path::Path;
 
@@ -8,6 +10,22 @@ use std::path::Path;
 pub fn missing(job: &JobDir, options: &JobOptions) -> Vec<u32> {
     let network = options.network_type;
     options.folds.indices().into_iter().filter(|&fold| !is_finished(&job.fold(fold), network)).collect()
+}
+
+/// Done is what has its results, whatever the trainer says.
+pub fn hold_to_results(ended: Ended, job: &JobDir) -> Ended {
+    if ended != Ended::Done {
+        return ended;
+    }
+    let crashed = |sentence| Ended::Failed { class: FailureClass::Crashed, sentence };
+    match read_options(&job.commandline()).map(|(options, _)| missing(job, &options)) {
+        Ok(missing) if missing.is_empty() => ended,
+        Ok(missing) => {
+            let folds: Vec<String> = missing.iter().map(|fold| format!("fold-{fold}")).collect();
+            crashed(format!("the trainer said it was done, but {} has no results", folds.join(", ")))
+        }
+        Err(e) => crashed(format!("the trainer said it was done, but which results there should be cannot be read: {e}")),
+    }
 }
 
 /// Whether the fold has all it should: a classifier's image-level metrics of both best models on both sets, an

@@ -5,7 +5,7 @@ use super::error::StoreError;
 use super::layout::JobDir;
 use super::record;
 use crate::domain::fault::Fault;
-use crate::domain::job::{Ended, JobState};
+use crate::domain::job::{Ended, JobState, LastFailure, Wish};
 use crate::domain::options::JobOptions;
 use crate::domain::space::Flags;
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,15 @@ pub struct JobRecord {
     /// How often a trainer was started, and the failures in a row without a new checkpoint.
     pub attempts: u32,
     pub failures_in_a_row: u32,
+    /// How many of those were kills from outside.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub kills_in_a_row: u32,
+    /// How the last attempt that came to nothing did so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<LastFailure>,
+    /// What somebody asked for and is not done yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wish: Option<Wish>,
     /// `checkpoints` of the last progress seen when an attempt ended.
     pub checkpoints_seen: u64,
     /// How often the draw was repeated because the network would not fit the device.
@@ -49,6 +58,11 @@ pub struct JobRecord {
     /// Threads of its first attempt, which every later one uses again; none before that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl JobRecord {
@@ -63,6 +77,9 @@ impl JobRecord {
             state: JobState::Queued,
             attempts: 0,
             failures_in_a_row: 0,
+            kills_in_a_row: 0,
+            last_failure: None,
+            wish: None,
             checkpoints_seen: 0,
             redraws: 0,
             flags: Flags::NONE,

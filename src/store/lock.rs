@@ -3,6 +3,7 @@
 use super::error::StoreError;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,22 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+}
+
+impl Lock {
+    /// Whether the lock is still the file of that name: one that was removed or replaced keeps nobody out any more.
+    ///
+    /// # Errors
+    /// When the path cannot be looked at; that nothing is there is no error.
+    pub fn is_at(&self, path: &Path) -> Result<bool, StoreError> {
+        let fail = |e| StoreError::io("look at the lock", path, e);
+        let own = self.file.metadata().map_err(fail)?;
+        match std::fs::symlink_metadata(path) {
+            Ok(there) => Ok((there.dev(), there.ino()) == (own.dev(), own.ino())),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(fail(e)),
+        }
+    }
 }
 
 impl Drop for Lock {
@@ -104,6 +121,18 @@ mod tests {
         }
         drop(first);
         assert!(matches!(take(&path, "other").expect("asked"), Locking::Held(_)));
+    }
+
+    #[test]
+    fn a_lock_whose_file_was_removed_or_replaced_is_seen_to_be_none() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("lock");
+        let Ok(Locking::Held(lock)) = take(&path, "me") else { panic!("not taken") };
+        assert!(lock.is_at(&path).expect("looked"));
+        std::fs::remove_file(&path).expect("removed");
+        assert!(!lock.is_at(&path).expect("looked"));
+        assert!(matches!(take(&path, "another"), Ok(Locking::Held(_))));
+        assert!(!lock.is_at(&path).expect("looked"));
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod pickle_write;
 pub mod progress;
 pub mod record;
 pub mod results;
+pub mod room;
 pub mod scan;
 pub mod settings;
 pub mod settings_keys;

@@ -39,8 +39,15 @@ pub enum SpaceFile {
 }
 
 /// The stamp of the file now; none where there is none.
-pub fn stamp(launch: &LaunchDir) -> Option<Stamp> {
-    fs::symlink_metadata(launch.space()).ok().map(|meta| of(&meta))
+///
+/// # Errors
+/// When it cannot be looked at, which does not mean that it is gone.
+pub fn stamp(launch: &LaunchDir) -> Result<Option<Stamp>, StoreError> {
+    match fs::symlink_metadata(launch.space()) {
+        Ok(meta) => Ok(Some(of(&meta))),
+        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => Ok(None),
+        Err(e) => Err(StoreError::io("look at", &launch.space(), e)),
+    }
 }
 
 /// Reads the space file, unless it is as it was at `known`.
@@ -169,7 +176,7 @@ mod tests {
         assert_eq!(read(&launch, None), SpaceFile::Missing);
         fs::write(launch.space(), "{}").expect("written");
         let SpaceFile::Text { stamp: first, text } = read(&launch, None) else { panic!("not read") };
-        assert_eq!((text.as_str(), stamp(&launch)), ("{}", Some(first)));
+        assert_eq!((text.as_str(), stamp(&launch).expect("looked")), ("{}", Some(first)));
         assert_eq!(read(&launch, Some(first)), SpaceFile::Unchanged);
         fs::write(launch.space(), "{ }").expect("written");
         assert!(matches!(read(&launch, Some(first)), SpaceFile::Text { .. }));

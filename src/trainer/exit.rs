@@ -1,13 +1,15 @@
 //! How the process ends, for whoever started it without reading `end.json`.
 
 use neurosearch::domain::job::FailureClass;
+use neurosearch::process::verdict::UNWRITTEN;
+use neurosearch::store::error::StoreError;
 use std::process::ExitCode;
 
 /// The exit codes of `neurosearch-trainer`, as its help lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     Done,
-    /// A failure that may not come again: a panic, a file that cannot be written.
+    /// A failure that may not come again: a panic, a folder that cannot be used.
     Crashed,
     /// The command line is wrong, or the folder is none.
     Usage,
@@ -15,6 +17,8 @@ pub enum Exit {
     Busy,
     /// Asked to stop; the last epoch is kept.
     Interrupted,
+    /// A result could not be written; what was written before is kept.
+    Unwritten,
     BadOptions,
     BadData,
     OutOfMemory,
@@ -22,12 +26,13 @@ pub enum Exit {
 }
 
 impl Exit {
-    pub const ALL: [(Exit, &'static str); 9] = [
+    pub const ALL: [(Exit, &'static str); 10] = [
         (Exit::Done, "done: every fold has its results"),
         (Exit::Crashed, "failed in a way that may not come again; the log says how"),
         (Exit::Usage, "wrong command line, or no such folder"),
         (Exit::Busy, "another trainer holds the job"),
         (Exit::Interrupted, "interrupted by SIGTERM or SIGINT; the last epoch is kept"),
+        (Exit::Unwritten, "the disk is full, read-only or failing; the last epoch that was written is kept"),
         (Exit::BadOptions, "the options cannot train"),
         (Exit::BadData, "an image, label file or transfer source cannot be used"),
         (Exit::OutOfMemory, "memory ran out"),
@@ -41,11 +46,17 @@ impl Exit {
             Exit::Usage => 2,
             Exit::Busy => 3,
             Exit::Interrupted => 4,
+            Exit::Unwritten => UNWRITTEN,
             Exit::BadOptions => 10,
             Exit::BadData => 11,
             Exit::OutOfMemory => 12,
             Exit::Device => 13,
         }
+    }
+
+    /// What a trainer exits with that could not write one of its records.
+    pub fn unwritten(error: &StoreError) -> Self {
+        if error.is_of_the_disk() { Exit::Unwritten } else { Exit::Crashed }
     }
 
     /// What a failed job exits with.

@@ -53,6 +53,7 @@ use failure::Failure;
 use neurosearch::domain::job::Ended;
 use neurosearch::process::{Identity, identity};
 use neurosearch::store::atomic;
+use neurosearch::store::error::StoreError;
 use neurosearch::store::layout::JobDir;
 use neurosearch::store::lock::{self, Lock, Locking};
 use neurosearch::store::sweep;
@@ -100,31 +101,38 @@ fn train(job: &JobDir) -> Exit {
         Ok(held) => held,
         Err(exit) => return exit,
     };
-    let started = Assigned::read(|name| std::env::var_os(name), records::last(job).as_ref()).and_then(|assigned| {
-        records::begin(job, &identity, &assigned).map_err(|e| e.to_string())?;
-        sweep::by_trainer(job).map_err(|e| e.to_string())?;
-        let interruption = Interruption::listen().map_err(|e| format!("cannot listen for signals: {e}"))?;
-        Ok((assigned, interruption))
-    });
-    let (assigned, interruption) = match started {
+    let (assigned, interruption) = match begin(job, &identity) {
         Ok(started) => started,
-        Err(sentence) => {
+        Err((exit, sentence)) => {
             note(format_args!("{sentence}"));
-            return Exit::Crashed;
+            return exit;
         }
     };
     let result = catch_unwind(AssertUnwindSafe(|| job::run(job, &assigned, interruption)));
     let (ended, exit) = verdict(result.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))));
-    if let Ended::Failed { class, sentence } = &ended {
-        note(format_args!("failed ({class}): {sentence}"));
+    match &ended {
+        Ended::Failed { class, sentence } => note(format_args!("failed ({class}): {sentence}")),
+        Ended::Interrupted { sentence: Some(sentence) } => note(format_args!("stopped: {sentence}")),
+        Ended::Interrupted { sentence: None } | Ended::Done => {}
     }
     match records::end(job, ended, assigned.attempt) {
         Ok(()) => exit,
         Err(error) => {
             note(format_args!("{error}"));
-            Exit::Crashed
+            Exit::unwritten(&error)
         }
     }
+}
+
+/// What has to be there before anything is trained: the job's assignment, the record of this attempt, and an ear for signals.
+fn begin(job: &JobDir, identity: &Identity) -> Result<(Assigned, Interruption), (Exit, String)> {
+    let crashed = |sentence: String| (Exit::Crashed, sentence);
+    let unwritten = |error: StoreError| (Exit::unwritten(&error), error.to_string());
+    let assigned = Assigned::read(|name| std::env::var_os(name), records::last(job).as_ref()).map_err(crashed)?;
+    records::begin(job, identity, &assigned).map_err(unwritten)?;
+    sweep::by_trainer(job).map_err(unwritten)?;
+    let interruption = Interruption::listen().map_err(|e| crashed(format!("cannot listen for signals: {e}")))?;
+    Ok((assigned, interruption))
 }
 
 /// The lock on the job's folder, taken before anything in it is read.
@@ -137,13 +145,13 @@ fn hold(job: &JobDir) -> Result<(Lock, Identity), Exit> {
         return Err(refuse(Exit::Usage, format!("{} is not a folder", job.path().display())));
     }
     let identity = Identity::own().map_err(|e| refuse(Exit::Crashed, format!("cannot tell who this process is: {e}")))?;
-    atomic::make_below(job.path(), &job.private()).map_err(|e| refuse(Exit::Crashed, e.to_string()))?;
+    atomic::make_below(job.path(), &job.private()).map_err(|e| refuse(Exit::unwritten(&e), e.to_string()))?;
     match lock::take(&job.lock(), &records::holder(&identity, &identity::host())) {
         Ok(Locking::Held(lock)) => Ok((lock, identity)),
         Ok(Locking::Busy { holder }) => {
             Err(refuse(Exit::Busy, format!("{} is being trained by another trainer: {holder:?}", job.path().display())))
         }
-        Err(error) => Err(refuse(Exit::Crashed, error.to_string())),
+        Err(error) => Err(refuse(Exit::unwritten(&error), error.to_string())),
     }
 }
 
@@ -151,7 +159,8 @@ fn hold(job: &JobDir) -> Result<(Lock, Identity), Exit> {
 fn verdict(result: Result<(), Stop>) -> (Ended, Exit) {
     match result {
         Ok(()) => (Ended::Done, Exit::Done),
-        Err(Stop::Interrupted) => (Ended::Interrupted, Exit::Interrupted),
+        Err(Stop::Interrupted) => (Ended::Interrupted { sentence: None }, Exit::Interrupted),
+        Err(Stop::Unwritten(sentence)) => (Ended::Interrupted { sentence: Some(sentence) }, Exit::Unwritten),
         Err(Stop::Failed(Failure { class, sentence })) => (Ended::Failed { class, sentence }, Exit::of(class)),
     }
 }

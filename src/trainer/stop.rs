@@ -8,6 +8,8 @@ use neurosearch::store::error::StoreError;
 pub enum Stop {
     /// SIGTERM or SIGINT; the last epoch is kept.
     Interrupted,
+    /// The disk is full, read-only or failing, which is no fault of the job; the last epoch that was written is kept.
+    Unwritten(String),
     Failed(Failure),
 }
 
@@ -21,8 +23,11 @@ impl Stop {
         Stop::failed(FailureClass::BadData, error.to_string())
     }
 
-    /// A result cannot be written (a full disk, most often), which is no fault of the job: it may be tried again.
+    /// A result cannot be written: the disk's fault, most often, else that of the job's folder.
     pub fn output(error: &StoreError) -> Self {
+        if error.is_of_the_disk() {
+            return Stop::Unwritten(format!("a result could not be written: {error}"));
+        }
         Stop::failed(FailureClass::Crashed, error.to_string())
     }
 }

@@ -63,7 +63,7 @@ fn the_trainers_records_of_version_1_are_read() {
 fn the_ends_of_version_1_are_read() {
     let ends = ["end-1-done.json", "end-1-interrupted.json", "end-1-failed.json"].map(read::<EndRecord>);
     assert_eq!(ends.each_ref().map(|end| end.attempt), [1, 2, 3]);
-    assert_eq!((&ends[0].ended, &ends[1].ended), (&Ended::Done, &Ended::Interrupted));
+    assert_eq!((&ends[0].ended, &ends[1].ended), (&Ended::Done, &Ended::Interrupted { sentence: None }));
     assert!(matches!(&ends[2].ended, Ended::Failed { class: FailureClass::OutOfMemory, .. }));
 }
 

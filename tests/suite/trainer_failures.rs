@@ -104,6 +104,27 @@ fn a_class_without_participants_is_an_error_for_a_cnn_and_fine_for_an_autoencode
 }
 
 #[test]
+fn a_disk_that_does_not_take_a_checkpoint_is_no_failure_of_the_job_which_goes_on_when_it_does() {
+    let job = Job::new(json!({ "epochs": 2 }));
+    let failpoints = job.launch.path().join("failpoints");
+    fs::create_dir(&failpoints).expect("made");
+    let run = || job.command().env("NEUROSEARCH_FAILPOINTS", &failpoints).output().expect("the trainer starts");
+    let armed = failpoints.join("write:%checkpoint-#=ENOSPC+");
+    fs::write(&armed, "").expect("armed");
+    assert_eq!(run().status.code(), Some(5));
+    let end = job.end();
+    assert_eq!(end["ended"], "interrupted");
+    assert!(
+        end["sentence"].as_str().is_some_and(|why| why.contains("could not be written") && why.contains("checkpoint-")),
+        "{end}"
+    );
+    fs::rename(&armed, failpoints.join("write:*=EIO+")).expect("armed");
+    assert_eq!(run().status.code(), Some(5), "without a last word too");
+    fs::remove_dir_all(&failpoints).expect("disarmed");
+    job.train();
+}
+
+#[test]
 fn options_that_cannot_be_read_are_bad_options() {
     let job = Job::empty();
     fs::write(job.folder.join("commandline.json"), "{ \"mode\": ").expect("written");

@@ -7,11 +7,15 @@ mod arrivals;
 mod bad_spaces;
 mod check;
 mod counts;
+mod damaged;
 mod disk;
 mod folders;
+mod gone;
+mod gpus;
 mod inputs;
 mod kills;
 mod many;
+mod unwritten;
 mod writes;
 
 use crate::harness::{Daemon, Setup};

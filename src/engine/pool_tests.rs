@@ -1,0 +1,108 @@
+//! The pool's decisions as tables.
+
+use super::*;
+
+const GPU: &str = "GPU-1";
+
+fn seen(id: &str, need: Need, slots: u32) -> Seen {
+    Seen { id: id.into(), need, slots, occupied: None }
+}
+
+fn pool(seen: &[Seen]) -> Pool<u32> {
+    let mut pool = Pool::default();
+    pool.set_no_gpu(Some("there is none".into()));
+    assert_eq!(on_devices(&mut pool, seen), []);
+    assert_eq!(on_open(&mut pool), []);
+    pool
+}
+
+fn wants(cpu: u64, gpu: u64) -> Demand {
+    Demand { cpu, gpu, ..Demand::default() }
+}
+
+fn granted(effects: &[PoolEffect<u32>]) -> Vec<(u32, &str, u64)> {
+    let mut grants = Vec::new();
+    for effect in effects {
+        if let PoolEffect::Grant { search, lease } = effect {
+            grants.push((*search, lease.device.as_str(), lease.id));
+        }
+    }
+    grants
+}
+
+#[test]
+fn a_device_never_has_more_jobs_than_slots_and_searches_take_turns() {
+    let mut pool = pool(&[seen("cpu", Need::Cpu, 2)]);
+    assert_eq!(granted(&on_demand(&mut pool, 1, wants(5, 0))), [(1, "cpu", 1), (1, "cpu", 2)]);
+    assert_eq!(granted(&on_demand(&mut pool, 2, wants(5, 0))), []);
+    assert_eq!(granted(&on_release(&mut pool, 1, None, false)), [(2, "cpu", 3)]);
+    assert_eq!(granted(&on_release(&mut pool, 2, None, false)), [(1, "cpu", 4)]);
+    assert_eq!(pool.busy("cpu"), 2);
+}
+
+#[test]
+fn nothing_is_lent_before_the_live_trainers_have_their_slots() {
+    let mut pool = Pool::default();
+    on_devices(&mut pool, &[seen("cpu", Need::Cpu, 1)]);
+    assert_eq!(on_demand(&mut pool, 1, wants(1, 0)), []);
+    let claimed = on_claim(&mut pool, 2, "cpu", Need::Cpu);
+    assert_eq!(on_open(&mut pool), []);
+    assert_eq!(granted(&on_release(&mut pool, claimed.id, None, false)), [(1, "cpu", 2)]);
+}
+
+#[test]
+fn where_there_is_no_device_of_the_kind_the_search_is_told_once() {
+    let mut pool = pool(&[seen("cpu", Need::Cpu, 1)]);
+    let effects = on_demand(&mut pool, 1, wants(0, 3));
+    let sentence = "the job needs a GPU (use_cpu is false), and there is none".to_string();
+    assert_eq!(effects, [PoolEffect::NoDevice { search: 1, need: Need::Gpu, sentence }]);
+    assert_eq!(on_open(&mut pool), []);
+}
+
+#[test]
+fn where_the_gpus_cannot_be_seen_the_search_waits_until_it_is_known_whether_there_are_any() {
+    let mut pool = pool(&[seen("cpu", Need::Cpu, 1)]);
+    pool.set_no_gpu(None);
+    assert_eq!(on_demand(&mut pool, 1, wants(0, 2)), [], "unknown is not none");
+    assert_eq!(granted(&on_devices(&mut pool, &[seen("cpu", Need::Cpu, 1), seen(GPU, Need::Gpu, 1)])), [(1, GPU, 1)]);
+    assert_eq!(on_demand(&mut pool, 2, wants(0, 1)), [], "one that is busy is no reason to refuse");
+}
+
+#[test]
+fn a_search_that_is_gone_gives_back_every_slot_and_nobody_elses() {
+    let mut pool = pool(&[seen("cpu", Need::Cpu, 2)]);
+    on_demand(&mut pool, 1, wants(1, 0));
+    assert_eq!(granted(&on_demand(&mut pool, 2, wants(5, 0))), [(2, "cpu", 2)]);
+    assert_eq!(granted(&on_search_gone(&mut pool, &1)), [(2, "cpu", 3)], "its slot goes to the next at once");
+    assert_eq!(on_release(&mut pool, 1, None, false), [], "and cannot be given back once more");
+    assert_eq!(pool.busy("cpu"), 2);
+}
+
+#[test]
+fn a_gpu_is_drained_after_three_different_jobs_in_a_row_failed_on_it_and_the_cpu_never_is() {
+    let mut pool = pool(&[seen("cpu", Need::Cpu, 1), seen(GPU, Need::Gpu, 1)]);
+    let mut fail = |id, job: &str| on_release(&mut pool, id, Some(job.into()), true);
+    assert_eq!(fail(0, "unknown"), []);
+    for (device, need, jobs) in [("cpu", Need::Cpu, ["a", "b", "c"]), (GPU, Need::Gpu, ["a", "a", "b"])] {
+        for job in jobs {
+            let lease = on_claim(&mut pool, 1, device, need);
+            on_release(&mut pool, lease.id, Some(job.into()), true);
+        }
+    }
+    assert_eq!((&pool.devices["cpu"].drained, &pool.devices[GPU].drained), (&None, &None));
+    let lease = on_claim(&mut pool, 1, GPU, Need::Gpu);
+    assert!(matches!(on_release(&mut pool, lease.id, Some("c".into()), true)[..], [PoolEffect::Say(_)]));
+    assert_eq!(on_demand(&mut pool, 1, wants(0, 1)), [], "a drained device takes nothing, and its jobs wait");
+    let (known, effects) = on_drain(&mut pool, GPU, false);
+    assert!(known);
+    assert_eq!(granted(&effects).len(), 1, "restored, it does");
+}
+
+#[test]
+fn a_gpu_that_others_occupy_is_left_alone_until_it_is_free() {
+    let busy = Seen { occupied: Some("busy".into()), ..seen(GPU, Need::Gpu, 1) };
+    let mut pool = pool(&[busy]);
+    assert_eq!(on_demand(&mut pool, 1, wants(0, 1)), []);
+    assert_eq!(granted(&on_devices(&mut pool, &[seen(GPU, Need::Gpu, 1)])), [(1, GPU, 1)]);
+    assert!(matches!(on_devices(&mut pool, &[])[..], [PoolEffect::Say(_)]), "one that is gone is kept, out of use");
+}

@@ -1,0 +1,162 @@
+//! How attempts end, and what becomes of their jobs.
+
+use super::*;
+
+/// The same update, with how the last attempt failed.
+fn after(update: RecordUpdate, class: FailureClass, sentence: &str) -> RecordUpdate {
+    let last_failure = Some(LastFailure { attempt: update.attempts, class, sentence: sentence.into() });
+    RecordUpdate { last_failure, ..update }
+}
+
+#[test]
+fn what_follows_from_the_end_of_an_attempt() {
+    let failed = |class, sentence: &str| JobState::Failed { class, sentence: sentence.into() };
+    let say = |text: &str| Effect::Say(text.to_string());
+    let record = |update| Effect::Record { job: name(0), update };
+    let tabulate = Effect::Tabulate { job: name(0) };
+    let back = release(1, Some(0));
+    let bad = Ended::Failed { class: FailureClass::BadData, sentence: "no image".into() };
+    let table: [(Outcome, Vec<Effect>); 4] = [
+        (ended(Some(Ended::Done)), vec![record(update(JobState::Done, 1, 0)), tabulate.clone(), back.clone()]),
+        (
+            ended(Some(bad)),
+            vec![
+                say("job-0 failed (bad_data): no image"),
+                record(after(update(failed(FailureClass::BadData, "no image"), 1, 1), FailureClass::BadData, "no image")),
+                tabulate.clone(),
+                back.clone(),
+            ],
+        ),
+        // The first retry comes at once, so the job counts as ready for a slot again.
+        (
+            crashed(),
+            vec![
+                say("attempt 1 of job-0 ended (crashed): crash; it is tried again"),
+                record(after(update(JobState::Queued, 1, 1), FailureClass::Crashed, "crash")),
+                tabulate.clone(),
+                back.clone(),
+                Effect::Ask(cpu(1)),
+            ],
+        ),
+        (
+            ended(None),
+            vec![
+                say("attempt 1 of job-0 ended (lost): it ended while nobody watched; it is tried again"),
+                record(after(update(JobState::Queued, 1, 0), FailureClass::Lost, "it ended while nobody watched")),
+                tabulate,
+                back,
+                Effect::Ask(cpu(1)),
+            ],
+        ),
+    ];
+    for (outcome, expected) in table {
+        let mut search = with_running(1);
+        assert_eq!(conclude::on_ended(&mut search, &name(0), &outcome), expected, "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_result_that_the_disk_did_not_take_holds_the_search_and_counts_against_no_job() {
+    let full = Outcome { room_wanted: 9, ..ended(Some(Ended::Interrupted { sentence: Some("full".into()) })) };
+    let mut search = with_running(2);
+    let effects = conclude::on_ended(&mut search, &name(0), &full);
+    let expected = [
+        Effect::Say("nothing new is started: full".into()),
+        Effect::Probe { seconds: 1 },
+        Effect::Record { job: name(0), update: update(JobState::Queued, 1, 0) },
+        Effect::Tabulate { job: name(0) },
+        release(1, Some(0)),
+        Effect::Ask(cpu(0)),
+    ];
+    assert_eq!(effects, expected);
+    assert_eq!((search.jobs[&name(0)].standing.clone(), search.room_wanted), (Standing::Waiting, 9));
+    for _ in 0..30 {
+        super::super::hold::on_room(&mut search);
+        attempt(&mut search, 2, &full);
+    }
+    assert_eq!(search.jobs[&name(0)].standing, Standing::Waiting, "however often");
+}
+
+/// Runs job 0 in slot `id` until the given end.
+fn attempt(search: &mut Search, id: u64, outcome: &Outcome) -> Vec<Effect> {
+    react::on_slot(search, lease(id), 100);
+    react::on_started(search, &name(0));
+    conclude::on_ended(search, &name(0), outcome)
+}
+
+#[test]
+fn crashes_are_retried_with_growing_pauses_and_given_up_at_the_fifth_in_a_row() {
+    let mut search = with_running(1);
+    conclude::on_ended(&mut search, &name(0), &crashed());
+    let mut pauses = Vec::new();
+    for id in 2..=4 {
+        let effects = attempt(&mut search, id, &crashed());
+        pauses.extend(effects.iter().filter_map(|effect| match effect {
+            Effect::Rest { seconds, .. } => Some(*seconds),
+            _ => None,
+        }));
+        assert_eq!(conclude::on_retry_due(&mut search, &name(0)), [Effect::Ask(cpu(1))]);
+    }
+    assert_eq!(pauses, [1, 2, 4]);
+    attempt(&mut search, 5, &crashed());
+    let standing = &search.jobs[&name(0)].standing;
+    assert!(matches!(standing, Standing::Failed(FailureClass::Crashed, text) if text.contains("5 such attempts")));
+}
+
+#[test]
+fn kills_have_a_count_of_their_own_up_to_20_and_crashes_theirs_up_to_5() {
+    let killed = || ended(Some(Ended::Failed { class: FailureClass::Killed, sentence: "SIGKILL".into() }));
+    let mut search = with_running(1);
+    conclude::on_ended(&mut search, &name(0), &killed());
+    let mut run = |id, outcome: &Outcome| {
+        conclude::on_retry_due(&mut search, &name(0));
+        attempt(&mut search, id, outcome);
+        search.jobs[&name(0)].standing.clone()
+    };
+    for id in 2..=19 {
+        assert!(!matches!(run(id, &killed()), Standing::Failed(..)), "{id}");
+    }
+    for id in 20..=23 {
+        assert!(!matches!(run(id, &crashed()), Standing::Failed(..)), "19 kills leave room for 4 crashes");
+    }
+    let last = run(24, &killed());
+    assert!(matches!(&last, Standing::Failed(FailureClass::Killed, text) if text.contains("20 such attempts")), "{last:?}");
+}
+
+#[test]
+fn whatever_the_end_a_checkpoint_forgives_what_was_counted_before() {
+    for last in [ended(None), ended(Some(Ended::Interrupted { sentence: Some("full".into()) }))] {
+        let mut search = with_running(1);
+        conclude::on_ended(&mut search, &name(0), &crashed());
+        attempt(&mut search, 2, &Outcome { checkpoints: 1, ..last });
+        assert_eq!(search.jobs[&name(0)].failures_in_a_row, 0);
+    }
+}
+
+#[test]
+fn a_new_checkpoint_starts_the_count_of_failures_again() {
+    let mut search = with_running(1);
+    conclude::on_ended(&mut search, &name(0), &crashed());
+    attempt(&mut search, 2, &crashed());
+    conclude::on_retry_due(&mut search, &name(0));
+    react::on_slot(&mut search, lease(3), 100);
+    react::on_started(&mut search, &name(0));
+    assert_eq!(react::on_progress(&mut search, &name(0), 3, false), []);
+    assert_eq!(search.jobs[&name(0)].failures_in_a_row, 0);
+    assert_eq!(react::on_progress(&mut search, &name(0), 3, true), [Effect::Tabulate { job: name(0) }]);
+    conclude::on_ended(&mut search, &name(0), &Outcome { checkpoints: 3, ..crashed() });
+    assert_eq!(search.jobs[&name(0)].failures_in_a_row, 1);
+    assert_eq!(search.jobs[&name(0)].standing, Standing::Waiting);
+}
+
+#[test]
+fn a_stalled_job_is_stopped_and_counted_as_stalled() {
+    let mut search = with_running(1);
+    let effects = react::on_stalled(&mut search, &name(0));
+    assert_eq!(effects, [Effect::Say("job-0 makes no progress and is stopped".into()), Effect::Stop { job: name(0) }]);
+    assert_eq!(search.jobs[&name(0)].standing, Standing::Stopping(lease(1), StopReason::Stall));
+    assert_eq!(react::on_stalled(&mut search, &name(0)), [], "once is enough");
+    conclude::on_ended(&mut search, &name(0), &ended(Some(Ended::Interrupted { sentence: None })));
+    let job = &search.jobs[&name(0)];
+    assert_eq!((&job.standing, job.failures_in_a_row), (&Standing::Waiting, 1));
+}

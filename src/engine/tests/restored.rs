@@ -1,0 +1,178 @@
+//! What a new daemon, or a new look, makes of what lies in the folders.
+
+use super::super::restore::{self, Found, FoundRecord, TrainerSeen};
+use super::*;
+
+fn unclear(why: &str, free: bool) -> TrainerSeen {
+    TrainerSeen::Unclear { why: why.into(), free }
+}
+
+fn found(state: JobState, trainer: TrainerSeen) -> Vec<Found> {
+    let record = FoundRecord {
+        index: Some(0),
+        ours: true,
+        state,
+        attempts: 2,
+        failures_in_a_row: 1,
+        kills_in_a_row: 0,
+        last_failure: None,
+        wish: None,
+        checkpoints_seen: 0,
+        trainer,
+        checkpoints: 0,
+    };
+    vec![Found { name: name(0), record: Ok(Some(record)), need: Need::Cpu }]
+}
+
+#[test]
+fn what_a_new_daemon_makes_of_a_jobs_records() {
+    let gone = || TrainerSeen::Gone(None);
+    let record = |state, failures| Effect::Record { job: name(0), update: update(state, 2, failures) };
+    let sentence = "it ended while nobody watched".to_string();
+    let say_lost = || Effect::Say(format!("attempt 2 of job-0 ended (lost): {sentence}; it is tried again"));
+    let last_failure = Some(LastFailure { attempt: 2, class: FailureClass::Lost, sentence: sentence.clone() });
+    let lost = || {
+        let update = RecordUpdate { last_failure: last_failure.clone(), ..update(JobState::Queued, 2, 1) };
+        Effect::Record { job: name(0), update }
+    };
+    let tabulate = Effect::Tabulate { job: name(0) };
+    let table: [(JobState, TrainerSeen, Standing, Vec<Effect>); 7] = [
+        (
+            running(),
+            TrainerSeen::Alive("cpu".into()),
+            Standing::Adopting,
+            vec![Effect::Claim { job: name(0), device: "cpu".into() }],
+        ),
+        (running(), gone(), Standing::Waiting, vec![say_lost(), lost(), tabulate.clone(), Effect::Ask(cpu(1))]),
+        // A SIGTERM that nobody saw being sent is no kill: it may have come from a machine that went down.
+        (
+            running(),
+            TrainerSeen::Gone(Some(Ended::Interrupted { sentence: None })),
+            Standing::Waiting,
+            vec![say_lost(), lost(), tabulate.clone(), Effect::Ask(cpu(1))],
+        ),
+        (running(), TrainerSeen::Gone(Some(Ended::Done)), Standing::Done, vec![record(JobState::Done, 1), tabulate]),
+        (running(), unclear("far", false), Standing::Unclear("far".into()), vec![]),
+        (JobState::Queued, gone(), Standing::Waiting, vec![Effect::Ask(cpu(1))]),
+        (JobState::Paused, gone(), Standing::Paused, vec![]),
+    ];
+    for (state, trainer, standing, expected) in table {
+        let mut search = Search { terms: Some(terms(1)), ..Search::default() };
+        assert_eq!(restore::on_found(&mut search, found(state.clone(), trainer)), expected, "{state:?}");
+        assert_eq!(search.jobs[&name(0)].standing, standing, "{state:?}");
+    }
+}
+
+#[test]
+fn an_adopted_job_is_followed_once_its_slot_is_claimed() {
+    let mut search = Search { terms: Some(terms(1)), ..Search::default() };
+    restore::on_found(&mut search, found(running(), TrainerSeen::Alive("cpu".into())));
+    let effects = restore::on_claimed(&mut search, &name(0), lease(9));
+    let record = Effect::Record { job: name(0), update: update(running(), 2, 1) };
+    assert_eq!(effects, [record, Effect::Follow { job: name(0), lease: lease(9) }]);
+    assert_eq!(restore::on_claimed(&mut search, &name(0), lease(10)), [release(10, None)]);
+}
+
+#[test]
+fn an_unclear_job_is_neither_finished_nor_started_until_more_is_known() {
+    let mut search = accepted(1);
+    restore::on_found(&mut search, found(running(), unclear("far", false)));
+    assert_eq!(restore::on_gone(&mut search, &[name(0)]), []);
+    assert!(search.jobs.contains_key(&name(0)), "its folder may be out of reach for a moment");
+    let effects = restore::on_looked_again(&mut search, &name(0), TrainerSeen::Gone(None), 0);
+    assert_eq!(effects.last(), Some(&Effect::Ask(cpu(1))));
+}
+
+#[test]
+fn other_peoples_jobs_are_tabulated_and_never_touched() {
+    let mut search = accepted(2);
+    let foreign = Found { name: name(0), record: Ok(None), need: Need::Cpu };
+    assert_eq!(restore::on_found(&mut search, vec![foreign]), [Effect::Ask(cpu(1))], "its index counts as drawn");
+    assert_eq!(restore::on_foreign(&mut search, &name(0), Some(JobState::Done)), [Effect::Tabulate { job: name(0) }]);
+    assert_eq!(restore::on_foreign(&mut search, &name(0), Some(JobState::Done)), []);
+    let draw = Effect::Draw { index: 1, lease: Some(lease(1)), failure: None };
+    assert_eq!(react::on_slot(&mut search, lease(1), 0), [draw]);
+}
+
+#[test]
+fn a_folder_that_is_gone_is_forgotten_and_its_job_drawn_again() {
+    let mut search = accepted(1);
+    search.add(name(0), Job::new(Some(0), Need::Cpu, Standing::Done));
+    let effects = restore::on_gone(&mut search, &[name(0)]);
+    let say = Effect::Say("the folder of job-0 is gone".into());
+    assert_eq!(effects, [say, Effect::Tabulate { job: name(0) }]);
+    assert_eq!(search.next_index(), Some(0));
+}
+
+/// Job 0, whose record says running with a wish, and whose trainer was seen so.
+fn wished(wish: Wish, trainer: TrainerSeen) -> (Search, Vec<Effect>) {
+    let mut search = Search { terms: Some(terms(1)), ..Search::default() };
+    let mut found = found(running(), trainer);
+    if let Ok(Some(record)) = &mut found[0].record {
+        record.wish = Some(wish);
+    }
+    let effects = restore::on_found(&mut search, found);
+    (search, effects)
+}
+
+#[test]
+fn what_was_asked_of_a_dead_daemon_is_done_by_the_next_one() {
+    for (wish, reason, standing) in
+        [(Wish::Pause, StopReason::Pause, Standing::Paused), (Wish::Cancel, StopReason::Cancel, Standing::Cancelled)]
+    {
+        let (search, _) = wished(wish, TrainerSeen::Gone(None));
+        assert_eq!(search.jobs[&name(0)].standing, standing);
+        let (mut search, effects) = wished(wish, TrainerSeen::Alive("cpu".into()));
+        assert_eq!(effects, [Effect::Claim { job: name(0), device: "cpu".into() }]);
+        let effects = restore::on_claimed(&mut search, &name(0), lease(9));
+        assert_eq!(effects.last(), Some(&Effect::Stop { job: name(0) }), "{effects:?}");
+        assert_eq!(search.jobs[&name(0)].standing, Standing::Stopping(lease(9), reason));
+        conclude::on_ended(&mut search, &name(0), &ended(Some(Ended::Interrupted { sentence: None })));
+        assert_eq!((&search.jobs[&name(0)].standing, search.jobs[&name(0)].wish), (&standing, None));
+    }
+}
+
+#[test]
+fn an_unclear_job_becomes_what_somebody_says_once_nobody_holds_it() {
+    use super::super::command::{Command, on_command};
+    let table = [
+        (Command::CancelJob(name(0)), Standing::Cancelled),
+        (Command::PauseJob(name(0)), Standing::Paused),
+        (Command::RetryJob(name(0)), Standing::Waiting),
+    ];
+    for (command, standing) in table {
+        let mut search = accepted(1);
+        restore::on_found(&mut search, found(running(), unclear("far", false)));
+        on_command(&mut search, command).expect("asked");
+        restore::on_looked_again(&mut search, &name(0), unclear("held", false), 0);
+        assert_eq!(search.jobs[&name(0)].standing, Standing::Unclear("held".into()), "somebody may train it");
+        restore::on_looked_again(&mut search, &name(0), unclear("far", true), 0);
+        assert_eq!(search.jobs[&name(0)].standing, standing);
+    }
+}
+
+#[test]
+fn a_job_whose_record_cannot_be_read_keeps_its_index_and_is_left_alone_until_it_can() {
+    let mut search = accepted(2);
+    let unreadable = Found { name: name(0), record: Err("no JSON".into()), need: Need::Cpu };
+    restore::on_found(&mut search, vec![unreadable.clone()]);
+    assert_eq!(search.jobs[&name(0)].standing, Standing::Unclear("no JSON".into()));
+    assert_eq!(search.next_index(), Some(1));
+    restore::on_found(&mut search, vec![unreadable]);
+    assert_eq!(search.next_index(), Some(1), "still");
+    restore::on_found(&mut search, found(running(), TrainerSeen::Alive("cpu".into())));
+    assert_eq!(search.jobs[&name(0)].standing, Standing::Adopting, "its live trainer is found after all");
+}
+
+#[test]
+fn a_checkpoint_made_while_nobody_watched_forgives_and_is_recorded_so() {
+    let mut search = Search { terms: Some(terms(1)), ..Search::default() };
+    let mut found = found(running(), TrainerSeen::Alive("cpu".into()));
+    if let Ok(Some(record)) = &mut found[0].record {
+        record.checkpoints = 3;
+    }
+    restore::on_found(&mut search, found);
+    let effects = restore::on_claimed(&mut search, &name(0), lease(9));
+    let update = RecordUpdate { checkpoints_seen: 3, ..update(running(), 2, 0) };
+    assert_eq!(effects[0], Effect::Record { job: name(0), update });
+}
