@@ -33,17 +33,28 @@ pub fn apply(voxels: &mut [f32], shape: &[usize], stream: &mut impl RngCore) {
 /// The rectangle to erase; none where all attempts gave one that does not fit strictly inside.
 fn draw(height: usize, width: usize, stream: &mut impl RngCore) -> Option<Rectangle> {
     for _ in 0..ATTEMPTS {
-        let area = (height * width) as f64 * chance::uniform(stream, AREA[0], AREA[1]);
-        let aspect = chance::uniform(stream, ASPECT[0].ln(), ASPECT[1].ln()).exp();
-        let h = (area * aspect).sqrt().round_ties_even() as usize;
-        let w = (area / aspect).sqrt().round_ties_even() as usize;
-        if h < height && w < width {
-            let top = chance::below(stream, (height - h + 1) as u64) as usize;
-            let left = chance::below(stream, (width - w + 1) as u64) as usize;
+        let area = chance::uniform(stream, AREA[0], AREA[1]);
+        let log_aspect = chance::uniform(stream, ASPECT[0].ln(), ASPECT[1].ln());
+        if let Some((h, w)) = sides(height, width, area, log_aspect) {
+            let top = chance::below(stream, places(height, h)) as usize;
+            let left = chance::below(stream, places(width, w)) as usize;
             return Some(Rectangle { top, left, height: h, width: w });
         }
     }
     None
+}
+
+/// Sides of a rectangle of this fraction of the area; none where it does not fit strictly inside.
+fn sides(height: usize, width: usize, area: f64, log_aspect: f64) -> Option<(usize, usize)> {
+    let (area, aspect) = ((height * width) as f64 * area, log_aspect.exp());
+    let h = (area * aspect).sqrt().round_ties_even() as usize;
+    let w = (area / aspect).sqrt().round_ties_even() as usize;
+    (h < height && w < width).then_some((h, w))
+}
+
+/// Where a side of the rectangle may begin.
+const fn places(image: usize, side: usize) -> u64 {
+    (image - side + 1) as u64
 }
 
 fn erase(voxels: &mut [f32], height: usize, width: usize, rectangle: Rectangle) {
@@ -58,6 +69,74 @@ fn erase(voxels: &mut [f32], height: usize, width: usize, rectangle: Rectangle) 
 mod tests {
     use super::*;
     use neurosearch::domain::seed;
+    use serde::Deserialize;
+
+    /// What torchvision did with given draws, by `scripts/make_erasing_fixture.py`.
+    #[derive(Deserialize)]
+    struct Torchvision {
+        probability: f64,
+        attempts: Vec<Attempt>,
+        erased: Vec<Erased>,
+    }
+
+    #[derive(Deserialize)]
+    struct Attempt {
+        image: [usize; 2],
+        area: f64,
+        log_aspect: f64,
+        found: Option<Found>,
+        attempts: usize,
+        ranges: [[f64; 2]; 2],
+    }
+
+    #[derive(Deserialize)]
+    struct Found {
+        height: usize,
+        width: usize,
+        places: [u64; 2],
+    }
+
+    #[derive(Deserialize)]
+    struct Erased {
+        shape: Vec<usize>,
+        rectangle: [usize; 4],
+        output: Vec<f32>,
+    }
+
+    fn torchvision() -> Torchvision {
+        serde_json::from_str(include_str!("../../../tests/fixtures/augment/erasing.json")).expect("a fixture")
+    }
+
+    #[test]
+    fn the_same_draws_give_the_rectangle_of_torchvision_or_none_as_often() {
+        let fixture = torchvision();
+        assert_eq!(PROBABILITY, fixture.probability);
+        assert!(fixture.attempts.len() > 100);
+        for attempt in fixture.attempts {
+            let ([height, width], [area, aspect]) = (attempt.image, attempt.ranges);
+            assert_eq!(AREA, area);
+            for (ours, theirs) in ASPECT.iter().zip(aspect) {
+                assert!((ours.ln() - theirs).abs() < 1e-6, "{ours} {theirs}");
+            }
+            let found = sides(height, width, attempt.area, attempt.log_aspect);
+            assert_eq!(found, attempt.found.as_ref().map(|found| (found.height, found.width)), "{height} x {width}");
+            match attempt.found {
+                Some(found) => assert_eq!(found.places, [places(height, found.height), places(width, found.width)]),
+                None => assert_eq!(attempt.attempts, ATTEMPTS),
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_rectangle_is_erased_as_torchvision_does() {
+        for case in torchvision().erased {
+            let mut voxels: Vec<f32> = (1..=case.output.len()).map(|value| value as f32).collect();
+            let &[.., height, width] = case.shape.as_slice() else { panic!("two axes") };
+            let [top, left, h, w] = case.rectangle;
+            erase(&mut voxels, height, width, Rectangle { top, left, height: h, width: w });
+            assert_eq!(voxels, case.output, "{:?}", case.shape);
+        }
+    }
 
     #[test]
     fn half_of_the_items_lose_a_rectangle_of_the_documented_areas_and_aspects() {
