@@ -31,11 +31,15 @@ mod trainer_golden;
 #[cfg(feature = "torch")]
 mod trainer_kinds;
 #[cfg(feature = "torch")]
+mod trainer_labels;
+#[cfg(feature = "torch")]
 mod trainer_options;
 #[cfg(feature = "torch")]
 mod trainer_resume;
 #[cfg(feature = "torch")]
 mod trainer_run;
+#[cfg(feature = "torch")]
+mod trainer_small;
 #[cfg(feature = "torch")]
 mod trainer_weights;
 mod verbs;
