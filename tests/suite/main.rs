@@ -7,6 +7,8 @@ mod control_verbs;
 mod daemon_control;
 mod daemon_life;
 mod daemon_search;
+#[cfg(feature = "torch")]
+mod event_files;
 mod explained;
 mod faults;
 mod generate_job;
@@ -40,6 +42,8 @@ mod trainer_resume;
 mod trainer_run;
 #[cfg(feature = "torch")]
 mod trainer_small;
+#[cfg(feature = "torch")]
+mod trainer_steps;
 #[cfg(feature = "torch")]
 mod trainer_weights;
 mod verbs;

@@ -38,15 +38,6 @@ fn spoilt(spoil: impl FnOnce(&std::path::Path)) -> Job {
 }
 
 #[test]
-fn a_loss_that_is_not_finite_names_the_epoch_and_keeps_the_best_models() {
-    let job = Job::new(json!({ "learning_rate": 1e30, "epochs": 4, "network_normalization": "None" }));
-    let (class, sentence) = job.failure();
-    assert_eq!(class, "bad_options");
-    assert!(sentence.contains("epoch") && sentence.contains("not finite"), "{sentence}");
-    assert!(job.run().status.code() == Some(10), "and again when it is tried again");
-}
-
-#[test]
 fn a_missing_image_and_a_truncated_one_are_bad_data_and_named() {
     for spoil in ["missing", "truncated", "text"] {
         let job = spoilt(|caps| {

@@ -46,6 +46,31 @@ fn absent_keys_take_the_defaults_and_two_of_them_are_noticed() {
 }
 
 #[test]
+fn without_wd_bool_the_weight_decay_is_zero_and_written_so() {
+    let decay = |wd_bool: bool| {
+        let result = changed(|map| {
+            map.insert("weight_decay".into(), json!(0.03));
+            map.insert("wd_bool".into(), json!(wd_bool));
+        });
+        result.expect("readable").0
+    };
+    assert_eq!((decay(true).weight_decay, decay(true).wd_bool), (0.03, true));
+    assert_eq!((decay(false).weight_decay, decay(false).wd_bool), (0.0, false));
+    assert_eq!(decay(false).to_json()["weight_decay"], json!(0.0));
+}
+
+#[test]
+fn evaluation_steps_are_rounded_up_to_whole_steps_of_the_optimizer() {
+    for (given, accumulation, taken) in [(1, 1, 1), (1, 4, 4), (5, 4, 8), (8, 4, 8), (0, 4, 0)] {
+        let result = changed(|map| {
+            map.insert("evaluation_steps".into(), json!(given));
+            map.insert("accumulation_steps".into(), json!(accumulation));
+        });
+        assert_eq!(result.expect("readable").0.evaluation_steps, taken, "{given} {accumulation}");
+    }
+}
+
+#[test]
 fn what_is_written_reads_back_as_the_same_options_in_every_mode_and_bit_for_bit() {
     let modes = [
         json!({"mode": "image"}),
