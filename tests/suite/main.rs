@@ -31,6 +31,8 @@ mod trainer_failures;
 #[cfg(feature = "torch")]
 mod trainer_golden;
 #[cfg(feature = "torch")]
+mod trainer_items;
+#[cfg(feature = "torch")]
 mod trainer_kinds;
 #[cfg(feature = "torch")]
 mod trainer_labels;
