@@ -43,9 +43,13 @@ mod trainer_resume;
 #[cfg(feature = "torch")]
 mod trainer_run;
 #[cfg(feature = "torch")]
+mod trainer_seed;
+#[cfg(feature = "torch")]
 mod trainer_small;
 #[cfg(feature = "torch")]
 mod trainer_steps;
+#[cfg(feature = "torch")]
+mod trainer_transfer;
 #[cfg(feature = "torch")]
 mod trainer_weights;
 mod verbs;

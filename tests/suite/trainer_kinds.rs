@@ -1,6 +1,8 @@
 //! Every mode and network type trains end to end and leaves the files that it should.
 
 use super::trainer_run::{Job, fixtures, table};
+use super::trainer_small::{Small, columns};
+use neurosearch::domain::options::Preprocessing;
 use neurosearch::store::nifti;
 use serde_json::{Value, json};
 use std::fs;
@@ -132,25 +134,49 @@ fn an_autoencoder_leaves_its_best_model_and_reconstructions() {
     }
 }
 
-#[test]
-fn an_autoencoder_starts_a_cnn_and_a_multicnn() {
-    let source = Job::new(laid(patches("autoencoder")));
-    source.train();
-    for network_type in ["cnn", "multicnn"] {
-        let mut changes = laid(patches(network_type));
-        changes["transfer_learning_path"] = json!(source.folder);
-        Job::new(changes).train();
+/// Two regions of 2 x 2 x 2 voxels in images of 4 x 2 x 2, whose voxels are all different.
+fn two_regions() -> Small {
+    let small = Small::new(Preprocessing::T1Linear);
+    small.labels_of_six();
+    for (region, from) in [("first", 0), ("second", 8)] {
+        let inside = |voxel| f32::from(u8::from((from..from + 8).contains(&voxel)));
+        small.mask(region, [4, 2, 2], &(0..16).map(inside).collect::<Vec<_>>());
     }
-    let mut forbidden = laid(patches("autoencoder"));
-    let cnn = Job::new(laid(patches("cnn")));
-    cnn.train();
-    forbidden["transfer_learning_path"] = json!(cnn.folder);
-    assert_eq!(Job::new(forbidden).failure().0, "bad_options");
+    for (index, participant) in ["ad0", "ad1", "cn0", "cn1", "ad2", "cn2"].iter().enumerate() {
+        small.image(participant, [4, 2, 2], &(0..16).map(|voxel| (100 * index + voxel) as f32).collect::<Vec<_>>());
+    }
+    small
 }
 
-/// With a single block, to be quick.
-fn laid(mut changes: Value) -> Value {
-    changes["convolutions"] =
-        json!({ "conv0": { "in_channels": null, "out_channels": 2, "n_conv": 1, "d_reduction": "MaxPooling" } });
-    changes
+#[test]
+fn few_items_an_image_give_three_times_as_many_reconstructions_as_far_as_the_set_goes() {
+    let small = two_regions();
+    let job = small.job(json!({ "mode": "roi", "roi_list": ["first", "second"], "network_type": "autoencoder" }));
+    job.train();
+    // Two regions an image, tripled; four images to train with hold eight, two to validate only four.
+    for (set, images, count) in [("train", [0, 1, 2], 6), ("validation", [4, 5, 5], 4)] {
+        let folder = job.fold(0).join("autoencoder_reconstruction").join(set);
+        assert_eq!(names(&folder).len(), 2 * count, "{set}");
+        for item in 0..count {
+            let input = nifti::read(&folder.join(format!("input-{item}.nii.gz"))).expect("a volume");
+            let first = 100 * images[item / 2] + 8 * (item % 2);
+            assert_eq!(input.voxels, (first..first + 8).map(|voxel| voxel as f32).collect::<Vec<_>>(), "{set} {item}");
+            let output = nifti::read(&folder.join(format!("output-{item}.nii.gz"))).expect("a volume");
+            assert_eq!(output.shape, [2; 3]);
+        }
+    }
+}
+
+#[test]
+fn a_multicnn_of_slices_counts_networks_from_0_and_gives_the_slices_their_own_ids() {
+    let small = two_regions();
+    let job = small.job(json!({
+        "mode": "slice", "slice_direction": 0, "discarded_slices": [1, 1], "network_type": "multicnn", "unnormalize": false
+    }));
+    job.train();
+    assert_eq!(names(&job.fold(0).join("models")), ["cnn-0", "cnn-1"]);
+    let rows = columns(&job, "validation_slice_level_prediction.tsv", ["participant_id", "slice_id"]);
+    assert_eq!(rows, [["ad2", "1"], ["cn2", "1"], ["ad2", "2"], ["cn2", "2"]]);
+    assert_eq!(columns(&job, "validation_slice_level_metrics.tsv", ["slice_id"]), [["1"], ["2"]]);
+    assert_eq!(columns(&job, "validation_image_level_prediction.tsv", ["participant_id"]), [["ad2"], ["cn2"]]);
 }

@@ -1,5 +1,6 @@
 //! A training that is killed, interrupted or damaged and goes on ends exactly as one that never stopped.
 
+use super::event_files::curve;
 use super::stand_in::{Signal, signal};
 use super::trainer_run::{Job, assert_same, json_of, table, wait_until};
 use serde_json::{Value, json};
@@ -73,8 +74,11 @@ fn time_goes_on_over_a_resume_and_tensorboards_steps_stand_once() {
     let time = training.column("time").expect("times");
     let times: Vec<f64> = training.rows.iter().map(|row| row.cells[time].parse().expect("a number")).collect();
     assert!(times.is_sorted(), "{times:?}");
+    // Two batches an epoch, evaluated after each and at the end.
+    let steps: Vec<i64> = (0..5).flat_map(|epoch| [2 * epoch, 2 * epoch + 1, 2 * epoch + 2]).collect();
     for set in ["train", "validation"] {
-        assert_eq!(fs::read_dir(job.fold(0).join("tensorboard_logs").join(set)).expect("listed").count(), 1);
+        let curve = curve(&job.fold(0).join("tensorboard_logs").join(set), "loss");
+        assert_eq!(curve.iter().map(|(step, _)| *step).collect::<Vec<_>>(), steps);
     }
 }
 
