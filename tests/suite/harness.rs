@@ -183,7 +183,7 @@ pub fn trainers(root: &Path) -> Vec<u32> {
         let pid = serde_json::from_str::<serde_json::Value>(&text).ok()?["pid"].as_u64()?;
         let pid = u32::try_from(pid).ok()?;
         let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        String::from_utf8_lossy(&command).contains("stand-in-trainer").then_some(pid)
+        String::from_utf8_lossy(&command).contains("-trainer").then_some(pid)
     })
     .collect()
 }

@@ -43,6 +43,8 @@ mod trainer_resume;
 #[cfg(feature = "torch")]
 mod trainer_run;
 #[cfg(feature = "torch")]
+mod trainer_search;
+#[cfg(feature = "torch")]
 mod trainer_seed;
 #[cfg(feature = "torch")]
 mod trainer_small;
