@@ -1,4 +1,4 @@
-//! Gives the trainer, and no other program, libtorch's missing calls (`src/trainer/shim.cpp`) and the run path to libtorch.
+//! Gives the trainer, and no other program, libtorch's missing calls (`src/trainer/shim.cpp`, `feed.cpp`) and the run path to libtorch.
 
 /// A package says here where its libtorch will lie, so that its trainer never looks into the folder of whoever built it.
 #[cfg(feature = "torch")]
@@ -15,11 +15,11 @@ fn main() {
 
 #[cfg(feature = "torch")]
 fn trainer() {
-    const SHIM: &str = "src/trainer/shim.cpp";
+    const SHIMS: [&str; 2] = ["src/trainer/shim.cpp", "src/trainer/feed.cpp"];
     for name in ["LIBTORCH", RUN_PATH] {
         println!("cargo:rerun-if-env-changed={name}");
     }
-    println!("cargo:rerun-if-changed={SHIM}");
+    SHIMS.iter().for_each(|file| println!("cargo:rerun-if-changed={file}"));
     let Some(libtorch) = std::env::var_os("LIBTORCH") else {
         panic!("LIBTORCH is not set: run `make libtorch` in the checkout, which .cargo/config.toml points at");
     };
@@ -27,7 +27,7 @@ fn trainer() {
     let objects = cc::Build::new()
         .cpp(true)
         .std("c++17")
-        .file(SHIM)
+        .files(SHIMS)
         .include(libtorch.join("include"))
         .warnings(false)
         .cargo_metadata(false)

@@ -1,5 +1,6 @@
 //! `neurosearch continue`: goes on with a job from its last finished fold and epoch.
 
+use super::args::Training;
 use super::exit::{Exit, Failure, Outcome};
 use super::job_folder;
 use super::out::{self, Out};
@@ -7,9 +8,10 @@ use super::run_job::{self, Ready};
 use crate::check;
 use crate::domain::job::JobState;
 use crate::domain::options::JobOptions;
+use crate::domain::precision::Precision;
 use crate::process::{Look, look};
 use crate::store::error::StoreError;
-use crate::store::job::{JobRecord, Starter, write_commandline};
+use crate::store::job::{JobRecord, Starter, TrainerRecord, write_commandline};
 use crate::store::layout::{JobDir, LaunchDir};
 use crate::store::{finished, lock, record, scan};
 use std::path::{Path, PathBuf};
@@ -19,6 +21,8 @@ use std::path::{Path, PathBuf};
 pub struct Args {
     /// The job's folder
     job_dir: PathBuf,
+    #[command(flatten)]
+    training: Training,
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
@@ -27,13 +31,14 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     let kept = scan::record_of(&job)?;
     refuse_the_daemons(&job, kept.as_ref())?;
     refuse_running(&job)?;
+    refuse_another_precision(&job, args.training.precision)?;
     refuse_strange_results(&job, &options, kept.as_ref())?;
     let mut record = kept.unwrap_or_else(|| JobRecord::queued(Starter::Command));
     if finished::missing(&job, &options).is_empty() {
         return say_finished(&job, record, out);
     }
     let options = complete(&job, options)?;
-    let ready = Ready::for_job(options.use_cpu)?;
+    let ready = Ready::for_job(options.use_cpu, &args.training)?;
     record.failures_in_a_row = 0;
     run_job::run(ready, &job, &options, record, out)
 }
@@ -69,6 +74,20 @@ fn refuse_running(job: &JobDir) -> Result<(), Failure> {
         Look::Unknown(why) => {
             Err(Failure::new(Exit::Failed, format!("{folder}: whether it is being trained cannot be known from here: {why}")))
         }
+    }
+}
+
+/// Half a training in one precision and half in another would be the result of neither.
+fn refuse_another_precision(job: &JobDir, asked: Option<Precision>) -> Result<(), Failure> {
+    let Some(asked) = asked else { return Ok(()) };
+    match record::read::<TrainerRecord>(&job.trainer_record()) {
+        Ok(begun) if begun.precision != asked => {
+            let (folder, kept) = (job.path().display(), begun.precision);
+            let cure = format!("`neurosearch retrain {} OUT_DIR --precision {asked}`", job.commandline().display());
+            Err(Failure::new(Exit::Refused, format!("{folder} was begun in {kept} and goes on so; {cure} trains it anew")))
+        }
+        // Not begun, or its record cannot be read: then the trainer says what it finds.
+        _ => Ok(()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `neurosearch generate`: draws one job from a launch directory's search space and trains it here and now.
 
+use super::args::Training;
 use super::exit::{Exit, Failure, Outcome};
 use super::flags::Flags;
 use super::job_folder;
@@ -28,6 +29,8 @@ pub struct Args {
     name: String,
     #[command(flatten)]
     flags: Flags,
+    #[command(flatten)]
+    training: Training,
     /// Seed of the search [default: the file's, else a new one, which job.json records]
     #[arg(long)]
     seed: Option<u64>,
@@ -47,7 +50,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     let search = search_record(&launch)?;
     refuse_the_daemons_name(&launch, &name, search.as_ref())?;
     check::space(&space)?;
-    let ready = Ready::for_job(space.use_cpu)?;
+    let ready = Ready::for_job(space.use_cpu, &args.training)?;
     let seed = args.seed.or(space.own.seed).or(search.as_ref().map(|s| s.seed)).map_or_else(job_folder::new_seed, Ok)?;
     let index = match args.index {
         Some(index) => index,

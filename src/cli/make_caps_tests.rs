@@ -5,6 +5,7 @@ use crate::domain::extract;
 use crate::domain::options::JobOptions;
 use crate::store::items::ItemReader;
 use crate::store::labels::read_fold;
+use crate::store::volumes::Keeping;
 use clap::Parser;
 use serde_json::json;
 
@@ -37,7 +38,7 @@ fn options(out: &Path, more: serde_json::Value) -> JobOptions {
 fn read_all(options: &JobOptions) -> usize {
     let labels = read_fold(options, 0).expect("labels");
     let rows: Vec<_> = labels.train.iter().chain(&labels.validation).collect();
-    let reader = ItemReader::open(options, rows[0], None).expect("opened");
+    let reader = ItemReader::open(options, rows[0], &Keeping::default()).expect("opened");
     let mut values = Vec::new();
     for row in &rows {
         reader.look(row).expect("there");
@@ -82,7 +83,7 @@ fn extracted_items_hold_what_is_cut_on_the_fly() {
             let options = options(dir.path(), keys.clone());
             let row = read_fold(&options, 0).expect("labels").train[1].clone();
             let mut values = Vec::new();
-            let reader = ItemReader::open(&options, &row, None).expect("opened");
+            let reader = ItemReader::open(&options, &row, &Keeping::default()).expect("opened");
             reader.read(&row, reader.items_per_image() - 1, &mut values).expect("read");
             values
         });
@@ -98,7 +99,7 @@ fn the_other_pipelines_have_tensors_and_probabilities_where_they_claim_them() {
         let options = options(dir.path(), json!({"preprocessing": preprocessing, "unnormalize": true}));
         let row = read_fold(&options, 0).expect("labels").train[0].clone();
         let mut values = Vec::new();
-        ItemReader::open(&options, &row, None).and_then(|reader| reader.read(&row, 0, &mut values)).expect("read");
+        ItemReader::open(&options, &row, &Keeping::default()).and_then(|reader| reader.read(&row, 0, &mut values)).expect("read");
         assert!(brightest.contains(&extract::range(&values).1), "{preprocessing}");
         assert!(make(&dir.path().join("other"), &["--preprocessing", preprocessing, "--tensors", "roi"]).is_err());
     }

@@ -1,5 +1,6 @@
 //! `neurosearch retrain`: trains the options of a `commandline.json`, ours or the reference's, anew.
 
+use super::args::Training;
 use super::exit::{Exit, Failure, Outcome};
 use super::job_folder;
 use super::out::{self, Out};
@@ -19,6 +20,8 @@ pub struct Args {
     commandline_json: PathBuf,
     /// The new folder for the results
     out_dir: PathBuf,
+    #[command(flatten)]
+    training: Training,
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
@@ -32,7 +35,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     let options = check::job(&options).map_err(|fault| {
         Failure::new(Exit::BadInput, format!("{}: {}: {}", args.commandline_json.display(), fault.class, fault.sentence))
     })?;
-    let ready = Ready::for_job(options.use_cpu)?;
+    let ready = Ready::for_job(options.use_cpu, &args.training)?;
     let record = JobRecord::queued(Starter::Command);
     job_folder::make(&job, &options, &record)?;
     run_job::run(ready, &job, &options, record, out)

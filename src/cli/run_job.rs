@@ -1,5 +1,6 @@
 //! Runs one job's trainer from beginning to end for `generate`, `retrain` and `continue`, which share no daemon.
 
+use super::args::Training;
 use super::choose_device::choose;
 use super::exit::{Exit, Failure, Outcome};
 use super::interrupt::Interrupt;
@@ -7,9 +8,11 @@ use super::out::{self, Out};
 use super::progress_view::ProgressView;
 use crate::domain::job::{Ended, FailureClass, JobState};
 use crate::domain::options::JobOptions;
+use crate::domain::precision::Precision;
 use crate::process::memory::OomKills;
 use crate::process::stop::Stopped;
 use crate::process::{self, Assignment, Child, Stop};
+use crate::store::cache::Place;
 use crate::store::job::{EndRecord, JobRecord, Starter};
 use crate::store::layout::JobDir;
 use crate::store::{finished, progress, record};
@@ -28,16 +31,18 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct Ready {
     program: PathBuf,
     device: crate::domain::device::Device,
+    precision: Precision,
+    cache: Option<Place>,
 }
 
 impl Ready {
     /// # Errors
     /// No trainer, or no device for a job with this `use_cpu`.
-    pub fn for_job(use_cpu: bool) -> Result<Self, Failure> {
+    pub fn for_job(use_cpu: bool, training: &Training) -> Result<Self, Failure> {
         let program = process::find_trainer().map_err(|e| Failure::new(Exit::NotFound, e.to_string()))?;
         let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
         let device = choose(use_cpu, process::devices::find, visible.as_deref())?;
-        Ok(Ready { program, device })
+        Ok(Ready { program, device, precision: training.precision.unwrap_or_default(), cache: training.cache()? })
     }
 }
 
@@ -52,9 +57,10 @@ pub fn run(ready: Ready, job: &JobDir, options: &JobOptions, mut record: JobReco
     record.state = JobState::Running { device: ready.device.to_string(), since };
     record::write(&job.record(), &record)?;
 
-    let assignment = Assignment { job: job.clone(), device: ready.device, threads, attempt: record.attempts, cache_dir: None };
+    let Ready { program, device, precision, cache } = ready;
+    let assignment = Assignment { job: job.clone(), device, threads, attempt: record.attempts, precision, cache };
     let before = OomKills::now();
-    let ended = match process::start(&ready.program, &assignment) {
+    let ended = match process::start(&program, &assignment) {
         Ok(child) => {
             let (status, asked) = follow(child, job, &mut interrupt)?;
             how_it_ended(job, record.attempts, status, asked, OomKills::now().rose_since(&before))

@@ -15,7 +15,7 @@ use crate::engine::outcome::Outcome;
 use crate::engine::react::{self, Drawn, NotDrawn};
 use crate::engine::state::{Lease, Search, Standing, Terms};
 use crate::engine::{conclude, hold, restore};
-use crate::process::Assignment;
+use crate::process::{self, Assignment};
 use crate::store::error::StoreError;
 use crate::store::job::{JobRecord, Starter};
 use crate::store::launch::SearchRecord;
@@ -239,8 +239,9 @@ impl Sampler {
         }
         match Device::try_from(lease.device.clone()) {
             Ok(device) => {
-                let cache_dir = self.services.settings.cache_dir.clone();
-                let assignment = Assignment { job: self.launch.job(&job), device, threads, attempt, cache_dir };
+                let settings = &self.services.settings;
+                let (precision, cache) = (settings.precision, process::cache::of_settings(settings));
+                let assignment = Assignment { job: self.launch.job(&job), device, threads, attempt, precision, cache };
                 self.start_trainer(job, Role::Start(assignment), ctx);
             }
             Err(e) => {

@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod natural;
 pub mod options;
 pub mod policy;
+pub mod precision;
 pub mod progress;
 pub mod reader;
 pub mod resize;

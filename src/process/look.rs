@@ -89,6 +89,7 @@ fn optional<T>(read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
 mod tests {
     use super::*;
     use crate::domain::job::Ended;
+    use crate::domain::precision::Precision;
     use crate::store::lock::Locking;
     use std::fs;
 
@@ -108,6 +109,7 @@ mod tests {
             host: identity::host(),
             device: "cpu".to_string(),
             threads: 1,
+            precision: Precision::Fp32,
             attempt,
         }
     }

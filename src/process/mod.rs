@@ -1,5 +1,6 @@
 //! One trainer process (its program, start, identity and stop), and the devices and memory of this machine.
 
+pub mod cache;
 pub mod child;
 pub mod cpu;
 pub mod devices;

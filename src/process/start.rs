@@ -2,6 +2,8 @@
 
 use super::child::Child;
 use crate::domain::device::Device;
+use crate::domain::precision::Precision;
+use crate::store::cache::Place;
 use crate::store::error::StoreError;
 use crate::store::layout::JobDir;
 use std::fs::{File, OpenOptions};
@@ -16,8 +18,12 @@ pub mod variable {
     pub const DEVICE: &str = "NEUROSEARCH_DEVICE";
     pub const THREADS: &str = "NEUROSEARCH_THREADS";
     pub const ATTEMPT: &str = "NEUROSEARCH_ATTEMPT";
-    /// Where decoded volumes are shared between trainers.
+    /// Where decoded volumes are shared between trainers; empty: nowhere. Absent, the usual folder.
     pub const CACHE_DIR: &str = "NEUROSEARCH_CACHE_DIR";
+    /// How many gigabytes that folder may hold.
+    pub const CACHE_GIGABYTES: &str = "NEUROSEARCH_CACHE_GIGABYTES";
+    /// `fp32`, `tf32` or `bf16`.
+    pub const PRECISION: &str = "NEUROSEARCH_PRECISION";
 }
 
 /// One run of one job on one device.
@@ -28,8 +34,9 @@ pub struct Assignment {
     pub threads: usize,
     /// From 1; names the run's log and its records.
     pub attempt: u32,
+    pub precision: Precision,
     /// None: the trainer decodes volumes for itself.
-    pub cache_dir: Option<PathBuf>,
+    pub cache: Option<Place>,
 }
 
 /// The trainer could not be started; nothing runs.
@@ -69,10 +76,17 @@ fn environment(command: &mut Command, assignment: &Assignment) {
     command.env(variable::DEVICE, assignment.device.as_str());
     command.env(variable::THREADS, assignment.threads.to_string());
     command.env(variable::ATTEMPT, assignment.attempt.to_string());
-    match &assignment.cache_dir {
-        Some(directory) => command.env(variable::CACHE_DIR, directory),
-        None => command.env_remove(variable::CACHE_DIR),
-    };
+    command.env(variable::PRECISION, assignment.precision.as_str());
+    match &assignment.cache {
+        Some(place) => {
+            command.env(variable::CACHE_DIR, &place.folder);
+            command.env(variable::CACHE_GIGABYTES, place.gigabytes().to_string());
+        }
+        // Empty, since an absent one would mean the usual folder.
+        None => {
+            command.env(variable::CACHE_DIR, "");
+        }
+    }
     command.env("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
     // Empty hides every GPU, so that a job on the processor never wakes one.
     let visible = match &assignment.device {
@@ -109,7 +123,8 @@ mod tests {
     }
 
     fn assignment(job: JobDir, device: Device) -> Assignment {
-        Assignment { job, device, threads: 3, attempt: 2, cache_dir: Some(PathBuf::from("/var/cache/x")) }
+        let cache = Some(Place { folder: PathBuf::from("/var/cache/x"), limit: 5_000_000_000 });
+        Assignment { job, device, threads: 3, attempt: 2, precision: Precision::Tf32, cache }
     }
 
     fn wait(child: &mut Child) -> std::process::ExitStatus {
@@ -124,11 +139,12 @@ mod tests {
     }
 
     #[test]
-    fn the_trainer_is_told_its_folder_device_threads_attempt_and_cache_and_writes_to_the_attempts_log() {
+    fn the_trainer_is_told_its_folder_device_threads_attempt_precision_and_cache_and_writes_to_the_attempts_log() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let program = script(
             dir.path(),
-            "echo $1 $NEUROSEARCH_DEVICE $NEUROSEARCH_THREADS $NEUROSEARCH_ATTEMPT $NEUROSEARCH_CACHE_DIR; \
+            "echo $1 $NEUROSEARCH_DEVICE $NEUROSEARCH_THREADS $NEUROSEARCH_ATTEMPT $NEUROSEARCH_PRECISION \
+             $NEUROSEARCH_CACHE_DIR $NEUROSEARCH_CACHE_GIGABYTES; \
              echo \"[$CUDA_VISIBLE_DEVICES] $CUDA_DEVICE_ORDER\" >&2; exit 3",
         );
         let job = job(dir.path());
@@ -136,7 +152,7 @@ mod tests {
             let _ = fs::remove_file(job.attempt_log(2));
             let mut child = start(&program, &assignment(job.clone(), device.clone())).expect("started");
             assert_eq!(wait(&mut child).code(), Some(3));
-            let expected = format!("{} {device} 3 2 /var/cache/x\n[{visible}] PCI_BUS_ID\n", job.path().display());
+            let expected = format!("{} {device} 3 2 tf32 /var/cache/x 5\n[{visible}] PCI_BUS_ID\n", job.path().display());
             assert_eq!(fs::read_to_string(job.attempt_log(2)).expect("read"), expected);
         }
     }

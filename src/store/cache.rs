@@ -13,10 +13,11 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Bytes that all entries together may take, unless told otherwise.
-pub const USUAL_LIMIT: u64 = 64 << 30;
+pub const USUAL_LIMIT: u64 = 64_000_000_000;
 /// Bytes of the file system that the cache leaves free for others.
 const RESERVE: u64 = 1 << 30;
 /// How long to wait for another process that decodes the same source; after that this one decodes for itself.
@@ -45,25 +46,41 @@ pub enum Cached {
     Decoded(Decoded),
 }
 
+/// Where a cache lies, and the bytes that its entries may take together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub folder: PathBuf,
+    pub limit: u64,
+}
+
 /// A folder of entries.
 #[derive(Debug)]
 pub struct Cache {
-    folder: PathBuf,
-    limit: u64,
+    place: Place,
+    /// Set by the first warning: what fails for one volume fails for hundreds.
+    warned: AtomicBool,
+}
+
+impl Place {
+    /// The bound in whole gigabytes, at least one.
+    pub const fn gigabytes(&self) -> u64 {
+        let whole = self.limit / 1_000_000_000;
+        if whole == 0 { 1 } else { whole }
+    }
 }
 
 /// SHA-256 of a source's place and identity.
 type Key = [u8; 32];
 
 impl Cache {
-    /// The cache in `folder`, which is made, for this user alone, where it is not there; `limit` bounds its bytes.
+    /// The cache in the place's folder, which is made, for this user alone, where it is not there.
     ///
     /// # Errors
     /// When the folder cannot be made.
-    pub fn open(folder: &Path, limit: u64) -> Result<Cache, StoreError> {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(|e| StoreError::io("make the cache folder", folder, e))?;
-        Ok(Cache { folder: folder.to_path_buf(), limit })
+    pub fn open(place: Place) -> Result<Cache, StoreError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&place.folder);
+        made.map_err(|e| StoreError::io("make the cache folder", &place.folder, e))?;
+        Ok(Cache { place, warned: AtomicBool::new(false) })
     }
 
     /// The volume of the file `source`: from its entry, or by `decode`, whose result becomes the entry.
@@ -82,7 +99,7 @@ impl Cache {
             Ok(Turn::Mine(partial)) => self.fill(source, &key, &partial, decode),
             Ok(Turn::Taken) => decode().map(Cached::Decoded),
             Err(error) => {
-                self.warn(&error);
+                self.warn(&error.to_string());
                 decode().map(Cached::Decoded)
             }
         }
@@ -103,7 +120,7 @@ impl Cache {
                 Ok(Some(mapped)) => Cached::Mapped(mapped),
                 Ok(None) => Cached::Decoded(decoded),
                 Err(error) => {
-                    self.warn(&error);
+                    self.warn(&error.to_string());
                     Cached::Decoded(decoded)
                 }
             })
@@ -114,13 +131,15 @@ impl Cache {
         result
     }
 
-    fn warn(&self, error: &io::Error) {
-        tracing::warn!(folder = ?self.folder, ?error, "the cache of decoded volumes cannot be written; going on without");
+    fn warn(&self, why: &str) {
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(folder = ?self.place.folder, ?why, "the cache of decoded volumes does not take them; going on without");
+        }
     }
 
     fn path(&self, key: &Key, extension: &str) -> PathBuf {
         let name: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.folder.join(name).with_extension(extension)
+        self.place.folder.join(name).with_extension(extension)
     }
 
     /// The entry, where it is there and whole; a damaged one is removed.
@@ -178,8 +197,9 @@ impl Cache {
     /// Writes the entry and gives it its name. None where there is no room for it.
     fn put(&self, key: &Key, partial: &File, decoded: &Decoded) -> io::Result<Option<Mapped>> {
         let bytes = entry::length(decoded.voxels.len());
-        let disk = statvfs(&self.folder)?;
-        if bytes > self.limit || disk.f_bavail.saturating_mul(disk.f_frsize) < bytes.saturating_add(RESERVE) {
+        let disk = statvfs(&self.place.folder)?;
+        if bytes > self.place.limit || disk.f_bavail.saturating_mul(disk.f_frsize) < bytes.saturating_add(RESERVE) {
+            self.warn("it is bounded below one volume, or its disk is all but full");
             return Ok(None);
         }
         self.make_room(bytes)?;
@@ -192,7 +212,7 @@ impl Cache {
     /// Removes the entries that were not used for longest until `bytes` more fit, and what dead writers left.
     fn make_room(&self, bytes: u64) -> io::Result<()> {
         let mut entries = Vec::new();
-        for found in fs::read_dir(&self.folder)? {
+        for found in fs::read_dir(&self.place.folder)? {
             let path = found?.path();
             // Another process may remove it in between.
             let Ok(metadata) = path.metadata() else { continue };
@@ -206,7 +226,7 @@ impl Cache {
         entries.sort();
         let mut total: u64 = entries.iter().map(|(_, length, _)| length).sum();
         for (_, length, path) in entries {
-            if total.saturating_add(bytes) <= self.limit {
+            if total.saturating_add(bytes) <= self.place.limit {
                 break;
             }
             match fs::remove_file(&path) {

@@ -1,7 +1,7 @@
 //! Tests of the cache: shared, bounded, and never a stale or damaged volume.
 
 use super::*;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
 struct Setting {
     dir: tempfile::TempDir,
@@ -24,7 +24,7 @@ impl Setting {
     }
 
     fn cache(&self, limit: u64) -> Cache {
-        Cache::open(&self.folder(), limit).expect("opened")
+        Cache::open(Place { folder: self.folder(), limit }).expect("opened")
     }
 
     /// Decodes `source` to voxels that tell its content.

@@ -3,13 +3,13 @@
 use super::caps::Caps;
 use super::error::StoreError;
 use super::labels::Row;
-use super::volumes::{Volume, Volumes, read_tensor};
+use super::volumes::{Fetched, Keeping, Volume, Volumes, read_tensor};
 use crate::domain::extract;
 use crate::domain::fault::Fault;
 use crate::domain::items::{Geometry, SLICE_CHANNELS, SLICE_SIDE, Window, times};
 use crate::domain::options::{JobOptions, ModeOptions, Preprocessing};
 use crate::domain::resize::Resize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Reads items of one job's data set. Any number of threads may share it.
 #[derive(Debug)]
@@ -25,12 +25,12 @@ pub struct ItemReader {
 }
 
 impl ItemReader {
-    /// The reader of a job's items; sizes are those of the image of `first`. See [`Volumes::open`] for `cache_dir`.
+    /// The reader of a job's items; sizes are those of the image of `first`. See [`Volumes::open`] for `keeping`.
     ///
     /// # Errors
     /// Names the file or the option at fault: a missing image or mask, a mask of another size or empty, items that do not fit.
-    pub fn open(options: &JobOptions, first: &Row, cache_dir: Option<&Path>) -> Result<ItemReader, StoreError> {
-        let volumes = Volumes::open(Caps::new(&options.caps_dir, options.preprocessing), cache_dir)?;
+    pub fn open(options: &JobOptions, first: &Row, keeping: &Keeping) -> Result<ItemReader, StoreError> {
+        let volumes = Volumes::open(Caps::new(&options.caps_dir, options.preprocessing), keeping);
         let shape = volumes.shape(first)?;
         let refuse = |fault: Fault| match volumes.source(first) {
             Ok(source) => StoreError::content(&source, fault.to_string()),
@@ -44,6 +44,11 @@ impl ItemReader {
         let geometry = Geometry::new(&options.mode, options.preprocessing, shape, &boxes).map_err(refuse)?;
         let resize = geometry.slice_sides().map(|[rows, columns]| Resize::new(rows, columns, SLICE_SIDE));
         Ok(ItemReader { volumes, mode: options.mode.clone(), geometry, masks, resize, unnormalize: options.unnormalize })
+    }
+
+    /// How often an image was fetched so far, and from where.
+    pub fn fetched(&self) -> Fetched {
+        self.volumes.fetched()
     }
 
     /// How volumes become items here.

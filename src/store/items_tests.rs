@@ -7,6 +7,7 @@ use crate::store::nifti;
 use crate::store::torch_file::{self, Value};
 use crate::store::torch_tensor::Tensor;
 use serde_json::json;
+use std::path::Path;
 use std::sync::Arc;
 
 fn fixtures(name: &str) -> PathBuf {
@@ -69,7 +70,7 @@ impl Small {
         torch_file::write(path, "item", &Value::Tensor(Tensor::f32(shape, values))).expect("written");
     }
     fn open(&self, more: serde_json::Value) -> Result<ItemReader, StoreError> {
-        ItemReader::open(&options(self.0.path(), more), &row("sub-1"), None)
+        ItemReader::open(&options(self.0.path(), more), &row("sub-1"), &Keeping::default())
     }
     fn reader(&self, more: serde_json::Value) -> ItemReader {
         self.open(more).expect("opened")
@@ -98,7 +99,8 @@ fn slices_are_the_references_to_the_last_bit() {
     let first = row("sub-MNI0000");
     for (axis, index) in [(0, 10), (0, 21), (1, 13), (1, 26), (2, 11), (2, 22)] {
         let more = json!({"mode": "slice", "slice_direction": axis, "discarded_slices": [5, 3]});
-        let reader = ItemReader::open(&options(&fixtures("mni-quarter/caps"), more), &first, None).expect("opened");
+        let reader =
+            ItemReader::open(&options(&fixtures("mni-quarter/caps"), more), &first, &Keeping::default()).expect("opened");
         let ours = read(&reader, &first, index - 5);
         let golden = torch_file::read(&fixtures(&format!("golden/slices/axis-{axis}_slice-{index}.pt"))).expect("read");
         let Value::Tensor(Tensor { shape, data }) = golden else { panic!("no tensor") };
@@ -118,7 +120,7 @@ fn a_fold_of_real_labels_reads_item_by_item() {
     assert!(
         labels.train.iter().chain(&labels.validation).all(|row| row.source.file.ends_with("CN_baseline.tsv") || row.class == 1)
     );
-    let reader = ItemReader::open(&options, &labels.train[0], None).expect("opened");
+    let reader = ItemReader::open(&options, &labels.train[0], &Keeping::default()).expect("opened");
     assert_eq!((reader.items_per_image(), reader.shape(0)), (2 * 2 * 2, vec![1, 20, 20, 20]));
     for row in labels.train.iter().chain(&labels.validation) {
         reader.look(row).expect("there");
@@ -262,7 +264,7 @@ fn items_that_do_not_fit_and_extracted_items_of_other_pipelines_are_refused() {
     let mut parsed = options(small.0.path(), json!({"mode": "patch", "patch_size": 2, "stride_size": 1}));
     parsed.preprocessing = Preprocessing::T1Volume;
     parsed.mode = ModeOptions::Patch { patch_size: 2, stride_size: 1, use_extracted_patches: true };
-    let error = ItemReader::open(&parsed, &row("sub-1"), None).expect_err("refused").to_string();
+    let error = ItemReader::open(&parsed, &row("sub-1"), &Keeping::default()).expect_err("refused").to_string();
     assert!(error.contains("t1-linear only"), "{error}");
 }
 

@@ -7,6 +7,7 @@ use super::record;
 use crate::domain::fault::Fault;
 use crate::domain::job::{Ended, JobState, LastFailure, Wish};
 use crate::domain::options::JobOptions;
+use crate::domain::precision::Precision;
 use crate::domain::space::Flags;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -100,6 +101,9 @@ pub struct TrainerRecord {
     /// The slot's name (`NEUROSEARCH_DEVICE`), `cpu` or a GPU's UUID.
     pub device: String,
     pub threads: usize,
+    /// Records of before there was a choice say nothing, and mean the default.
+    #[serde(default)]
+    pub precision: Precision,
     /// Number of the attempt (`NEUROSEARCH_ATTEMPT`), as in `attempt-N.log`.
     pub attempt: u32,
 }

@@ -4,6 +4,7 @@ use super::record;
 use super::settings_keys::{KEYS, Key, Raw, Refused};
 use crate::domain::fault::{Fault, Faults, Place};
 use crate::domain::keys::nearest;
+use crate::domain::precision::Precision;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -22,8 +23,14 @@ pub struct Settings {
     /// GPUs, by UUID, that `auto` leaves alone.
     pub exclude_devices: Vec<String>,
     pub slots_per_device: u32,
-    /// Decoded volumes, shared by every trainer of this machine; none: each trainer decodes for itself.
+    /// Whether trainers share decoded volumes.
+    pub cache: bool,
+    /// Where; none: in the usual folder.
     pub cache_dir: Option<PathBuf>,
+    /// How much of them.
+    pub cache_gigabytes: u32,
+    /// Of jobs that begin from now on.
+    pub precision: Precision,
     /// Seconds between scans of the watched directories, which find what no event told.
     pub rescan_seconds: u64,
     /// How long a space file must stay as it is before it is believed, in milliseconds.
@@ -64,7 +71,10 @@ impl Default for Settings {
             devices: Devices::Auto,
             exclude_devices: Vec::new(),
             slots_per_device: 1,
+            cache: true,
             cache_dir: None,
+            cache_gigabytes: 64,
+            precision: Precision::Fp32,
             rescan_seconds: 30,
             settle_milliseconds: 250,
             stop_grace_seconds: 60,
@@ -189,6 +199,7 @@ fn raw(value: &DeValue<'_>) -> Raw {
             Err(_) => Raw::Whole(number.to_string()),
         },
         DeValue::Array(items) => Raw::List(items.iter().map(|item| (item.span().start, raw(item.get_ref()))).collect()),
+        DeValue::Boolean(on) => Raw::Switch(*on),
         other => Raw::Other(other.type_str()),
     }
 }

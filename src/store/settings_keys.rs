@@ -2,6 +2,7 @@
 
 use super::settings::{Devices, Settings};
 use crate::domain::device::Device;
+use crate::domain::precision::{BadPrecision, Precision};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use tracing_subscriber::EnvFilter;
@@ -37,6 +38,8 @@ enum Kind {
     Devices(fn(&mut Settings, Devices)),
     Gpus(fn(&mut Settings, Vec<String>)),
     Filter(fn(&mut Settings, String)),
+    Switch(fn(&mut Settings, bool)),
+    Precision(fn(&mut Settings, Precision)),
 }
 
 /// Every key, in the order of the shipped file.
@@ -83,12 +86,36 @@ pub const KEYS: &[Key] = &[
         kind: Kind::Whole(1..=64, |s, value| s.slots_per_device = u32::try_from(value).unwrap_or(u32::MAX)),
     },
     Key {
+        name: "cache",
+        flag: "cache",
+        variable: "NEUROSEARCHD_CACHE",
+        about: "Whether images are decoded once for every trainer of this machine, or by each for itself: true or false",
+        value: "BOOLEAN",
+        kind: Kind::Switch(|s, value| s.cache = value),
+    },
+    Key {
         name: "cache_dir",
         flag: "cache-dir",
         variable: "NEUROSEARCHD_CACHE_DIR",
-        about: "A directory for decoded volumes, shared by every trainer of this machine",
+        about: "Where they are kept; without it, in the service's or the user's cache folder",
         value: "DIR",
         kind: Kind::Path(LONGEST_PATH, |s, value| s.cache_dir = Some(value)),
+    },
+    Key {
+        name: "cache_gigabytes",
+        flag: "cache-gigabytes",
+        variable: "NEUROSEARCHD_CACHE_GIGABYTES",
+        about: "How many gigabytes of them",
+        value: "N",
+        kind: Kind::Whole(1..=1_000_000, |s, value| s.cache_gigabytes = u32::try_from(value).unwrap_or(u32::MAX)),
+    },
+    Key {
+        name: "precision",
+        flag: "precision",
+        variable: "NEUROSEARCHD_PRECISION",
+        about: "How jobs compute that begin from now on: fp32, tf32 or bf16",
+        value: "PRECISION",
+        kind: Kind::Precision(|s, value| s.precision = value),
     },
     Key {
         name: "rescan_seconds",
@@ -156,6 +183,7 @@ pub enum Raw {
     Whole(String),
     /// Each with its place, by which a fault in it is found again.
     List(Vec<(usize, Raw)>),
+    Switch(bool),
     /// What TOML calls it.
     Other(&'static str),
 }
@@ -173,7 +201,7 @@ impl Key {
         match self.kind {
             Kind::Paths(_) => Some(':'),
             Kind::Devices(_) | Kind::Gpus(_) => Some(','),
-            Kind::Whole(..) | Kind::Path(..) | Kind::Filter(_) => None,
+            Kind::Whole(..) | Kind::Path(..) | Kind::Filter(_) | Kind::Switch(_) | Kind::Precision(_) => None,
         }
     }
 
@@ -182,7 +210,8 @@ impl Key {
         let first = words.first().map_or("", String::as_str);
         match self.kind {
             Kind::Whole(..) => Raw::Whole(first.to_string()),
-            Kind::Path(..) | Kind::Filter(_) => Raw::Text(first.to_string()),
+            Kind::Switch(_) => first.parse().map_or_else(|_| Raw::Text(first.to_string()), Raw::Switch),
+            Kind::Path(..) | Kind::Filter(_) | Kind::Precision(_) => Raw::Text(first.to_string()),
             Kind::Devices(_) if words.len() == 1 && Device::gpu(first).is_err() => Raw::Text(first.to_string()),
             Kind::Devices(_) | Kind::Paths(_) | Kind::Gpus(_) => {
                 Raw::List(words.iter().map(|word| (0, Raw::Text(word.clone()))).collect())
@@ -198,6 +227,13 @@ impl Key {
             Kind::Paths(set) => set(settings, each(raw, "a list of paths", |raw| path(raw, base, LONGEST_PATH))?),
             Kind::Devices(set) => set(settings, devices(raw)?),
             Kind::Gpus(set) => set(settings, each(raw, "a list of GPU UUIDs, as `nvidia-smi -L` prints them", gpu)?),
+            Kind::Switch(set) => match raw {
+                Raw::Switch(on) => set(settings, *on),
+                _ => return Err(refused(format!("{} is neither true nor false", raw.found()))),
+            },
+            Kind::Precision(set) => {
+                set(settings, text(raw, "fp32, tf32 or bf16")?.parse().map_err(|e: BadPrecision| refused(e.to_string()))?)
+            }
             Kind::Filter(set) => {
                 let filter = text(raw, "a text, as \"info\"")?;
                 log_filter(filter).map_err(refused)?;
@@ -220,6 +256,7 @@ impl Raw {
             Raw::Whole(digits) => digits.escape_debug().to_string(),
             Raw::List(items) if items.is_empty() => "an empty list".to_string(),
             Raw::List(_) => "a list".to_string(),
+            Raw::Switch(_) => "a boolean".to_string(),
             Raw::Other(name) => format!("a {name}"),
         }
     }

@@ -1,6 +1,6 @@
 //! The only way to a voxel of an image: read, decoded once, shared.
 
-use super::cache::{Cache, Cached, Decoded, USUAL_LIMIT};
+use super::cache::{Cache, Cached, Decoded, Place};
 use super::caps::{Caps, is_plain};
 use super::error::StoreError;
 use super::labels::Row;
@@ -8,10 +8,11 @@ use super::nifti;
 use super::torch_file::{self, Value};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Bytes of decoded volumes that one process keeps in its own memory, where no cache on disk holds them.
-const MOST_BYTES: usize = 1 << 30;
+/// Bytes of decoded volumes that one process keeps in its own memory, unless told otherwise.
+pub const USUAL_BYTES: usize = 1 << 30;
 /// Volumes that one process keeps at hand, mapped ones included; the system limits a process to some 65,000 maps.
 const MOST_VOLUMES: usize = 1 << 14;
 
@@ -21,6 +22,31 @@ pub struct Volumes {
     caps: Caps,
     cache: Option<Cache>,
     held: Mutex<Held>,
+    decoded: AtomicUsize,
+    mapped: AtomicUsize,
+}
+
+/// Where decoded volumes are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keeping {
+    /// For all processes; none: this process keeps them for itself.
+    pub cache: Option<Place>,
+    /// Bytes of those that no cache holds.
+    pub own_bytes: usize,
+}
+
+/// How often a volume was fetched, and from where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Fetched {
+    pub decoded: usize,
+    /// From the cache, where this process or another had put it.
+    pub mapped: usize,
+}
+
+impl Default for Keeping {
+    fn default() -> Self {
+        Keeping { cache: None, own_bytes: USUAL_BYTES }
+    }
 }
 
 /// One image's voxels, shared with whoever else works on it.
@@ -62,11 +88,12 @@ impl Volume {
 }
 
 /// What this process holds, by participant and session.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Held {
     slots: HashMap<String, Slot>,
     /// Counts uses, to tell which slot was not used for longest.
     clock: u64,
+    most_bytes: usize,
 }
 
 /// A place for one volume. Whoever reads it holds the lock, so that others wait instead of reading it too.
@@ -83,14 +110,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Volumes {
-    /// The images of `caps`. With `cache_dir` they are decoded into that folder once for all processes, else once for this one
-    /// (again, where they do not all fit a gibibyte).
-    ///
-    /// # Errors
-    /// When the cache's folder cannot be made.
-    pub fn open(caps: Caps, cache_dir: Option<&Path>) -> Result<Volumes, StoreError> {
-        let cache = cache_dir.map(|folder| Cache::open(folder, USUAL_LIMIT)).transpose()?;
-        Ok(Volumes { caps, cache, held: Mutex::default() })
+    /// The images of `caps`. With a cache they are decoded once for all processes, else once for this one (again, where they do
+    /// not all fit its bytes). A cache whose folder cannot be made costs a warning and nothing else.
+    pub fn open(caps: Caps, keeping: &Keeping) -> Volumes {
+        let cache = keeping.cache.clone().and_then(|place| match Cache::open(place) {
+            Ok(cache) => Some(cache),
+            Err(error) => {
+                tracing::warn!(?error, "there is no cache of decoded volumes; going on without");
+                None
+            }
+        });
+        let held = Held { slots: HashMap::new(), clock: 0, most_bytes: keeping.own_bytes };
+        Volumes { caps, cache, held: Mutex::new(held), decoded: AtomicUsize::new(0), mapped: AtomicUsize::new(0) }
+    }
+
+    /// What was fetched so far, this process's own store not counted.
+    pub fn fetched(&self) -> Fetched {
+        Fetched { decoded: self.decoded.load(Ordering::Relaxed), mapped: self.mapped.load(Ordering::Relaxed) }
     }
 
     pub const fn caps(&self) -> &Caps {
@@ -137,10 +173,16 @@ impl Volumes {
             return Ok(volume.clone());
         }
         let source = self.source(row)?;
-        let cached = match &self.cache {
-            Some(cache) => cache.get(&source, || decode(&source))?,
-            None => Cached::Decoded(decode(&source)?),
+        let mut came_from = &self.mapped;
+        let mut decode = || {
+            came_from = &self.decoded;
+            decode(&source)
         };
+        let cached = match &self.cache {
+            Some(cache) => cache.get(&source, decode)?,
+            None => Cached::Decoded(decode()?),
+        };
+        came_from.fetch_add(1, Ordering::Relaxed);
         let volume = Volume { source: Arc::new(source), voxels: Arc::new(cached) };
         *place = Some(volume.clone());
         // The place stays locked, so that nobody drops it as empty before it is counted.
@@ -178,8 +220,8 @@ impl Held {
             slot.bytes = bytes;
         }
         let mut total: usize = self.slots.values().map(|slot| slot.bytes).sum();
-        while total > MOST_BYTES || self.slots.len() > MOST_VOLUMES {
-            let others = self.slots.iter().filter(|(name, slot)| *name != key && (slot.bytes > 0 || total <= MOST_BYTES));
+        while total > self.most_bytes || self.slots.len() > MOST_VOLUMES {
+            let others = self.slots.iter().filter(|(name, slot)| *name != key && (slot.bytes > 0 || total <= self.most_bytes));
             let Some(oldest) = others.min_by_key(|(_, slot)| slot.used).map(|(name, _)| name.clone()) else { break };
             total -= self.slots.remove(&oldest).map_or(0, |slot| slot.bytes);
         }

@@ -41,7 +41,10 @@ pub fn help() -> String {
          NEUROSEARCH_DEVICE     cpu, or the UUID of the GPU that CUDA_VISIBLE_DEVICES leaves visible\n  \
          NEUROSEARCH_THREADS    threads on the CPU; a job keeps those of its first attempt\n  \
          NEUROSEARCH_ATTEMPT    number of this attempt, from 1\n  \
-         NEUROSEARCH_CACHE_DIR  where decoded images are shared between trainers\n\n\
+         NEUROSEARCH_PRECISION  fp32, tf32 or bf16; a job keeps that of its first attempt\n  \
+         NEUROSEARCH_CACHE_DIR  where decoded images are shared between trainers, empty for nowhere;\n                         \
+         else the user's cache folder\n  \
+         NEUROSEARCH_CACHE_GIGABYTES  what that folder may hold\n\n\
          Exit codes:\n",
     );
     for (exit, meaning) in Exit::ALL {

@@ -1,10 +1,11 @@
 //! What this attempt was given to work with: by the one who started it, or else by the machine.
 
-use neurosearch::process::identity;
+use neurosearch::domain::precision::Precision;
 use neurosearch::process::start::variable;
+use neurosearch::process::{cache, identity};
+use neurosearch::store::cache::Place;
 use neurosearch::store::job::TrainerRecord;
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 /// The trainer's environment, and what it fixed at the job's first start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,16 +15,18 @@ pub struct Assigned {
     pub threads: usize,
     /// From 1.
     pub attempt: u32,
-    pub cache_dir: Option<PathBuf>,
+    pub precision: Precision,
+    /// Where decoded volumes are shared between trainers.
+    pub cache: Option<Place>,
     pub host: String,
 }
 
 impl Assigned {
-    /// Reads the environment; `last` is the record of the job's previous attempt, whose number of threads is kept, because
-    /// the last bits of every sum on the CPU depend on it.
+    /// Reads the environment; `last` is the record of the job's previous attempt, whose number of threads and
+    /// precision are kept, because the results depend on them: on the first in the last bits of every sum on the CPU.
     ///
     /// # Errors
-    /// One clause that names the variable which is no number.
+    /// One clause that names the variable whose value makes no sense.
     pub fn read(get: impl Fn(&str) -> Option<OsString>, last: Option<&TrainerRecord>) -> Result<Self, String> {
         let text = |name: &str| get(name).map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.is_empty());
         let number = |name: &str| match text(name).map(|value| (value.parse::<u32>(), value)) {
@@ -33,12 +36,15 @@ impl Assigned {
         };
         let given = number(variable::THREADS)?.map(|threads| threads as usize);
         let kept = last.map(|last| last.threads).filter(|threads| *threads > 0);
+        let precision = text(variable::PRECISION).map(|word| word.parse::<Precision>()).transpose();
+        let precision = precision.map_err(|error| format!("{}: {error}", variable::PRECISION))?;
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Ok(Assigned {
             device: text(variable::DEVICE),
             threads: kept.or(given).unwrap_or_else(cores),
             attempt: number(variable::ATTEMPT)?.unwrap_or_else(|| last.map_or(1, |last| last.attempt.saturating_add(1))),
-            cache_dir: get(variable::CACHE_DIR).filter(|path| !path.is_empty()).map(PathBuf::from),
+            precision: last.map(|last| last.precision).or(precision).unwrap_or_default(),
+            cache: cache::of_environment(&get)?,
             host: identity::host(),
         })
     }
@@ -50,7 +56,17 @@ mod tests {
 
     fn last(threads: usize) -> TrainerRecord {
         let (device, host, boot_id) = ("cpu".to_string(), "host".to_string(), "boot".to_string());
-        TrainerRecord { version: 1, pid: 1, start_time: 1, boot_id, host, device, threads, attempt: 4 }
+        TrainerRecord {
+            version: 1,
+            pid: 1,
+            start_time: 1,
+            boot_id,
+            host,
+            device,
+            threads,
+            precision: Precision::Bf16,
+            attempt: 4,
+        }
     }
 
     fn given(name: &str) -> Option<OsString> {
@@ -69,10 +85,21 @@ mod tests {
     }
 
     #[test]
+    fn a_job_keeps_the_precision_that_it_began_with() {
+        let get = |name: &str| (name == variable::PRECISION).then(|| OsString::from("tf32"));
+        assert_eq!(Assigned::read(get, None).expect("a word").precision, Precision::Tf32);
+        assert_eq!(Assigned::read(get, Some(&last(1))).expect("a word").precision, Precision::Bf16);
+        assert_eq!(Assigned::read(|_| None, None).expect("nothing").precision, Precision::Fp32);
+        let wrong = Assigned::read(|name| (name == variable::PRECISION).then(|| OsString::from("fp16")), None);
+        let error = wrong.expect_err("unknown");
+        assert!(error.contains("NEUROSEARCH_PRECISION") && error.contains("fp16"), "{error}");
+    }
+
+    #[test]
     fn by_hand_all_cores_are_used_and_attempts_are_counted_on() {
         let by_hand = Assigned::read(|_| None, Some(&last(0))).expect("nothing");
         assert!(by_hand.threads >= 1);
-        assert_eq!((by_hand.attempt, by_hand.device, by_hand.cache_dir), (5, None, None));
+        assert_eq!((by_hand.attempt, by_hand.device, by_hand.cache), (5, None, None));
         assert_eq!(Assigned::read(|_| None, None).expect("nothing").attempt, 1);
     }
 

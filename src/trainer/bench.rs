@@ -1,6 +1,6 @@
 //! Times training steps and forward passes of one network on tensors that are already in memory, and measures their memory.
 
-use super::device::use_threads;
+use super::device::{self, use_threads};
 use super::failure::Failure;
 use super::loss::{cross_entropy_sum, mse};
 use super::network::Network;
@@ -12,13 +12,14 @@ use neurosearch::domain::fault::Faults;
 use neurosearch::domain::footprint::Footprint;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::options::NetworkType;
+use neurosearch::domain::precision::Precision;
 use serde_json::json;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
-use tch::{Device, Kind, Tensor};
+use tch::{Cuda, Device, Kind, Tensor};
 
 /// Times one network's training steps and forward passes on resident tensors; prints one line of JSON, seconds an item.
 #[derive(Debug, Parser)]
@@ -32,7 +33,13 @@ struct Arguments {
     /// Items in a batch.
     #[arg(long, default_value_t = 2)]
     batch: usize,
-    /// Steps timed, after one that is not.
+    /// The CPU, or the first GPU that is visible.
+    #[arg(long, value_enum, default_value = "cpu")]
+    device: On,
+    /// How to compute: fp32, tf32 or bf16.
+    #[arg(long, default_value_t)]
+    precision: Precision,
+    /// Steps timed, after one that is not; on a GPU each stands for ten, between which nobody waits.
     #[arg(long, default_value_t = 5)]
     steps: usize,
     /// Threads to compute with; all cores where none is given.
@@ -42,6 +49,15 @@ struct Arguments {
     #[arg(long)]
     memory: bool,
 }
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum On {
+    Cpu,
+    Cuda,
+}
+
+/// Steps that are queued on a GPU before its end is waited for, as in training.
+const QUEUED: usize = 10;
 
 #[derive(Debug, Clone)]
 struct Shape(Vec<usize>);
@@ -84,10 +100,12 @@ fn measure(arguments: &Arguments) -> Result<serde_json::Value, Failure> {
     let faulty = |faults: Faults| bad(faults.to_string());
     let network_type = Outline::from_json(&text, &file).map_err(faulty)?.network_type;
     let architecture = Architecture::from_commandline(&text, &file, &arguments.item.0).map_err(faulty)?;
+    let device = device::choose(arguments.device == On::Cpu, None)?;
+    device::use_precision(device, arguments.precision);
     let threads = arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     use_threads(threads);
     let before = peak_memory();
-    let mut work = Work::new(&architecture, network_type, arguments.batch)?;
+    let mut work = Work::new(&architecture, network_type, arguments.batch, device, arguments.precision)?;
     work.train()?;
     if arguments.memory {
         for _ in 0..arguments.steps {
@@ -101,12 +119,14 @@ fn measure(arguments: &Arguments) -> Result<serde_json::Value, Failure> {
             "predicted_to_measured": predicted.peak_bytes as f64 / measured as f64,
         }));
     }
-    let training = timed(arguments.steps, || work.train())?;
-    let evaluation = timed(arguments.steps, || work.evaluate())?;
+    let training = timed(arguments.steps, device, || work.train())?;
+    work.evaluate()?;
+    let evaluation = timed(arguments.steps, device, || work.evaluate())?;
     let an_item = |seconds: &[f64]| seconds.iter().map(|s| s / arguments.batch as f64).collect::<Vec<_>>();
     let (training, evaluation) = (an_item(&training), an_item(&evaluation));
     Ok(json!({
         "batch": arguments.batch, "threads": threads, "steps": arguments.steps, "parameters": architecture.parameters(),
+        "device": if device.is_cuda() { "cuda" } else { "cpu" }, "precision": arguments.precision,
         "training_median": median(&training), "training_fastest": training.first(),
         "evaluation_median": median(&evaluation), "evaluation_fastest": evaluation.first(),
     }))
@@ -122,16 +142,22 @@ struct Work {
 }
 
 impl Work {
-    fn new(architecture: &Architecture, network_type: NetworkType, items: usize) -> Result<Self, Failure> {
+    fn new(
+        architecture: &Architecture,
+        network_type: NetworkType,
+        items: usize,
+        device: Device,
+        precision: Precision,
+    ) -> Result<Self, Failure> {
         let autoencoder = network_type == NetworkType::Autoencoder;
         let build = if autoencoder { Network::autoencoder } else { Network::cnn };
-        let mut network = build(architecture, Device::Cpu)?;
+        let mut network = build(architecture, device)?.in_precision(precision);
         network.init(1)?;
         let size: Vec<i64> = std::iter::once(items).chain(architecture.input.iter().copied()).map(|n| n as i64).collect();
         tch::manual_seed(1);
-        let batch = Tensor::f_rand(&size, (Kind::Float, Device::Cpu))?;
+        let batch = Tensor::f_rand(&size, (Kind::Float, device))?;
         let classes: Vec<i64> = (0..items as i64).map(|item| item % 2).collect();
-        let classes = if autoencoder { None } else { Some(Tensor::f_from_slice(&classes)?) };
+        let classes = if autoencoder { None } else { Some(Tensor::f_from_slice(&classes)?.f_to_device(device)?) };
         Ok(Work { adam: Adam::new(network.trainable(), 1e-4, 1e-4)?, network, batch, classes })
     }
 
@@ -151,13 +177,21 @@ impl Work {
     }
 }
 
-/// Seconds of each of so many runs, ascending.
-fn timed(runs: usize, mut run: impl FnMut() -> Result<(), Failure>) -> Result<Vec<f64>, Failure> {
+/// Seconds of each of so many runs, ascending; on a GPU of each of so many groups, as the mean of its runs.
+fn timed(runs: usize, device: Device, mut run: impl FnMut() -> Result<(), Failure>) -> Result<Vec<f64>, Failure> {
     let mut seconds = Vec::with_capacity(runs);
+    let group = if device.is_cuda() { QUEUED } else { 1 };
+    let over = || {
+        if let Device::Cuda(index) = device {
+            Cuda::synchronize(index as i64)
+        }
+    };
+    over();
     for _ in 0..runs {
         let start = Instant::now();
-        run()?;
-        seconds.push(start.elapsed().as_secs_f64());
+        (0..group).try_for_each(|_| run())?;
+        over();
+        seconds.push(start.elapsed().as_secs_f64() / group as f64);
     }
     seconds.sort_by(f64::total_cmp);
     Ok(seconds)

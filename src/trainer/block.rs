@@ -2,6 +2,7 @@
 
 use super::memory_format::channels_last;
 use super::shim;
+use neurosearch::domain::precision::Precision;
 use tch::{Kind, TchError, Tensor};
 
 /// PyTorch's defaults for both normalisations.
@@ -70,12 +71,15 @@ struct Pooled {
 pub struct Pass {
     /// Batch statistics and dropout, rather than running statistics and none.
     pub train: bool,
+    /// What convolutions and products compute in; the rest takes what they give.
+    kind: Kind,
     pooled: Vec<Pooled>,
 }
 
 impl Pass {
-    pub fn new(train: bool) -> Self {
-        Pass { train, pooled: Vec::new() }
+    pub fn new(train: bool, precision: Precision) -> Self {
+        let kind = if precision == Precision::Bf16 { Kind::BFloat16 } else { Kind::Float };
+        Pass { train, kind, pooled: Vec::new() }
     }
 }
 
@@ -83,7 +87,7 @@ impl Layer {
     /// The layer's output; with `activate`, through a LeakyReLU of slope 0.01, in place on the fresh output.
     pub fn forward(&self, x: Tensor, activate: bool, pass: &mut Pass) -> Result<Tensor, TchError> {
         let y = match self {
-            Layer::Conv(conv) => conv.forward(&x)?,
+            Layer::Conv(conv) => conv.forward(&x, pass.kind)?,
             Layer::BatchNorm(norm) => norm.forward(&x, pass.train)?,
             Layer::InstanceNorm => return instance_norm(&x, activate),
             Layer::Pool => pool(&x)?,
@@ -91,7 +95,7 @@ impl Layer {
             Layer::Unpool => unpool(&x, pass)?,
             Layer::Flatten => x.f_flatten(1, -1)?,
             Layer::Dropout(p) => x.f_dropout(*p, pass.train)?,
-            Layer::Linear(linear) => x.f_linear(&linear.weight, Some(&linear.bias))?,
+            Layer::Linear(linear) => linear.forward(&x, pass.kind)?,
         };
         if activate { leaky_relu(y) } else { Ok(y) }
     }
@@ -119,18 +123,25 @@ fn leaky_relu(mut x: Tensor) -> Result<Tensor, TchError> {
     x.f_leaky_relu_()
 }
 
+impl Linear {
+    fn forward(&self, x: &Tensor, kind: Kind) -> Result<Tensor, TchError> {
+        x.f_to_kind(kind)?.f_linear(&self.weight.f_to_kind(kind)?, Some(&self.bias.f_to_kind(kind)?))
+    }
+}
+
 impl Conv {
-    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        let x = channels_last(x)?;
+    fn forward(&self, x: &Tensor, kind: Kind) -> Result<Tensor, TchError> {
+        let x = channels_last(&x.f_to_kind(kind)?)?;
+        let (weight, bias) = (self.weight.f_to_kind(kind)?, self.bias.f_to_kind(kind)?);
         if x.size()[1] == 1 && self.stride == 1 && self.output_padding.is_none() {
-            return shim::thin_convolution(&x, &self.weight, &self.bias);
+            return shim::thin_convolution(&x, &weight, &bias);
         }
         let axes = x.dim() - 2;
         let none = vec![0; axes];
         let output_padding = self.output_padding.as_ref().unwrap_or(&none);
         x.f_convolution(
-            &self.weight,
-            Some(&self.bias),
+            &weight,
+            Some(&bias),
             vec![self.stride; axes],
             vec![1; axes],
             vec![1; axes],
@@ -212,7 +223,7 @@ fn remembering_pool(x: &Tensor, pass: &mut Pass) -> Result<Tensor, TchError> {
 fn unpool(x: &Tensor, pass: &mut Pass) -> Result<Tensor, TchError> {
     let pooled = pass.pooled.pop().ok_or_else(|| TchError::Shape("an unpool without its pool".to_string()))?;
     let padded: Vec<i64> = pooled.sizes.iter().map(|size| size + size % 2).collect();
-    let (x, indices) = (x.f_contiguous()?, pooled.indices.f_contiguous()?);
+    let (x, indices) = (x.f_to_kind(Kind::Float)?.f_contiguous()?, pooled.indices.f_contiguous()?);
     let mut y = match padded.len() {
         2 => x.f_max_unpool2d(&indices, &padded)?,
         _ => x.f_max_unpool3d(&indices, &padded, [2, 2, 2], [0, 0, 0])?,

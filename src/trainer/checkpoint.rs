@@ -7,6 +7,7 @@ use crate::state::State;
 use crate::table::Row;
 use neurosearch::domain::options::Selection;
 use neurosearch::domain::policy::{BestModels, EarlyStopping};
+use neurosearch::domain::precision::Precision;
 use neurosearch::store::error::StoreError;
 use neurosearch::store::layout::FoldDir;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,9 @@ pub struct Stamp {
     pub options: String,
     /// Threads on the CPU, on which the last bits of every sum depend.
     pub threads: usize,
+    /// Older checkpoints say nothing, and mean the default.
+    #[serde(default)]
+    pub precision: Precision,
 }
 
 /// A training as it is written and read.
@@ -290,7 +294,13 @@ mod tests {
             best: BTreeMap::from([(Selection::BestLoss, loss), (Selection::BestBalancedAccuracy, accuracy)]),
         };
         let adam = vec![("mean.0".to_string(), Tensor::from_slice(&[0.25_f32]))];
-        Checkpoint { stamp: Stamp { options: "ab".to_string(), threads: 2 }, count: 9, course, weights, adam }
+        Checkpoint {
+            stamp: Stamp { options: "ab".to_string(), threads: 2, precision: Precision::Tf32 },
+            count: 9,
+            course,
+            weights,
+            adam,
+        }
     }
 
     #[test]

@@ -92,6 +92,9 @@ impl Control {
         } else {
             self.steps[self.next_step % STEPS] = seconds;
         }
+        if self.next_step == 0 {
+            note(format_args!("the first step ended at {:.3} s after 1970", now()));
+        }
         self.next_step += 1;
         self.progress.batches_done += 1;
         self.progress.last_step_at = now();

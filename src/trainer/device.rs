@@ -1,8 +1,10 @@
 //! The device of a job: the CPU with its threads, or a GPU, for which libtorch's CUDA part is opened at run time.
 
 use super::failure::Failure;
+use super::note::note;
 use super::shim;
 use neurosearch::domain::job::FailureClass;
+use neurosearch::domain::precision::Precision;
 use std::path::Path;
 use tch::{Cuda, Device};
 
@@ -24,9 +26,16 @@ pub fn choose(use_cpu: bool, assigned: Option<&str>) -> Result<Device, Failure> 
     if !Cuda::is_available() {
         return Err(no_gpu("CUDA finds no device that it can use"));
     }
-    // TF32 would round the inputs of convolutions to 10 bits: fp32 is to be fp32.
-    shim::allow_tf32(false);
     Ok(Device::Cuda(0))
+}
+
+/// Computes on `device` in this precision from now on. What bf16 needs besides is the networks' own (`Network::in_precision`).
+pub fn use_precision(device: Device, precision: Precision) {
+    // Left alone, libtorch rounds what convolutions multiply: fp32 is to be fp32.
+    shim::allow_tf32(precision == Precision::Tf32);
+    if precision == Precision::Tf32 && !device.is_cuda() {
+        note(format_args!("tf32 rounds on a GPU alone; the CPU computes in fp32"));
+    }
 }
 
 fn no_gpu(reason: &str) -> Failure {
@@ -43,6 +52,12 @@ fn open_cuda() -> Result<(), String> {
         return Err(format!("the libtorch in {} is the one without CUDA", directory.display()));
     }
     shim::open_library(&library).map_err(|error| format!("cannot open {}: {error}", library.display()))
+}
+
+/// Whether data of so many bytes may stay on a GPU with so many free, beside a training that needs so many: in half of what
+/// that leaves, since the foresight is made for the CPU and other trainers may share the GPU.
+pub fn has_room(free: u64, training: u64, data: u64) -> bool {
+    data <= free.saturating_sub(training.saturating_add(training / 4)) / 2
 }
 
 /// Computes on the CPU with this many threads from now on.
@@ -65,6 +80,15 @@ mod tests {
         let failure = choose(false, Some("cpu")).expect_err("there is no GPU in a CPU slot");
         assert_eq!(failure.class, FailureClass::Device);
         assert!(failure.sentence.contains("no GPU") && failure.sentence.contains("\"use_cpu\": true"), "{failure}");
+    }
+
+    #[test]
+    fn data_stays_on_a_gpu_in_half_of_what_the_training_leaves() {
+        let gib = |number: u64| number << 30;
+        assert!(has_room(gib(20), gib(8), gib(5)));
+        assert!(!has_room(gib(20), gib(8), gib(5) + 1));
+        assert!(!has_room(gib(8), gib(8), 1), "a training that leaves nothing");
+        assert!(!has_room(0, gib(1), 1), "the CPU, and a GPU that does not say");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A network's loss and answers over a whole set, each item once and in order, without gradients.
 
 use crate::control::Control;
+use crate::feed;
 use crate::loader::{Batches, Loader};
 use crate::loss;
 use crate::network::Network;
@@ -49,16 +50,17 @@ impl Answers {
         Confusion::count(classes.iter().copied().zip(self.predicted.iter().map(|class| usize::from(*class))))
     }
 
-    /// Takes the logits of one batch, N x 2.
-    fn add(&mut self, logits: &Tensor) -> Result<(), Stop> {
+    /// Of the logits of a whole set, N x 2.
+    fn of(logits: &Tensor) -> Result<Self, Stop> {
         let values = Vec::<f32>::try_from(logits.f_flatten(0, -1)?)?;
-        self.predicted.extend(values.chunks_exact(2).map(|pair| u8::from(pair[1] > pair[0])));
-        self.probabilities.extend(Vec::<f32>::try_from(logits.f_softmax(1, Kind::Float)?.f_flatten(0, -1)?)?);
-        Ok(())
+        let predicted = values.chunks_exact(2).map(|pair| u8::from(pair[1] > pair[0])).collect();
+        let probabilities = Vec::<f32>::try_from(logits.f_softmax(1, Kind::Float)?.f_flatten(0, -1)?)?;
+        Ok(Answers { predicted, probabilities })
     }
 }
 
-/// Evaluates `network` on the queued set, whose items have these classes.
+/// Evaluates `network` on the queued set, whose items have these classes. Losses and answers stay on the device until the
+/// set's end: to fetch them batch by batch, the host would wait for each.
 pub fn run(
     network: &Network,
     task: Task,
@@ -67,27 +69,34 @@ pub fn run(
     classes: &[usize],
     control: &mut Control,
 ) -> Result<Evaluation, Stop> {
-    let mut evaluation = Evaluation { total_loss: 0.0, items: 0, answers: (task == Task::Classify).then(Answers::default) };
+    let mut total = Tensor::f_zeros([] as [i64; 0], (Kind::Double, network.device()))?;
+    let (mut items, mut logits) = (0, Vec::new());
     while let Some(batch) = loader.next(batches)? {
-        let voxels = batch.voxels.f_to_device(network.device())?;
-        let output = network.forward(&voxels, false)?;
-        evaluation.items += batch.indices.len();
-        evaluation.total_loss += match &mut evaluation.answers {
-            Some(answers) => {
-                answers.add(&output)?;
-                loss::cross_entropy_sum(&output, &targets(&batch.indices, classes, network)?)?.f_double_value(&[])?
+        let output = network.forward(&batch.voxels, false)?;
+        items += batch.indices.len();
+        let loss = match task {
+            Task::Classify => {
+                let loss = loss::cross_entropy_sum(&output, &targets(&batch.indices, classes, network)?)?;
+                logits.push(output);
+                loss.f_to_kind(Kind::Double)?
             }
-            None => loss::mse_per_item(&output, &voxels)?.f_sum(Kind::Double)?.f_double_value(&[])?,
+            Task::Reconstruct => loss::mse_per_item(&output, &batch.voxels)?.f_sum(Kind::Double)?,
         };
+        total = total.f_add(&loss)?;
         control.check()?;
     }
-    Ok(evaluation)
+    let answers = match task {
+        Task::Classify if logits.is_empty() => Some(Answers::default()),
+        Task::Classify => Some(Answers::of(&Tensor::f_cat(&logits, 0)?)?),
+        Task::Reconstruct => None,
+    };
+    Ok(Evaluation { total_loss: total.f_double_value(&[])?, items, answers })
 }
 
 /// The true classes of a batch's items, on the network's device.
 pub fn targets(indices: &[usize], classes: &[usize], network: &Network) -> Result<Tensor, Stop> {
     let classes: Vec<i64> = indices.iter().map(|index| classes[*index] as i64).collect();
-    Ok(Tensor::f_from_slice(&classes)?.f_to_device(network.device())?)
+    Ok(feed::send(Tensor::f_from_slice(&classes)?, network.device())?)
 }
 
 #[cfg(test)]
@@ -96,8 +105,7 @@ mod tests {
 
     #[test]
     fn equal_logits_are_class_zero_and_probabilities_are_the_softmax() {
-        let mut answers = Answers::default();
-        answers.add(&Tensor::from_slice2(&[[0.0_f32, 0.0], [-1.0, 1.0]])).expect("two items");
+        let answers = Answers::of(&Tensor::from_slice2(&[[0.0_f32, 0.0], [-1.0, 1.0]])).expect("two items");
         assert_eq!(answers.predicted, [0, 1]);
         assert_eq!(answers.probabilities[..2], [0.5, 0.5]);
         assert!((answers.probabilities[3] - 0.880_797).abs() < 1e-6);

@@ -3,7 +3,10 @@
 use crate::checkpoint::{self, Checkpoint};
 use crate::course::Course;
 use crate::dataset::Dataset;
+use crate::device;
+use crate::feed;
 use crate::job::Job;
+use crate::loader::Items;
 use crate::network::Network;
 use crate::note::note;
 use crate::outputs::{self, Judged};
@@ -11,6 +14,7 @@ use crate::reconstruct;
 use crate::stop::Stop;
 use crate::training::{Sets, Training, Which};
 use neurosearch::domain::architecture::Architecture;
+use neurosearch::domain::footprint::Footprint;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::options::{NetworkType, Normalization};
 use neurosearch::domain::progress::Phase;
@@ -88,23 +92,36 @@ fn course(job: &mut Job, which: Which, sets: &Sets, checkpoint: Option<Checkpoin
         }
         checkpoint => {
             let network = network(job, sets)?;
+            keep_what_fits(job, sets)?;
             Training::new(job, which, sets.clone(), network, checkpoint)?.run()
         }
     }
 }
 
+fn architecture(job: &Job, sets: &Sets) -> Result<Architecture, Stop> {
+    let shape = sets.train.shape();
+    Architecture::of(&job.options, shape).map_err(|fault| Stop::failed(FailureClass::BadOptions, fault.to_string()))
+}
+
+/// Sets that fit a GPU beside the training go there once, rather than once an epoch.
+fn keep_what_fits(job: &mut Job, sets: &Sets) -> Result<(), Stop> {
+    let options = &job.options;
+    let training = Footprint::of(&architecture(job, sets)?, options.network_type, options.batch_size).peak_bytes;
+    let voxels = sets.train.shape().iter().product::<usize>() * (sets.train.len() + sets.validation.len());
+    job.loader.keep(device::has_room(feed::free_memory(job.device), training, (voxels * size_of::<f32>()) as u64));
+    Ok(())
+}
+
 /// A network for the items of these sets, its weights not yet drawn.
 fn network(job: &Job, sets: &Sets) -> Result<Network, Stop> {
-    use crate::loader::Items;
-    let shape = sets.train.shape();
     let options = &job.options;
-    let architecture =
-        Architecture::of(options, shape).map_err(|fault| Stop::failed(FailureClass::BadOptions, fault.to_string()))?;
+    let architecture = architecture(job, sets)?;
     single_value(&architecture, sets.train.len(), options.batch_size)?;
-    Ok(match options.network_type {
+    let network = match options.network_type {
         NetworkType::Autoencoder => Network::autoencoder(&architecture, job.device)?,
         NetworkType::Cnn | NetworkType::MultiCnn => Network::cnn(&architecture, job.device)?,
-    })
+    };
+    Ok(network.in_precision(job.stamp.precision))
 }
 
 /// A batch of one item with one voxel left has one value a channel, of which BatchNorm can take no variance.
@@ -143,6 +160,7 @@ fn saved(job: &mut Job, folder: &FoldDir) -> Result<BTreeMap<usize, Checkpoint>,
         match Checkpoint::read(&folder.checkpoint(number)) {
             Ok(checkpoint) if checkpoint.stamp.options == job.stamp.options => {
                 job.use_threads(checkpoint.stamp.threads);
+                job.use_precision(checkpoint.stamp.precision);
                 found.insert(network, checkpoint);
             }
             Ok(_) => note(format_args!("checkpoint {number} is not used: it is of other options")),

@@ -15,10 +15,13 @@ use crate::table::Figures;
 use neurosearch::check;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::options::{JobOptions, NetworkType};
+use neurosearch::domain::precision::Precision;
+use neurosearch::process::memory;
 use neurosearch::store::items::ItemReader;
 use neurosearch::store::job::{read_options, write_commandline};
 use neurosearch::store::labels;
 use neurosearch::store::layout::JobDir;
+use neurosearch::store::volumes::{Fetched, Keeping, USUAL_BYTES};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use sha2::{Digest, Sha256};
@@ -54,6 +57,7 @@ pub fn run(dir: &JobDir, assigned: &Assigned, interruption: Interruption) -> Res
         }
         fold::run(&mut job, *index)?;
     }
+    job.remark();
     Ok(())
 }
 
@@ -83,13 +87,26 @@ fn open(dir: &JobDir, assigned: &Assigned, interruption: Interruption, options: 
     let labels = labels::read_fold(&options, first).map_err(|e| Stop::input(&e))?;
     let no_image = || Stop::failed(FailureClass::BadData, format!("fold {first} has no images"));
     let first = labels.train.first().or(labels.validation.first()).ok_or_else(no_image)?;
-    let reader = ItemReader::open(&options, first, assigned.cache_dir.as_deref()).map_err(|e| Stop::input(&e))?;
-    let loader = Loader::start(options.nproc)?;
+    let reader = ItemReader::open(&options, first, &keeping(assigned)).map_err(|e| Stop::input(&e))?;
+    let loader = Loader::start(options.nproc, device)?;
     let seed = options.seed.unwrap_or_default();
-    let stamp = Stamp { options: digest(&options), threads: assigned.threads };
+    let stamp = Stamp { options: digest(&options), threads: assigned.threads, precision: assigned.precision };
     device::use_threads(assigned.threads);
+    device::use_precision(device, assigned.precision);
     let (options, reader) = (Arc::new(options), Arc::new(reader));
     Ok(Job { dir: dir.clone(), options, seed, device, stamp, reader, loader, control, host: assigned.host.clone() })
+}
+
+/// Volumes that no cache takes stay in a quarter of the memory that there is, so that other trainers find some too.
+fn keeping(assigned: &Assigned) -> Keeping {
+    let quarter = memory::available().map_or(0, |bytes| usize::try_from(bytes / 4).unwrap_or(usize::MAX));
+    Keeping { cache: assigned.cache.clone(), own_bytes: quarter.max(USUAL_BYTES) }
+}
+
+/// What this process asked to read so far, caches of the system included; 0 where the system does not say.
+fn bytes_read() -> u64 {
+    let counts = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+    counts.lines().find_map(|line| line.strip_prefix("rchar: ")?.parse().ok()).unwrap_or(0)
 }
 
 /// SHA-256 of the options that decide the results: how many workers load and where it runs do not.
@@ -118,6 +135,22 @@ impl Job {
             device::use_threads(threads);
             self.stamp.threads = threads;
         }
+    }
+
+    /// Computes in the precision that the attempt that wrote the checkpoint did.
+    pub fn use_precision(&mut self, precision: Precision) {
+        if precision != self.stamp.precision {
+            note(format_args!("{precision}, as in the attempt that is gone on from"));
+            device::use_precision(self.device, precision);
+            self.stamp.precision = precision;
+        }
+    }
+
+    /// A last line for the attempt's log: what the data cost.
+    fn remark(&self) {
+        let Fetched { decoded, mapped } = self.reader.fetched();
+        note(format_args!("images: {decoded} decoded, {mapped} found in the cache; {} bytes read", bytes_read()));
+        note(format_args!("computing waited {:.3} s for data", self.loader.waited()));
     }
 
     /// The figures of an evaluation, for the next report.

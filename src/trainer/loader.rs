@@ -1,15 +1,19 @@
-//! Loads items ahead of the computation, by workers whose number changes nothing in what is loaded.
+//! Loads items ahead of the computation, by workers whose number changes nothing in what is loaded, onto the device.
 
 use crate::augment;
+use crate::feed::{self, Feed};
+use crate::kept::Kept;
 use crate::stop::Stop;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::options::Augmentation;
 use neurosearch::domain::seed;
 use neurosearch::store::error::StoreError;
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
 /// A list of items of one shape.
@@ -40,6 +44,11 @@ pub struct Section {
 }
 
 impl Section {
+    /// Whether its items are as the list has them, so that they may be kept on the device.
+    fn is_plain(&self) -> bool {
+        self.augment.as_ref().is_none_or(|augment| augment.kinds.iter().all(|kind| *kind == Augmentation::None))
+    }
+
     /// Reads and transforms the item at `position` of the order.
     fn load(&self, position: usize, voxels: &mut Vec<f32>) -> Result<(), StoreError> {
         self.items.read(self.order[position], voxels)?;
@@ -61,13 +70,14 @@ pub struct Batches {
 /// Some items of a section.
 #[derive(Debug)]
 pub struct Batch {
-    /// N x the items' shape, f32, on the CPU.
+    /// N x the items' shape, f32, on the loader's device.
     pub voxels: Tensor,
     /// Which items of the list these are.
     pub indices: Vec<usize>,
 }
 
-type Loaded = Result<Vec<f32>, Stop>;
+/// An item's voxels; none where the item is kept on the device.
+type Loaded = Result<Option<Vec<f32>>, Stop>;
 
 /// What the workers and the consumer share. A ticket is an item's place in everything that was ever queued.
 struct Shared {
@@ -82,6 +92,8 @@ struct Shared {
     window: u64,
     done: BTreeMap<u64, Loaded>,
     spare: Vec<Vec<f32>>,
+    /// Items that are on the device already, and need no loading.
+    kept: Kept,
     closed: bool,
 }
 
@@ -102,11 +114,18 @@ impl Exchange {
 pub struct Loader {
     exchange: Arc<Exchange>,
     workers: Vec<JoinHandle<()>>,
+    device: Device,
+    /// None on the CPU.
+    feed: Option<Feed>,
+    /// Whether items stay on the device once they are there.
+    keeps: bool,
+    /// Seconds that the computation waited for items.
+    waited: Cell<f64>,
 }
 
 impl Loader {
-    /// Starts `workers` threads; at most two batches of the largest queued batch size are held in memory.
-    pub fn start(workers: usize) -> Result<Self, Stop> {
+    /// Starts `workers` threads that load for `device`; at most two batches of the largest queued batch size are held in memory.
+    pub fn start(workers: usize, device: Device) -> Result<Self, Stop> {
         let shared = Shared {
             queue: VecDeque::new(),
             position: 0,
@@ -116,10 +135,12 @@ impl Loader {
             window: 0,
             done: BTreeMap::new(),
             spare: Vec::new(),
+            kept: Kept::default(),
             closed: false,
         };
         let exchange = Arc::new(Exchange { shared: Mutex::new(shared), work: Condvar::new(), ready: Condvar::new() });
-        let mut loader = Loader { exchange, workers: Vec::new() };
+        let feed = Feed::to(device)?;
+        let mut loader = Loader { exchange, workers: Vec::new(), device, feed, keeps: false, waited: Cell::new(0.0) };
         for index in 0..workers {
             let exchange = Arc::clone(&loader.exchange);
             let thread = std::thread::Builder::new().name(format!("loader-{index}")).spawn(move || work(&exchange));
@@ -144,19 +165,50 @@ impl Loader {
         Batches { section, first_ticket, taken: 0 }
     }
 
-    /// The next batch; none at the section's end.
+    /// Keeps every item that is not augmented on the device from now on, or no longer.
+    pub fn keep(&mut self, keeps: bool) {
+        self.keeps = keeps;
+    }
+
+    /// Seconds that the computation stood still since its batch was not there: the GPU's, or this thread's.
+    pub fn waited(&self) -> f64 {
+        self.feed.as_ref().map_or(self.waited.get(), Feed::waited)
+    }
+
+    /// The next batch; none at the section's end. On a GPU it is copied while the step before it still computes.
     pub fn next(&self, batches: &mut Batches) -> Result<Option<Batch>, Stop> {
+        if let Some(feed) = &self.feed {
+            feed.ended()?;
+        }
         let section = Arc::clone(&batches.section);
         let from = batches.taken;
         let indices: Vec<usize> = section.order.iter().skip(from).take(section.batch).copied().collect();
         if indices.is_empty() {
             return Ok(None);
         }
-        let shape: Vec<i64> = [indices.len()].iter().chain(section.items.shape()).map(|size| *size as i64).collect();
-        let mut voxels = Tensor::f_empty(&shape, (Kind::Float, Device::Cpu))?;
-        let length = section.items.shape().iter().product();
-        for (offset, target) in values(&mut voxels).chunks_exact_mut(length).enumerate() {
-            let item = self.item(&section, from + offset, batches.first_ticket)?;
+        let tickets = (from..from + indices.len()).map(|position| (position, batches.first_ticket));
+        let voxels = if self.keeps && section.is_plain() {
+            let items = tickets.map(|(position, first)| self.keeping(&section, position, first));
+            Tensor::f_cat(&items.collect::<Result<Vec<_>, _>>()?, 0)?
+        } else {
+            self.together(&section, &tickets.collect::<Vec<_>>())?
+        };
+        if let Some(feed) = &self.feed {
+            feed.began(from > 0)?;
+        }
+        batches.taken += indices.len();
+        Ok(Some(Batch { voxels, indices }))
+    }
+
+    /// Some items on the device, one after the other.
+    fn together(&self, section: &Section, tickets: &[(usize, u64)]) -> Result<Tensor, Stop> {
+        let shape = section.items.shape();
+        let size: Vec<i64> = [tickets.len()].iter().chain(shape).map(|size| *size as i64).collect();
+        let mut voxels = feed::host_tensor(&size, self.device)?;
+        let length = shape.iter().product();
+        for (target, (position, first_ticket)) in values(&mut voxels).chunks_exact_mut(length).zip(tickets) {
+            let lost = || Stop::failed(FailureClass::Crashed, "an item that was kept on the device is there no longer");
+            let item = self.item(section, *position, *first_ticket)?.ok_or_else(lost)?;
             if item.len() != length {
                 let sentence = format!("an item has {} voxels where {length} were expected", item.len());
                 return Err(Stop::failed(FailureClass::BadData, sentence));
@@ -164,15 +216,43 @@ impl Loader {
             target.copy_from_slice(&item);
             self.exchange.lock().spare.push(item);
         }
-        batches.taken += indices.len();
-        Ok(Some(Batch { voxels, indices }))
+        Ok(match &self.feed {
+            Some(feed) => feed.copy(&voxels)?,
+            None => voxels,
+        })
     }
 
-    /// One item, from the workers or loaded here.
+    /// One item as a batch of its own, which stays on the device.
+    fn keeping(&self, section: &Arc<Section>, position: usize, first_ticket: u64) -> Result<Tensor, Stop> {
+        let index = section.order[position];
+        let kept = self.exchange.lock().kept.get(&section.items, index);
+        if let Some(tensor) = kept {
+            // Taken from the workers as well, so that they go on; what they loaded before it was kept is dropped.
+            self.item(section, position, first_ticket)?;
+            return Ok(tensor);
+        }
+        let tensor = self.together(section, &[(position, first_ticket)])?;
+        self.exchange.lock().kept.put(&section.items, index, tensor.shallow_clone());
+        Ok(tensor)
+    }
+
+    /// One item, from the workers or loaded here; none where it is kept.
     fn item(&self, section: &Section, position: usize, first_ticket: u64) -> Loaded {
+        let began = Instant::now();
+        let item = self.fetch(section, position, first_ticket);
+        self.waited.set(self.waited.get() + began.elapsed().as_secs_f64());
+        item
+    }
+
+    fn fetch(&self, section: &Section, position: usize, first_ticket: u64) -> Loaded {
         if self.workers.is_empty() {
-            let mut voxels = self.exchange.lock().spare.pop().unwrap_or_default();
-            return section.load(position, &mut voxels).map(|()| voxels).map_err(|e| Stop::input(&e));
+            let mut shared = self.exchange.lock();
+            if self.keeps && section.is_plain() && shared.kept.has(&section.items, section.order[position]) {
+                return Ok(None);
+            }
+            let mut voxels = shared.spare.pop().unwrap_or_default();
+            drop(shared);
+            return section.load(position, &mut voxels).map(|()| Some(voxels)).map_err(|e| Stop::input(&e));
         }
         let ticket = first_ticket + position as u64;
         let mut shared = self.exchange.lock();
@@ -186,9 +266,10 @@ impl Loader {
         }
     }
 
-    /// Forgets everything queued: nothing of it will be asked for.
+    /// Forgets everything queued and kept: nothing of it will be asked for.
     pub fn clear(&self) {
         let mut shared = self.exchange.lock();
+        shared.kept = Kept::default();
         shared.queue.clear();
         shared.position = 0;
         shared.done.clear();
@@ -221,7 +302,7 @@ fn values(tensor: &mut Tensor) -> &mut [f32] {
 fn work(exchange: &Exchange) {
     while let Some((ticket, section, position, mut voxels)) = take(exchange) {
         let loaded = match catch_unwind(AssertUnwindSafe(|| section.load(position, &mut voxels))) {
-            Ok(Ok(())) => Ok(voxels),
+            Ok(Ok(())) => Ok(Some(voxels)),
             Ok(Err(error)) => Err(Stop::input(&error)),
             Err(_) => Err(Stop::failed(FailureClass::Crashed, "a loading worker panicked; the attempt's log says where")),
         };
@@ -250,6 +331,11 @@ fn take(exchange: &Exchange) -> Option<(u64, Arc<Section>, usize, Vec<f32>)> {
             let (ticket, position) = (shared.next_ticket, shared.position);
             shared.next_ticket += 1;
             shared.position += 1;
+            if section.is_plain() && shared.kept.has(&section.items, section.order[position]) {
+                shared.done.insert(ticket, Ok(None));
+                exchange.ready.notify_all();
+                continue;
+            }
             return Some((ticket, section, position, shared.spare.pop().unwrap_or_default()));
         }
         shared = exchange.work.wait(shared).unwrap_or_else(PoisonError::into_inner);
@@ -257,107 +343,5 @@ fn take(exchange: &Exchange) -> Option<(u64, Arc<Section>, usize, Vec<f32>)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::path::Path;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    /// Items whose voxels are their index; item 13 may be missing.
-    struct Numbers {
-        shape: Vec<usize>,
-        missing: bool,
-        read: AtomicUsize,
-    }
-
-    impl Items for Numbers {
-        fn shape(&self) -> &[usize] {
-            &self.shape
-        }
-        fn read(&self, index: usize, voxels: &mut Vec<f32>) -> Result<(), StoreError> {
-            self.read.fetch_add(1, Ordering::Relaxed);
-            if self.missing && index == 13 {
-                return Err(StoreError::content(Path::new("thirteen.nii.gz"), "is missing"));
-            }
-            voxels.clear();
-            voxels.resize(self.shape.iter().product(), index as f32);
-            Ok(())
-        }
-    }
-
-    fn numbers(missing: bool) -> Arc<Numbers> {
-        Arc::new(Numbers { shape: vec![1, 2, 3], missing, read: AtomicUsize::new(0) })
-    }
-
-    fn section(items: &Arc<Numbers>, order: Vec<usize>, batch: usize, augment: bool) -> Section {
-        let kinds = Arc::from([Augmentation::Noise, Augmentation::CropPad]);
-        let augment = augment.then_some(Augmenting { kinds, seed: 1, at: [0, 0, 2] });
-        Section { items: Arc::clone(items) as Arc<dyn Items>, order, first_position: 0, batch, augment }
-    }
-
-    fn all(loader: &Loader, batches: &mut Batches) -> Vec<Vec<f32>> {
-        let mut found = Vec::new();
-        while let Some(batch) = loader.next(batches).expect("loaded") {
-            assert_eq!(batch.voxels.size(), [batch.indices.len() as i64, 1, 2, 3]);
-            found.push(Vec::<f32>::try_from(batch.voxels.flatten(0, -1)).expect("values"));
-        }
-        found
-    }
-
-    #[test]
-    fn what_is_loaded_does_not_depend_on_the_number_of_workers() {
-        let run = |workers| {
-            let loader = Loader::start(workers).expect("started");
-            let items = numbers(false);
-            let mut first = loader.queue(section(&items, (0..50).rev().collect(), 4, true));
-            let mut second = loader.queue(section(&items, (0..10).collect(), 3, false));
-            (all(&loader, &mut first), all(&loader, &mut second))
-        };
-        let alone = run(0);
-        assert_eq!(alone.0.iter().map(Vec::len).collect::<Vec<_>>().last(), Some(&12), "the last batch is short");
-        assert_eq!(alone.1[3], [9.0; 6]);
-        for workers in [1, 2, 7] {
-            assert_eq!(run(workers), alone, "{workers} workers");
-        }
-    }
-
-    #[test]
-    fn an_item_that_cannot_be_read_is_an_error_at_its_place_that_names_the_file() {
-        for workers in [0, 3] {
-            let loader = Loader::start(workers).expect("started");
-            let mut batches = loader.queue(section(&numbers(true), (0..20).collect(), 5, false));
-            for _ in 0..2 {
-                assert!(loader.next(&mut batches).expect("loaded").is_some());
-            }
-            match loader.next(&mut batches) {
-                Err(Stop::Failed(failure)) => {
-                    assert_eq!(failure.class, FailureClass::BadData);
-                    assert!(failure.sentence.contains("thirteen.nii.gz"), "{failure}");
-                }
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn no_more_than_two_batches_are_loaded_ahead() {
-        let loader = Loader::start(2).expect("started");
-        let items = numbers(false);
-        let mut batches = loader.queue(section(&items, (0..100).collect(), 4, false));
-        assert!(loader.next(&mut batches).expect("loaded").is_some());
-        drop(loader);
-        assert!(items.read.load(Ordering::Relaxed) <= 4 + 8, "{items}", items = items.read.load(Ordering::Relaxed));
-    }
-
-    #[test]
-    fn work_that_is_cleared_never_turns_up_in_what_is_queued_later() {
-        let loader = Loader::start(3).expect("started");
-        let items = numbers(false);
-        for _ in 0..20 {
-            let mut dropped = loader.queue(section(&items, (0..100).collect(), 4, false));
-            assert!(loader.next(&mut dropped).expect("loaded").is_some());
-            loader.clear();
-            let mut kept = loader.queue(section(&items, (200..203).collect(), 2, false));
-            assert_eq!(all(&loader, &mut kept), [[[200.0; 6], [201.0; 6]].concat(), [202.0; 6].to_vec()]);
-        }
-    }
-}
+#[path = "loader_tests.rs"]
+mod tests;

@@ -18,11 +18,13 @@ mod evaluate;
 mod events;
 mod exit;
 mod failure;
+mod feed;
 mod fold;
 #[cfg(test)]
 mod golden_tests;
 mod init;
 mod job;
+mod kept;
 mod loader;
 mod loss;
 mod memory_format;
@@ -87,6 +89,13 @@ fn settle() {
     }
 }
 
+/// Warnings of the code that the programs share go to the attempt's log as well.
+fn hear_warnings() {
+    let to_stderr = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr);
+    // On a full disk a warning is lost; reporting that would panic. Nobody else has set a subscriber before.
+    let _ = tracing::subscriber::set_global_default(to_stderr.with_ansi(false).log_internal_errors(false).finish());
+}
+
 fn say(text: &str) -> ExitCode {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Ok(()) => Exit::Done.into(),
@@ -97,6 +106,7 @@ fn say(text: &str) -> ExitCode {
 /// Holds the job's folder, trains, and leaves a last word there whatever happens.
 fn train(job: &JobDir) -> Exit {
     settle();
+    hear_warnings();
     let (_lock, identity) = match hold(job) {
         Ok(held) => held,
         Err(exit) => return exit,

@@ -5,7 +5,8 @@ use super::failure::Failure;
 use super::state::{Mismatch, State, copied, copy_into};
 use neurosearch::domain::architecture::{Architecture, ConvBlock};
 use neurosearch::domain::options::{Normalization, Reduction};
-use tch::{Device, TchError, Tensor};
+use neurosearch::domain::precision::Precision;
+use tch::{Device, Kind, TchError, Tensor};
 
 /// One layer with the name that its tensors carry in a state dictionary (`features.conv0.3`).
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub struct Step {
 pub struct Network {
     steps: Vec<Step>,
     device: Device,
+    precision: Precision,
 }
 
 impl Network {
@@ -38,12 +40,19 @@ impl Network {
             let layer = Layer::Linear(Linear::zeros(wide(fc.in_features), wide(fc.out_features), device)?);
             steps.push(Step { name: format!("classifier.FC{i}.0"), layer, activate: i + 1 < architecture.fc.len() });
         }
-        Ok(Network { steps, device })
+        Ok(Network::of(steps, device))
     }
 
     /// A network of any steps, for the autoencoder's builder.
     pub(super) const fn of(steps: Vec<Step>, device: Device) -> Self {
-        Network { steps, device }
+        Network { steps, device, precision: Precision::Fp32 }
+    }
+
+    /// The same network, computing in this precision. What tf32 needs is the device's (`device::use_precision`).
+    #[must_use]
+    pub const fn in_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
     }
 
     /// Every layer in order, for initialisation.
@@ -55,16 +64,16 @@ impl Network {
         self.device
     }
 
-    /// The output for a batch on the network's device. With `train`: batch statistics, which move the running ones, dropout,
+    /// The output for a batch on the network's device, in f32 whatever the precision. With `train`: batch statistics, which move the running ones, dropout,
     /// and a graph for the gradient; without: none of these.
     pub fn forward(&self, batch: &Tensor, train: bool) -> Result<Tensor, Failure> {
         let run = || -> Result<Tensor, TchError> {
-            let mut pass = Pass::new(train);
+            let mut pass = Pass::new(train, self.precision);
             let mut x = batch.shallow_clone();
             for step in &self.steps {
                 x = step.layer.forward(x, step.activate, &mut pass)?;
             }
-            Ok(x)
+            x.f_to_kind(Kind::Float)
         };
         Ok(if train { run()? } else { tch::no_grad(run)? })
     }

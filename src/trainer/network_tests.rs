@@ -4,6 +4,7 @@ use super::block::{BatchNorm, Layer, Pass};
 use super::network::Network;
 use neurosearch::domain::architecture::{Architecture, ConvBlock, FcLayer};
 use neurosearch::domain::options::{Normalization, Reduction};
+use neurosearch::domain::precision::Precision;
 use tch::{Device, Kind, Tensor};
 
 fn architecture(
@@ -135,7 +136,7 @@ fn batch_norm_uses_the_batchs_statistics_in_training_and_the_running_ones_in_eva
         let layer = Layer::BatchNorm(BatchNorm::new(5, Device::Cpu).expect("builds"));
         let axes: Vec<i64> = (0..x.dim() as i64).filter(|axis| *axis != 1).collect();
         let (expected, mean, variance) = normalized(&x, &axes);
-        let y = layer.forward(x.shallow_clone(), false, &mut Pass::new(true)).expect("runs");
+        let y = layer.forward(x.shallow_clone(), false, &mut Pass::new(true, Precision::Fp32)).expect("runs");
         assert!(largest_difference(&y, &expected) < 1e-3);
         let Layer::BatchNorm(norm) = &layer else { unreachable!() };
         let n = (x.numel() / 5) as f64;
@@ -143,7 +144,7 @@ fn batch_norm_uses_the_batchs_statistics_in_training_and_the_running_ones_in_eva
         assert!(largest_difference(&norm.running_var, &(variance.flatten(0, -1) * (0.1 * n / (n - 1.0)) + 0.9)) < 1e-4);
         assert_eq!(norm.num_batches_tracked.int64_value(&[]), 1);
         let (m, v) = (norm.running_mean.copy(), norm.running_var.copy());
-        let y = layer.forward(x.shallow_clone(), false, &mut Pass::new(false)).expect("runs");
+        let y = layer.forward(x.shallow_clone(), false, &mut Pass::new(false, Precision::Fp32)).expect("runs");
         let shape: Vec<i64> = (0..x.dim()).map(|axis| if axis == 1 { 5 } else { 1 }).collect();
         assert!(largest_difference(&y, &((&x - m.view(&*shape)) / (v.view(&*shape) + 1e-5).sqrt())) < 1e-3);
         assert_eq!(norm.num_batches_tracked.int64_value(&[]), 1);
@@ -157,7 +158,7 @@ fn batch_norm_is_right_over_as_many_voxels_as_a_whole_image_has() {
     let norm = BatchNorm::new(2, Device::Cpu).expect("builds");
     let (_, mean, variance) = normalized(&x, &[0, 2, 3, 4]);
     let layer = Layer::BatchNorm(norm);
-    let _ = tch::no_grad(|| layer.forward(x, false, &mut Pass::new(true))).expect("runs");
+    let _ = tch::no_grad(|| layer.forward(x, false, &mut Pass::new(true, Precision::Fp32))).expect("runs");
     let Layer::BatchNorm(norm) = &layer else { unreachable!() };
     assert!(largest_difference(&norm.running_mean, &(mean.flatten(0, -1) * 0.1)) < 1e-6);
     assert!(largest_difference(&norm.running_var, &(variance.flatten(0, -1) * 0.1 + 0.9)) < 1e-6);
@@ -170,9 +171,9 @@ fn instance_norm_uses_each_items_own_statistics_in_both_modes() {
         let axes: Vec<i64> = (2..x.dim() as i64).collect();
         let (expected, _, _) = normalized(&x, &axes);
         for train in [true, false] {
-            let y = Layer::InstanceNorm.forward(x.shallow_clone(), false, &mut Pass::new(train)).expect("runs");
+            let y = Layer::InstanceNorm.forward(x.shallow_clone(), false, &mut Pass::new(train, Precision::Fp32)).expect("runs");
             assert!(largest_difference(&y, &expected) < 1e-4);
-            let y = Layer::InstanceNorm.forward(x.shallow_clone(), true, &mut Pass::new(train)).expect("runs");
+            let y = Layer::InstanceNorm.forward(x.shallow_clone(), true, &mut Pass::new(train, Precision::Fp32)).expect("runs");
             assert!(largest_difference(&y, &expected.leaky_relu()) < 1e-4);
         }
     }
@@ -188,7 +189,7 @@ fn pooling_equals_zeros_in_front_of_every_odd_axis_then_a_maximum_in_value_and_g
             (&y * Tensor::arange(y.numel() as i64, (Kind::Float, Device::Cpu)).view(&*y.size())).sum(Kind::Float).backward();
             (y.detach(), x.grad())
         };
-        let ours = run(&|x| Layer::Pool.forward(x, false, &mut Pass::new(true)).expect("runs"));
+        let ours = run(&|x| Layer::Pool.forward(x, false, &mut Pass::new(true, Precision::Fp32)).expect("runs"));
         let plain = run(&|x| {
             let pad: Vec<i64> = x.size()[2..].iter().rev().flat_map(|s| [s % 2, 0]).collect();
             let x = x.constant_pad_nd(&*pad);
@@ -199,7 +200,8 @@ fn pooling_equals_zeros_in_front_of_every_odd_axis_then_a_maximum_in_value_and_g
             }
         });
         assert!(ours.0.equal(&plain.0) && ours.1.equal(&plain.1), "{input:?}");
-        let remembering = run(&|x| Layer::RememberingPool.forward(x, false, &mut Pass::new(true)).expect("runs"));
+        let remembering =
+            run(&|x| Layer::RememberingPool.forward(x, false, &mut Pass::new(true, Precision::Fp32)).expect("runs"));
         assert!(ours.0.equal(&remembering.0) && ours.1.equal(&remembering.1), "{input:?}");
     }
 }

@@ -46,7 +46,7 @@ fn reconstruct(job: &mut Job, network: &Network, set: &Arc<Dataset>, wanted: usi
     let items = Arc::clone(set) as Arc<dyn Items>;
     let mut batches = job.loader.queue(Section { items, order, first_position: 0, batch: 1, augment: None });
     while let Some(batch) = job.loader.next(&mut batches)? {
-        let input = batch.voxels.f_to_device(network.device())?;
+        let input = batch.voxels;
         let output = network.forward(&input, false)?;
         for index in &batch.indices {
             volume(&folder.join(format!("input-{index}.nii.gz")), &input)?;

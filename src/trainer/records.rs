@@ -37,6 +37,7 @@ pub fn begin(job: &JobDir, identity: &Identity, assigned: &Assigned) -> Result<(
         host: assigned.host.clone(),
         device: assigned.device.clone().unwrap_or_else(|| "cpu".to_string()),
         threads: assigned.threads,
+        precision: assigned.precision,
         attempt: assigned.attempt,
     };
     record::write(&job.trainer_record(), &trainer)
@@ -61,6 +62,7 @@ pub fn environment(job: &JobDir, assigned: &Assigned, device: tch::Device) -> Re
         ("CUDA", cuda),
         ("GPU", gpu),
         ("threads", assigned.threads.to_string()),
+        ("precision", assigned.precision.to_string()),
         ("host", assigned.host.clone()),
         ("kernel", rustix::system::uname().release().to_string_lossy().into_owned()),
         ("architecture", std::env::consts::ARCH.to_string()),

@@ -32,8 +32,8 @@ unsafe extern "C" {
     fn neurosearch_allow_tf32(allow: bool);
 }
 
-/// Takes over a text that the shim allocated; none for null.
-fn take(message: *mut c_char) -> Option<Vec<u8>> {
+/// Takes over a text that the C++ side allocated; none for null.
+pub(super) fn take(message: *mut c_char) -> Option<Vec<u8>> {
     if message.is_null() {
         return None;
     }
@@ -46,7 +46,7 @@ fn take(message: *mut c_char) -> Option<Vec<u8>> {
 }
 
 /// What a text of the shim's means: none is success.
-fn succeeded(message: Option<Vec<u8>>) -> Result<(), TchError> {
+pub(super) fn succeeded(message: Option<Vec<u8>>) -> Result<(), TchError> {
     message.map_or(Ok(()), |text| Err(TchError::Torch(String::from_utf8_lossy(&text).into_owned())))
 }
 

@@ -219,14 +219,13 @@ impl<'a> Training<'a> {
             let at = self.which.at([u64::from(epoch), index]);
             // libtorch's own draws (dropout) must not depend on what was drawn before, or a resumed run would differ.
             tch::manual_seed(seed::derive(self.job.seed, "step", &at) as i64);
-            let voxels = batch.voxels.f_to_device(self.network.device())?;
-            let output = self.network.forward(&voxels, true)?;
+            let output = self.network.forward(&batch.voxels, true)?;
             let loss = match self.job.task() {
                 Task::Classify => {
                     let classes = targets(&batch.indices, self.sets.train.classes(), &self.network)?;
                     loss::cross_entropy_sum(&output, &classes)?
                 }
-                Task::Reconstruct => loss::mse(&output, &voxels)?,
+                Task::Reconstruct => loss::mse(&output, &batch.voxels)?,
             };
             loss.f_backward()?;
             *accumulated += 1;

@@ -164,7 +164,7 @@ fn spawn(dir: &Path, setup: &Setup) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_neurosearchd"));
     command.arg("--config").arg(config).env("NEUROSEARCHD_LOG", "debug").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     command.env("NEUROSEARCH_TRAINER", checkout("tests/programs/stand-in-trainer"));
-    command.env("NEUROSEARCH_GPU_LISTING", no_gpus);
+    command.env("NEUROSEARCH_GPU_LISTING", no_gpus).env("XDG_CACHE_HOME", dir.join("cache-home"));
     command.env_remove("NEUROSEARCH_SOCKET");
     for (name, value) in &setup.environment {
         command.env(name, value);

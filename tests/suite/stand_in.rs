@@ -21,7 +21,7 @@ pub fn neurosearch(dir: &Path) -> Command {
     std::fs::write(&gpus, "[]").expect("written");
     let mut command = Command::new(env!("CARGO_BIN_EXE_neurosearch"));
     command.env("NEUROSEARCH_TRAINER", checkout("tests/programs/stand-in-trainer"));
-    command.env("NEUROSEARCH_GPU_LISTING", gpus);
+    command.env("NEUROSEARCH_GPU_LISTING", gpus).env("XDG_CACHE_HOME", dir.join("cache-home"));
     command.env_remove("CUDA_VISIBLE_DEVICES");
     command
 }

@@ -62,9 +62,10 @@ impl Job {
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_neurosearch-trainer"));
         command.arg(&self.folder).env("NEUROSEARCH_THREADS", "2").stdin(Stdio::null());
-        for name in ["NEUROSEARCH_DEVICE", "NEUROSEARCH_ATTEMPT", "NEUROSEARCH_CACHE_DIR"] {
-            command.env_remove(name);
+        for name in ["DEVICE", "ATTEMPT", "PRECISION", "CACHE_DIR", "CACHE_GIGABYTES"] {
+            command.env_remove(format!("NEUROSEARCH_{name}"));
         }
+        command.env_remove("CACHE_DIRECTORY").env("XDG_CACHE_HOME", self.folder.with_file_name("cache-home"));
         command
     }
 
