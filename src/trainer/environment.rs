@@ -1,9 +1,7 @@
 //! The environment that makes libtorch fast, which must be there before the process starts: the program executes itself once with it.
 
-use std::ffi::{OsStr, OsString};
-use std::io;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::ffi::{CStr, CString, OsStr, OsString, c_char, c_int};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// Set by the first start, so that there is no third.
 const SETTLED: &str = "NEUROSEARCH_ENVIRONMENT_SETTLED";
@@ -23,19 +21,54 @@ const ALLOCATOR: [(&str, &str); 4] = [
 const TUNABLES: &str = "GLIBC_TUNABLES";
 const HUGE_PAGES: &str = "glibc.malloc.hugetlb=1";
 
-/// Executes this program again, with the same arguments and process id, unless that has happened; returns in the second
-/// start, or with the error that prevented it, after which the program may go on, only slower. Call it before any thread starts.
-pub fn settle() -> io::Result<()> {
-    if std::env::var_os(SETTLED).is_some() {
-        return Ok(());
+/// Whether this is the second start, with the variables set. The first goes on where it cannot execute itself, only slower.
+pub fn is_settled() -> bool {
+    std::env::var_os(SETTLED).is_some()
+}
+
+type Words = *const *const c_char;
+
+/// Called by the loader before any library's own initialisers: libtorch's take half a second, which a process that is about to
+/// be replaced need not spend.
+#[used]
+#[unsafe(link_section = ".preinit_array")]
+static BEFORE_THE_LIBRARIES: unsafe extern "C" fn(c_int, Words, Words) = settle;
+
+/// Executes this program again, with the same arguments and process id, unless that has happened.
+///
+/// The C library has not set its own `environ` yet: the environment is what the loader hands over.
+///
+/// # Safety
+/// `arguments` and `environment` are lists of terminated strings that end with null, as the loader passes them.
+unsafe extern "C" fn settle(_count: c_int, arguments: Words, environment: Words) {
+    // SAFETY: the loader's lists, which live as long as the process.
+    let set: Vec<&CStr> = unsafe {
+        (0..).map(|i| *environment.add(i)).take_while(|word| !word.is_null()).map(|word| CStr::from_ptr(word)).collect()
+    };
+    if value(&set, SETTLED).is_some() {
+        return;
     }
-    let mut arguments = std::env::args_os();
-    let mut command = Command::new("/proc/self/exe");
-    if let Some(name) = arguments.next() {
-        command.arg0(name);
+    let mut added = additions(|name| value(&set, name));
+    added.push((SETTLED, OsString::from("1")));
+    let replaced = |word: &CStr| added.iter().any(|(name, _)| value(&[word], name).is_some());
+    let words = added.iter().filter_map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok());
+    let words: Vec<CString> = words.collect();
+    let kept = set.iter().filter(|word| !replaced(word)).map(|word| word.as_ptr());
+    let all: Vec<*const c_char> = kept.chain(words.iter().map(|word| word.as_ptr())).chain([std::ptr::null()]).collect();
+    // SAFETY: terminated strings in lists that end with null; it returns only where it failed.
+    unsafe {
+        execve(c"/proc/self/exe".as_ptr(), arguments, all.as_ptr());
     }
-    command.args(arguments).env(SETTLED, "1").envs(additions(|name| std::env::var_os(name)));
-    Err(command.exec())
+}
+
+unsafe extern "C" {
+    fn execve(path: *const c_char, arguments: Words, environment: Words) -> c_int;
+}
+
+/// What `NAME=value` says of a name.
+fn value(set: &[&CStr], name: &str) -> Option<OsString> {
+    let of = |word: &&CStr| Some(word.to_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?.to_vec());
+    set.iter().find_map(of).map(OsString::from_vec)
 }
 
 /// The variables to set, given what is set.
@@ -66,6 +99,13 @@ mod tests {
         assert!(added.iter().all(|(name, _)| *name != "MALLOC_ARENA_MAX"));
         assert!(added.contains(&("MALLOC_TRIM_THRESHOLD_", OsString::from("1099511627776"))));
         assert!(added.contains(&(TUNABLES, OsString::from("glibc.malloc.check=1:glibc.malloc.hugetlb=1"))));
+    }
+
+    #[test]
+    fn this_very_process_was_started_again_with_everything_set() {
+        assert!(is_settled());
+        assert!(ALLOCATOR.iter().all(|(name, _)| std::env::var_os(name).is_some()));
+        assert_eq!(value(&[c"AB=1", c"A=2=3"], "A"), Some(OsString::from("2=3")));
     }
 
     #[test]

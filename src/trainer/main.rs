@@ -69,23 +69,13 @@ use stop::Stop;
 fn main() -> ExitCode {
     match arguments::parse(std::env::args_os().skip(1)) {
         Ok(Request::Train(folder)) => train(&JobDir::new(folder)).into(),
-        Ok(Request::Bench(arguments)) => {
-            settle();
-            bench::run(arguments.into_iter())
-        }
+        Ok(Request::Bench(arguments)) => bench::run(arguments.into_iter()),
         Ok(Request::Help) => say(&arguments::help()),
         Ok(Request::Version) => say(&format!("neurosearch-trainer {}\n", env!("CARGO_PKG_VERSION"))),
         Err(sentence) => {
             note(format_args!("{sentence}; see neurosearch-trainer --help"));
             Exit::Usage.into()
         }
-    }
-}
-
-/// Sees to the environment that makes libtorch fast; without it everything is the same, only slower.
-fn settle() {
-    if let Err(error) = environment::settle() {
-        note(format_args!("goes on slower, for it cannot start itself with another environment: {error}"));
     }
 }
 
@@ -105,7 +95,9 @@ fn say(text: &str) -> ExitCode {
 
 /// Holds the job's folder, trains, and leaves a last word there whatever happens.
 fn train(job: &JobDir) -> Exit {
-    settle();
+    if !environment::is_settled() {
+        note(format_args!("goes on slower, for it could not start itself with another environment"));
+    }
     hear_warnings();
     let (_lock, identity) = match hold(job) {
         Ok(held) => held,
