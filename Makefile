@@ -6,7 +6,7 @@ CARGO ?= cargo
 PROFILE := --release
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites libtorch build demo test test-all torture test-pytorch bench fmt lint install deb package-test clean
+.PHONY: help prerequisites libtorch build demo test test-all torture test-pytorch bench bench-all bench-gpu fmt lint install deb package-test clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,8 +37,15 @@ torture: build ## Run the fault suite with its long counts, for about an hour, a
 test-pytorch: build ## Hold what the trainer writes against PyTorch itself (about 5 GB on disk, for PyTorch)
 	@scripts/test-pytorch
 
-bench: build ## Measure, and print the figures as a table
-	$(CARGO) bench --profile release --bench figures
+# STAGES names long stages to measure as well: jobs, data, many, or all.
+bench: build ## Measure, and print the figures as a table (some minutes)
+	$(CARGO) bench --profile release --bench figures -- $(STAGES)
+
+bench-all: STAGES = all
+bench-all: bench ## Measure the long figures as well: whole jobs, 100,000 folders, events by the thousand (an hour)
+
+bench-gpu: build ## Measure training on this machine's GPU in each precision (some minutes)
+	@benches/gpu
 
 fmt: ## Format the source
 	$(CARGO) fmt

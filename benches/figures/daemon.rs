@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 
 const NEUROSEARCHD: &str = env!("CARGO_BIN_EXE_neurosearchd");
 /// Nothing here takes longer, unless it is broken.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(600);
 const DROPS: usize = 5;
 
 pub fn measure(dir: &Path, report: &mut Report) -> Result<(), String> {
-    let daemon = Daemon::start(&dir.join("daemon"))?;
-    report.add(daemon.memory()?);
-    report.add(daemon.status()?);
+    let daemon = Daemon::start(&dir.join("daemon"), "")?;
+    report.add(daemon.memory("daemon's memory while idle", 40.0)?);
+    report.add(daemon.status("neurosearch status", 0.02)?);
+    report.add(daemon.idle("idle daemon, part of a core", Duration::from_secs(10))?);
     if Path::new(NEUROSEARCHD).with_file_name("neurosearch-trainer").exists() {
         report.add(daemon.drops()?);
     } else {
@@ -27,17 +28,18 @@ pub fn measure(dir: &Path, report: &mut Report) -> Result<(), String> {
 }
 
 /// A daemon of our own; stopped when dropped, its trainers with it.
-struct Daemon {
+pub struct Daemon {
     dir: PathBuf,
     child: Child,
 }
 
 impl Daemon {
-    fn start(dir: &Path) -> Result<Self, String> {
+    /// In `dir`, watching the directory `watched` there, with `more` lines of configuration.
+    pub fn start(dir: &Path, more: &str) -> Result<Self, String> {
         let fail = |e: std::io::Error| format!("{}: {e}", dir.display());
         fs::create_dir_all(dir.join("watched")).map_err(fail)?;
-        let settings = "watch = [\"watched\"]\nsocket = \"socket\"\ndevices = \"cpu\"\n";
-        fs::write(dir.join("neurosearchd.toml"), settings).map_err(fail)?;
+        let settings = "watch = [\"watched\"]\nsocket = \"socket\"\ndevices = \"cpu\"\ncache_dir = \"cache\"\n";
+        fs::write(dir.join("neurosearchd.toml"), format!("{settings}{more}")).map_err(fail)?;
         let log = File::create(dir.join("log")).map_err(fail)?;
         let mut command = Command::new(NEUROSEARCHD);
         command.arg("--config").arg(dir.join("neurosearchd.toml")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
@@ -53,19 +55,37 @@ impl Daemon {
         command
     }
 
-    fn status(&self) -> Result<Figure, String> {
+    pub fn status(&self, name: &'static str, limit: f64) -> Result<Figure, String> {
         let values = (0..31).map(|_| run(&mut self.ask())).collect::<Result<_, _>>()?;
-        Ok(Figure { name: "neurosearch status", unit: "s", values, limit: Limit::Below(0.02) })
+        Ok(Figure { name, unit: "s", values, limit: Limit::Below(limit) })
+    }
+
+    /// The part of a core that it takes while nothing happens.
+    pub fn idle(&self, name: &'static str, time: Duration) -> Result<Figure, String> {
+        let before = self.ticks()?;
+        std::thread::sleep(time);
+        // A clock tick is a hundredth of a second, whatever the kernel's own.
+        let values = vec![(self.ticks()? - before) / 100.0 / time.as_secs_f64()];
+        Ok(Figure { name, unit: "", values, limit: Limit::Below(0.001) })
+    }
+
+    /// Clock ticks on a processor so far, its own and the kernel's for it.
+    fn ticks(&self) -> Result<f64, String> {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let text = fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;
+        let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = fields.get(11..13).unwrap_or_default().iter().filter_map(|field| field.parse::<f64>().ok()).sum();
+        Ok(ticks)
     }
 
     /// Resident memory, with nothing to do.
-    fn memory(&self) -> Result<Figure, String> {
+    pub fn memory(&self, name: &'static str, limit: f64) -> Result<Figure, String> {
         let path = format!("/proc/{}/status", self.child.id());
         let text = fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;
         let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("VmRSS is not told")?;
         let kib: f64 = line.trim().trim_end_matches("kB").trim().parse().map_err(|_| "VmRSS is not a number")?;
         let values = vec![kib * 1024.0 / 1e6];
-        Ok(Figure { name: "daemon's memory while idle", unit: "MB", values, limit: Limit::Below(40.0) })
+        Ok(Figure { name, unit: "MB", values, limit: Limit::Below(limit) })
     }
 
     /// From the rename that makes a random_search.json appear to the trainer's own record of itself.
@@ -112,7 +132,7 @@ fn space() -> serde_json::Value {
     })
 }
 
-fn until(what: &str, mut holds: impl FnMut() -> bool) -> Result<(), String> {
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) -> Result<(), String> {
     let start = Instant::now();
     while !holds() {
         if start.elapsed() > PATIENCE {

@@ -28,6 +28,8 @@ pub struct Report {
     figures: Vec<Figure>,
     /// What could not be measured here, and why.
     left_out: Vec<String>,
+    /// Stages that did not come to their end.
+    failed: bool,
 }
 
 impl Figure {
@@ -63,7 +65,13 @@ impl Report {
         self.left_out.push(why.to_string());
     }
 
-    /// Prints the table; fails where it cannot be written.
+    pub fn fail(&mut self, why: &str) {
+        say(&format!("bench: {why}"));
+        self.failed = true;
+        self.leave_out(why);
+    }
+
+    /// Prints the table; fails where it cannot be written, or where a stage failed.
     pub fn print(&self) -> ExitCode {
         let head = ["FIGURE", "MEDIAN", "LEAST", "MOST", "UNIT", "RUNS", "LIMIT"];
         let mut text = format!(
@@ -78,8 +86,8 @@ impl Report {
             let _ = writeln!(text, "left out: {why}");
         }
         match std::io::stdout().write_all(text.as_bytes()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
+            Ok(()) if !self.failed => ExitCode::SUCCESS,
+            _ => ExitCode::FAILURE,
         }
     }
 }

@@ -1,0 +1,61 @@
+//! How figures grow: each at three sizes, and the exponent of the power that fits them.
+
+use super::made::{Made, SPACE};
+use super::report::{Figure, Limit, Report, timed};
+use super::{NEUROSEARCH, run};
+use neurosearch::analysis::Tables;
+use neurosearch::domain::draw::draw;
+use neurosearch::domain::space::SearchSpace;
+use neurosearch::store::layout::LaunchDir;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Runs at each size, of which the fastest counts: the others had company.
+const RUNS: usize = 5;
+/// What fits a linear cost with the noise of a shared machine.
+const LINEAR: f64 = 1.15;
+
+pub fn measure(dir: &Path, report: &mut Report) -> Result<(), String> {
+    let space = SearchSpace::parse(SPACE, "random_search.json", dir).map_err(|e| e.to_string())?.space;
+    let draws = |size: usize| {
+        timed(|| (0..size as u64).try_for_each(|index| draw(&space, 1, index).map(drop).map_err(|e| e.to_string())))
+    };
+    report.add(exponent("growth of draws, 2,000 to 50,000", &[2_000, 10_000, 50_000], draws)?);
+    for jobs in [1_000, 3_000, 10_000] {
+        Made { jobs, folds: 5, epochs: 5 }.write(&dir.join(jobs.to_string()))?;
+    }
+    let analysis = |jobs: usize| run(Command::new(NEUROSEARCH).arg("analysis").arg(dir.join(jobs.to_string())));
+    report.add(exponent("growth of the analysis, 1,000 to 10,000 jobs", &[1_000, 3_000, 10_000], analysis)?);
+    let change = |jobs: usize| {
+        let launch = dir.join(jobs.to_string());
+        let mut tables = Tables::new(LaunchDir::new(&launch));
+        tables.scan().and_then(|_| tables.write()).map_err(|e| e.to_string())?;
+        timed(|| tables.refresh("job-7").and_then(|_| tables.write()).map_err(|e| e.to_string()))
+    };
+    report.add(exponent("growth of one change, 1,000 to 10,000 jobs", &[1_000, 3_000, 10_000], change)?);
+    let epochs = |epochs: usize| {
+        let launch = dir.join(format!("epochs-{epochs}"));
+        if !launch.exists() {
+            Made { jobs: 200, folds: 2, epochs: u32::try_from(epochs).unwrap_or(u32::MAX) }.write(&launch)?;
+        }
+        run(Command::new(NEUROSEARCH).arg("analysis").arg(&launch))
+    };
+    report.add(exponent("growth of the analysis, 100 to 10,000 epochs", &[100, 1_000, 10_000], epochs)?);
+    fs::remove_dir_all(dir).map_err(|e| e.to_string())
+}
+
+/// The slope of the logarithms' line through the fastest of some runs at each size.
+fn exponent(name: &'static str, sizes: &[usize], mut run: impl FnMut(usize) -> Result<f64, String>) -> Result<Figure, String> {
+    let mut points = Vec::new();
+    for size in sizes {
+        let runs = (0..RUNS).map(|_| run(*size)).collect::<Result<Vec<_>, _>>()?;
+        let fastest = runs.into_iter().fold(f64::INFINITY, f64::min);
+        super::report::say(&format!("{name}: {fastest:.4} s at {size}"));
+        points.push(((*size as f64).ln(), fastest.ln()));
+    }
+    let mean = |pick: fn(&(f64, f64)) -> f64| points.iter().map(pick).sum::<f64>() / points.len() as f64;
+    let (x, y) = (mean(|p| p.0), mean(|p| p.1));
+    let slope = points.iter().map(|p| (p.0 - x) * (p.1 - y)).sum::<f64>() / points.iter().map(|p| (p.0 - x).powi(2)).sum::<f64>();
+    Ok(Figure { name, unit: "", values: vec![slope], limit: Limit::Below(LINEAR) })
+}
