@@ -141,8 +141,21 @@ fn in_bfloat16_they_stay_as_near_as_eight_bits_allow() {
     assert!(distances(way)[0] > FP32[0], "that near is fp32: nothing was rounded");
 }
 
+/// CUDA's part must be opened before anything else calls into libtorch, so the real test is alone in a process of its own.
 #[test]
 fn on_a_gpu_they_are_as_near_in_fp32_and_within_their_tolerance_in_tf32_and_bf16() {
+    const ALONE: &str = "NEUROSEARCH_TEST_ALONE";
+    const NAME: &str = "golden_tests::on_a_gpu_they_are_as_near_in_fp32_and_within_their_tolerance_in_tf32_and_bf16";
+    if std::env::var_os(ALONE).is_some() {
+        return hold_on_a_gpu();
+    }
+    let mut alone = std::process::Command::new(std::env::current_exe().expect("found"));
+    let alone = alone.args(["--exact", NAME, "--nocapture"]).env(ALONE, "1").stderr(std::process::Stdio::inherit());
+    let said = String::from_utf8_lossy(&alone.output().expect("starts").stdout).into_owned();
+    assert!(said.contains("1 passed"), "{said}");
+}
+
+fn hold_on_a_gpu() {
     let Ok(device) = device::choose(false, None) else { return skip("a GPU, and a libtorch with CUDA") };
     for (precision, tolerances) in [(Precision::Fp32, FP32), (Precision::Tf32, TF32), (Precision::Bf16, BF16)] {
         let way = Way { device, precision };
