@@ -20,6 +20,15 @@ pub fn space(space: &SearchSpace) -> Result<(), Faults> {
     space::check(space)
 }
 
+/// The size of every image of a job: X, Y, Z. All images have to be there; the first is looked at.
+///
+/// # Errors
+/// Every flaw of the data, each a sentence under the key that names what is at fault.
+pub fn volume(options: &JobOptions) -> Result<[usize; 3], Vec<String>> {
+    let facts = data::Facts::read(options, data::Look::First);
+    facts.map(|facts| facts.volume).map_err(|flaws| flaws.iter().map(|flaw| format!("{}: {}", flaw.key, flaw.sentence)).collect())
+}
+
 /// Whether the job can train on the data that it names: its options with the widths of the fully connected layers.
 ///
 /// # Errors

@@ -1,10 +1,16 @@
 //! `neurosearch init`: a starting point for a search on one's own CAPS, with every key explained beside it.
 
 use super::exit::{Exit, Failure, Outcome};
-use super::out::Out;
+use super::init_sizes::{self, Sizes};
+use super::out::{self, Out};
+use crate::check;
+use crate::domain::draw::draw;
+use crate::domain::items::times;
 use crate::domain::keys::{Fallback, Key};
-use crate::domain::space::TABLES;
+use crate::domain::space::{SearchSpace, TABLES};
+use crate::process::devices;
 use crate::store::atomic;
+use crate::store::labels;
 use crate::store::layout::LaunchDir;
 use crate::store::look;
 use serde_json::{Value, json};
@@ -12,16 +18,19 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// Write a random_search.json to start from, and a page that explains every key
+///
+/// The first image gives the sizes of networks and patches, the folder of the labels the number of folds, and where this
+/// machine has no GPU the jobs train on the processor.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The launch directory; made where it is not there
     dir: PathBuf,
     /// The CAPS folder with the images
-    #[arg(long, value_name = "DIR", default_value = "/path/to/caps")]
-    caps_dir: PathBuf,
+    #[arg(long, value_name = "DIR")]
+    caps_dir: Option<PathBuf>,
     /// The folder of the label files (train/, validation/)
-    #[arg(long, value_name = "DIR", default_value = "/path/to/labels")]
-    tsv_path: PathBuf,
+    #[arg(long, value_name = "DIR")]
+    tsv_path: Option<PathBuf>,
 }
 
 /// The page that explains the keys; JSON has no comments.
@@ -39,11 +48,24 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
         }
     }
     atomic::make_directory(&args.dir)?;
-    let space = start(&absolute(&args.caps_dir)?, &absolute(&args.tsv_path)?);
+    let mut start = Start {
+        caps_dir: absolute(args.caps_dir.as_deref().unwrap_or(Path::new("/path/to/caps")))?,
+        tsv_path: absolute(args.tsv_path.as_deref().unwrap_or(Path::new("/path/to/labels")))?,
+        use_cpu: devices::find().gpus.is_empty(),
+        n_splits: args.tsv_path.as_deref().and_then(labels::splits),
+        sizes: Sizes::of(init_sizes::USUAL),
+    };
+    if args.caps_dir.is_some() && args.tsv_path.is_some() {
+        start.fit(&launch, out)?;
+    }
+    let space = start.text();
     atomic::replace(&comments, explained().as_bytes())?;
     atomic::replace(&launch.space(), space.as_bytes())?;
     out.line(format!("wrote {}", launch.space().display()))?;
     out.line(format!("wrote {}: what every key means", comments.display()))?;
+    if start.use_cpu {
+        out.line("this machine has no GPU, so \"use_cpu\" is true in it")?;
+    }
     out.line(format!("edit it, then look at it with: neurosearch validate {}", args.dir.display()))?;
     Ok(Exit::Done)
 }
@@ -56,41 +78,72 @@ fn absolute(path: &Path) -> Result<String, Failure> {
         .ok_or_else(|| Failure::new(Exit::BadInput, format!("{}: not UTF-8, so it cannot stand in JSON", path.display())))
 }
 
-/// A space that covers what is usually searched, one key a line.
-fn start(caps_dir: &str, tsv_path: &str) -> String {
-    let values = json!({
-        "mode": ["image", "patch"],
-        "network_type": "cnn",
-        "caps_dir": caps_dir,
-        "preprocessing": "t1-linear",
-        "tsv_path": tsv_path,
-        "diagnoses": ["AD", "CN"],
-        "epochs": 50,
-        "batch_size": 2,
-        "use_cpu": false,
-        "n_splits": null,
-        "n_convblocks": [3, 6],
-        "first_conv_width": [4, 8, 16],
-        "channels_limit": 64,
-        "n_conv": [1, 2],
-        "d_reduction": ["MaxPooling", "stride"],
-        "network_normalization": [null, "BatchNorm", "InstanceNorm"],
-        "n_fcblocks": [1, 3],
-        "learning_rate": [3, 5],
-        "wd_bool": [true, false],
-        "weight_decay": [2, 5],
-        "dropout": [0, 0.8],
-        "patience": 10,
-        "tolerance": 0.0,
-        "neurosearch": {"n_jobs": 20},
-    });
-    let lines: Vec<String> = values
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(key, value)| format!("  {}: {value}", Value::from(key.as_str())))
-        .collect();
-    format!("{{\n{}\n}}\n", lines.join(",\n"))
+/// What the starting point is made of.
+struct Start {
+    caps_dir: String,
+    tsv_path: String,
+    use_cpu: bool,
+    n_splits: Option<u32>,
+    sizes: Sizes,
+}
+
+impl Start {
+    /// Takes the sizes from the first image, and says so; where the data have a flaw, says that instead.
+    fn fit(&mut self, launch: &LaunchDir, out: &mut Out) -> Result<(), Failure> {
+        let usual = SearchSpace::parse(&self.text(), &launch.space().display().to_string(), launch.path())?;
+        let looked =
+            draw(&usual.space, 0, 0).map_err(|misfit| vec![misfit.fault.to_string()]).and_then(|job| check::volume(&job));
+        match looked {
+            Ok(volume) => {
+                self.sizes = Sizes::of(volume);
+                out.line(format!("the images have {} voxels: networks and patches are sized for them", times(volume)))
+            }
+            Err(flaws) => {
+                flaws.into_iter().for_each(out::note);
+                out::note(format!("so the sizes are for images of {} voxels, as t1-linear has them", times(init_sizes::USUAL)));
+                Ok(())
+            }
+        }
+    }
+
+    /// A space that covers what is usually searched, one key a line.
+    fn text(&self) -> String {
+        let values = json!({
+            "mode": ["image", "patch"],
+            "network_type": "cnn",
+            "caps_dir": self.caps_dir,
+            "preprocessing": "t1-linear",
+            "tsv_path": self.tsv_path,
+            "diagnoses": ["AD", "CN"],
+            "epochs": 50,
+            "batch_size": init_sizes::BATCH_SIZE,
+            "use_cpu": self.use_cpu,
+            "n_splits": self.n_splits,
+            "n_convblocks": self.sizes.n_convblocks,
+            "first_conv_width": init_sizes::FIRST_WIDTHS,
+            "channels_limit": init_sizes::CHANNELS_LIMIT,
+            "n_conv": init_sizes::N_CONV,
+            "d_reduction": ["MaxPooling", "stride"],
+            "network_normalization": [null, "BatchNorm", "InstanceNorm"],
+            "n_fcblocks": init_sizes::N_FCBLOCKS,
+            "patch_size": self.sizes.patch,
+            "stride_size": self.sizes.patch,
+            "learning_rate": [3, 5],
+            "wd_bool": [true, false],
+            "weight_decay": [2, 5],
+            "dropout": [0, 0.8],
+            "patience": 10,
+            "tolerance": 0.0,
+            "neurosearch": {"n_jobs": 20},
+        });
+        let lines: Vec<String> = values
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| format!("  {}: {value}", Value::from(key.as_str())))
+            .collect();
+        format!("{{\n{}\n}}\n", lines.join(",\n"))
+    }
 }
 
 fn explained() -> String {

@@ -17,6 +17,7 @@ pub mod explain;
 pub mod flags;
 pub mod generate;
 pub mod init;
+mod init_sizes;
 pub mod interrupt;
 pub mod job_folder;
 pub mod jobs;

@@ -2,6 +2,7 @@
 
 use super::caps::{Session, is_plain};
 use super::error::StoreError;
+use super::look;
 use super::tsv::{Line, Table};
 use crate::domain::options::{Diagnosis, Folds, JobOptions};
 use std::collections::HashMap;
@@ -62,6 +63,18 @@ pub fn side_folder(folds: &Folds, side: &str, fold: u32) -> PathBuf {
     }
 }
 
+/// The most folds that are looked for; nobody has split labels into more.
+const MOST_SPLITS: u32 = 100;
+
+/// How many folds the labels in `tsv_path` are split into; none where they have a `train` folder, and so a single split.
+pub fn splits(tsv_path: &Path) -> Option<u32> {
+    let is_there = |folds: &Folds| look::directory(&tsv_path.join(side_folder(folds, "train", 0))).is_ok();
+    if is_there(&Folds::Single) {
+        return None;
+    }
+    (1..=MOST_SPLITS).find(|&n| is_there(&Folds::Splits { n, chosen: Vec::new() }))
+}
+
 fn read_side(folder: &Path, diagnoses: &[Diagnosis], suffix: &str) -> Result<Vec<Row>, StoreError> {
     let mut rows: Vec<Row> = Vec::new();
     let mut seen: HashMap<(String, String), Source> = HashMap::new();
@@ -116,6 +129,17 @@ mod tests {
 
     fn fixtures() -> PathBuf {
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/mni-quarter/labels")
+    }
+
+    #[test]
+    fn the_number_of_folds_is_that_of_the_folders() {
+        assert_eq!(splits(&fixtures()), None);
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        assert_eq!(splits(dir.path()), None);
+        std::fs::create_dir_all(dir.path().join("train_splits-5/split-0")).expect("made");
+        assert_eq!(splits(dir.path()), Some(5));
+        std::fs::create_dir(dir.path().join("train")).expect("made");
+        assert_eq!(splits(dir.path()), None, "the single split is the simpler one");
     }
 
     const LABELS: [Diagnosis; 2] = [Diagnosis::Ad, Diagnosis::Cn];

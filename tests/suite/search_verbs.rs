@@ -6,7 +6,7 @@ use neurosearch::domain::space::SearchSpace;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("text")
@@ -210,15 +210,61 @@ fn init_writes_a_space_that_lacks_nothing_but_the_data_and_never_overwrites() {
     assert!(explained.contains("## learning_rate") && explained.contains("default `4`"));
     let again = neurosearch(&["init", &fresh]);
     assert_eq!(again.status.code(), Some(5));
+}
 
-    let (caps, labels) = (text(&quarter.path("caps")), text(&quarter.path("labels")));
+/// `init` on a machine with these GPUs, and the space that it wrote.
+fn initialised(quarter: &Quarter, name: &str, tsv_path: &str, gpus: &str) -> (Output, Value) {
+    let listing = quarter.path("gpus.json");
+    fs::write(&listing, gpus).expect("written");
+    let dir = quarter.path(name);
+    let output = Command::new(env!("CARGO_BIN_EXE_neurosearch"))
+        .arg("init")
+        .arg(&dir)
+        .args(["--caps-dir", &text(&quarter.path("caps")), "--tsv-path", tsv_path])
+        .env("NEUROSEARCH_GPU_LISTING", &listing)
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let space = fs::read_to_string(dir.join("random_search.json")).expect("the space");
+    (output, serde_json::from_str(&space).expect("JSON"))
+}
+
+#[test]
+fn init_on_ones_own_images_writes_a_space_of_which_every_job_can_train() {
+    let quarter = Quarter::new();
+    let (output, space) = initialised(&quarter, "own", &text(&quarter.path("labels")), "[]");
+    assert!(stdout(&output).contains("42 x 52 x 45 voxels") && stdout(&output).contains("no GPU"), "{}", stdout(&output));
+    assert_eq!((&space["use_cpu"], &space["n_splits"]), (&json!(true), &Value::Null));
     let own = text(&quarter.path("own"));
-    let patch = neurosearch(&["init", &own, "--caps-dir", &caps, "--tsv-path", &labels]);
-    assert_eq!(patch.status.code(), Some(0));
-    let space = fs::read_to_string(quarter.path("own/random_search.json")).expect("the space");
-    // The usual patch of 50 voxels is for images of the usual size.
-    let small = space.replace("\"epochs\": 50", "\"epochs\": 50,\n  \"patch_size\": 20");
-    fs::write(quarter.path("own/random_search.json"), small).expect("written");
     let valid = neurosearch(&["validate", &own]);
     assert_eq!(valid.status.code(), Some(0), "{}", stderr(&valid));
+    let drawn = neurosearch(&["sample", &own, "-n", "200", "--seed", "1"]);
+    assert_eq!((drawn.status.code(), stdout(&drawn).lines().count()), (Some(0), 200), "{}", stderr(&drawn));
+}
+
+#[test]
+fn init_sees_the_folds_of_the_labels_and_the_gpus_of_the_machine_and_says_why_images_gave_no_sizes() {
+    let quarter = Quarter::new();
+    let splits = quarter.path("splits");
+    for side in ["train", "validation"] {
+        let to = splits.join(format!("{side}_splits-3"));
+        for split in 0..3 {
+            let folder = to.join(format!("split-{split}"));
+            fs::create_dir_all(&folder).expect("made");
+            for entry in fs::read_dir(quarter.path("labels").join(side)).expect("listed") {
+                let path = entry.expect("an entry").path();
+                fs::copy(&path, folder.join(path.file_name().expect("a name"))).expect("copied");
+            }
+        }
+    }
+    let gpu = r#"[{"index":0,"uuid":"GPU-1a","name":"T4","memory_total":16,"memory_free":15,"processes":[]}]"#;
+    let (_, space) = initialised(&quarter, "folds", &text(&splits), gpu);
+    assert_eq!((&space["use_cpu"], &space["n_splits"]), (&json!(false), &json!(3)));
+    let valid = neurosearch(&["validate", &text(&quarter.path("folds"))]);
+    assert_eq!(valid.status.code(), Some(0), "{}", stderr(&valid));
+
+    let (output, space) = initialised(&quarter, "wrong", "/no/labels", gpu);
+    let said = stderr(&output);
+    assert!(said.contains("tsv_path: cannot list /no/labels") && said.contains("169 x 208 x 179"), "{said}");
+    assert_eq!(space["patch_size"], 50);
 }
