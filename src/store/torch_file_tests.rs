@@ -5,6 +5,9 @@ use crate::store::torch_tensor::{Boolean, TensorData};
 use std::io::Cursor;
 use std::path::PathBuf;
 
+#[path = "../../tests/suite/needs.rs"]
+mod needs;
+
 fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden").join(name)
 }
@@ -101,12 +104,13 @@ fn what_is_written_is_read_back_the_same() {
 
 #[test]
 fn plain_python_finds_only_opcodes_and_globals_that_weights_only_accepts() {
+    let Some(python) = needs::needs("python3") else { return };
     let dir = tempfile::tempdir().expect("a temporary directory");
     let ours = dir.path().join("model_best.pth.tar");
     write(&ours, "model_best", &every_kind()).expect("written");
     let checker = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scripts/check_weights_only.py");
     let check = |file: &Path| {
-        let output = std::process::Command::new("python3").arg(&checker).arg(file).output().expect("python3 runs");
+        let output = std::process::Command::new(&python).arg(&checker).arg(file).output().expect("python3 runs");
         (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
     assert_eq!(check(&ours), (true, String::new()));

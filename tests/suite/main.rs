@@ -14,6 +14,7 @@ mod faults;
 mod generate_job;
 mod harness;
 mod house;
+mod libtorch_script;
 mod linking;
 mod needs;
 mod network_shapes;
