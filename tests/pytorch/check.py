@@ -16,12 +16,22 @@ import pandas
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs"))
+
 import items
 import network
 from jobs import jobs
 
 # REFERENCE: |a - b| <= 1e-4 x max(1, |b|) for outputs, losses and probabilities.
 TOLERANCE = 1e-4
+
+# What the Python in docs/guide.md names, and what stands for it here.
+DOCUMENTED = {
+    "/usr/share/doc/neurosearch": "{checkout}/docs",
+    "searches/first/jobs.tsv": "{launch}/jobs.tsv",
+    "searches/first/job-3": "{launch}/image-cnn-batch",
+    "image.nii.gz": "{image}",
+}
 
 
 class Report:
@@ -106,8 +116,37 @@ def model(path, options, shape, report):
     report.hold(set(state) == wanted, "%s holds %s" % (path, sorted(state)))
     net = network.build(options, shape)
     net.load_state_dict(state["model"], strict=True)
+    report.hold(same(net, path, options, shape), "docs/network.py loads another network from %s" % path)
     report.count("models")
     return net.eval(), state
+
+
+def same(net, path, options, shape):
+    """Whether docs/network.py loads the same network by the job's folder alone."""
+    job, rest = path.split(os.sep + "fold-0" + os.sep)
+    parts = rest.split(os.sep)
+    position = int(parts[1][len("cnn-"):]) if parts[1].startswith("cnn-") else None
+    item_shape = shape if options["network_type"] == "autoencoder" else None
+    found = network.load(job, selection=parts[-2], position=position, item_shape=item_shape).state_dict()
+    wanted = net.state_dict()
+    return found.keys() == wanted.keys() and all(torch.equal(found[name], wanted[name]) for name in wanted)
+
+
+def documented(checkout, fixtures, launch, report):
+    """The Python of docs/guide.md, run as it stands there on this search."""
+    report.start("docs/guide.md")
+    places = {"checkout": checkout, "launch": launch}
+    places["image"] = sorted(glob.glob(os.path.join(fixtures, "mni-quarter", "caps", "subjects", "*", "*", "t1_linear", "*.nii.gz")))[0]
+    with open(os.path.join(checkout, "docs", "guide.md")) as text:
+        blocks = [block.split("```")[0] for block in text.read().split("```python\n")[1:]]
+    for shown in DOCUMENTED:
+        report.hold(any(shown in block for block in blocks), "it no longer says %s" % shown)
+    for code in blocks:
+        for shown, real in DOCUMENTED.items():
+            code = code.replace(shown, real.format(**places))
+        exec(compile(code, "docs/guide.md", "exec"), {"__name__": "guide"})
+        report.count("blocks of Python")
+    report.line()
 
 
 def predict(net, batch):
@@ -250,6 +289,7 @@ def main():
         tables(folder, report)
         report.line()
     analysed(programs, os.path.join(out, "launch"), names, report)
+    documented(os.path.dirname(os.path.dirname(fixtures)), fixtures, os.path.join(out, "launch"), report)
     for fault in report.faults:
         print("FAULT " + fault)
     print("%d jobs, %d faults" % (len(names), len(report.faults)))

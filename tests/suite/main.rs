@@ -8,6 +8,8 @@ mod daemon_control;
 mod daemon_life;
 mod daemon_search;
 #[cfg(feature = "torch")]
+mod documentation;
+#[cfg(feature = "torch")]
 mod event_files;
 mod explained;
 mod faults;

@@ -1,5 +1,15 @@
-"""Builds a job's network in plain PyTorch from its commandline.json, with the same names for the same tensors."""
+"""Builds a job's network in plain PyTorch from its commandline.json, with the same names for the same tensors.
 
+    import network
+    net = network.load("searches/first/job-3")
+
+What the network takes is a batch of items, float32, each scaled to [0, 1] (unless the job says `unnormalize`): images, patches
+and regions with one channel and three sizes, slices with three equal channels of 224 x 224. Its outputs, through a softmax,
+are the probabilities of the classes 0 (CN, sMCI) and 1 (AD, BV, MCI, pMCI).
+"""
+
+import json
+import os
 from collections import OrderedDict
 
 import torch
@@ -119,18 +129,18 @@ def widths(options, sizes):
 
 
 class Cnn(nn.Module):
-    def __init__(self, options, sizes):
+    def __init__(self, options, dims, pairs):
         super().__init__()
-        self.features = Blocks(options, len(sizes)).encoder()
+        self.features = Blocks(options, dims).encoder()
+        self.dropout = nn.Dropout(options.get("dropout", 0.0))
         full = OrderedDict()
-        pairs = widths(options, sizes)
         for i, (given, out) in enumerate(pairs):
             last = i == len(pairs) - 1
             full["FC%d" % i] = nn.Sequential(nn.Linear(given, out), *([] if last else [nn.LeakyReLU(SLOPE)]))
         self.classifier = nn.Sequential(full)
 
     def forward(self, x):
-        return self.classifier(torch.flatten(self.features(x), 1))
+        return self.classifier(self.dropout(torch.flatten(self.features(x), 1)))
 
 
 class Autoencoder(nn.Module):
@@ -144,7 +154,35 @@ class Autoencoder(nn.Module):
         return self.decoder(self.encoder(x))
 
 
-def build(options, item_shape):
-    """The network for items of this shape (channels first), ready for a strict load."""
-    kind = Autoencoder if options["network_type"] == "autoencoder" else Cnn
-    return kind(options, item_shape[1:])
+def build(options, item_shape=None):
+    """The network without its weights, for items of this shape (channels first).
+
+    A CNN's shape may be left out where commandline.json has `fc`, as it has but for regions of unequal size.
+    """
+    if options["network_type"] == "autoencoder":
+        if item_shape is None:
+            raise ValueError("an autoencoder's layers depend on the size of its items: give item_shape")
+        return Autoencoder(options, item_shape[1:])
+    if item_shape is not None:
+        return Cnn(options, len(item_shape) - 1, widths(options, item_shape[1:]))
+    if "fc" not in options:
+        raise ValueError("this job's networks have no common width: give item_shape")
+    pairs = [(layer["in_features"], layer["out_features"]) for layer in options["fc"].values()]
+    return Cnn(options, 2 if options["mode"] == "slice" else 3, pairs)
+
+
+def load(job, fold=0, selection=None, position=None, item_shape=None):
+    """A trained network from a job's folder, ready to predict.
+
+    `selection` is best_balanced_accuracy (best_loss for an autoencoder) unless it is given; `position` says which network
+    of a multicnn; `item_shape` is as for `build`.
+    """
+    with open(os.path.join(job, "commandline.json")) as text:
+        options = json.load(text)
+    if selection is None:
+        selection = "best_loss" if options["network_type"] == "autoencoder" else "best_balanced_accuracy"
+    models = os.path.join(job, "fold-%d" % fold, "models", "" if position is None else "cnn-%d" % position)
+    state = torch.load(os.path.join(models, selection, "model_best.pth.tar"), map_location="cpu", weights_only=True)
+    net = build(options, item_shape)
+    net.load_state_dict(state["model"], strict=True)
+    return net.eval()
