@@ -33,6 +33,8 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     lines.extend(job.device.iter().map(|device| ("device", device.clone())));
     lines.extend(job.since.map(|since| ("since", format!("{} ({})", render::clock(since), render::since(since)))));
     lines.push(("attempts", format!("{}, {} failed in a row", job.attempts, job.failures_in_a_row)));
+    let last = job.last_failure.iter();
+    lines.extend(last.map(|last| ("failed", format!("attempt {} ({}): {}", last.attempt, last.class, last.sentence))));
     lines.extend(job.progress.iter().map(|progress| ("progress", progress_view::sentence(progress))));
     for (name, value) in lines {
         out.line(format!("{name:<10}{}", render::flat(&value)))?;

@@ -1,6 +1,6 @@
 //! The replies of the control socket, version 1: what `GET /v1/...` gives as JSON. A field is added, never changed or removed.
 
-use crate::domain::job::JobState;
+use crate::domain::job::{JobState, LastFailure};
 use crate::domain::progress::Progress;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -251,6 +251,9 @@ pub struct Job {
     pub since: Option<u64>,
     pub attempts: u32,
     pub failures_in_a_row: u32,
+    /// How its last attempt that came to nothing did so, even where it was tried again.
+    #[serde(default)]
+    pub last_failure: Option<LastFailure>,
     pub progress: Option<Progress>,
 }
 

@@ -1,14 +1,16 @@
 //! The actor that keeps one launch directory's tables true: any number of changes during a run cost one more run.
 
+use super::workshop::Workshop;
 use crate::analysis::Tables;
 use crate::domain::job::JobName;
 use crate::engine::coalesce::Coalesce;
+use crate::engine::outcome;
 use crate::store::error::StoreError;
 use crate::store::layout::LaunchDir;
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
-use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
 /// Shortest time between the end of a run and the next, so that a storm of changes costs two runs a second at most.
@@ -24,7 +26,22 @@ pub struct Analyzer {
     due: Due,
     /// None while a run has them, and before the first.
     tables: Option<Tables>,
+    workshop: Workshop,
+    /// Who is told whether the tables are as they should be.
+    search: Option<Recipient<Tabulated>>,
+    /// Runs in a row that failed.
+    failures: u32,
 }
+
+/// Tell this search of the tables.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct ReportTo(pub Recipient<Tabulated>);
+
+/// The tables are as they should be; or why they are not, in a sentence.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Tabulated(pub Option<String>);
 
 /// What changed in the launch directory.
 #[derive(Debug, Clone, PartialEq, Eq, Message)]
@@ -58,31 +75,50 @@ impl Due {
 }
 
 impl Analyzer {
-    pub fn new(launch: LaunchDir) -> Self {
-        Analyzer { launch, work: Coalesce::default(), due: Due::All, tables: None }
+    pub fn new(workshop: Workshop, launch: LaunchDir) -> Self {
+        let (work, due) = (Coalesce::default(), Due::All);
+        Analyzer { launch, work, due, tables: None, workshop, search: None, failures: 0 }
     }
 
     fn run(&mut self, ctx: &mut Context<Self>) {
         let due = std::mem::replace(&mut self.due, Due::Jobs(BTreeSet::new()));
         let (tables, launch) = (self.tables.take(), self.launch.clone());
-        let work = spawn_blocking(move || tabulate(tables, launch, &due));
+        let place = self.launch.path().parent().unwrap_or(Path::new("/")).to_path_buf();
+        let work = self.workshop.run(&place, move || tabulate(tables, launch, &due));
         ctx.spawn(work.into_actor(self).map(|done, this, ctx| {
-            match done {
-                Ok(Ok(tables)) => this.tables = Some(tables),
-                Ok(Err(e)) => {
-                    // The folder may be gone, or the disk full: the next change, or the next scan that misses a table,
-                    // tries again, from the folders.
-                    this.due = Due::All;
-                    warn!(launch = ?this.launch.path(), error = e.to_string(), "the tables were not replaced");
+            let pause = match done {
+                Ok(Ok(tables)) => {
+                    this.tables = Some(tables);
+                    this.tell(None);
+                    APART
                 }
-                Err(e) => warn!(launch = ?this.launch.path(), error = e.to_string(), "the analysis was cut short"),
-            }
-            ctx.run_later(APART, |this, ctx| {
+                Ok(Err(e)) => this.try_again(&e),
+                Err(e) => this.try_again(&e),
+            };
+            ctx.run_later(pause, |this, ctx| {
                 if this.work.on_finished() {
                     this.run(ctx);
                 }
             });
         }));
+    }
+
+    /// The folder may be gone, or the disk full: another run is due, from the folders, after a pause that grows.
+    fn try_again(&mut self, error: &dyn std::error::Error) -> Duration {
+        warn!(launch = ?self.launch.path(), error = error.to_string(), "the tables were not replaced");
+        self.tell(Some(format!("the tables are out of date, and are written again before long: {error}")));
+        self.due = Due::All;
+        // It runs, so this one is due after it.
+        self.work.on_request();
+        APART.max(Duration::from_secs(outcome::pause(self.failures)))
+    }
+
+    fn tell(&mut self, trouble: Option<String>) {
+        let before = self.failures;
+        self.failures = if trouble.is_some() { before.saturating_add(1) } else { 0 };
+        if let Some(search) = self.search.as_ref().filter(|_| trouble.is_some() || before > 0) {
+            search.do_send(Tabulated(trouble));
+        }
     }
 }
 
@@ -122,6 +158,14 @@ impl Handler<Changed> for Analyzer {
         if self.work.on_request() {
             self.run(ctx);
         }
+    }
+}
+
+impl Handler<ReportTo> for Analyzer {
+    type Result = ();
+
+    fn handle(&mut self, ReportTo(search): ReportTo, _: &mut Self::Context) {
+        self.search = Some(search);
     }
 }
 

@@ -17,12 +17,14 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-/// Threads for work that may block: looks, tables, records. More work than that waits its turn.
-const BLOCKING_THREADS: usize = 16;
+/// Threads for work that may block: looks, tables, records. There are only as many as there is work, and the workshop keeps
+/// one place's work from taking them all.
+const BLOCKING_THREADS: usize = 512;
 
-/// How long the actors have to finish what they do once a stop is asked for; records are replaced whole, so whatever
-/// they do not finish is as if it had not begun.
-const FAREWELL: Duration = Duration::from_millis(1000);
+/// How long answers that are under way have once a stop is asked for, and then the records; these are replaced whole, so
+/// whatever is not finished is as if it had not begun. Together they stay below two seconds.
+const ANSWERS: Duration = Duration::from_millis(500);
+const RECORDS: Duration = Duration::from_millis(1000);
 
 /// Runs the daemon until it is told to stop.
 ///
@@ -46,7 +48,7 @@ pub fn run(configuration: Configuration) -> Result<(), String> {
         let control = Control::new(desk.clone(), socket).start();
         info!(pid = services.daemon.pid, socket = ?services.settings.socket, "neurosearchd is up");
         systemd::tell(&[NotifyState::Ready]);
-        actix::spawn(systemd::watchdog(watcher.clone(), devices));
+        actix::spawn(systemd::watchdog(watcher.clone(), devices, control.clone()));
         wait_for_stop(signals, &desk).await?;
         systemd::tell(&[NotifyState::Stopping]);
         farewell(&control, &watcher).await;
@@ -86,15 +88,17 @@ async fn wait_for_stop(mut signals: signal_hook::iterator::Signals, desk: &Desk)
 /// No more requests, then a moment for what is on its way to the disk.
 async fn farewell(control: &Addr<Control>, watcher: &Addr<Watcher>) {
     // Each may be gone already, or too slow: the end comes either way.
-    let _ = control.send(Close).timeout(FAREWELL).await;
+    let _ = control.send(Close).timeout(ANSWERS).await;
     let finished = async {
         if let Ok(searches) = watcher.send(List).await {
-            for sampler in searches.samplers.values() {
-                let _ = sampler.send(super::sampler::Finish).await;
+            // All at once: a slow one must not take the others' time.
+            let asked: Vec<_> = searches.samplers.values().map(|sampler| sampler.send(super::sampler::Finish)).collect();
+            for finished in asked {
+                let _ = finished.await;
             }
         }
     };
-    if tokio::time::timeout(FAREWELL, finished).await.is_err() {
+    if tokio::time::timeout(RECORDS, finished).await.is_err() {
         warn!("not every record could be finished in time; the next start looks at everything again");
     }
 }

@@ -1,5 +1,6 @@
 //! The actor behind the control socket: it serves from its start until it is told to stop.
 
+use super::analyzer::AreYouThere;
 use super::listener::{Doorman, Peer, Socket};
 use super::router::{Desk, router};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
@@ -34,7 +35,7 @@ impl Actor for Control {
             Ok(doorman) => doorman,
             Err(e) => {
                 error!(error = e.to_string(), "the control socket cannot be served");
-                return ctx.stop();
+                end();
             }
         };
         let (stop, stopped) = oneshot::channel::<()>();
@@ -47,6 +48,7 @@ impl Actor for Control {
         let serving = async move {
             if let Err(e) = server.await {
                 error!(error = e.to_string(), "the control socket is no longer served");
+                end();
             }
         };
         ctx.spawn(serving.into_actor(self).map(|(), this, ctx| {
@@ -59,6 +61,17 @@ impl Actor for Control {
         }));
         info!("listening");
     }
+}
+
+/// A daemon that nobody can speak to must not live on: whoever started it starts another, and trainers go on meanwhile.
+fn end() -> ! {
+    std::process::exit(1)
+}
+
+impl Handler<AreYouThere> for Control {
+    type Result = ();
+
+    fn handle(&mut self, _: AreYouThere, _: &mut Self::Context) {}
 }
 
 impl Handler<Close> for Control {

@@ -13,9 +13,11 @@ use crate::engine::{hold, rest, restore};
 use crate::store::launch::SearchRecord;
 use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use std::collections::HashMap;
+use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::task::spawn_blocking;
+use tokio::task::JoinError;
 use tracing::{info, warn};
 
 /// How soon a directory or a job of which something is unclear is looked at again.
@@ -43,7 +45,7 @@ impl Sampler {
             settled: those(&settled),
         };
         let launch = self.launch.clone();
-        let work = spawn_blocking(move || look::look(&launch, &known));
+        let work = self.on_disk(move || look::look(&launch, &known));
         ctx.spawn(work.into_actor(self).map(|looked, this, ctx| {
             match looked {
                 Ok(looked) => this.on_looked(looked, ctx),
@@ -205,6 +207,15 @@ impl Sampler {
         let effects = hold::on_away(&mut self.search, sentence);
         self.perform(effects, ctx);
         self.look_in(UNCLEAR, ctx);
+    }
+
+    /// Work on the disk, off this thread; launch directories that lie together share its places.
+    pub(super) fn on_disk<T, W>(&self, work: W) -> impl Future<Output = Result<T, JoinError>> + use<T, W>
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        self.services.workshop.run(self.launch.path().parent().unwrap_or(Path::new("/")), work)
     }
 
     /// How long a space file must stay as it is before it is believed.

@@ -23,7 +23,6 @@ use crate::store::layout::{JobDir, LaunchDir};
 use crate::store::{record, room, scan, space_file};
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use std::time::Duration;
-use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
 /// One piece of work on the disk.
@@ -181,7 +180,7 @@ impl Sampler {
             accepted: self.accepted.clone(),
             threads: self.services.threads(),
         };
-        let work = spawn_blocking(move || desk.work(task));
+        let work = self.on_disk(move || desk.work(task));
         ctx.spawn(work.into_actor(self).map(|done, this, ctx| {
             this.at_work = false;
             match done {

@@ -1,11 +1,12 @@
 //! The actor for one launch directory: it owns that search's state, and is the only writer of its records.
 
 use super::accept::Accepted;
-use super::analyzer::{self, Analyzer};
+use super::analyzer::{Analyzer, AreYouThere, ReportTo, Tabulated};
 use super::devices::{Demanded, Devices, Enlist};
 use super::look::Locked;
 use super::perform::Task;
 use super::services::{Services, now};
+use super::systemd::ALIVE;
 use super::trainer::{News, Report, Trainer};
 use super::watcher::{Gone, Watcher};
 use crate::domain::job::JobName;
@@ -16,7 +17,7 @@ use crate::engine::{conclude, hold, react};
 use crate::store::launch::SearchRecord;
 use crate::store::layout::LaunchDir;
 use crate::store::space_file::Stamp;
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, MailboxError, Message, ResponseFuture, SpawnHandle};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
@@ -45,6 +46,8 @@ pub struct Sampler {
     pub(super) away: bool,
     /// Why the directory is not served, and what could not be read at the last look.
     pub(super) alarms: Vec<String>,
+    /// Why the tables are not as they should be.
+    pub(super) tables_trouble: Option<String>,
     pub(super) looking: Coalesce,
     /// The running look judges a refused file anew: its data may have been mended.
     pub(super) judge_again: bool,
@@ -88,6 +91,11 @@ pub struct NoDevice {
     pub sentence: String,
 }
 
+/// Answered with true once this actor, its tables' and its trainers' have handled every message before it.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "bool")]
+pub struct AreAllThere;
+
 /// Start nothing more, and answer once every record is on the disk.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
@@ -95,7 +103,7 @@ pub struct Finish;
 
 impl Sampler {
     pub fn new(services: Services, launch: LaunchDir, devices: Addr<Devices>, watcher: Addr<Watcher>) -> Self {
-        let analyzer = Analyzer::new(launch.clone()).start();
+        let analyzer = Analyzer::new(services.workshop.clone(), launch.clone()).start();
         Sampler {
             services,
             launch,
@@ -112,6 +120,7 @@ impl Sampler {
             locked: None,
             away: false,
             alarms: Vec::new(),
+            tables_trouble: None,
             looking: Coalesce::default(),
             judge_again: false,
             judged: None,
@@ -137,6 +146,7 @@ impl Actor for Sampler {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
+        self.analyzer.do_send(ReportTo(ctx.address().recipient()));
         self.devices.do_send(Enlist { search: self.launch.clone(), sampler: ctx.address() });
         self.devices.do_send(Demanded { search: self.launch.clone(), demand: self.search.told });
         self.want_look(ctx);
@@ -219,8 +229,27 @@ impl Handler<Finish> for Sampler {
     }
 }
 
-impl Handler<analyzer::AreYouThere> for Sampler {
+impl Handler<AreAllThere> for Sampler {
+    type Result = ResponseFuture<bool>;
+
+    fn handle(&mut self, _: AreAllThere, _: &mut Self::Context) -> Self::Result {
+        let analyzer = self.analyzer.send(AreYouThere).timeout(ALIVE);
+        let trainers: Vec<_> = self.trainers.values().map(|trainer| trainer.send(AreYouThere).timeout(ALIVE)).collect();
+        Box::pin(async move {
+            let mut there = analyzer.await.is_ok();
+            for trainer in trainers {
+                // One that ended with its job has nothing left to do.
+                there &= !matches!(trainer.await, Err(MailboxError::Timeout));
+            }
+            there
+        })
+    }
+}
+
+impl Handler<Tabulated> for Sampler {
     type Result = ();
 
-    fn handle(&mut self, _: analyzer::AreYouThere, _: &mut Self::Context) {}
+    fn handle(&mut self, Tabulated(trouble): Tabulated, _: &mut Self::Context) {
+        self.tables_trouble = trouble;
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::configuration::Configuration;
 use super::logging::Filter;
+use super::workshop::Workshop;
 use crate::control::types::Daemon;
 use crate::process::{cpu, identity};
 use crate::store::settings::{Devices, Settings};
@@ -22,6 +23,8 @@ pub struct Services {
     pub holder: Arc<str>,
     /// Pids of our trainers, by which a GPU that they occupy is told from one that others occupy.
     pub trainers: Pids,
+    /// Where work that may block is done.
+    pub workshop: Workshop,
 }
 
 impl Services {
@@ -37,6 +40,7 @@ impl Services {
             daemon: Arc::new(Daemon { program, pid, host, started_at: now() }),
             holder: holder.into(),
             trainers: Pids::default(),
+            workshop: Workshop::default(),
         })
     }
 

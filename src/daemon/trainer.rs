@@ -1,21 +1,24 @@
 //! The actor for one running job, bound to one device: starts or adopts the trainer process, follows it, stops it.
 
+use super::analyzer::AreYouThere;
+use super::left::{Left, what_is_left};
 use super::services::Services;
-use crate::domain::job::{Ended, JobName};
+use crate::domain::job::JobName;
 use crate::domain::progress::Progress;
 use crate::engine::outcome::Outcome;
 use crate::engine::stall;
 use crate::process::memory::OomKills;
 use crate::process::{self, Assignment, Child, Identity, Look, Stop, start::NotStarted};
-use crate::store::job::EndRecord;
 use crate::store::layout::JobDir;
-use crate::store::{finished, progress, record, room};
+use crate::store::progress;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
 use std::collections::VecDeque;
+use std::future::Future;
 use std::io;
+use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
-use tokio::task::spawn_blocking;
+use tokio::task::JoinError;
 use tracing::{info, warn};
 
 /// How often a process is looked at; each look is one system call or two.
@@ -123,13 +126,23 @@ impl Trainer {
         }
     }
 
+    /// Work on the disk, off this thread; jobs whose launch directories lie together share its places.
+    fn on_disk<T, W>(&self, work: W) -> impl Future<Output = Result<T, JoinError>> + use<T, W>
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        let place = self.job.path().ancestors().nth(2).unwrap_or(Path::new("/"));
+        self.services.workshop.run(place, work)
+    }
+
     fn report(&self, news: News) {
         // A handful a second for each running job, of which there are no more than slots.
         self.sampler.do_send(Report { job: self.name.clone(), news });
     }
 
     fn begin(&mut self, assignment: Assignment, ctx: &mut Context<Self>) {
-        let work = spawn_blocking(move || {
+        let work = self.on_disk(move || {
             let before = OomKills::now();
             let program = process::find_trainer().map_err(|e| News::NotStarted(e.to_string()))?;
             process::start(&program, &assignment).map(|child| (child, before)).map_err(not_started)
@@ -204,7 +217,7 @@ impl Trainer {
         }
         let (job, attempt, before) = (self.job.clone(), self.attempt, self.memory.front().copied());
         let followed = !matches!(self.process, Process::None);
-        let work = spawn_blocking(move || what_is_left(&job, attempt, followed, status, before));
+        let work = self.on_disk(move || what_is_left(&job, attempt, followed, status, before));
         ctx.spawn(work.into_actor(self).map(move |left, this, ctx| match left {
             Ok(Left::Over(outcome)) => {
                 this.report(News::Ended(outcome));
@@ -239,7 +252,7 @@ impl Trainer {
             self.begin_stop();
         }
         let job = self.job.clone();
-        let work = spawn_blocking(move || (progress::read(&job), OomKills::now()));
+        let work = self.on_disk(move || (progress::read(&job), OomKills::now()));
         ctx.spawn(work.into_actor(self).map(|read, this, _| {
             this.following = false;
             match read {
@@ -310,36 +323,6 @@ fn not_started(error: NotStarted) -> News {
     }
 }
 
-/// What the folder shows once the process is gone.
-enum Left {
-    Over(Outcome),
-    /// The job was another trainer's all along, which was started by a daemon that died before it could say so.
-    Another(Identity),
-    Unclear(String),
-}
-
-/// `followed`: a process was seen, and is gone.
-fn what_is_left(job: &JobDir, attempt: u32, followed: bool, status: Option<ExitStatus>, before: Option<OomKills>) -> Left {
-    let checkpoints = progress::read(job).ok().flatten().map_or(0, |progress| progress.checkpoints);
-    let over = |ended: Option<Ended>| {
-        let ended = ended.map(|ended| finished::hold_to_results(ended, job));
-        let unwritten = matches!(&ended, Some(Ended::Interrupted { sentence: Some(_) }));
-        Left::Over(Outcome { ended, checkpoints, room_wanted: if unwritten { room::wanted(job) } else { 0 } })
-    };
-    let own_word = record::read::<EndRecord>(&job.end()).ok().filter(|end| end.attempt == attempt);
-    let look = if followed { process::look_after_end(job) } else { process::look(job) };
-    match (look, status) {
-        (Look::Alive(identity), _) => Left::Another(identity),
-        (Look::Unknown(why), _) => Left::Unclear(why),
-        (_, Some(status)) => {
-            let memory_ran_out = before.is_some_and(|before| OomKills::now().rose_since(&before));
-            over(Some(own_word.map_or_else(|| process::verdict(status, memory_ran_out), |end| end.ended)))
-        }
-        (Look::Ended(end), None) => over(Some(end.ended)),
-        (Look::Gone, None) => over(None),
-    }
-}
-
 impl Actor for Trainer {
     type Context = Context<Self>;
 
@@ -348,7 +331,7 @@ impl Actor for Trainer {
             Some(Role::Start(assignment)) => self.begin(assignment, ctx),
             Some(Role::Adopt { .. }) => {
                 let job = self.job.clone();
-                let work = spawn_blocking(move || process::look(&job));
+                let work = self.on_disk(move || process::look(&job));
                 ctx.spawn(work.into_actor(self).map(|look, this, ctx| match look {
                     Ok(Look::Alive(identity)) => this.adopt(identity, ctx),
                     _ => {
@@ -370,4 +353,10 @@ impl Handler<StopIt> for Trainer {
             self.begin_stop();
         }
     }
+}
+
+impl Handler<AreYouThere> for Trainer {
+    type Result = ();
+
+    fn handle(&mut self, _: AreYouThere, _: &mut Self::Context) {}
 }

@@ -88,6 +88,7 @@ impl Sampler {
 
     fn describe_alarms(&self) -> Vec<String> {
         let mut alarms = self.alarms.clone();
+        alarms.extend(self.tables_trouble.clone());
         alarms.extend(self.search.holds.values().map(|why| format!("nothing new is started: {why}")));
         if self.search.time_over {
             alarms.push(
@@ -122,6 +123,7 @@ impl Sampler {
             since: job.lease().map(|_| job.since),
             attempts: job.attempts,
             failures_in_a_row: job.failures_in_a_row,
+            last_failure: job.last_failure.clone(),
             progress: self.courses.progress(name).cloned(),
         }
     }

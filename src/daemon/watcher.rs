@@ -3,37 +3,66 @@
 use super::devices::{Delist, Devices, Open};
 use super::sampler::{LookNow, Sampler};
 use super::services::Services;
-use super::watches::{Hints, Watches};
+use super::watches::{Changes, Hints, Watches};
 use crate::engine::coalesce::Coalesce;
+use crate::engine::rest;
+use crate::store::error::StoreError;
+use crate::store::failpoint::{self, Point};
 use crate::store::layout::LaunchDir;
 use crate::store::scan::{self, Watched};
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult, WrapFuture};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
-use tokio::task::spawn_blocking;
 use tracing::{debug, warn};
 
 /// How long live trainers have to be claimed before slots are lent all the same: a dead network mount must not stop the rest.
 const CLAIMS: Duration = Duration::from_secs(30);
 
+/// How long a look may take before it is shown.
+const SILENT: Duration = Duration::from_secs(5);
+
+/// How long a look waits for another one's watches.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// The daemon's view of its watched directories.
 pub struct Watcher {
     services: Services,
     devices: Addr<Devices>,
-    roots: Vec<PathBuf>,
+    roots: BTreeMap<PathBuf, Root>,
     samplers: BTreeMap<LaunchDir, Addr<Sampler>>,
     watches: Option<Arc<Mutex<Watches>>>,
     /// Hints that found the mailbox full: then everything is looked at.
     missed: Arc<AtomicBool>,
-    looking: Coalesce,
-    rested_at: Instant,
-    /// Searches found by the first look that have not yet looked themselves; none before that look.
-    awaited: Option<BTreeSet<LaunchDir>>,
+    /// Searches found before slots are lent that have not yet looked themselves.
+    awaited: BTreeSet<LaunchDir>,
     opened: bool,
+}
+
+/// One watched directory. Each is looked at by itself, so that one whose file system does not answer keeps no other waiting.
+#[derive(Debug, Default)]
+struct Root {
+    looking: Coalesce,
+    /// When the look that runs began.
+    begun: Option<Instant>,
+    /// Ends the time in which the timer need not look again; none before the first look.
+    rested_at: Option<Instant>,
     alarms: Vec<String>,
+    /// What was moved or removed since the last look, of what may be watched for it.
+    dropped: BTreeSet<PathBuf>,
+}
+
+impl Root {
+    fn alarms(&self, root: &Path) -> Vec<String> {
+        let waits = self.begun.map(|begun| begun.elapsed()).filter(|waits| *waits >= SILENT);
+        let silent = waits.map(|waits| {
+            let seconds = waits.as_secs();
+            format!("{}: its file system has not answered for {seconds} s; other directories go on", root.display())
+        });
+        self.alarms.iter().cloned().chain(silent).collect()
+    }
 }
 
 /// The file system told something.
@@ -84,72 +113,74 @@ pub struct Searches {
 impl Watcher {
     pub fn new(services: Services, devices: Addr<Devices>) -> Self {
         Watcher {
-            roots: services.settings.watch.clone(),
+            roots: services.settings.watch.iter().map(|root| (root.clone(), Root::default())).collect(),
             services,
             devices,
             samplers: BTreeMap::new(),
             watches: None,
             missed: Arc::default(),
-            looking: Coalesce::default(),
-            rested_at: Instant::now(),
-            awaited: None,
+            awaited: BTreeSet::new(),
             opened: false,
-            alarms: Vec::new(),
         }
     }
 
     fn want_look(&mut self, ctx: &mut Context<Self>) {
-        if self.looking.on_request() {
-            self.look(ctx);
+        let roots: Vec<PathBuf> = self.roots.keys().cloned().collect();
+        for root in roots {
+            if self.roots.get_mut(&root).is_some_and(|known| known.looking.on_request()) {
+                self.look(root, ctx);
+            }
         }
     }
 
-    fn look(&self, ctx: &mut Context<Self>) {
-        let roots = self.roots.clone();
-        let Some(watches) = self.watches.clone() else { return };
-        let work = spawn_blocking(move || look_at_roots(&roots, &watches));
-        ctx.spawn(work.into_actor(self).map(|looked, this, ctx| {
+    fn look(&mut self, root: PathBuf, ctx: &mut Context<Self>) {
+        let roots = self.roots.keys().cloned().collect();
+        let (Some(watches), Some(known)) = (self.watches.clone(), self.roots.get_mut(&root)) else { return };
+        known.begun = Some(Instant::now());
+        let changes = Changes { roots, dropped: std::mem::take(&mut known.dropped) };
+        let place = root.clone();
+        let work = self.services.workshop.run(&place, move || (look_at_root(&root, &watches, &changes), root));
+        ctx.spawn(work.into_actor(self).map(move |looked, this, ctx| {
             match looked {
-                Ok((found, alarms, took)) => {
-                    this.rested_at = Instant::now() + took * 1000;
-                    this.on_found(found, alarms, ctx);
-                }
-                Err(e) => warn!(error = e.to_string(), "the look at the watched directories was cut short"),
+                Ok((looked, root)) => this.on_looked(&root, looked, ctx),
+                Err(e) => warn!(error = e.to_string(), "the look at a watched directory was cut short"),
             }
-            if this.looking.on_finished() {
-                this.look(ctx);
+            if this.roots.get_mut(&place).is_some_and(|known| known.looking.on_finished()) {
+                this.look(place, ctx);
             }
         }));
     }
 
-    fn on_found(&mut self, found: Watched, alarms: Vec<String>, ctx: &mut Context<Self>) {
-        for alarm in alarms.iter().filter(|alarm| !self.alarms.contains(alarm)) {
+    fn on_looked(&mut self, root: &Path, looked: LookedAt, ctx: &mut Context<Self>) {
+        let rescan = Duration::from_secs(self.services.settings.rescan_seconds);
+        // Not watched any more: then nothing of it counts.
+        let Some(known) = self.roots.get_mut(root) else { return };
+        for alarm in looked.alarms.iter().filter(|alarm| !known.alarms.contains(alarm)) {
             warn!(alarm = alarm.as_str(), "watching");
         }
-        self.alarms = alarms;
-        let mut new = BTreeSet::new();
-        for launch in found.launches {
+        known.alarms = looked.alarms;
+        known.begun = None;
+        known.rested_at = Some(Instant::now() + rest::after(looked.took, rescan));
+        for launch in looked.launches {
             // A look that began before a directory was left must not bring its searches back.
             if !self.samplers.contains_key(&launch) && self.watches_over(launch.path()) {
                 debug!(launch = ?launch.path(), "launch directory found");
                 let sampler = Sampler::new(self.services.clone(), launch.clone(), self.devices.clone(), ctx.address());
                 self.samplers.insert(launch.clone(), sampler.start());
-                new.insert(launch);
+                self.awaited.insert(launch);
             }
         }
-        if self.awaited.is_none() {
-            self.awaited = Some(new);
-            self.open_if_ready();
-        }
+        self.open_if_ready();
     }
 
     /// Whether a launch directory is a watched directory or lies directly below one.
     fn watches_over(&self, launch: &Path) -> bool {
-        self.roots.iter().any(|root| launch == root || launch.parent() == Some(root))
+        self.roots.keys().any(|root| launch == root || launch.parent() == Some(root))
     }
 
     fn open_if_ready(&mut self) {
-        if !self.opened && self.awaited.as_ref().is_some_and(BTreeSet::is_empty) {
+        let all_seen = self.roots.values().all(|root| root.rested_at.is_some());
+        if !self.opened && all_seen && self.awaited.is_empty() {
             self.opened = true;
             self.devices.do_send(Open);
         }
@@ -164,14 +195,21 @@ impl Watcher {
             hint(sampler, LookNow::Hint, &self.missed);
         }
         // A file in a known launch directory that is no root cannot make a new launch directory.
-        let root = |directory: &LaunchDir| self.roots.iter().any(|root| root == directory.path());
+        let root = |directory: &LaunchDir| self.roots.contains_key(directory.path());
         sampler.is_none() || above.as_ref().is_some_and(root) || root(&own)
     }
 
     /// The regular scan.
     fn tick(&mut self, ctx: &mut Context<Self>) {
-        if Instant::now() >= self.rested_at {
-            self.want_look(ctx);
+        if self.missed.swap(false, Ordering::Relaxed) {
+            return self.handle(LookAtAll, ctx);
+        }
+        let due = |root: &Root| root.rested_at.is_none_or(|rested_at| Instant::now() >= rested_at);
+        let roots: Vec<PathBuf> = self.roots.iter().filter(|(_, root)| due(root)).map(|(root, _)| root.clone()).collect();
+        for root in roots {
+            if self.roots.get_mut(&root).is_some_and(|known| known.looking.on_request()) {
+                self.look(root, ctx);
+            }
         }
         for sampler in self.samplers.values() {
             hint(sampler, LookNow::Timer, &self.missed);
@@ -186,27 +224,47 @@ fn hint(sampler: &Addr<Sampler>, look: LookNow, missed: &AtomicBool) {
     }
 }
 
-fn look_at_roots(roots: &[PathBuf], watches: &Mutex<Watches>) -> (Watched, Vec<String>, Duration) {
+/// What a look at one watched directory gave.
+struct LookedAt {
+    launches: Vec<LaunchDir>,
+    alarms: Vec<String>,
+    took: Duration,
+}
+
+fn look_at_root(root: &Path, watches: &Mutex<Watches>, changes: &Changes) -> LookedAt {
     let begun = Instant::now();
-    let mut found = Watched::default();
-    let mut alarms = Vec::new();
-    for root in roots {
-        match scan::watched(root) {
-            Ok(more) => {
-                found.directories.extend(more.directories);
-                found.launches.extend(more.launches);
-            }
-            Err(e) => {
-                alarms.push(format!("{e}; it is looked for again"));
-                // Its parent tells when it comes back.
-                found.directories.extend(root.parent().map(PathBuf::from));
-            }
+    let looked = failpoint::pass(Point::Look, root).map_err(|e| StoreError::io("look at", root, e));
+    let (found, mut alarms) = match looked.and_then(|()| scan::watched(root)) {
+        Ok(found) => (found, Vec::new()),
+        Err(e) => {
+            // Its parent tells when it comes back.
+            let directories = root.parent().map(PathBuf::from).into_iter().collect();
+            (Watched { directories, ..Watched::default() }, vec![format!("{e}; it is looked for again")])
+        }
+    };
+    let took = begun.elapsed();
+    match soon(watches) {
+        Some(mut watches) => alarms.extend(watches.keep(root, &found.directories, changes)),
+        None => alarms.push(format!(
+            "{}: it is not watched anew, for another file system does not answer; the regular scan finds new files, later than usual",
+            root.display()
+        )),
+    }
+    LookedAt { launches: found.launches, alarms, took }
+}
+
+/// The watches, unless somebody has them for long: a watch on a dead file system must not keep the others waiting.
+fn soon(watches: &Mutex<Watches>) -> Option<MutexGuard<'_, Watches>> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match watches.try_lock() {
+            Ok(watches) => return Some(watches),
+            // A panic ends the process, so a poisoned lock is never seen; its content would still be whole.
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return None,
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
         }
     }
-    let mut watches = watches.lock().unwrap_or_else(PoisonError::into_inner);
-    watches.keep(&found.directories);
-    alarms.extend(watches.problem.clone());
-    (found, alarms, begun.elapsed())
 }
 
 impl Actor for Watcher {
@@ -223,8 +281,9 @@ impl Actor for Watcher {
         self.want_look(ctx);
         ctx.run_interval(Duration::from_secs(self.services.settings.rescan_seconds), |this, ctx| this.tick(ctx));
         ctx.run_later(CLAIMS, |this, _| {
-            this.awaited = Some(BTreeSet::new());
-            this.open_if_ready();
+            if !std::mem::replace(&mut this.opened, true) {
+                this.devices.do_send(Open);
+            }
         });
     }
 }
@@ -233,6 +292,13 @@ impl Handler<Hint> for Watcher {
     type Result = ();
 
     fn handle(&mut self, Hint(hints): Hint, ctx: &mut Self::Context) {
+        for path in hints.dropped {
+            for (root, known) in &mut self.roots {
+                if path == *root || path.parent() == Some(root) || root.parent() == Some(&path) {
+                    known.dropped.insert(path.clone());
+                }
+            }
+        }
         if hints.all || self.missed.swap(false, Ordering::Relaxed) {
             return self.handle(LookAtAll, ctx);
         }
@@ -261,9 +327,7 @@ impl Handler<Ready> for Watcher {
     type Result = ();
 
     fn handle(&mut self, Ready(launch): Ready, _: &mut Self::Context) {
-        if let Some(awaited) = &mut self.awaited {
-            awaited.remove(&launch);
-        }
+        self.awaited.remove(&launch);
         self.open_if_ready();
     }
 }
@@ -286,7 +350,8 @@ impl Handler<List> for Watcher {
     type Result = MessageResult<List>;
 
     fn handle(&mut self, _: List, _: &mut Self::Context) -> Self::Result {
-        MessageResult(Searches { samplers: self.samplers.clone(), alarms: self.alarms.clone(), roots: self.roots.clone() })
+        let alarms = self.roots.iter().flat_map(|(path, root)| root.alarms(path)).collect();
+        MessageResult(Searches { samplers: self.samplers.clone(), alarms, roots: self.roots.keys().cloned().collect() })
     }
 }
 
@@ -294,9 +359,9 @@ impl Handler<AddRoot> for Watcher {
     type Result = bool;
 
     fn handle(&mut self, AddRoot(root): AddRoot, ctx: &mut Self::Context) -> bool {
-        let new = !self.roots.contains(&root);
+        let new = !self.roots.contains_key(&root);
         if new {
-            self.roots.push(root);
+            self.roots.insert(root, Root::default());
             self.want_look(ctx);
         }
         new
@@ -307,9 +372,8 @@ impl Handler<RemoveRoot> for Watcher {
     type Result = bool;
 
     fn handle(&mut self, RemoveRoot(root): RemoveRoot, ctx: &mut Self::Context) -> bool {
-        let before = self.roots.len();
-        self.roots.retain(|other| *other != root);
+        let known = self.roots.remove(&root).is_some();
         self.want_look(ctx);
-        self.roots.len() < before
+        known
     }
 }

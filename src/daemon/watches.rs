@@ -1,8 +1,10 @@
 //! The kernel's watches on directories: hints to look, placed where a space file may appear and renewed where a directory was replaced.
 
+use crate::store::failpoint::{self, Point};
+use notify::event::ModifyKind;
 use notify::{Config, EventKind, RecommendedWatcher, RecursiveMode};
 use notify_debouncer_full::{DebounceEventResult, Debouncer, NoCache, new_debouncer_opt};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,17 +17,31 @@ const GATHER: Duration = Duration::from_millis(50);
 pub struct Hints {
     /// Where something changed.
     pub paths: Vec<PathBuf>,
+    /// What was moved or removed, and its watch with it, if it had one.
+    pub dropped: Vec<PathBuf>,
     /// Events were lost: everything has to be looked at.
     pub all: bool,
 }
 
+/// What has to be known besides the directories to watch.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    /// Every watched root.
+    pub roots: BTreeSet<PathBuf>,
+    /// What was moved or removed: watched anew where it is back, for its watch may have gone with it.
+    pub dropped: BTreeSet<PathBuf>,
+}
+
 /// Watches on directories, not on what lies below them.
+#[derive(Default)]
 pub struct Watches {
     debouncer: Option<Debouncer<RecommendedWatcher, NoCache>>,
     /// Device and inode of each watched directory.
     watched: HashMap<PathBuf, (u64, u64)>,
-    /// Why some directory is not watched; the timer finds what happens there.
-    pub problem: Option<String>,
+    /// The directories to watch for the sake of each watched root.
+    wanted: HashMap<PathBuf, HashSet<PathBuf>>,
+    /// Why nothing can be watched at all.
+    broken: Option<String>,
 }
 
 impl Watches {
@@ -39,22 +55,19 @@ impl Watches {
         };
         let made = new_debouncer_opt(GATHER, Some(GATHER), handler, NoCache::new(), Config::default());
         match made {
-            Ok(debouncer) => Watches { debouncer: Some(debouncer), watched: HashMap::new(), problem: None },
-            Err(e) => Watches { debouncer: None, watched: HashMap::new(), problem: Some(told(&e)) },
+            Ok(debouncer) => Watches { debouncer: Some(debouncer), ..Watches::default() },
+            Err(e) => Watches { broken: Some(told(&e)), ..Watches::default() },
         }
     }
 
-    /// Watches exactly these directories. May block as long as their file systems do.
-    pub fn keep(&mut self, directories: &[PathBuf]) {
-        let Some(debouncer) = &mut self.debouncer else { return };
-        let wanted: HashSet<&Path> = directories.iter().map(PathBuf::as_path).collect();
-        let stale: Vec<PathBuf> = self.watched.keys().filter(|path| !wanted.contains(path.as_path())).cloned().collect();
-        for path in stale {
-            // It may be gone, and its watch with it.
-            let _ = debouncer.unwatch(&path);
-            self.watched.remove(&path);
-        }
-        self.problem = None;
+    /// Watches exactly these directories of `root`, and no longer those of roots that are left. Answers why some directory is not watched; the timer finds what happens there. May block as long as their file systems do.
+    pub fn keep(&mut self, root: &Path, directories: &[PathBuf], changes: &Changes) -> Option<String> {
+        self.wanted.retain(|root, _| changes.roots.contains(root));
+        self.wanted.insert(root.to_path_buf(), directories.iter().cloned().collect());
+        let dropped = &changes.dropped;
+        self.forget_unwanted(dropped);
+        let Some(debouncer) = &mut self.debouncer else { return self.broken.clone() };
+        let mut problem = None;
         for path in directories {
             let Ok(meta) = std::fs::metadata(path) else { continue };
             let identity = (meta.dev(), meta.ino());
@@ -64,12 +77,26 @@ impl Watches {
             if self.watched.remove(path).is_some() {
                 let _ = debouncer.unwatch(path);
             }
-            match debouncer.watch(path, RecursiveMode::NonRecursive) {
+            let allowed = failpoint::pass(Point::Watch, path).map_err(notify::Error::io);
+            match allowed.and_then(|()| debouncer.watch(path, RecursiveMode::NonRecursive)) {
                 Ok(()) => {
                     self.watched.insert(path.clone(), identity);
                 }
-                Err(e) => self.problem = Some(told(&e)),
+                Err(e) => problem = Some(told(&e)),
             }
+        }
+        problem
+    }
+
+    fn forget_unwanted(&mut self, dropped: &BTreeSet<PathBuf>) {
+        let wanted = |path: &PathBuf| !dropped.contains(path) && self.wanted.values().any(|wanted| wanted.contains(path));
+        let stale: Vec<PathBuf> = self.watched.keys().filter(|path| !wanted(path)).cloned().collect();
+        for path in stale {
+            // It may be gone, and its watch with it.
+            if let Some(debouncer) = &mut self.debouncer {
+                let _ = debouncer.unwatch(&path);
+            }
+            self.watched.remove(&path);
         }
     }
 }
@@ -83,15 +110,50 @@ fn told(error: &notify::Error) -> String {
 }
 
 fn hints(result: DebounceEventResult) -> Hints {
-    let Ok(events) = result else { return Hints { paths: Vec::new(), all: true } };
+    let Ok(events) = result else { return Hints { all: true, ..Hints::default() } };
     let mut hints = Hints::default();
     for event in events {
         hints.all |= event.need_rescan();
         if !matches!(event.kind, EventKind::Access(_)) {
             hints.paths.extend(event.paths.iter().cloned());
         }
+        if matches!(event.kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_))) {
+            hints.dropped.extend(event.paths.iter().cloned());
+        }
     }
     hints.paths.sort_unstable();
     hints.paths.dedup();
     hints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use notify::event::{Flag, RemoveKind, RenameMode};
+    use notify::{Event, event::EventAttributes};
+    use notify_debouncer_full::DebouncedEvent;
+    use std::time::Instant;
+
+    fn event(kind: EventKind, path: &str) -> DebouncedEvent {
+        let event = Event { kind, paths: vec![PathBuf::from(path)], attrs: EventAttributes::new() };
+        DebouncedEvent { event, time: Instant::now() }
+    }
+
+    #[test]
+    fn an_overflow_is_a_hint_to_look_at_everything() {
+        let mut lost = event(EventKind::Other, "/x");
+        lost.event.attrs.set_flag(Flag::Rescan);
+        assert!(hints(Ok(vec![lost])).all);
+        assert!(hints(Err(vec![notify::Error::generic("read")])).all);
+    }
+
+    #[test]
+    fn what_was_moved_or_removed_is_told_apart_so_that_it_is_watched_anew() {
+        let moved = event(EventKind::Modify(ModifyKind::Name(RenameMode::From)), "/moved");
+        let removed = event(EventKind::Remove(RemoveKind::Folder), "/removed");
+        let written = event(EventKind::Modify(ModifyKind::Any), "/written");
+        let hints = hints(Ok(vec![moved, removed, written]));
+        assert_eq!(hints.dropped, ["/moved", "/removed"].map(PathBuf::from));
+        assert_eq!(hints.paths.len(), 3);
+    }
 }

@@ -71,7 +71,8 @@ fn without_trainer(job: &JobDir) -> Result<Look, StoreError> {
         return Ok(Look::Unknown(format!("{} is held by a trainer that has not yet said who it is", job.lock().display())));
     }
     // The trainer may have left its identity between the two looks.
-    if job.trainer_record().exists() {
+    let record = job.trainer_record();
+    if record.try_exists().map_err(|e| StoreError::io("look at", &record, e))? {
         return Ok(Look::Unknown(format!("{} has just appeared", job.trainer_record().display())));
     }
     Ok(optional::<EndRecord>(record::read(&job.end()))?.map_or(Look::Gone, Look::Ended))

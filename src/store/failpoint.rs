@@ -33,6 +33,10 @@ pub enum Point {
     Directory,
     /// After everything.
     Done,
+    /// Before a watched directory is looked at, which no write is.
+    Look,
+    /// Before the kernel is asked to watch a directory.
+    Watch,
 }
 
 impl Point {
@@ -44,6 +48,8 @@ impl Point {
             Point::Rename => "rename",
             Point::Directory => "directory",
             Point::Done => "done",
+            Point::Look => "look",
+            Point::Watch => "watch",
         }
     }
 }

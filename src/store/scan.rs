@@ -47,7 +47,15 @@ pub fn record_of(job: &JobDir) -> Result<Option<JobRecord>, StoreError> {
 
 /// A folder with a `commandline.json` is a job, and never a launch directory.
 pub fn is_job(folder: &Path) -> bool {
-    fs::symlink_metadata(JobDir::new(folder).commandline()).is_ok()
+    may_be_there(&JobDir::new(folder).commandline())
+}
+
+/// Whether something is there, or may be: an error is no absence, or a job would be forgotten for a moment's failure.
+fn may_be_there(path: &Path) -> bool {
+    match fs::symlink_metadata(path) {
+        Ok(_) => true,
+        Err(e) => !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+    }
 }
 
 /// What a look at a watched directory found.
@@ -154,6 +162,15 @@ mod tests {
             jobs(&launch, |_| true).expect("scanned").into_iter().map(|job| job.name.to_string()).collect();
         names.sort();
         assert_eq!(names, ["job-0"]);
+    }
+
+    #[test]
+    fn an_error_is_no_absence() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let circle = dir.path().join("circle");
+        std::os::unix::fs::symlink(&circle, &circle).expect("a link to itself");
+        assert!(is_job(&circle), "nobody can tell");
+        assert!(!is_job(&dir.path().join("absent")));
     }
 
     #[test]

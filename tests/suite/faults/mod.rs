@@ -16,6 +16,7 @@ mod inputs;
 mod kills;
 mod many;
 mod unwritten;
+mod watching;
 mod writes;
 
 use crate::harness::{Daemon, Setup};
