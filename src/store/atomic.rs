@@ -58,6 +58,29 @@ pub fn settle(path: &Path) -> Result<(), StoreError> {
     failpoint::pass(Point::Done, path).map_err(fail)
 }
 
+/// Removes the file, if it is there.
+///
+/// # Errors
+/// Names the file, which is still there.
+pub fn remove_file(path: &Path) -> Result<(), StoreError> {
+    remove_by(path, |path| fs::remove_file(path))
+}
+
+/// Removes the folder with everything in it, if it is there.
+///
+/// # Errors
+/// Names the folder, of which a part may be gone.
+pub fn remove_folder(path: &Path) -> Result<(), StoreError> {
+    remove_by(path, |path| fs::remove_dir_all(path))
+}
+
+fn remove_by(path: &Path, remove: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<(), StoreError> {
+    match failpoint::pass(Point::Remove, path).and_then(|()| remove(path)) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io("remove", path, e)),
+        _ => Ok(()),
+    }
+}
+
 /// Makes `directory` and those above it that are missing.
 ///
 /// # Errors
@@ -77,6 +100,9 @@ pub fn make_below(base: &Path, directory: &Path) -> Result<(), StoreError> {
     let mut path = base.to_path_buf();
     for part in below {
         path.push(part);
+        if !path.is_dir() {
+            failpoint::pass(Point::Create, &path).map_err(|e| fail(&path, e))?;
+        }
         match fs::create_dir(&path) {
             Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(fail(&path, e)),
             _ => {}

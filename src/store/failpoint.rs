@@ -37,6 +37,8 @@ pub enum Point {
     Look,
     /// Before the kernel is asked to watch a directory.
     Watch,
+    /// Before a file or folder goes.
+    Remove,
 }
 
 impl Point {
@@ -50,6 +52,7 @@ impl Point {
             Point::Done => "done",
             Point::Look => "look",
             Point::Watch => "watch",
+            Point::Remove => "remove",
         }
     }
 }

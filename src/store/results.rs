@@ -1,11 +1,11 @@
 //! What a finished fold left behind: its image-level metrics, its best epochs, its best model.
 
 use super::error::StoreError;
-use super::finished::is_finished;
+use super::finished::autoencoder_is_finished;
 use super::fold_table::{self, Rows};
 use super::layout::{FoldDir, JobDir, LaunchDir};
 use crate::domain::metrics::Metrics;
-use crate::domain::options::{Mode, NetworkType, Selection};
+use crate::domain::options::{Mode, Selection};
 use crate::domain::policy::BestModels;
 use std::fs;
 use std::path::Path;
@@ -110,7 +110,7 @@ impl Judge {
 /// reconstructions to go by: there the best model tells.
 pub fn autoencoder_finished(job: &JobDir, fold: &FoldDir) -> bool {
     let foreign = || !job.private().is_dir() && fold.model(None, Selection::BestLoss).is_file();
-    is_finished(fold, NetworkType::Autoencoder) || foreign()
+    autoencoder_is_finished(fold) || foreign()
 }
 
 #[cfg(test)]

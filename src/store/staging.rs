@@ -1,7 +1,8 @@
 //! A folder that is filled beside its place and appears there complete, by one rename.
 
-use super::atomic::{TEMPORARY, sync_directory};
+use super::atomic::{self, TEMPORARY, sync_directory};
 use super::error::StoreError;
+use super::failpoint::{self, Point};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -17,11 +18,9 @@ impl Staging {
     pub fn begin(place: &Path) -> Result<Self, StoreError> {
         let name = place.file_name().unwrap_or_default().to_string_lossy();
         let folder = place.with_file_name(format!(".{name}{TEMPORARY}"));
-        match fs::remove_dir_all(&folder) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::io("remove", &folder, e)),
-            _ => {}
-        }
-        fs::create_dir(&folder).map_err(|e| StoreError::io("create", &folder, e))?;
+        atomic::remove_folder(&folder)?;
+        let made = failpoint::pass(Point::Create, place).and_then(|()| fs::create_dir(&folder));
+        made.map_err(|e| StoreError::io("create", &folder, e))?;
         Ok(Staging { place: place.to_path_buf(), folder })
     }
 
@@ -30,14 +29,28 @@ impl Staging {
         &self.folder
     }
 
+    /// Writes the file `below`, a path below the folder, with the folders above it: plainly, since nobody reads it before the
+    /// folder is at its place.
+    ///
+    /// # Errors
+    /// Names the file or folder.
+    pub fn write(&self, below: &Path, content: &[u8]) -> Result<(), StoreError> {
+        let path = self.folder.join(below);
+        atomic::make_below(&self.folder, path.parent().unwrap_or(&self.folder))?;
+        let written = failpoint::pass(Point::Write, &self.place.join(below)).and_then(|()| fs::write(&path, content));
+        written.map_err(|e| StoreError::io("write", &path, e))
+    }
+
     /// Puts the folder at its place, with everything in it safely on the disk.
     ///
     /// # Errors
     /// Names the file or folder; there may be nothing at the place but an empty folder.
     pub fn publish(self) -> Result<(), StoreError> {
+        failpoint::pass(Point::Sync, &self.place).map_err(|e| StoreError::io("sync", &self.folder, e))?;
         sync(&self.folder)?;
-        fs::rename(&self.folder, &self.place).map_err(|e| StoreError::io("create", &self.place, e))?;
-        sync_directory(self.place.parent().unwrap_or(Path::new(".")))
+        let placed = failpoint::pass(Point::Rename, &self.place).and_then(|()| fs::rename(&self.folder, &self.place));
+        placed.map_err(|e| StoreError::io("create", &self.place, e))?;
+        atomic::settle(&self.place)
     }
 }
 
@@ -71,8 +84,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let place = dir.path().join("results");
         let staging = Staging::begin(&place).expect("begun");
-        fs::create_dir(staging.folder().join("below")).expect("made");
-        fs::write(staging.folder().join("below/table.tsv"), "x").expect("written");
+        staging.write(Path::new("below/table.tsv"), b"x").expect("written");
         assert!(!place.exists());
         staging.publish().expect("published");
         assert_eq!(fs::read_to_string(place.join("below/table.tsv")).expect("read"), "x");

@@ -1,6 +1,6 @@
 //! Removes what killed processes left of files that were being replaced in a job's folder; each writer sweeps its own.
 
-use super::atomic::TEMPORARY;
+use super::atomic::{self, TEMPORARY};
 use super::error::StoreError;
 use super::layout::JobDir;
 use std::ffi::OsStr;
@@ -59,10 +59,7 @@ fn sweep(folder: &Path, left: &dyn Fn(&str) -> bool) -> Result<(), StoreError> {
     for entry in entries(folder)? {
         let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
         if is_file && left(&entry.file_name().to_string_lossy()) {
-            match fs::remove_file(entry.path()) {
-                Err(e) if e.kind() != ErrorKind::NotFound => return Err(StoreError::io("remove", &entry.path(), e)),
-                _ => {}
-            }
+            atomic::remove_file(&entry.path())?;
         }
     }
     Ok(())

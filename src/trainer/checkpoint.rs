@@ -3,11 +3,12 @@
 use crate::container;
 use crate::course::{Best, Course};
 use crate::evaluate::{Answers, Evaluation};
+use crate::stamp::Stamp;
 use crate::state::State;
 use crate::table::Row;
 use neurosearch::domain::options::Selection;
 use neurosearch::domain::policy::{BestModels, EarlyStopping};
-use neurosearch::domain::precision::Precision;
+use neurosearch::store::atomic;
 use neurosearch::store::error::StoreError;
 use neurosearch::store::layout::FoldDir;
 use serde::{Deserialize, Serialize};
@@ -17,19 +18,8 @@ use std::path::Path;
 use std::rc::Rc;
 use tch::Tensor;
 
-const VERSION: u32 = 1;
-
-/// What tells whether a checkpoint belongs to this job as it is now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamp {
-    /// SHA-256 of the options that decide the training, in hexadecimal.
-    pub options: String,
-    /// Threads on the CPU, on which the last bits of every sum depend.
-    pub threads: usize,
-    /// Older checkpoints say nothing, and mean the default.
-    #[serde(default)]
-    pub precision: Precision,
-}
+/// 2: with the rows that it was trained on.
+const VERSION: u32 = 2;
 
 /// A training as it is written and read.
 #[derive(Debug)]
@@ -224,6 +214,11 @@ pub const fn number(position: usize, epoch: u32, epochs: u32) -> u32 {
     (position as u32).saturating_mul(epochs).saturating_add(epoch)
 }
 
+/// The position, from 0, of the network whose checkpoint has this number.
+pub const fn network(number: u32, epochs: u32) -> usize {
+    (number / epochs) as usize
+}
+
 /// Numbers of the checkpoints of a fold, ascending; none where it has no folder.
 pub fn numbers(fold: &FoldDir) -> Result<Vec<u32>, StoreError> {
     let entries = match fs::read_dir(fold.private()) {
@@ -241,12 +236,11 @@ pub fn numbers(fold: &FoldDir) -> Result<Vec<u32>, StoreError> {
 pub fn prune(fold: &FoldDir, latest: u32, epochs: u32) -> Result<(), StoreError> {
     let numbers = numbers(fold)?;
     for (i, number) in numbers.iter().enumerate() {
-        let last_of_network = numbers.get(i + 1).is_none_or(|next| next / epochs != number / epochs);
-        let own = number / epochs == latest / epochs;
+        let last_of_network = numbers.get(i + 1).is_none_or(|next| network(*next, epochs) != network(*number, epochs));
+        let own = network(*number, epochs) == network(latest, epochs);
         let superfluous = if own { number + 1 < latest } else { !last_of_network };
         if superfluous {
-            let path = fold.checkpoint(*number);
-            fs::remove_file(&path).map_err(|e| StoreError::io("remove", &path, e))?;
+            atomic::remove_file(&fold.checkpoint(*number))?;
         }
     }
     Ok(())
@@ -255,6 +249,7 @@ pub fn prune(fold: &FoldDir, latest: u32, epochs: u32) -> Result<(), StoreError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use neurosearch::domain::precision::Precision;
     use crate::table::Figures;
     use neurosearch::store::layout::JobDir;
 
@@ -295,7 +290,7 @@ mod tests {
         };
         let adam = vec![("mean.0".to_string(), Tensor::from_slice(&[0.25_f32]))];
         Checkpoint {
-            stamp: Stamp { options: "ab".to_string(), threads: 2, precision: Precision::Tf32 },
+            stamp: Stamp { options: "ab".to_string(), rows: "cd".to_string(), threads: 2, precision: Precision::Tf32 },
             count: 9,
             course,
             weights,

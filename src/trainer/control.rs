@@ -105,6 +105,13 @@ impl Control {
         self.report();
     }
 
+    /// The last report: every fold has its results.
+    pub fn conclude(&mut self) {
+        self.progress.folds_done = self.progress.folds;
+        self.reported = None;
+        self.report();
+    }
+
     /// Replaces the report unless the last one is younger than a second. A report that cannot be written is no reason to stop.
     fn report(&mut self) {
         if self.reported.is_some_and(|at| at.elapsed() < INTERVAL) {
@@ -167,6 +174,17 @@ mod tests {
         first.progress.checkpoints = 7;
         first.enter(Phase::Writing);
         assert_eq!(control(&job).progress.checkpoints, 7);
+    }
+
+    #[test]
+    fn the_last_report_counts_every_fold_as_done_however_young_the_one_before_it_is() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let job = JobDir::new(dir.path());
+        let mut control = control(&job);
+        control.enter(Phase::Writing);
+        control.conclude();
+        let report = progress::read(&job).expect("read").expect("a report");
+        assert_eq!((report.folds_done, report.folds), (2, 2));
     }
 
     #[test]

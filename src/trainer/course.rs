@@ -47,4 +47,9 @@ impl Course {
             best: BTreeMap::new(),
         }
     }
+
+    /// Whether its best models have said something about just so many items, of the training and of the validation set.
+    pub fn is_about(&self, items: [usize; 2]) -> bool {
+        self.best.values().all(|best| [&best.train, &best.validation].into_iter().zip(items).all(|(e, items)| e.is_about(items)))
+    }
 }

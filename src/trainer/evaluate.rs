@@ -45,6 +45,14 @@ impl Evaluation {
     }
 }
 
+impl Evaluation {
+    /// Whether it is about just so many items.
+    pub fn is_about(&self, items: usize) -> bool {
+        let answered = |answers: &Answers| (answers.predicted.len(), answers.probabilities.len()) == (items, 2 * items);
+        self.items == items && self.answers.as_ref().is_none_or(answered)
+    }
+}
+
 impl Answers {
     pub fn confusion(&self, classes: &[usize]) -> Confusion {
         Confusion::count(classes.iter().copied().zip(self.predicted.iter().map(|class| usize::from(*class))))

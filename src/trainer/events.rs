@@ -1,6 +1,8 @@
 //! TensorBoard's event files: length-framed protocol buffers, each frame with masked checksums.
 
+use neurosearch::store::atomic;
 use neurosearch::store::error::StoreError;
+use neurosearch::store::failpoint::{self, Point};
 use prost::Message;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -67,9 +69,9 @@ impl EventFile {
         let version = What::FileVersion("brain.Event:2".to_string());
         let mut bytes = frame(&Event { wall_time, step: 0, what: Some(version) });
         scalars.iter().for_each(|scalar| bytes.extend(frame(&event(*scalar))));
-        neurosearch::store::atomic::replace(&path, &bytes)?;
+        atomic::replace(&path, &bytes)?;
         for old in left {
-            fs::remove_file(&old).map_err(|e| StoreError::io("remove", &old, e))?;
+            atomic::remove_file(&old)?;
         }
         let file = OpenOptions::new().append(true).open(&path).map_err(|e| StoreError::io("open", &path, e))?;
         Ok(EventFile { file, path })
@@ -77,7 +79,8 @@ impl EventFile {
 
     pub fn append(&mut self, scalars: &[Scalar]) -> Result<(), StoreError> {
         let bytes: Vec<u8> = scalars.iter().flat_map(|scalar| frame(&event(*scalar))).collect();
-        self.file.write_all(&bytes).map_err(|e| StoreError::io("append to", &self.path, e))
+        let written = failpoint::pass(Point::Write, &self.path).and_then(|()| self.file.write_all(&bytes));
+        written.map_err(|e| StoreError::io("append to", &self.path, e))
     }
 }
 

@@ -11,6 +11,7 @@ use crate::network::Network;
 use crate::note::note;
 use crate::outputs::{self, Judged};
 use crate::reconstruct;
+use crate::stamp;
 use crate::stop::Stop;
 use crate::training::{Sets, Training, Which};
 use neurosearch::domain::architecture::Architecture;
@@ -19,21 +20,11 @@ use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::options::{NetworkType, Normalization};
 use neurosearch::domain::progress::Phase;
 use neurosearch::store::atomic;
-use neurosearch::store::error::StoreError;
 use neurosearch::store::labels;
 use neurosearch::store::layout::FoldDir;
-use std::collections::BTreeMap;
-use std::fs;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
-
-/// Whether the fold's results are there, which appear last of all and complete.
-pub fn is_finished(fold: &FoldDir, network_type: NetworkType) -> bool {
-    match network_type {
-        NetworkType::Autoencoder => fold.reconstruction().is_dir(),
-        NetworkType::Cnn | NetworkType::MultiCnn => fold.classification().is_dir(),
-    }
-}
 
 /// Trains fold `index` and writes its results.
 pub fn run(job: &mut Job, index: u32) -> Result<(), Stop> {
@@ -41,11 +32,16 @@ pub fn run(job: &mut Job, index: u32) -> Result<(), Stop> {
     for path in [folder.path(), folder.private()] {
         atomic::make_below(job.dir.path(), path).map_err(|e| Stop::output(&e))?;
     }
+    // Results of which a part is gone make way for new ones, which are put in their place whole.
+    for place in [folder.classification(), folder.reconstruction()] {
+        atomic::remove_folder(&place).map_err(|e| Stop::output(&e))?;
+    }
     job.control.progress.fold = index;
     job.control.enter(Phase::Loading);
     let labels = labels::read_fold(&job.options, index).map_err(|e| Stop::input(&e))?;
+    job.stamp.rows = stamp::of_rows(&labels);
     let rows = [Arc::new(labels.train), Arc::new(labels.validation)];
-    let mut saved = saved(job, &folder)?;
+    let saved = checkpoint::numbers(&folder).map_err(|e| Stop::output(&e))?;
     let positions = positions(job);
     let networks = positions.len();
     let mut judged = Vec::new();
@@ -56,7 +52,7 @@ pub fn run(job: &mut Job, index: u32) -> Result<(), Stop> {
             rows.each_ref().map(|rows| Arc::new(Dataset::new(Arc::clone(&job.reader), Arc::clone(rows), items.clone())));
         let sets = Sets { train, validation };
         let which = Which { fold: index, position };
-        let checkpoint = saved.remove(&position.unwrap_or(0));
+        let checkpoint = latest(job, &folder, position.unwrap_or(0), &saved, &sets);
         let course = course(job, which, &sets, checkpoint)?;
         if job.options.network_type == NetworkType::Autoencoder {
             reconstruct_best(job, &folder, &sets, &course)?;
@@ -69,7 +65,7 @@ pub fn run(job: &mut Job, index: u32) -> Result<(), Stop> {
     if !judged.is_empty() {
         outputs::write(&folder, &job.options, job.reader.items_per_image(), &judged)?;
     }
-    fs::remove_dir_all(folder.private()).map_err(|e| Stop::output(&StoreError::io("remove", folder.private(), e)))
+    atomic::remove_folder(folder.private()).map_err(|e| Stop::output(&e))
 }
 
 /// The networks of a fold: the position of each in a multicnn, and which items of an image it sees.
@@ -148,24 +144,31 @@ fn reconstruct_best(job: &mut Job, folder: &FoldDir, sets: &Sets, course: &Cours
     }
 }
 
-/// The latest usable checkpoint of each network of the fold.
-fn saved(job: &mut Job, folder: &FoldDir) -> Result<BTreeMap<usize, Checkpoint>, Stop> {
-    let epochs = job.options.epochs;
-    let mut found: BTreeMap<usize, Checkpoint> = BTreeMap::new();
-    for number in checkpoint::numbers(folder).map_err(|e| Stop::output(&e))?.into_iter().rev() {
-        let network = (number / epochs) as usize;
-        if found.contains_key(&network) {
-            continue;
-        }
-        match Checkpoint::read(&folder.checkpoint(number)) {
-            Ok(checkpoint) if checkpoint.stamp.options == job.stamp.options => {
+/// The latest usable checkpoint of the network, of those in the fold's folder with these `numbers`. Read only when it is the
+/// network's turn: a multicnn's finished ones together may not fit the memory.
+fn latest(job: &mut Job, folder: &FoldDir, network: usize, numbers: &[u32], sets: &Sets) -> Option<Checkpoint> {
+    let own = numbers.iter().rev().filter(|number| checkpoint::network(**number, job.options.epochs) == network);
+    for number in own {
+        match usable(job, &folder.checkpoint(*number), sets) {
+            Ok(checkpoint) => {
                 job.use_threads(checkpoint.stamp.threads);
                 job.use_precision(checkpoint.stamp.precision);
-                found.insert(network, checkpoint);
+                return Some(checkpoint);
             }
-            Ok(_) => note(format_args!("checkpoint {number} is not used: it is of other options")),
-            Err(error) => note(format_args!("checkpoint {number} is not used: {error}")),
+            Err(why) => note(format_args!("checkpoint {number} of {} is not used: {why}", folder.path().display())),
         }
     }
-    Ok(found)
+    None
+}
+
+/// The checkpoint in `path`, or why this job cannot go on from it.
+fn usable(job: &Job, path: &Path, sets: &Sets) -> Result<Checkpoint, String> {
+    let checkpoint = Checkpoint::read(path).map_err(|error| error.to_string())?;
+    match checkpoint.stamp.strange_to(&job.stamp) {
+        Some(why) => Err(why.to_string()),
+        None if !checkpoint.course.is_about([sets.train.len(), sets.validation.len()]) => {
+            Err("its best models were not asked about these items".to_string())
+        }
+        None => Ok(checkpoint),
+    }
 }

@@ -1,7 +1,6 @@
 //! A job: its options checked, its device and data opened, its folds in order, finished ones skipped.
 
 use crate::assigned::Assigned;
-use crate::checkpoint::Stamp;
 use crate::control::{Control, Interruption};
 use crate::device;
 use crate::evaluate::Task;
@@ -10,6 +9,7 @@ use crate::fold;
 use crate::loader::Loader;
 use crate::note::note;
 use crate::records;
+use crate::stamp::{self, Stamp};
 use crate::stop::Stop;
 use crate::table::Figures;
 use neurosearch::check;
@@ -19,12 +19,11 @@ use neurosearch::domain::precision::Precision;
 use neurosearch::process::memory;
 use neurosearch::store::items::ItemReader;
 use neurosearch::store::job::{read_options, write_commandline};
-use neurosearch::store::labels;
 use neurosearch::store::layout::JobDir;
+use neurosearch::store::{atomic, finished, labels};
 use neurosearch::store::volumes::{Fetched, Keeping, USUAL_BYTES};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
-use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use tch::Device;
 
@@ -35,7 +34,7 @@ pub struct Job {
     /// Of every random choice.
     pub seed: u64,
     pub device: Device,
-    /// What a checkpoint must have to be used.
+    /// What a checkpoint must have to be used; its rows are those of the fold that is trained.
     pub stamp: Stamp,
     pub reader: Arc<ItemReader>,
     pub loader: Loader,
@@ -52,12 +51,16 @@ pub fn run(dir: &JobDir, assigned: &Assigned, interruption: Interruption) -> Res
     let mut job = open(dir, assigned, interruption, options, device)?;
     for (done, index) in folds.iter().enumerate() {
         job.control.progress.folds_done = done as u32;
-        if fold::is_finished(&dir.fold(*index), job.options.network_type) {
+        let folder = dir.fold(*index);
+        if finished::is_finished(&folder, &job.options) {
+            // An attempt that was killed between its results and this has left its checkpoints.
+            atomic::remove_folder(folder.private()).map_err(|e| Stop::output(&e))?;
             continue;
         }
         fold::run(&mut job, *index)?;
     }
     job.remark();
+    job.control.conclude();
     Ok(())
 }
 
@@ -90,7 +93,12 @@ fn open(dir: &JobDir, assigned: &Assigned, interruption: Interruption, options: 
     let reader = ItemReader::open(&options, first, &keeping(assigned)).map_err(|e| Stop::input(&e))?;
     let loader = Loader::start(options.nproc, device)?;
     let seed = options.seed.unwrap_or_default();
-    let stamp = Stamp { options: digest(&options), threads: assigned.threads, precision: assigned.precision };
+    let stamp = Stamp {
+        options: stamp::of_options(&options),
+        rows: String::new(),
+        threads: assigned.threads,
+        precision: assigned.precision,
+    };
     device::use_threads(assigned.threads);
     device::use_precision(device, assigned.precision);
     let (options, reader) = (Arc::new(options), Arc::new(reader));
@@ -107,17 +115,6 @@ fn keeping(assigned: &Assigned) -> Keeping {
 fn bytes_read() -> u64 {
     let counts = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
     counts.lines().find_map(|line| line.strip_prefix("rchar: ")?.parse().ok()).unwrap_or(0)
-}
-
-/// SHA-256 of the options that decide the results: how many workers load and where it runs do not.
-fn digest(options: &JobOptions) -> String {
-    let mut value = options.to_json();
-    if let Some(entries) = value.as_object_mut() {
-        for key in ["nproc", "use_cpu"] {
-            entries.shift_remove(key);
-        }
-    }
-    Sha256::digest(value.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Job {

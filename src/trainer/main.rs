@@ -39,6 +39,7 @@ mod published;
 mod reconstruct;
 mod records;
 mod shim;
+mod stamp;
 mod state;
 mod stop;
 mod table;

@@ -10,7 +10,6 @@ use neurosearch::store::layout::FoldDir;
 use neurosearch::store::staging::Staging;
 use neurosearch::store::tsv::{Table, python_repr};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What one network's best models said about its sets.
@@ -32,19 +31,16 @@ pub fn write(fold: &FoldDir, options: &JobOptions, items_per_image: usize, netwo
             let tables = Tables::new(options, items_per_image, networks, selection, index);
             for (path, table) in tables.all(fold, selection, set) {
                 let below = path.strip_prefix(&place).unwrap_or(&path);
-                write_table(&staging.folder().join(below), &table).map_err(|e| Stop::output(&e))?;
+                write_table(&staging, below, &table).map_err(|e| Stop::output(&e))?;
             }
         }
     }
     staging.publish().map_err(|e| Stop::output(&e))
 }
 
-/// In a folder that nobody reads before it is renamed, a plain write is enough.
-fn write_table(path: &Path, table: &Table) -> Result<(), StoreError> {
-    let bytes = table.to_bytes().map_err(|sentence| StoreError::content(path, format!("cannot be written: {sentence}")))?;
-    let folder = path.parent().unwrap_or(path);
-    fs::create_dir_all(folder).map_err(|e| StoreError::io("create", folder, e))?;
-    fs::write(path, bytes).map_err(|e| StoreError::io("write", path, e))
+fn write_table(staging: &Staging, below: &Path, table: &Table) -> Result<(), StoreError> {
+    let bytes = table.to_bytes().map_err(|sentence| StoreError::content(below, format!("cannot be written: {sentence}")))?;
+    staging.write(below, &bytes)
 }
 
 /// One network's answers about one set.

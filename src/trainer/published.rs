@@ -13,8 +13,6 @@ use neurosearch::store::error::StoreError;
 use neurosearch::store::layout::FoldDir;
 use neurosearch::store::torch_file;
 use neurosearch::store::tsv::{Table, python_repr};
-use std::fs;
-use std::path::Path;
 
 /// The files of one network; what they hold always follows from a checkpoint.
 pub struct Published {
@@ -40,7 +38,7 @@ impl Published {
         let published = Published { folder: folder.clone(), position, task, train, validation };
         published.create_folders().map_err(output)?;
         if course.rows.is_empty() {
-            remove(&folder.training_table(position)).map_err(output)?;
+            atomic::remove_file(&folder.training_table(position)).map_err(output)?;
         } else {
             published.table(&course.rows)?;
         }
@@ -48,7 +46,7 @@ impl Published {
             if course.best.contains_key(&selection) {
                 published.model(selection, course)?;
             } else {
-                remove(&folder.model(position, selection)).map_err(output)?;
+                atomic::remove_file(&folder.model(position, selection)).map_err(output)?;
             }
         }
         Ok(published)
@@ -87,13 +85,5 @@ impl Published {
         let value = state::model_value(&best.state, best.epoch, best.valid_loss, best.valid_acc)?;
         let path = self.folder.model(self.position, selection);
         torch_file::write(&path, "model_best", &value).map_err(|e| Stop::output(&e))
-    }
-}
-
-/// Removes a file that may not be there.
-fn remove(path: &Path) -> Result<(), StoreError> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io("remove", path, e)),
-        _ => Ok(()),
     }
 }

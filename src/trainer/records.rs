@@ -25,10 +25,7 @@ pub fn holder(identity: &Identity, host: &str) -> String {
 
 /// Records this attempt, and removes an earlier one's last word first: whoever reads must not take it for this one's.
 pub fn begin(job: &JobDir, identity: &Identity, assigned: &Assigned) -> Result<(), StoreError> {
-    match fs::remove_file(job.end()) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::io("remove", &job.end(), e)),
-        _ => {}
-    }
+    atomic::remove_file(&job.end())?;
     let trainer = TrainerRecord {
         version: VERSION,
         pid: identity.pid,

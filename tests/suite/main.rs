@@ -30,6 +30,8 @@ mod service;
 mod service_manager;
 mod stand_in;
 #[cfg(feature = "torch")]
+mod trainer_again;
+#[cfg(feature = "torch")]
 mod trainer_failures;
 #[cfg(feature = "torch")]
 mod trainer_golden;

@@ -95,15 +95,19 @@ fn a_failed_job_goes_on_from_its_last_finished_fold() {
     let file = write(dir.path(), &options());
     let failed = neurosearch(dir.path()).env("STAND_IN", "fail").arg("retrain").arg(&file).arg(&out).output().expect("it runs");
     assert_eq!(failed.status.code(), Some(1), "{}", said(&failed));
-    let done = out.join("fold-0/cnn_classification");
-    for (selection, set) in [
-        ("best_loss", "train"),
-        ("best_loss", "validation"),
-        ("best_balanced_accuracy", "train"),
-        ("best_balanced_accuracy", "validation"),
-    ] {
-        std::fs::create_dir_all(done.join(selection)).expect("made");
-        std::fs::write(done.join(selection).join(format!("{set}_image_level_metrics.tsv")), "kept").expect("written");
+    let fold = out.join("fold-0");
+    let put = |path: std::path::PathBuf| {
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        std::fs::write(path, "kept").expect("written");
+    };
+    put(fold.join("training.tsv"));
+    for selection in ["best_loss", "best_balanced_accuracy"] {
+        put(fold.join("models").join(selection).join("model_best.pth.tar"));
+        for table in ["train_image_level_prediction", "train_image_level_metrics"] {
+            let below = fold.join("cnn_classification").join(selection);
+            put(below.join(format!("{table}.tsv")));
+            put(below.join(format!("{}.tsv", table.replace("train", "validation"))));
+        }
     }
     let output = run(dir.path(), &[Path::new("continue"), &out]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
