@@ -77,11 +77,11 @@ impl Checker {
     /// As [`super::job()`].
     pub fn job(&mut self, options: &JobOptions) -> Result<JobOptions, JobFault> {
         options.check_together()?;
-        source::check(options)?;
         let facts = self.facts(options).map_err(|flaws| first(&flaws))?;
         check_classes(options, &facts)?;
         let boxes = self.boxes(options, facts.volume).map_err(|sentence| JobFault::data("roi_list", sentence))?;
         let geometry = Geometry::new(&options.mode, options.preprocessing, facts.volume, &boxes)?;
+        source::check(options, geometry.items())?;
         if geometry.items() == 1 && options.network_type == NetworkType::MultiCnn {
             return Err(JobFault::options("network_type", "found \"multicnn\" with a single item an image; use cnn"));
         }

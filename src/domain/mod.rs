@@ -23,3 +23,4 @@ pub mod resize;
 pub mod schema;
 pub mod seed;
 pub mod space;
+pub mod transfer;

@@ -4,7 +4,8 @@ use super::atomic;
 use super::error::StoreError;
 use super::layout::JobDir;
 use super::record;
-use crate::domain::fault::Fault;
+use crate::domain::commandline::Outline;
+use crate::domain::fault::{Fault, Faults};
 use crate::domain::job::{Ended, JobState, LastFailure, Wish};
 use crate::domain::options::JobOptions;
 use crate::domain::precision::Precision;
@@ -117,6 +118,16 @@ pub struct EndRecord {
     pub attempt: u32,
 }
 
+/// What the job's `commandline.json` says of it, ours or the reference's; the rest of its options may be missing.
+///
+/// # Errors
+/// The file cannot be read, or its faults, all in one sentence.
+pub fn read_outline(job: &JobDir) -> Result<Outline, StoreError> {
+    let path = job.commandline();
+    let text = record::read_text(&path)?;
+    Outline::from_json(&text, &path.display().to_string()).map_err(|faults| in_one_sentence(&path, &faults))
+}
+
 /// The options in any `commandline.json`, ours or the reference's, with notices of defaults taken and keys not known.
 ///
 /// Relative paths in it are relative to the folder above the file's own, which is the launch directory of a job.
@@ -127,10 +138,12 @@ pub fn read_options(path: &Path) -> Result<(JobOptions, Vec<Fault>), StoreError>
     let text = record::read_text(path)?;
     let absolute = std::path::absolute(path).map_err(|e| StoreError::io("find", path, e))?;
     let base = absolute.ancestors().nth(2).unwrap_or(Path::new("/"));
-    JobOptions::from_json(&text, &path.display().to_string(), base).map_err(|faults| {
-        let faults: Vec<String> = faults.faults.iter().map(Fault::to_string).collect();
-        StoreError::content(path, faults.join("; "))
-    })
+    JobOptions::from_json(&text, &path.display().to_string(), base).map_err(|faults| in_one_sentence(path, &faults))
+}
+
+fn in_one_sentence(path: &Path, faults: &Faults) -> StoreError {
+    let faults: Vec<String> = faults.faults.iter().map(Fault::to_string).collect();
+    StoreError::content(path, faults.join("; "))
 }
 
 /// Makes `options` the content of the job's `commandline.json`.

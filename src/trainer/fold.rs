@@ -22,7 +22,6 @@ use neurosearch::domain::progress::Phase;
 use neurosearch::store::atomic;
 use neurosearch::store::labels;
 use neurosearch::store::layout::FoldDir;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,7 +41,7 @@ pub fn run(job: &mut Job, index: u32) -> Result<(), Stop> {
     job.stamp.rows = stamp::of_rows(&labels);
     let rows = [Arc::new(labels.train), Arc::new(labels.validation)];
     let saved = checkpoint::numbers(&folder).map_err(|e| Stop::output(&e))?;
-    let positions = positions(job);
+    let positions = job.positions();
     let networks = positions.len();
     let mut judged = Vec::new();
     for (position, items) in positions {
@@ -68,15 +67,6 @@ pub fn run(job: &mut Job, index: u32) -> Result<(), Stop> {
     atomic::remove_folder(folder.private()).map_err(|e| Stop::output(&e))
 }
 
-/// The networks of a fold: the position of each in a multicnn, and which items of an image it sees.
-fn positions(job: &Job) -> Vec<(Option<usize>, Range<usize>)> {
-    let items = job.reader.items_per_image();
-    match job.options.network_type {
-        NetworkType::MultiCnn => (0..items).map(|position| (Some(position), position..position + 1)).collect(),
-        NetworkType::Cnn | NetworkType::Autoencoder => vec![(None, 0..items)],
-    }
-}
-
 /// The network's training to its end, or as its last checkpoint has it where it ended there.
 fn course(job: &mut Job, which: Which, sets: &Sets, checkpoint: Option<Checkpoint>) -> Result<Course, Stop> {
     match checkpoint {
@@ -94,15 +84,10 @@ fn course(job: &mut Job, which: Which, sets: &Sets, checkpoint: Option<Checkpoin
     }
 }
 
-fn architecture(job: &Job, sets: &Sets) -> Result<Architecture, Stop> {
-    let shape = sets.train.shape();
-    Architecture::of(&job.options, shape).map_err(|fault| Stop::failed(FailureClass::BadOptions, fault.to_string()))
-}
-
 /// Sets that fit a GPU beside the training go there once, rather than once an epoch.
 fn keep_what_fits(job: &mut Job, sets: &Sets) -> Result<(), Stop> {
     let options = &job.options;
-    let training = Footprint::of(&architecture(job, sets)?, options.network_type, options.batch_size).peak_bytes;
+    let training = Footprint::of(&job.architecture(sets.train.shape())?, options.network_type, options.batch_size).peak_bytes;
     let voxels = sets.train.shape().iter().product::<usize>() * (sets.train.len() + sets.validation.len());
     job.loader.keep(device::has_room(feed::free_memory(job.device), training, (voxels * size_of::<f32>()) as u64));
     Ok(())
@@ -110,13 +95,9 @@ fn keep_what_fits(job: &mut Job, sets: &Sets) -> Result<(), Stop> {
 
 /// A network for the items of these sets, its weights not yet drawn.
 fn network(job: &Job, sets: &Sets) -> Result<Network, Stop> {
-    let options = &job.options;
-    let architecture = architecture(job, sets)?;
-    single_value(&architecture, sets.train.len(), options.batch_size)?;
-    let network = match options.network_type {
-        NetworkType::Autoencoder => Network::autoencoder(&architecture, job.device)?,
-        NetworkType::Cnn | NetworkType::MultiCnn => Network::cnn(&architecture, job.device)?,
-    };
+    let architecture = job.architecture(sets.train.shape())?;
+    single_value(&architecture, sets.train.len(), job.options.batch_size)?;
+    let network = Network::of_type(job.options.network_type, &architecture, job.device)?;
     Ok(network.in_precision(job.stamp.precision))
 }
 

@@ -7,12 +7,15 @@ use crate::evaluate::Task;
 use crate::failure::Failure;
 use crate::fold;
 use crate::loader::Loader;
+use crate::network::Network;
 use crate::note::note;
 use crate::records;
 use crate::stamp::{self, Stamp};
 use crate::stop::Stop;
 use crate::table::Figures;
+use crate::transfer;
 use neurosearch::check;
+use neurosearch::domain::architecture::Architecture;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::options::{JobOptions, NetworkType};
 use neurosearch::domain::precision::Precision;
@@ -24,6 +27,7 @@ use neurosearch::store::{atomic, finished, labels};
 use neurosearch::store::volumes::{Fetched, Keeping, USUAL_BYTES};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
+use std::ops::Range;
 use std::sync::Arc;
 use tch::Device;
 
@@ -49,6 +53,7 @@ pub fn run(dir: &JobDir, assigned: &Assigned, interruption: Interruption) -> Res
     let folds = options.folds.indices();
     records::environment(dir, assigned, device).map_err(|e| Stop::output(&e))?;
     let mut job = open(dir, assigned, interruption, options, device)?;
+    try_sources(&mut job)?;
     for (done, index) in folds.iter().enumerate() {
         job.control.progress.folds_done = done as u32;
         let folder = dir.fold(*index);
@@ -61,6 +66,26 @@ pub fn run(dir: &JobDir, assigned: &Assigned, interruption: Interruption) -> Res
     }
     job.remark();
     job.control.conclude();
+    Ok(())
+}
+
+/// Whether every network that is still to be trained can start from its source: what does not fit is told before hours have
+/// gone into the networks before it.
+fn try_sources(job: &mut Job) -> Result<(), Stop> {
+    let options = Arc::clone(&job.options);
+    let Some(transfer) = &options.transfer() else { return Ok(()) };
+    for fold in finished::missing(&job.dir, &options) {
+        for (position, items) in job.positions() {
+            let architecture = job.architecture(&job.reader.shape(items.start))?;
+            let network = Network::of_type(options.network_type, &architecture, Device::Cpu)?;
+            let weights = transfer::load(transfer, fold, options.network_type, position)?;
+            weights.apply(&network)?;
+            if let Some(left) = weights.left_behind(&network) {
+                note(format_args!("transfer_learning_path: {left}"));
+            }
+            job.control.check()?;
+        }
+    }
     Ok(())
 }
 
@@ -123,6 +148,20 @@ impl Job {
             NetworkType::Autoencoder => Task::Reconstruct,
             NetworkType::Cnn | NetworkType::MultiCnn => Task::Classify,
         }
+    }
+
+    /// The networks of a fold: the position of each in a multicnn, and which items of an image it sees.
+    pub fn positions(&self) -> Vec<(Option<usize>, Range<usize>)> {
+        let items = self.reader.items_per_image();
+        match self.options.network_type {
+            NetworkType::MultiCnn => (0..items).map(|position| (Some(position), position..position + 1)).collect(),
+            NetworkType::Cnn | NetworkType::Autoencoder => vec![(None, 0..items)],
+        }
+    }
+
+    /// What the options make of items of this shape.
+    pub fn architecture(&self, shape: &[usize]) -> Result<Architecture, Stop> {
+        Architecture::of(&self.options, shape).map_err(|fault| Stop::failed(FailureClass::BadOptions, fault.to_string()))
     }
 
     /// Computes with as many threads as the attempt that wrote the checkpoint did.

@@ -4,7 +4,7 @@ use super::block::{BatchNorm, Conv, Layer, Linear, Pass};
 use super::failure::Failure;
 use super::state::{Mismatch, State, copied, copy_into};
 use neurosearch::domain::architecture::{Architecture, ConvBlock};
-use neurosearch::domain::options::{Normalization, Reduction};
+use neurosearch::domain::options::{NetworkType, Normalization, Reduction};
 use neurosearch::domain::precision::Precision;
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -41,6 +41,14 @@ impl Network {
             steps.push(Step { name: format!("classifier.FC{i}.0"), layer, activate: i + 1 < architecture.fc.len() });
         }
         Ok(Network::of(steps, device))
+    }
+
+    /// The network of a job of this type.
+    pub fn of_type(network_type: NetworkType, architecture: &Architecture, device: Device) -> Result<Self, Failure> {
+        match network_type {
+            NetworkType::Autoencoder => Network::autoencoder(architecture, device),
+            NetworkType::Cnn | NetworkType::MultiCnn => Network::cnn(architecture, device),
+        }
     }
 
     /// A network of any steps, for the autoencoder's builder.
@@ -87,6 +95,11 @@ impl Network {
     #[cfg(test)]
     pub fn parameters(&self) -> u64 {
         self.tensors().filter(|(_, _, trained)| *trained).map(|(_, tensor, _)| tensor.numel() as u64).sum()
+    }
+
+    /// The names of its state.
+    pub fn names(&self) -> Vec<String> {
+        self.tensors().map(|(name, _, _)| name).collect()
     }
 
     /// The whole state in PyTorch's order and by its names, copied to the CPU.

@@ -15,6 +15,7 @@ use crate::published::Published;
 use crate::state::State;
 use crate::stop::Stop;
 use crate::table::Row;
+use crate::transfer;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::options::Selection;
 use neurosearch::domain::progress::Phase;
@@ -93,7 +94,7 @@ impl<'a> Training<'a> {
             None => {
                 network.init(seed::derive(job.seed, "weights", &which.at([])))?;
                 if let Some(transfer) = &options.transfer() {
-                    crate::transfer::load(transfer, which.fold, options.network_type, which.position)?.apply(&network)?;
+                    transfer::load(transfer, which.fold, options.network_type, which.position)?.apply(&network)?;
                 }
                 Course::new(&options)
             }

@@ -1,27 +1,25 @@
-//! Initial weights from another job: which file of the source, which of its tensors, and which directions there are.
+//! Initial weights from another job: its models read, held against the networks they are to start, and taken over.
 
 use super::failure::Failure;
 use super::network::Network;
-use super::state::{State, read_model};
-use neurosearch::domain::commandline::Outline;
-use neurosearch::domain::fault::Faults;
+use super::state::{Mismatch, State, read_model};
 use neurosearch::domain::job::FailureClass;
-use neurosearch::domain::options::{NetworkType, Selection, Transfer};
+use neurosearch::domain::options::{NetworkType, Transfer};
+use neurosearch::domain::transfer::{Part, start};
+use neurosearch::store::error::StoreError;
+use neurosearch::store::job::read_outline;
 use neurosearch::store::layout::JobDir;
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// Largest `commandline.json` that is read.
-const LARGEST: u64 = 1 << 20;
+const ENCODER: &str = "encoder.";
+const FEATURES: &str = "features.";
 
 /// Weights read from a source, ready for networks of one type.
 #[derive(Debug)]
 pub struct Weights {
     file: PathBuf,
     state: State,
-    /// Names below which a network takes over all of its tensors; empty for the whole network.
-    below: &'static str,
+    part: Part,
 }
 
 /// The weights that start a network of type `target` in fold `fold`; `position` is that of a multicnn's CNN.
@@ -29,68 +27,59 @@ pub struct Weights {
 /// The source's own `commandline.json` says what it is. A direction that makes no sense is of class `bad_options`, a file
 /// that cannot be used of class `bad_data`.
 pub fn load(transfer: &Transfer, fold: u32, target: NetworkType, position: Option<usize>) -> Result<Weights, Failure> {
-    use NetworkType::{Autoencoder, Cnn, MultiCnn};
     let job = JobDir::new(&transfer.path);
-    let source = network_type(&job.commandline())?;
-    let (network, selection) = match (source, target) {
-        (Autoencoder, _) => (None, Selection::BestLoss),
-        (Cnn, Cnn | MultiCnn) => (None, transfer.selection),
-        (MultiCnn, MultiCnn) => (position, transfer.selection),
-        (Cnn | MultiCnn, Autoencoder) | (MultiCnn, Cnn) => return Err(no_way(&transfer.path, source, target)),
-    };
-    let file = job.fold(fold).model(network, selection);
-    let state = read_model(&file).map_err(|error| {
-        let hint = if error.is_missing() {
-            format!(" (the source has no such model of fold {fold}, which this fold starts from)")
-        } else {
-            String::new()
-        };
-        Failure::new(FailureClass::BadData, format!("transfer_learning_path: {error}{hint}"))
+    let outline = read_outline(&job).map_err(|error| refused(&error, ", so this is not a job folder"))?;
+    let start = start(outline.network_type, target, position, transfer.selection).map_err(|refusal| {
+        let sentence = format!("transfer_learning_path: {} {refusal}", transfer.path.display());
+        Failure::new(FailureClass::BadOptions, sentence)
     })?;
-    Ok(if source == Autoencoder && target != Autoencoder {
-        Weights { state: encoder_as_features(state), file, below: "features." }
-    } else {
-        Weights { state, file, below: "" }
-    })
+    let file = job.fold(fold).model(start.network, start.selection);
+    let state = read_model(&file).map_err(|error| {
+        let missing = format!(" (the source has no such model of fold {fold}, which this fold starts from)");
+        refused(&error, if error.is_missing() { &missing } else { "" })
+    })?;
+    Ok(Weights { file, state, part: start.part })
+}
+
+fn refused(error: &StoreError, hint: &str) -> Failure {
+    Failure::new(FailureClass::BadData, format!("transfer_learning_path: {error}{hint}"))
 }
 
 impl Weights {
     /// Overwrites the network's weights, BatchNorm's statistics included; the first tensor that does not fit is an error that names it.
     pub fn apply(&self, network: &Network) -> Result<(), Failure> {
-        network.load_below(self.below, &self.state).map_err(|mismatch| {
+        let taken = match self.part {
+            Part::Everything => network.load_state(&self.state),
+            Part::EncoderAsFeatures => self.take_encoder(network, FEATURES),
+            Part::Autoencoder if self.has_another_decoder(network) => self.take_encoder(network, ENCODER),
+            Part::Autoencoder => network.load_state(&self.state),
+        };
+        taken.map_err(|mismatch| {
             let file = self.file.display();
-            Failure::new(
-                FailureClass::BadData,
-                format!("transfer_learning_path: {file}: {mismatch}; source and job must have the same layers"),
-            )
+            let sentence = format!("transfer_learning_path: {file}: {mismatch}; source and job must have the same layers");
+            Failure::new(FailureClass::BadData, sentence)
         })
     }
-}
 
-/// An autoencoder's encoder under the names that a CNN has for the same layers; its decoder is left behind.
-fn encoder_as_features(state: State) -> State {
-    let renamed =
-        |(name, tensor): (String, tch::Tensor)| name.strip_prefix("encoder.").map(|rest| (format!("features.{rest}"), tensor));
-    state.into_iter().filter_map(renamed).collect()
-}
+    /// What of the source's model `network`, for which it is meant, leaves behind although it has such a part itself; a clause.
+    pub fn left_behind(&self, network: &Network) -> Option<String> {
+        let strange = self.part == Part::Autoencoder && self.has_another_decoder(network);
+        let file = self.file.display();
+        strange.then(|| format!("{file} has a decoder of other layers than ours: only its encoder is taken over"))
+    }
 
-fn no_way(path: &Path, source: NetworkType, target: NetworkType) -> Failure {
-    let sentence = format!(
-        "transfer_learning_path: {} trained a {source}, which cannot start a {target}; an autoencoder can start any network, \
-         a cnn a cnn or a multicnn, and a multicnn a multicnn",
-        path.display()
-    );
-    Failure::new(FailureClass::BadOptions, sentence)
-}
+    /// Whether no tensor of the source's decoder has a name that `network`'s decoder knows. A decoder of ours that has other
+    /// sizes, or lacks a tensor, still has some of the names.
+    fn has_another_decoder(&self, network: &Network) -> bool {
+        let own = network.names();
+        !self.state.iter().any(|(name, _)| !name.starts_with(ENCODER) && own.contains(name))
+    }
 
-/// What the source trained. Nothing else in its file matters here, so nothing else can make it unusable.
-fn network_type(file: &Path) -> Result<NetworkType, Failure> {
-    let bad =
-        |sentence: String| Failure::new(FailureClass::BadData, format!("transfer_learning_path: {}: {sentence}", file.display()));
-    let mut text = String::new();
-    let opened = File::open(file).map_err(|error| bad(format!("cannot be read ({error}), so this is not a job folder")))?;
-    opened.take(LARGEST).read_to_string(&mut text).map_err(|error| bad(format!("cannot be read ({error})")))?;
-    let outline = Outline::from_json(&text, &file.display().to_string());
-    let refused = |faults: Faults| Failure::new(FailureClass::BadData, format!("transfer_learning_path: {faults}"));
-    Ok(outline.map_err(refused)?.network_type)
+    /// The source's encoder, under the names that the network has for the same layers.
+    fn take_encoder(&self, network: &Network, own: &str) -> Result<(), Mismatch> {
+        let renamed = |(name, tensor): &(String, tch::Tensor)| {
+            name.strip_prefix(ENCODER).map(|rest| (format!("{own}{rest}"), tensor.shallow_clone()))
+        };
+        network.load_below(own, &self.state.iter().filter_map(renamed).collect())
+    }
 }

@@ -38,9 +38,13 @@ fn source(at: &Path, kind: NetworkType, position: Option<usize>, selection: Sele
     std::fs::create_dir_all(file.parent().expect("a folder")).expect("made");
     std::fs::write(job.commandline(), format!("{{\"mode\": \"image\", \"network_type\": \"{kind}\"}}")).expect("written");
     let state = network(kind, seed).state().expect("copied");
-    let value = model_value(&state, 0, 0.5, Some(0.5)).expect("converts");
-    torch_file::write(&file, "model_best", &value).expect("written");
+    save(&file, &state);
     state
+}
+
+fn save(file: &Path, state: &State) {
+    let value = model_value(state, 0, 0.5, Some(0.5)).expect("converts");
+    torch_file::write(file, "model_best", &value).expect("written");
 }
 
 fn option(at: &Path, selection: Selection) -> Transfer {
@@ -66,6 +70,42 @@ fn a_network_of_the_same_type_takes_over_every_weight() {
         weights.apply(&ours).expect("fits");
         assert!(same(&ours.state().expect("copied"), &theirs), "{kind}");
     }
+}
+
+#[test]
+fn of_an_autoencoder_with_a_decoder_of_other_layers_the_encoder_alone_is_taken_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = source(folder.path(), NetworkType::Autoencoder, None, Selection::BestLoss, 1);
+    // The reference numbers the layers of its decoder, and has others.
+    let theirs: State = state.into_iter().map(|(name, tensor)| (name.replace("decoder.conv", "decoder."), tensor)).collect();
+    save(&JobDir::new(folder.path()).fold(FOLD).model(None, Selection::BestLoss), &theirs);
+    let ours = network(NetworkType::Autoencoder, 2);
+    let before = ours.state().expect("copied");
+    let option = option(folder.path(), Selection::BestLoss);
+    let weights = transfer::load(&option, FOLD, NetworkType::Autoencoder, None).expect("loads");
+    let left = weights.left_behind(&ours).expect("told");
+    assert!(left.contains("model_best.pth.tar") && left.contains("only its encoder"), "{left}");
+    weights.apply(&ours).expect("fits");
+    let after = ours.state().expect("copied");
+    assert!(same(&below(&after, "encoder."), &below(&theirs, "encoder.")));
+    assert!(same(&below(&after, "decoder."), &below(&before, "decoder.")));
+    assert!(!below(&after, "encoder.").is_empty() && !below(&after, "decoder.").is_empty());
+    let wider = Network::autoencoder(&architecture(4), Device::Cpu).expect("builds");
+    assert!(weights.apply(&wider).expect_err("other widths").sentence.contains("encoder.conv0.3.weight"));
+}
+
+#[test]
+fn an_autoencoder_of_ours_that_lacks_a_tensor_is_damaged_and_not_another_kind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut state = source(folder.path(), NetworkType::Autoencoder, None, Selection::BestLoss, 1);
+    let (lost, _) = state.pop().expect("a tensor");
+    assert!(lost.starts_with("decoder."), "{lost}");
+    save(&JobDir::new(folder.path()).fold(FOLD).model(None, Selection::BestLoss), &state);
+    let weights =
+        transfer::load(&option(folder.path(), Selection::BestLoss), FOLD, NetworkType::Autoencoder, None).expect("loads");
+    let ours = network(NetworkType::Autoencoder, 2);
+    assert_eq!(weights.left_behind(&ours), None);
+    assert!(weights.apply(&ours).expect_err("a tensor is missing").sentence.contains(&lost));
 }
 
 #[test]

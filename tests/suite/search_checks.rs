@@ -261,6 +261,16 @@ fn a_transfers_source_has_to_be_a_job_with_models_that_can_start_this_one() {
     for network_type in ["autoencoder", "cnn", "multicnn"] {
         job(network_type).expect("an autoencoder's best_loss starts everything");
     }
+    // Eight patches an image: each of a multicnn's networks starts from the source's at its own position.
+    write("multicnn");
+    for position in 0..8 {
+        let file = format!("models/cnn-{position}/best_balanced_accuracy/model_best.pth.tar");
+        assert!(job("multicnn").expect_err("no model").sentence.contains(&file), "{file}");
+        let file = source.join("fold-0").join(file);
+        fs::create_dir_all(file.parent().expect("a parent")).expect("made");
+        fs::write(file, "").expect("written");
+    }
+    job("multicnn").expect("every position has its model");
 }
 
 #[test]

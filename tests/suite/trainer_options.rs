@@ -90,6 +90,26 @@ fn a_transfer_starts_from_the_sources_best_model() {
 }
 
 #[test]
+fn a_source_that_does_not_fit_the_last_network_is_told_before_the_first_is_trained() {
+    let multicnn = |width: u32| {
+        let block = json!({ "conv0": { "in_channels": null, "out_channels": width, "n_conv": 1, "d_reduction": "stride" } });
+        json!({ "network_type": "multicnn", "mode": "patch", "patch_size": 26, "stride_size": 26, "epochs": 1, "convolutions": block })
+    };
+    let (source, wider) = (Job::new(multicnn(2)), Job::new(multicnn(3)));
+    source.train();
+    wider.train();
+    let model = "models/cnn-1/best_balanced_accuracy/model_best.pth.tar";
+    std::fs::copy(wider.fold(0).join(model), source.fold(0).join(model)).expect("copied");
+    let mut changes = multicnn(2);
+    changes["transfer_learning_path"] = json!(source.folder);
+    let job = Job::new(changes);
+    let (class, sentence) = job.failure();
+    assert_eq!(class, "bad_data");
+    assert!(sentence.contains("cnn-1") && sentence.contains("features.conv0.0.weight"), "{sentence}");
+    assert!(!job.fold(0).exists(), "nothing was trained");
+}
+
+#[test]
 fn folds_are_trained_as_split_says() {
     let labels = fixtures().join("mni-quarter/labels");
     let job = Job::new(json!({ "tsv_path": labels, "n_splits": 2, "split": [1], "epochs": 1, "batch_size": 12 }));
