@@ -99,7 +99,8 @@ pub struct TrainerRecord {
     pub start_time: u64,
     pub boot_id: String,
     pub host: String,
-    /// The slot's name (`NEUROSEARCH_DEVICE`), `cpu` or a GPU's UUID.
+    /// The slot's name (`NEUROSEARCH_DEVICE`), `cpu` or a GPU's UUID; `undecided` until a trainer without a slot has read its
+    /// options.
     pub device: String,
     pub threads: usize,
     /// Records of before there was a choice say nothing, and mean the default.

@@ -249,8 +249,8 @@ pub fn prune(fold: &FoldDir, latest: u32, epochs: u32) -> Result<(), StoreError>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use neurosearch::domain::precision::Precision;
     use crate::table::Figures;
+    use neurosearch::domain::precision::Precision;
     use neurosearch::store::layout::JobDir;
 
     fn evaluation(answers: bool) -> Evaluation {

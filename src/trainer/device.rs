@@ -9,7 +9,7 @@ use std::path::Path;
 use tch::{Cuda, Device};
 
 /// The library that brings CUDA into a process that only needs libtorch's CPU part to start.
-const CUDA_LIBRARY: &str = "libtorch_cuda.so";
+pub const CUDA_LIBRARY: &str = "libtorch_cuda.so";
 
 /// The device for a job. `assigned` is what `NEUROSEARCH_DEVICE` says: `cpu`, or the UUID of the only GPU that
 /// `CUDA_VISIBLE_DEVICES` leaves visible; none when started by hand. Must come before any other call into libtorch.

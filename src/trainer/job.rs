@@ -10,6 +10,7 @@ use crate::loader::Loader;
 use crate::network::Network;
 use crate::note::note;
 use crate::records;
+use crate::shim;
 use crate::stamp::{self, Stamp};
 use crate::stop::Stop;
 use crate::table::Figures;
@@ -23,8 +24,8 @@ use neurosearch::process::memory;
 use neurosearch::store::items::ItemReader;
 use neurosearch::store::job::{read_options, write_commandline};
 use neurosearch::store::layout::JobDir;
-use neurosearch::store::{atomic, finished, labels};
 use neurosearch::store::volumes::{Fetched, Keeping, USUAL_BYTES};
+use neurosearch::store::{atomic, finished, labels};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use std::ops::Range;
@@ -51,7 +52,9 @@ pub fn run(dir: &JobDir, assigned: &Assigned, interruption: Interruption) -> Res
     let options = options(dir)?;
     let device = device::choose(options.use_cpu, assigned.device.as_deref())?;
     let folds = options.folds.indices();
-    records::environment(dir, assigned, device).map_err(|e| Stop::output(&e))?;
+    let gpu = if device.is_cuda() { shim::first_gpu() } else { None };
+    records::chosen(dir, assigned, gpu.as_ref(), device).map_err(|e| Stop::output(&e))?;
+    records::environment(dir, assigned, gpu.as_ref(), device).map_err(|e| Stop::output(&e))?;
     let mut job = open(dir, assigned, interruption, options, device)?;
     try_sources(&mut job)?;
     for (done, index) in folds.iter().enumerate() {

@@ -1,7 +1,8 @@
 //! The trainer's own records in a job's folder: who it is, what it runs on, and, last of all, how it ended.
 
 use crate::assigned::Assigned;
-use crate::shim;
+use crate::device::CUDA_LIBRARY;
+use crate::shim::{self, Gpu};
 use neurosearch::domain::job::Ended;
 use neurosearch::process::Identity;
 use neurosearch::store::error::StoreError;
@@ -10,8 +11,12 @@ use neurosearch::store::layout::JobDir;
 use neurosearch::store::{atomic, record};
 use std::fs;
 use std::path::Path;
+use tch::Device;
 
 const VERSION: u32 = 1;
+
+/// Stands for the device from the start of a trainer to which none was assigned until it has read its options.
+const UNDECIDED: &str = "undecided";
 
 /// The record of the job's previous attempt; one that cannot be read counts as none.
 pub fn last(job: &JobDir) -> Option<TrainerRecord> {
@@ -32,12 +37,29 @@ pub fn begin(job: &JobDir, identity: &Identity, assigned: &Assigned) -> Result<(
         start_time: identity.start_time,
         boot_id: identity.boot_id.clone(),
         host: assigned.host.clone(),
-        device: assigned.device.clone().unwrap_or_else(|| "cpu".to_string()),
+        device: assigned.device.clone().unwrap_or_else(|| UNDECIDED.to_string()),
         threads: assigned.threads,
         precision: assigned.precision,
         attempt: assigned.attempt,
     };
     record::write(&job.trainer_record(), &trainer)
+}
+
+/// Records the device that was chosen where none was assigned: the CPU, or a GPU by its UUID.
+pub fn chosen(job: &JobDir, assigned: &Assigned, gpu: Option<&Gpu>, device: Device) -> Result<(), StoreError> {
+    if assigned.device.is_some() {
+        return Ok(());
+    }
+    let trainer: TrainerRecord = record::read(&job.trainer_record())?;
+    record::write(&job.trainer_record(), &TrainerRecord { device: name(gpu, device), ..trainer })
+}
+
+fn name(gpu: Option<&Gpu>, device: Device) -> String {
+    match (device, gpu) {
+        (Device::Cpu, _) => "cpu".to_string(),
+        (_, Some(gpu)) => gpu.uuid.clone(),
+        (_, None) => "a GPU that the driver does not name".to_string(),
+    }
 }
 
 /// The trainer's last word.
@@ -46,18 +68,13 @@ pub fn end(job: &JobDir, ended: Ended, attempt: u32) -> Result<(), StoreError> {
 }
 
 /// `environment.txt`: the versions of everything whose change could change a result.
-pub fn environment(job: &JobDir, assigned: &Assigned, device: tch::Device) -> Result<(), StoreError> {
-    let cuda = if device.is_cuda() { version(tch::utils::version_cudart()) } else { "none".to_string() };
-    let gpu = if device.is_cuda() {
-        assigned.device.clone().unwrap_or_else(|| "the first visible".to_string())
-    } else {
-        "none".to_string()
-    };
+pub fn environment(job: &JobDir, assigned: &Assigned, gpu: Option<&Gpu>, device: Device) -> Result<(), StoreError> {
+    let on_gpu = || gpu.map_or_else(|| name(gpu, device), |gpu| format!("{}, {}", gpu.name, gpu.uuid));
     let lines = [
         ("neurosearch", env!("CARGO_PKG_VERSION").to_string()),
         ("libtorch", libtorch().unwrap_or_else(|| "unknown".to_string())),
-        ("CUDA", cuda),
-        ("GPU", gpu),
+        ("CUDA", cuda().unwrap_or_else(|| "none".to_string())),
+        ("GPU", if device == Device::Cpu { "none".to_string() } else { on_gpu() }),
         ("threads", assigned.threads.to_string()),
         ("precision", assigned.precision.to_string()),
         ("host", assigned.host.clone()),
@@ -75,8 +92,15 @@ fn libtorch() -> Option<String> {
     Some(version.trim().to_string()).filter(|version| !version.is_empty())
 }
 
+/// The version of CUDA that libtorch can compute with, whether this job does or not; the small set of its libraries for
+/// machines without a GPU has CUDA's runtime, which its CPU part asks for, and nothing that uses it.
+fn cuda() -> Option<String> {
+    let part = shim::library_path()?.with_file_name(CUDA_LIBRARY);
+    part.exists().then(shim::cuda_version)?.map(version)
+}
+
 /// CUDA's version number (13000) as people write it (13.0).
-fn version(number: i64) -> String {
+fn version(number: u32) -> String {
     format!("{}.{}", number / 1000, number % 1000 / 10)
 }
 
@@ -89,5 +113,31 @@ mod tests {
         assert_eq!(libtorch().as_deref(), Some("2.11.0"));
         assert_eq!(version(13_000), "13.0");
         assert_eq!(version(12_080), "12.8");
+        let with_cuda = shim::library_path().expect("loaded").with_file_name(CUDA_LIBRARY).exists();
+        assert_eq!(cuda().is_some(), with_cuda);
+    }
+
+    #[test]
+    fn a_trainer_started_by_hand_records_the_device_once_it_is_chosen_and_an_assigned_one_as_assigned() {
+        let gpu = Gpu { uuid: "GPU-1a".to_string(), name: "NVIDIA H100".to_string() };
+        for (given, device, gpu, recorded, told) in [
+            (None, Device::Cpu, None, "cpu", "GPU: none\n"),
+            (None, Device::Cuda(0), Some(&gpu), "GPU-1a", "GPU: NVIDIA H100, GPU-1a\n"),
+            (Some("GPU-1a"), Device::Cuda(0), Some(&gpu), "GPU-1a", "GPU: NVIDIA H100, GPU-1a\n"),
+            (Some("cpu-0"), Device::Cpu, None, "cpu-0", "GPU: none\n"),
+        ] {
+            let dir = tempfile::tempdir().expect("a temporary directory");
+            let job = JobDir::new(dir.path());
+            fs::create_dir(job.private()).expect("made");
+            let device_given = given.map(str::to_string);
+            let assigned = Assigned { device: device_given, ..Assigned::read(|_| None, None).expect("nothing to misread") };
+            begin(&job, &Identity::own().expect("an identity"), &assigned).expect("written");
+            assert_eq!(last(&job).expect("a record").device, given.unwrap_or("undecided"));
+            chosen(&job, &assigned, gpu, device).expect("written");
+            assert_eq!(last(&job).expect("a record").device, recorded);
+            environment(&job, &assigned, gpu, device).expect("written");
+            let text = fs::read_to_string(job.environment()).expect("read");
+            assert!(text.contains(told), "{text}");
+        }
     }
 }

@@ -89,6 +89,27 @@ char* neurosearch_open_library(const char* path) {
   return dlopen(path, RTLD_NOW | RTLD_GLOBAL) == nullptr ? strdup(dlerror()) : nullptr;
 }
 
+// CUDA's version as its runtime, which libtorch brings, numbers it (13000); 0 where there is none.
+int neurosearch_cuda_version() {
+  const auto ask = reinterpret_cast<int (*)(int*)>(dlsym(RTLD_DEFAULT, "cudaRuntimeGetVersion"));
+  int version = 0;
+  return ask != nullptr && ask(&version) == 0 ? version : 0;
+}
+
+// UUID (16 bytes) and name (terminated) of the GPU that CUDA, and so libtorch, numbers 0 in this process; false where the
+// driver knows of none.
+bool neurosearch_first_gpu(unsigned char* uuid, char* name, int length) {
+  void* driver = dlopen("libcuda.so.1", RTLD_NOW);
+  if (driver == nullptr) return false;
+  const auto start = reinterpret_cast<int (*)(unsigned)>(dlsym(driver, "cuInit"));
+  const auto get = reinterpret_cast<int (*)(int*, int)>(dlsym(driver, "cuDeviceGet"));
+  const auto identify = reinterpret_cast<int (*)(unsigned char*, int)>(dlsym(driver, "cuDeviceGetUuid"));
+  const auto call = reinterpret_cast<int (*)(char*, int, int)>(dlsym(driver, "cuDeviceGetName"));
+  int device = 0;
+  return start != nullptr && get != nullptr && identify != nullptr && call != nullptr && start(0) == 0 && get(&device, 0) == 0 &&
+         identify(uuid, device) == 0 && call(name, length, device) == 0;
+}
+
 // Whether CUDA's convolutions and products may round their inputs to TF32.
 void neurosearch_allow_tf32(bool allow) {
   at::globalContext().setAllowTF32CuDNN(allow);

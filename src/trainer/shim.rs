@@ -1,6 +1,6 @@
 //! Safe Rust over `shim.cpp`: the few calls into libtorch that tch does not have.
 
-use std::ffi::{CStr, CString, OsStr, c_char, c_double, c_void};
+use std::ffi::{CStr, CString, OsStr, c_char, c_double, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use tch::{TchError, Tensor};
@@ -30,6 +30,8 @@ unsafe extern "C" {
     fn neurosearch_library_path() -> *mut c_char;
     fn neurosearch_open_library(path: *const c_char) -> *mut c_char;
     fn neurosearch_allow_tf32(allow: bool);
+    fn neurosearch_cuda_version() -> c_int;
+    fn neurosearch_first_gpu(uuid: *mut u8, name: *mut c_char, length: c_int) -> bool;
 }
 
 /// Takes over a text that the C++ side allocated; none for null.
@@ -132,8 +134,63 @@ pub fn open_library(path: &Path) -> Result<(), String> {
         .map_or(Ok(()), |text| Err(String::from_utf8_lossy(&text).into_owned()))
 }
 
+/// The version of the CUDA runtime that libtorch brings, as CUDA numbers it (13000); none where it brings none.
+pub fn cuda_version() -> Option<u32> {
+    // SAFETY: the call has no arguments, and asks a loaded library for a constant.
+    u32::try_from(unsafe { neurosearch_cuda_version() }).ok().filter(|version| *version > 0)
+}
+
+/// A GPU as the driver knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gpu {
+    /// As NVML and `nvidia-smi` write it: `GPU-` and five groups of hexadecimal digits.
+    pub uuid: String,
+    /// The model: `NVIDIA H100 80GB HBM3`.
+    pub name: String,
+}
+
+/// The GPU that libtorch numbers 0 in this process, whatever chose it; none where the driver knows of none.
+pub fn first_gpu() -> Option<Gpu> {
+    let (mut uuid, mut name) = ([0; 16], [0; 256]);
+    // SAFETY: the driver writes 16 bytes, and at most 256 with their terminator.
+    let found = unsafe { neurosearch_first_gpu(uuid.as_mut_ptr(), name.as_mut_ptr().cast(), 256) };
+    let name = CStr::from_bytes_until_nul(&name).ok().filter(|_| found)?;
+    Some(Gpu { uuid: uuid_text(&uuid), name: name.to_string_lossy().into_owned() })
+}
+
+fn uuid_text(uuid: &[u8; 16]) -> String {
+    let digits: String = uuid.iter().map(|byte| format!("{byte:02x}")).collect();
+    let groups = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
+    format!("GPU-{}", groups.join("-"))
+}
+
 /// Lets CUDA's convolutions and matrix products round their inputs to TF32, or forbids it.
 pub fn allow_tf32(allow: bool) {
     // SAFETY: sets two flags in libtorch's global context.
     unsafe { neurosearch_allow_tf32(allow) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_is_written_as_nvml_writes_it() {
+        let uuid = std::array::from_fn(|i| 0x10 * (i as u8) + 0xf);
+        assert_eq!(uuid_text(&uuid), "GPU-0f1f2f3f-4f5f-6f7f-8f9f-afbfcfdfefff");
+    }
+
+    #[test]
+    fn libtorch_brings_a_cuda_runtime_whose_version_is_known_without_a_gpu() {
+        assert!(cuda_version().is_some_and(|version| version >= 12_000), "{:?}", cuda_version());
+    }
+
+    #[test]
+    fn the_first_gpu_is_one_that_the_driver_lists_or_there_is_none() {
+        let listed = neurosearch::process::devices::find().gpus;
+        match first_gpu() {
+            Some(gpu) => assert!(listed.iter().any(|g| g.uuid == gpu.uuid && g.name == gpu.name), "{gpu:?} {listed:?}"),
+            None => assert!(listed.is_empty(), "{listed:?}"),
+        }
+    }
 }
