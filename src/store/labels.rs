@@ -77,22 +77,27 @@ pub fn splits(tsv_path: &Path) -> Option<u32> {
 
 fn read_side(folder: &Path, diagnoses: &[Diagnosis], suffix: &str) -> Result<Vec<Row>, StoreError> {
     let mut rows: Vec<Row> = Vec::new();
-    let mut seen: HashMap<(String, String), Source> = HashMap::new();
+    let mut seen: HashMap<(String, String), (Source, usize)> = HashMap::new();
     for label in diagnoses {
         let file = folder.join(format!("{label}{suffix}.tsv"));
         for row in read_file(&file)? {
             let key = (row.participant.clone(), row.session.clone());
-            if let Some(first) = seen.insert(key, row.source.clone()) {
-                let (participant, session, line) = (&row.participant, &row.session, row.source.line);
-                let (file_1, line_1) = (first.file.display(), first.line);
-                let sentence =
-                    format!("line {line}: {participant} {session} stands in line {line_1} of {file_1} already; keep one");
-                return Err(StoreError::content(&file, sentence));
+            if let Some((first, class)) = seen.insert(key, (row.source.clone(), row.class)) {
+                return Err(StoreError::content(&file, twice(&row, &first, class)));
             }
             rows.push(row);
         }
     }
     Ok(rows)
+}
+
+/// Which of the two is meant is for a person to say: taken as they stand, they would contradict each other, or the image
+/// would count double in every loss and metric with nothing to show it.
+fn twice(row: &Row, first: &Source, class: usize) -> String {
+    let Row { participant, session, source, .. } = row;
+    let why = if class == row.class { "it would count twice" } else { "with the other class" };
+    let (line, file_1, line_1) = (source.line, first.file.display(), first.line);
+    format!("line {line}: {participant} {session} stands in line {line_1} of {file_1} already, {why}; keep one")
 }
 
 fn read_file(file: &Path) -> Result<Vec<Row>, StoreError> {
@@ -200,7 +205,10 @@ mod tests {
         let twice =
             side(&[("AD.tsv", &format!("{HEADER}sub-1\tses-M00\tAD\n")), ("CN.tsv", &format!("{HEADER}sub-1\tses-M00\tCN\n"))]);
         let error = twice.expect_err("refused");
-        assert!(error.contains("CN.tsv") && error.contains("AD.tsv"), "{error}");
+        assert!(error.contains("CN.tsv") && error.contains("AD.tsv") && error.contains("with the other class"), "{error}");
+        let row = "sub-1\tses-M00\tAD\n";
+        let error = side(&[("AD.tsv", &format!("{HEADER}{row}")), ("CN.tsv", &format!("{HEADER}{row}"))]).expect_err("refused");
+        assert!(error.contains("count twice"), "{error}");
         assert!(side(&[("AD.tsv", HEADER)]).expect_err("missing").contains("CN.tsv"));
     }
 }
