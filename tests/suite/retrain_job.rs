@@ -96,7 +96,7 @@ fn a_failed_job_goes_on_from_its_last_finished_fold() {
     let failed = neurosearch(dir.path()).env("STAND_IN", "fail").arg("retrain").arg(&file).arg(&out).output().expect("it runs");
     assert_eq!(failed.status.code(), Some(1), "{}", said(&failed));
     let fold = out.join("fold-0");
-    let put = |path: std::path::PathBuf| {
+    let put = |path: PathBuf| {
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
         std::fs::write(path, "kept").expect("written");
     };

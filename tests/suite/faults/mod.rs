@@ -15,6 +15,12 @@ mod gpus;
 mod inputs;
 mod kills;
 mod many;
+#[cfg(feature = "torch")]
+mod trainer_job;
+#[cfg(feature = "torch")]
+mod trainer_kills;
+#[cfg(feature = "torch")]
+mod trainer_writes;
 mod unwritten;
 mod watching;
 mod writes;
