@@ -6,6 +6,7 @@ use crate::domain::architecture::Architecture;
 use crate::domain::draw::Misfit;
 use crate::domain::extract;
 use crate::domain::fault::Fault;
+use crate::domain::footprint::Footprint;
 use crate::domain::items::{Geometry, Window, times};
 use crate::domain::job::FailureClass;
 use crate::domain::options::{JobOptions, ModeOptions, NetworkType, Normalization};
@@ -76,6 +77,11 @@ impl Checker {
 
     /// As [`super::job()`].
     pub fn job(&mut self, options: &JobOptions) -> Result<JobOptions, JobFault> {
+        self.weighed(options).map(|(options, _)| options)
+    }
+
+    /// As [`super::weighed()`].
+    pub fn weighed(&mut self, options: &JobOptions) -> Result<(JobOptions, Footprint), JobFault> {
         options.check_together()?;
         let facts = self.facts(options).map_err(|flaws| first(&flaws))?;
         check_classes(options, &facts)?;
@@ -98,7 +104,7 @@ impl Checker {
             Some(architecture) if geometry.is_uniform() && !architecture.fc.is_empty() => Some(architecture.fc.clone()),
             _ => None,
         };
-        Ok(resolved)
+        Ok((resolved, footprint(options, &facts, &geometry, &architectures)))
     }
 
     /// The data of the job.
@@ -169,6 +175,15 @@ fn check_classes(options: &JobOptions, facts: &Facts) -> Result<(), JobFault> {
 fn architectures(options: &JobOptions, geometry: &Geometry) -> Result<Vec<Architecture>, Fault> {
     let shapes = if geometry.is_uniform() { 1 } else { geometry.items() };
     (0..shapes).map(|item| Architecture::of(options, &geometry.shape(item))).collect()
+}
+
+/// The largest network's, with the largest batch that comes to it: the networks of a multicnn are trained one by one.
+fn footprint(options: &JobOptions, facts: &Facts, geometry: &Geometry, networks: &[Architecture]) -> Footprint {
+    let each = if options.network_type == NetworkType::MultiCnn { 1 } else { geometry.items() };
+    let items = facts.folds.iter().map(|(_, labels)| labels.train.len().saturating_mul(each)).max().unwrap_or(1);
+    let batch = options.batch_size.min(items);
+    let weighed = networks.iter().map(|network| Footprint::of(network, options.network_type, batch));
+    weighed.max_by_key(|footprint| footprint.peak_bytes).unwrap_or(Footprint { parameters: 0, peak_bytes: 0 })
 }
 
 /// What the number of items in a batch and of batches in an epoch must allow: a step, and statistics over more than one value.

@@ -9,6 +9,7 @@ mod space;
 pub use job::{Checker, JobFault};
 
 use crate::domain::fault::Faults;
+use crate::domain::footprint::Footprint;
 use crate::domain::options::JobOptions;
 use crate::domain::space::SearchSpace;
 
@@ -35,4 +36,12 @@ pub fn volume(options: &JobOptions) -> Result<[usize; 3], Vec<String>> {
 /// The first fault, with the class that the job fails with.
 pub fn job(options: &JobOptions) -> Result<JobOptions, JobFault> {
     Checker::default().job(options)
+}
+
+/// As [`job()`], with the parameters of its network (of several the largest) and the memory that training it takes.
+///
+/// # Errors
+/// As [`job()`].
+pub fn weighed(options: &JobOptions) -> Result<(JobOptions, Footprint), JobFault> {
+    Checker::default().weighed(options)
 }

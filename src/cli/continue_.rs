@@ -6,7 +6,8 @@ use super::job_folder;
 use super::out::{self, Out};
 use super::run_job::{self, Ready};
 use crate::check;
-use crate::domain::job::JobState;
+use crate::domain::footprint::Footprint;
+use crate::domain::job::{FailureClass, JobState};
 use crate::domain::options::JobOptions;
 use crate::domain::precision::Precision;
 use crate::process::{Look, look};
@@ -37,8 +38,16 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     if finished::missing(&job, &options).is_empty() {
         return say_finished(&job, record, out);
     }
-    let options = complete(&job, options)?;
+    let (options, footprint) = complete(&job, options)?;
     let ready = Ready::for_job(options.use_cpu, &args.training)?;
+    // One that has a checkpoint did fit.
+    if record.checkpoints_seen == 0
+        && let Some(sentence) = ready.too_large(&footprint)
+    {
+        let folder = job.path().display();
+        return Err(Failure::new(Exit::Failed, format!("{folder}: {}: {sentence}", FailureClass::TooLarge)));
+    }
+    record.footprint = Some(footprint);
     record.failures_in_a_row = 0;
     run_job::run(ready, &job, &options, record, out)
 }
@@ -113,18 +122,18 @@ fn say_finished(job: &JobDir, mut record: JobRecord, out: &mut Out) -> Outcome {
 }
 
 /// The options with everything that training needs; what was missing is recorded.
-fn complete(job: &JobDir, mut options: JobOptions) -> Result<JobOptions, Failure> {
+fn complete(job: &JobDir, mut options: JobOptions) -> Result<(JobOptions, Footprint), Failure> {
     let before = options.clone();
     if options.seed.is_none() {
         let seed = job_folder::new_seed()?;
         out::note(format_args!("{} has no seed; drew {seed}, which it now records", job.commandline().display()));
         options.seed = Some(seed);
     }
-    let options = check::job(&options).map_err(|fault| {
+    let (options, footprint) = check::weighed(&options).map_err(|fault| {
         Failure::new(Exit::BadInput, format!("{}: {}: {}", job.path().display(), fault.class, fault.sentence))
     })?;
     if options != before {
         write_commandline(job, &options)?;
     }
-    Ok(options)
+    Ok((options, footprint))
 }

@@ -7,9 +7,9 @@ use super::job_folder;
 use super::out::{self, Out};
 use super::run_job::{self, Ready};
 use super::validate;
-use crate::check::{self, JobFault};
+use crate::check;
 use crate::domain::draw::{Misfit, draw};
-use crate::domain::job::{JobName, JobState};
+use crate::domain::job::{FailureClass, JobName, JobState};
 use crate::store::error::StoreError;
 use crate::store::job::{JobRecord, Starter};
 use crate::store::launch::SearchRecord;
@@ -64,13 +64,20 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
         ..JobRecord::queued(Starter::Command)
     };
     let drawn = match draw(&space, seed, index) {
-        Ok(options) => check::job(&options).map_err(|fault| (options, fault)),
-        Err(Misfit { options: Some(options), fault }) => Err((*options, fault.into())),
+        Ok(options) => check::weighed(&options).map_err(|fault| (options, fault.class, fault.sentence)),
+        Err(Misfit { options: Some(options), fault }) => Err((*options, FailureClass::BadOptions, fault.to_string())),
         Err(Misfit { options: None, fault }) => return Err(Failure::new(Exit::BadInput, fault.to_string())),
     };
-    let options = match drawn {
+    let fitting = drawn.and_then(|(options, footprint)| {
+        record.footprint = Some(footprint);
+        match ready.too_large(&footprint) {
+            None => Ok(options),
+            Some(sentence) => Err((options, FailureClass::TooLarge, sentence)),
+        }
+    });
+    let options = match fitting {
         Ok(options) => options,
-        Err((options, JobFault { class, sentence, .. })) => {
+        Err((options, class, sentence)) => {
             let said = format!("{}: {class}: {sentence}", job.path().display());
             record.state = JobState::Failed { class, sentence };
             // The folder stays as the record of a draw that cannot train, as the daemon leaves it.

@@ -6,6 +6,7 @@ use super::job_folder;
 use super::out::{self, Out};
 use super::run_job::{self, Ready};
 use crate::check;
+use crate::domain::job::FailureClass;
 use crate::store::error::StoreError;
 use crate::store::job::{JobRecord, Starter};
 use crate::store::layout::JobDir;
@@ -32,11 +33,15 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
         options.seed = Some(seed);
         out::note(format_args!("the file has no seed; drew {seed}, which {} records", job.commandline().display()));
     }
-    let options = check::job(&options).map_err(|fault| {
+    let (options, footprint) = check::weighed(&options).map_err(|fault| {
         Failure::new(Exit::BadInput, format!("{}: {}: {}", args.commandline_json.display(), fault.class, fault.sentence))
     })?;
     let ready = Ready::for_job(options.use_cpu, &args.training)?;
-    let record = JobRecord::queued(Starter::Command);
+    if let Some(sentence) = ready.too_large(&footprint) {
+        let file = args.commandline_json.display();
+        return Err(Failure::new(Exit::Failed, format!("{file}: {}: {sentence}", FailureClass::TooLarge)));
+    }
+    let record = JobRecord { footprint: Some(footprint), ..JobRecord::queued(Starter::Command) };
     job_folder::make(&job, &options, &record)?;
     run_job::run(ready, &job, &options, record, out)
 }

@@ -6,6 +6,8 @@ use super::exit::{Exit, Failure, Outcome};
 use super::interrupt::Interrupt;
 use super::out::{self, Out};
 use super::progress_view::ProgressView;
+use crate::domain::fit;
+use crate::domain::footprint::Footprint;
 use crate::domain::job::{Ended, FailureClass, JobState};
 use crate::domain::options::JobOptions;
 use crate::domain::precision::Precision;
@@ -43,6 +45,11 @@ impl Ready {
         let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
         let device = choose(use_cpu, process::devices::find, visible.as_deref())?;
         Ok(Ready { program, device, precision: training.precision.unwrap_or_default(), cache: training.cache()? })
+    }
+
+    /// Why the job cannot train on the device.
+    pub fn too_large(&self, footprint: &Footprint) -> Option<String> {
+        fit::too_large(footprint, process::devices::room(&self.device, 1), self.device.as_str())
     }
 }
 

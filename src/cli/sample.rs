@@ -1,4 +1,4 @@
-//! `neurosearch sample`: the very options that a search's jobs would get, one job a line.
+//! `neurosearch sample`: the very options that a search's jobs would get, one job a line, and what training them takes.
 
 use super::exit::{Exit, Failure, Outcome};
 use super::flags::Flags;
@@ -6,16 +6,19 @@ use super::out::{self, Out};
 use super::validate::accepted;
 use crate::check::{Checker, JobFault};
 use crate::domain::draw::draw;
+use crate::domain::footprint::Footprint;
 use crate::domain::json;
+use crate::domain::options::JobOptions;
 use crate::domain::space::SearchSpace;
 use crate::store::launch::SearchRecord;
 use crate::store::layout::LaunchDir;
 use crate::store::record;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Print the options that a search's jobs would get, as JSON lines
+/// Print the options that a search's jobs would get, as JSON lines; parameters and memory go to stderr
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The launch directory
@@ -29,6 +32,9 @@ pub struct Args {
     /// Index of the first job
     #[arg(long, default_value_t = 0)]
     index: u64,
+    /// Print each job's parameters and the bytes that its training takes, as JSON lines, in place of its options
+    #[arg(long)]
+    footprint: bool,
     #[command(flatten)]
     flags: Flags,
 }
@@ -42,11 +48,20 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     let mut checker = Checker::default();
     let mut exit = Exit::Done;
     for index in args.index..args.index.saturating_add(args.number) {
+        let name = format!("{}-{index}", space.own.job_prefix);
         match job(&space, &mut checker, seed, index) {
-            Ok(line) => out.raw(&format!("{line}\n"))?,
+            Ok((_, footprint)) if args.footprint => {
+                let Footprint { parameters, peak_bytes } = footprint;
+                let line = json!({"job": name, "index": index, "parameters": parameters, "peak_bytes": peak_bytes});
+                out.raw(&format!("{line}\n"))?;
+            }
+            Ok((options, footprint)) => {
+                out::note(format!("{name}: {footprint}"));
+                out.raw(&format!("{}\n", json::line(&options.to_json())))?;
+            }
             Err(fault) => {
                 exit = Exit::Failed;
-                out::note(format!("{}-{index} would fail: {}: {fault}", space.own.job_prefix, fault.class));
+                out::note(format!("{name} would fail: {}: {fault}", fault.class));
             }
         }
         if out.is_closed() {
@@ -56,10 +71,8 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     Ok(exit)
 }
 
-/// The line of one job, in the schema of `commandline.json`.
-fn job(space: &SearchSpace, checker: &mut Checker, seed: u64, index: u64) -> Result<String, JobFault> {
-    let options = draw(space, seed, index)?;
-    Ok(json::line(&checker.job(&options)?.to_json()))
+fn job(space: &SearchSpace, checker: &mut Checker, seed: u64, index: u64) -> Result<(JobOptions, Footprint), JobFault> {
+    checker.weighed(&draw(space, seed, index)?)
 }
 
 fn recorded_or_new(dir: &Path) -> Result<u64, Failure> {

@@ -32,6 +32,8 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     lines.extend(answer.needs.iter().map(|needs| ("needs", needs.device.clone())));
     lines.extend(job.device.iter().map(|device| ("device", device.clone())));
     lines.extend(job.since.map(|since| ("since", format!("{} ({})", render::clock(since), render::since(since)))));
+    lines.extend(answer.footprint.iter().map(|footprint| ("network", footprint.to_string())));
+    lines.extend((answer.redraws > 0).then(|| ("redraws", format!("{}, the draws before did not fit", answer.redraws))));
     lines.push(("attempts", format!("{}, {} failed in a row", job.attempts, job.failures_in_a_row)));
     let last = job.last_failure.iter();
     lines.extend(last.map(|last| ("failed", format!("attempt {} ({}): {}", last.attempt, last.class, last.sentence))));

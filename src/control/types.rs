@@ -1,5 +1,6 @@
 //! The replies of the control socket, version 1: what `GET /v1/...` gives as JSON. A field is added, never changed or removed.
 
+use crate::domain::footprint::Footprint;
 use crate::domain::job::{JobState, LastFailure};
 use crate::domain::progress::Progress;
 use serde::{Deserialize, Serialize};
@@ -226,6 +227,12 @@ pub struct OneJob {
     /// What it runs on, or will run on; none where nobody recorded that.
     #[serde(default)]
     pub needs: Option<Needs>,
+    /// Parameters and bytes that its training is foreseen to take; none where nobody foresaw it.
+    #[serde(default)]
+    pub footprint: Option<Footprint>,
+    /// How often its draw was repeated because the network would not fit the device.
+    #[serde(default)]
+    pub redraws: u32,
 }
 
 /// What a job needs in order to start.

@@ -97,6 +97,7 @@ impl Change {
             settle_milliseconds,
             stop_grace_seconds,
             stall_seconds,
+            on_too_large,
             log,
             search,
         } = new;
@@ -114,6 +115,7 @@ impl Change {
             ("settle_milliseconds", old.settle_milliseconds == *settle_milliseconds),
             ("stop_grace_seconds", old.stop_grace_seconds == *stop_grace_seconds),
             ("stall_seconds", old.stall_seconds == *stall_seconds),
+            ("on_too_large", old.on_too_large == *on_too_large),
             ("search", old.search == *search),
         ];
         Change {

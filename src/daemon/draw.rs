@@ -1,58 +1,104 @@
-//! One job, drawn, checked against its data, and put on the disk with its record.
+//! One job, drawn, checked against its data and its device, and put on the disk with its record.
 
 use super::accept::Accepted;
-use crate::check;
-use crate::domain::draw::{self, Misfit};
+use crate::check::{Checker, JobFault};
+use crate::domain::draw::{Misfit, redraw};
+use crate::domain::fit::{self, Fit, OnTooLarge};
+use crate::domain::footprint::Footprint;
 use crate::domain::job::{FailureClass, JobName, JobState};
 use crate::domain::options::JobOptions;
+use crate::domain::space::SearchSpace;
 use crate::engine::react::{Drawn, NotDrawn};
-use crate::engine::state::{Need, Terms};
+use crate::engine::state::Terms;
 use crate::store::job::{JobRecord, Starter};
 use crate::store::layout::LaunchDir;
 use crate::store::new_job::{self, Made};
 
-/// Draws job `index` and makes its folder. `failure` says why it will not be launched whatever is drawn, as where there
-/// is no device for it. Reads label files and image headers, so it may take a while.
+/// The slot that waits for a draw.
+#[derive(Debug)]
+pub struct Slot {
+    pub device: String,
+    /// Bytes that the job may take; none where nobody knows.
+    pub room: Option<u64>,
+    pub on_too_large: OnTooLarge,
+}
+
+/// What came of drawing a job.
+struct Draw {
+    options: JobOptions,
+    /// None where the options cannot train.
+    footprint: Option<Footprint>,
+    failure: Option<(FailureClass, String)>,
+    redraws: u32,
+}
+
+/// Draws job `index` and makes its folder. Without a slot, for the reason given, it is recorded as failed whatever is
+/// drawn. Reads label files and image headers, so it may take a while.
 pub fn draw_job(
     launch: &LaunchDir,
     accepted: &Accepted,
     terms: &Terms,
     index: u64,
-    failure: Option<String>,
+    slot: &Result<Slot, String>,
 ) -> Result<(JobName, Drawn), NotDrawn> {
     let name = JobName::numbered(&terms.job_prefix, index).map_err(|e| NotDrawn::Refused(e.to_string()))?;
+    let draw = fitting(&accepted.space, terms.seed, index, slot)?;
     let need = terms.need;
-    let (options, drawn) = match draw::draw(&accepted.space, terms.seed, index) {
-        Err(Misfit { options: None, fault }) => return Err(NotDrawn::Refused(fault.to_string())),
-        Err(Misfit { options: Some(options), fault }) => (*options, failed(need, FailureClass::BadOptions, fault.to_string())),
-        Ok(options) => match check::job(&options) {
-            Ok(checked) => {
-                let drawn = failure.map_or(Drawn::Ready { need }, |sentence| failed(need, FailureClass::Device, sentence));
-                (checked, drawn)
-            }
-            Err(fault) => (options, failed(need, fault.class, fault.sentence)),
-        },
-    };
-    let state = match &drawn {
-        Drawn::Ready { .. } => JobState::Queued,
-        Drawn::Failed { class, sentence, .. } => JobState::Failed { class: *class, sentence: sentence.clone() },
+    let (state, drawn) = match draw.failure {
+        None => (JobState::Queued, Drawn::Ready { need }),
+        Some((class, sentence)) => {
+            (JobState::Failed { class, sentence: sentence.clone() }, Drawn::Failed { need, class, sentence })
+        }
     };
     let record = JobRecord {
         index: Some(index),
         search_seed: Some(terms.seed),
         space_sha256: Some(terms.space_sha256.clone()),
         state,
+        redraws: draw.redraws,
+        footprint: draw.footprint,
         ..JobRecord::queued(Starter::Daemon)
     };
-    match new_job::make(launch, &name, &text(&options)?, &record) {
+    match new_job::make(launch, &name, &text(&draw.options)?, &record) {
         Ok(Made::Made(_)) => Ok((name, drawn)),
         Ok(Made::NameTaken) => Err(NotDrawn::NameTaken),
         Err(e) => Err(NotDrawn::Refused(e.to_string())),
     }
 }
 
-fn failed(need: Need, class: FailureClass, sentence: String) -> Drawn {
-    Drawn::Failed { need, class, sentence }
+/// The first draw that fits, or the one that nothing more is tried after.
+fn fitting(space: &SearchSpace, seed: u64, index: u64, slot: &Result<Slot, String>) -> Result<Draw, NotDrawn> {
+    let mut checker = Checker::default();
+    let mut redraws = 0;
+    loop {
+        let failed = |options, JobFault { class, sentence, .. }| Draw {
+            options,
+            footprint: None,
+            failure: Some((class, sentence)),
+            redraws,
+        };
+        let options = match redraw(space, seed, index, u64::from(redraws)) {
+            Ok(options) => options,
+            Err(Misfit { options: Some(options), fault }) => return Ok(failed(*options, fault.into())),
+            Err(Misfit { options: None, fault }) => return Err(NotDrawn::Refused(fault.to_string())),
+        };
+        let (options, footprint) = match checker.weighed(&options) {
+            Ok(weighed) => weighed,
+            Err(fault) => return Ok(failed(options, fault)),
+        };
+        let failure = match slot {
+            Err(no_device) => Some((FailureClass::Device, no_device.clone())),
+            Ok(slot) => match fit::judge(&footprint, slot.room, &slot.device, slot.on_too_large, redraws) {
+                Fit::Redraw => {
+                    redraws += 1;
+                    continue;
+                }
+                Fit::Fits => None,
+                Fit::TooLarge(sentence) => Some((FailureClass::TooLarge, sentence)),
+            },
+        };
+        return Ok(Draw { options, footprint: Some(footprint), failure, redraws });
+    }
 }
 
 fn text(options: &JobOptions) -> Result<String, NotDrawn> {

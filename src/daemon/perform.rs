@@ -3,19 +3,20 @@
 use super::accept::{self, Accepted};
 use super::analyzer::Changed;
 use super::devices::{Claim, Demanded, Released};
-use super::draw;
+use super::draw::{self, Slot};
 use super::look;
 use super::sampler::Sampler;
 use super::services::now;
 use super::trainer::{Role, StopIt, Trainer};
 use crate::domain::device::Device;
+use crate::domain::fit::{self, OnTooLarge};
 use crate::domain::job::{JobName, JobState};
 use crate::engine::effect::{Effect, RecordUpdate};
 use crate::engine::outcome::Outcome;
 use crate::engine::react::{self, Drawn, NotDrawn};
 use crate::engine::state::{Lease, Search, Standing, Terms};
 use crate::engine::{conclude, hold, restore};
-use crate::process::{self, Assignment};
+use crate::process::{self, Assignment, devices};
 use crate::store::error::StoreError;
 use crate::store::job::{JobRecord, Starter};
 use crate::store::launch::SearchRecord;
@@ -30,7 +31,8 @@ use tracing::{info, warn};
 pub enum Task {
     Draw {
         index: u64,
-        failure: Option<String>,
+        /// The device of the slot that waits for it, or why there is none.
+        device: Result<String, String>,
     },
     Record {
         job: JobName,
@@ -69,6 +71,8 @@ enum Done {
         attempt: u32,
         recorded: Result<usize, StoreError>,
     },
+    /// It does not fit the device, for this reason.
+    TooLarge(JobName, String),
     SearchRecorded(Result<(), StoreError>),
     ErrorWritten(Result<(), StoreError>),
     Probed(Result<(), StoreError>),
@@ -84,6 +88,8 @@ struct Desk {
     terms: Option<Terms>,
     accepted: Option<Accepted>,
     threads: usize,
+    cpu_slots: u32,
+    on_too_large: OnTooLarge,
 }
 
 impl Sampler {
@@ -91,7 +97,10 @@ impl Sampler {
         for effect in effects {
             match effect {
                 Effect::Ask(demand) => self.devices.do_send(Demanded { search: self.launch.clone(), demand }),
-                Effect::Draw { index, lease: _, failure } => self.add_task(Task::Draw { index, failure }, ctx),
+                Effect::Draw { index, lease, failure } => {
+                    let device = lease.map(|lease| lease.device).ok_or_else(|| failure.unwrap_or_default());
+                    self.add_task(Task::Draw { index, device }, ctx);
+                }
                 Effect::Launch { job, lease, attempt, update } => {
                     self.add_task(Task::Launch { job, lease, attempt, update }, ctx);
                 }
@@ -179,6 +188,8 @@ impl Sampler {
             terms: self.search.terms.clone(),
             accepted: self.accepted.clone(),
             threads: self.services.threads(),
+            cpu_slots: self.services.cpu_slots(),
+            on_too_large: self.services.settings.on_too_large,
         };
         let work = self.on_disk(move || desk.work(task));
         ctx.spawn(work.into_actor(self).map(|done, this, ctx| {
@@ -216,6 +227,7 @@ impl Sampler {
                 self.alarms.push(e.to_string());
                 Vec::new()
             }
+            Done::TooLarge(job, sentence) => conclude::on_too_large(search, &job, sentence),
             Done::Launchable { job, recorded: Err(e), .. } => not_launchable(search, &job, &e),
             Done::Launchable { job, lease, attempt, recorded: Ok(threads) } => {
                 hold::on_saved(search, &job);
@@ -269,12 +281,15 @@ impl Desk {
             return Done::Away(task);
         }
         match task {
-            Task::Draw { index, failure } => Done::Drawn(index, self.draw(index, failure)),
+            Task::Draw { index, device } => Done::Drawn(index, self.draw(index, device)),
             Task::Record { job, update } => {
                 let recorded = update_record(&self.launch.job(&job), &update, self.threads);
                 Done::Recorded(job, recorded)
             }
             Task::Launch { job, lease, attempt, update } => {
+                if let Some(sentence) = self.too_large(&job, &lease, &update) {
+                    return Done::TooLarge(job, sentence);
+                }
                 let recorded = update_record(&self.launch.job(&job), &update, self.threads);
                 Done::Launchable { job, lease, attempt, recorded }
             }
@@ -285,11 +300,23 @@ impl Desk {
         }
     }
 
-    fn draw(&self, index: u64, failure: Option<String>) -> Result<(JobName, Drawn), NotDrawn> {
+    fn draw(&self, index: u64, device: Result<String, String>) -> Result<(JobName, Drawn), NotDrawn> {
+        let slot = device.map(|device| Slot { room: self.room(&device), device, on_too_large: self.on_too_large });
         match (&self.accepted, &self.terms) {
-            (Some(accepted), Some(terms)) => draw::draw_job(&self.launch, accepted, terms, index, failure),
+            (Some(accepted), Some(terms)) => draw::draw_job(&self.launch, accepted, terms, index, &slot),
             _ => Err(NotDrawn::Refused("no space is accepted".to_string())),
         }
+    }
+
+    fn room(&self, device: &str) -> Option<u64> {
+        Device::try_from(device.to_string()).ok().and_then(|device| devices::room(&device, self.cpu_slots))
+    }
+
+    /// Why the job cannot train on the device of its slot. One that has a checkpoint did, so it is not asked again.
+    fn too_large(&self, job: &JobName, lease: &Lease, update: &RecordUpdate) -> Option<String> {
+        let record = scan::record_of(&self.launch.job(job)).ok().flatten();
+        let footprint = record.and_then(|record| record.footprint).filter(|_| update.checkpoints_seen == 0)?;
+        fit::too_large(&footprint, self.room(&lease.device), &lease.device)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::control::types::{self, Jobs, Needs, OneJob, Pong, Refusal, Status, VE
 use crate::domain::job::JobName;
 use crate::engine::state::Need;
 use crate::store::layout::LaunchDir;
+use crate::store::scan;
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message};
 use axum::extract::{DefaultBodyLimit, Query, State};
@@ -21,6 +22,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::task::spawn_blocking;
 
 /// How long an actor may take to answer; none of them ever waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -177,8 +179,12 @@ async fn job(
     let why = explained.sentence();
     let device = need.map(|need| if need == Need::Cpu { "cpu" } else { "gpu" }.to_string());
     let needs = device.map(|device| Needs { device });
+    let folder = LaunchDir::new(launch).job(&name);
+    // One that is not there, or cannot be read, has nothing to show.
+    let record = spawn_blocking(move || scan::record_of(&folder).ok().flatten()).await.ok().flatten();
+    let (footprint, redraws) = record.map_or((None, 0), |record| (record.footprint, record.redraws));
     let launch = launch.display().to_string();
-    Ok(Json(OneJob { version: VERSION, launch, job, why, waits_for: explained.reasons, needs }))
+    Ok(Json(OneJob { version: VERSION, launch, job, why, waits_for: explained.reasons, needs, footprint, redraws }))
 }
 
 /// A job of a search, drawn or to be drawn.

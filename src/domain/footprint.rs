@@ -5,7 +5,10 @@
 //! saturates, so that a network too large to count is too large for every device.
 
 use super::architecture::{Architecture, ConvBlock};
+use super::fit::size;
 use super::options::{NetworkType, Reduction};
+use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Bytes of one f32, and of one index that a pool keeps.
 const NUMBER: u64 = 4;
@@ -23,11 +26,17 @@ const MOST_SCRATCH: u64 = 96 << 20;
 const SHARED_ITEM: u64 = 64 << 20;
 
 /// Parameters and peak memory of training one network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Footprint {
     pub parameters: u64,
     /// Peak of a training step in bytes, above what the process held before the network was built.
     pub peak_bytes: u64,
+}
+
+impl fmt::Display for Footprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} parameters, about {} to train", self.parameters, size(self.peak_bytes))
+    }
 }
 
 impl Footprint {

@@ -7,6 +7,7 @@ pub mod device;
 pub mod draw;
 pub mod extract;
 pub mod fault;
+pub mod fit;
 pub mod footprint;
 pub mod items;
 pub mod job;

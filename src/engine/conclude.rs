@@ -22,6 +22,15 @@ pub fn on_ended(search: &mut Search, name: &JobName, outcome: &Outcome) -> Vec<E
     effects
 }
 
+/// The job was foreseen not to fit the device whose slot it got: no trainer was started.
+pub fn on_too_large(search: &mut Search, name: &JobName, sentence: String) -> Vec<Effect> {
+    let Some(job) = search.jobs.get_mut(name) else { return Vec::new() };
+    job.attempts = job.attempts.saturating_sub(1);
+    let checkpoints = job.checkpoints;
+    let ended = Some(Ended::Failed { class: FailureClass::TooLarge, sentence });
+    on_ended(search, name, &Outcome { ended, checkpoints, room_wanted: 0 })
+}
+
 /// The pause before a retry is over.
 pub fn on_retry_due(search: &mut Search, name: &JobName) -> Vec<Effect> {
     let mut effects = Vec::new();

@@ -138,6 +138,25 @@ fn without_a_device_one_job_after_the_other_is_drawn_and_recorded_as_failed() {
 }
 
 #[test]
+fn a_job_that_does_not_fit_the_device_of_its_slot_fails_without_an_attempt_and_gives_the_slot_back() {
+    use super::conclude::on_too_large;
+    let mut search = accepted(1);
+    react::on_slot(&mut search, lease(1), 100);
+    react::on_drawn(&mut search, 0, name(0), Drawn::Ready { need: Need::Cpu }, 100);
+    let effects = on_too_large(&mut search, &name(0), "9 of 8 GB".into());
+    let say = Effect::Say("job-0 failed (too_large): 9 of 8 GB".into());
+    assert!(effects.first() == Some(&say) && effects.contains(&release(1, Some(0))), "{effects:?}");
+    let recorded = effects.iter().find_map(|effect| match effect {
+        Effect::Record { update, .. } => Some(update),
+        _ => None,
+    });
+    let RecordUpdate { state, attempts, .. } = recorded.expect("its record is brought up to date");
+    let failed = JobState::Failed { class: FailureClass::TooLarge, sentence: "9 of 8 GB".into() };
+    assert_eq!((state, *attempts), (&failed, 0));
+    assert_eq!(on_too_large(&mut search, &name(0), "9 of 8 GB".into()), [], "it has no slot any more");
+}
+
+#[test]
 fn a_demand_that_was_refused_is_made_again_when_it_arises_again() {
     let mut search = accepted(1);
     react::on_slot(&mut search, lease(1), 0);

@@ -1,5 +1,6 @@
 //! The GPUs of this machine, as the driver lists them: free, or occupied by somebody else.
 
+use super::memory;
 use crate::domain::device::Device;
 use crate::store::record;
 use nvml_wrapper::Nvml;
@@ -118,6 +119,15 @@ impl Source {
                 Err(e) => Listing { gpus: Vec::new(), problem: Some(format!("{VARIABLE}: {e}")) },
             },
         }
+    }
+}
+
+/// Bytes that one more job may take on the device: a GPU's free memory, or the processor's share for each of its slots.
+/// None where that cannot be known.
+pub fn room(device: &Device, cpu_slots: u32) -> Option<u64> {
+    match device {
+        Device::Cpu => memory::available().map(|bytes| bytes / u64::from(cpu_slots.max(1))),
+        Device::Gpu { uuid } => find().gpus.into_iter().find(|gpu| gpu.uuid == *uuid).map(|gpu| gpu.memory_free),
     }
 }
 

@@ -6,6 +6,7 @@ use super::layout::JobDir;
 use super::record;
 use crate::domain::commandline::Outline;
 use crate::domain::fault::{Fault, Faults};
+use crate::domain::footprint::Footprint;
 use crate::domain::job::{Ended, JobState, LastFailure, Wish};
 use crate::domain::options::JobOptions;
 use crate::domain::precision::Precision;
@@ -54,6 +55,9 @@ pub struct JobRecord {
     /// How often the draw was repeated because the network would not fit the device.
     #[serde(default)]
     pub redraws: u32,
+    /// What its training was foreseen to take; none in a record that was made before that was foreseen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub footprint: Option<Footprint>,
     /// Flags of `generate`, which won over the space: together with it, seed and index, what the job was drawn from.
     #[serde(default, skip_serializing_if = "Flags::is_none")]
     pub flags: Flags,
@@ -84,6 +88,7 @@ impl JobRecord {
             wish: None,
             checkpoints_seen: 0,
             redraws: 0,
+            footprint: None,
             flags: Flags::NONE,
             threads: None,
         }

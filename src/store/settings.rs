@@ -3,6 +3,7 @@
 use super::record;
 use super::settings_keys::{KEYS, Key, Raw, Refused};
 use crate::domain::fault::{Fault, Faults, Place};
+use crate::domain::fit::OnTooLarge;
 use crate::domain::keys::nearest;
 use crate::domain::precision::Precision;
 use std::ops::Range;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub stop_grace_seconds: u64,
     /// Seconds without progress before a job may count as stalled; more where its own steps take longer.
     pub stall_seconds: u64,
+    /// What becomes of a draw that does not fit its device.
+    pub on_too_large: OnTooLarge,
     /// What is logged, as `RUST_LOG` would say it.
     pub log: String,
     pub search: SearchDefaults,
@@ -79,6 +82,7 @@ impl Default for Settings {
             settle_milliseconds: 250,
             stop_grace_seconds: 60,
             stall_seconds: 1800,
+            on_too_large: OnTooLarge::Skip,
             log: "info".to_string(),
             search: SearchDefaults::default(),
         }

@@ -2,6 +2,7 @@
 
 use super::settings::{Devices, Settings};
 use crate::domain::device::Device;
+use crate::domain::fit::OnTooLarge;
 use crate::domain::precision::{BadPrecision, Precision};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ enum Kind {
     Paths(fn(&mut Settings, Vec<PathBuf>)),
     Devices(fn(&mut Settings, Devices)),
     Gpus(fn(&mut Settings, Vec<String>)),
+    OnTooLarge(fn(&mut Settings, OnTooLarge)),
     Filter(fn(&mut Settings, String)),
     Switch(fn(&mut Settings, bool)),
     Precision(fn(&mut Settings, Precision)),
@@ -150,6 +152,14 @@ pub const KEYS: &[Key] = &[
         kind: Kind::Whole(1..=604_800, |s, value| s.stall_seconds = value),
     },
     Key {
+        name: "on_too_large",
+        flag: "on-too-large",
+        variable: "NEUROSEARCHD_ON_TOO_LARGE",
+        about: "\"skip\" a draw that does not fit its device, or \"redraw\" it",
+        value: "WORD",
+        kind: Kind::OnTooLarge(|s, value| s.on_too_large = value),
+    },
+    Key {
         name: "log",
         flag: "log",
         variable: "NEUROSEARCHD_LOG",
@@ -201,7 +211,9 @@ impl Key {
         match self.kind {
             Kind::Paths(_) => Some(':'),
             Kind::Devices(_) | Kind::Gpus(_) => Some(','),
-            Kind::Whole(..) | Kind::Path(..) | Kind::Filter(_) | Kind::Switch(_) | Kind::Precision(_) => None,
+            Kind::Whole(..) | Kind::Path(..) | Kind::OnTooLarge(_) | Kind::Filter(_) | Kind::Switch(_) | Kind::Precision(_) => {
+                None
+            }
         }
     }
 
@@ -211,7 +223,7 @@ impl Key {
         match self.kind {
             Kind::Whole(..) => Raw::Whole(first.to_string()),
             Kind::Switch(_) => first.parse().map_or_else(|_| Raw::Text(first.to_string()), Raw::Switch),
-            Kind::Path(..) | Kind::Filter(_) | Kind::Precision(_) => Raw::Text(first.to_string()),
+            Kind::Path(..) | Kind::OnTooLarge(_) | Kind::Filter(_) | Kind::Precision(_) => Raw::Text(first.to_string()),
             Kind::Devices(_) if words.len() == 1 && Device::gpu(first).is_err() => Raw::Text(first.to_string()),
             Kind::Devices(_) | Kind::Paths(_) | Kind::Gpus(_) => {
                 Raw::List(words.iter().map(|word| (0, Raw::Text(word.clone()))).collect())
@@ -227,6 +239,12 @@ impl Key {
             Kind::Paths(set) => set(settings, each(raw, "a list of paths", |raw| path(raw, base, LONGEST_PATH))?),
             Kind::Devices(set) => set(settings, devices(raw)?),
             Kind::Gpus(set) => set(settings, each(raw, "a list of GPU UUIDs, as `nvidia-smi -L` prints them", gpu)?),
+            Kind::OnTooLarge(set) => {
+                const WANTED: &str = "\"skip\" or \"redraw\"";
+                let word = text(raw, WANTED)?;
+                let known = OnTooLarge::WORDS.iter().find(|(name, _)| *name == word);
+                set(settings, known.ok_or_else(|| refused(format!("{word:?} is not {WANTED}")))?.1);
+            }
             Kind::Switch(set) => match raw {
                 Raw::Switch(on) => set(settings, *on),
                 _ => return Err(refused(format!("{} is neither true nor false", raw.found()))),

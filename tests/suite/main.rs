@@ -29,6 +29,7 @@ mod search_verbs;
 mod service;
 mod service_manager;
 mod stand_in;
+mod too_large;
 #[cfg(feature = "torch")]
 mod trainer_again;
 #[cfg(feature = "torch")]

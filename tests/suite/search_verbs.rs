@@ -70,7 +70,8 @@ fn sample_takes_the_files_seed_and_says_which_one_it_drew_where_there_is_none() 
     assert_eq!(stdout(&seeded), stdout(&neurosearch(&["sample", &launch, "--seed", "3"])));
     quarter.space(json!({"dropout": [0, 0.5]}));
     let drawn = neurosearch(&["sample", &launch]);
-    let seed = stderr(&drawn).split("--seed ").nth(1).expect("a seed").trim().to_string();
+    let seed =
+        stderr(&drawn).split("--seed ").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("a seed").to_string();
     assert_eq!(stdout(&neurosearch(&["sample", &launch, "--seed", &seed])), stdout(&drawn));
 }
 

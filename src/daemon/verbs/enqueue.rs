@@ -44,14 +44,15 @@ fn make(launch: &LaunchDir, text: &str, base: &str) -> Result<(JobName, Vec<Stri
         // 53 bits, so that every JSON reader keeps it whole.
         options.seed = Some(bits >> 11);
     }
-    let options = check::job(&options).map_err(|fault| format!("{}: {}", fault.class, fault.sentence))?;
+    let (options, footprint) = check::weighed(&options).map_err(|fault| format!("{}: {}", fault.class, fault.sentence))?;
     let text = serde_json::to_string_pretty(&options.to_json()).map_err(|e| e.to_string())? + "\n";
+    let record = JobRecord { footprint: Some(footprint), ..JobRecord::queued(Starter::Daemon) };
     for number in 0..u64::MAX {
         let name = JobName::numbered(PREFIX, number).map_err(|e| e.to_string())?;
         if launch.job(&name).path().symlink_metadata().is_ok() {
             continue;
         }
-        match new_job::make(launch, &name, &text, &JobRecord::queued(Starter::Daemon)).map_err(|e| e.to_string())? {
+        match new_job::make(launch, &name, &text, &record).map_err(|e| e.to_string())? {
             Made::Made(_) => return Ok((name, notices.iter().map(ToString::to_string).collect())),
             Made::NameTaken => {}
         }

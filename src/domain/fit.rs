@@ -1,0 +1,111 @@
+//! Whether a job fits the device whose slot it gets, and what becomes of a draw that does not.
+
+use super::footprint::Footprint;
+
+/// How often a draw that does not fit is repeated, at most: a space of which so many do not fit has hardly one that does.
+pub const MOST_REDRAWS: u32 = 100;
+
+/// What becomes of a draw that does not fit its device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnTooLarge {
+    /// It is recorded as failed, of class `too_large`, and the search goes on with the next.
+    #[default]
+    Skip,
+    /// It is drawn again, which favours small networks.
+    Redraw,
+}
+
+impl OnTooLarge {
+    /// As the configuration spells them.
+    pub const WORDS: [(&'static str, OnTooLarge); 2] = [("skip", OnTooLarge::Skip), ("redraw", OnTooLarge::Redraw)];
+}
+
+/// What follows for one draw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fit {
+    Fits,
+    Redraw,
+    /// It is not launched, for this reason.
+    TooLarge(String),
+}
+
+/// Judges a draw that was made again `redraws` times for a `device` that has `room` bytes; none where nobody knows.
+pub fn judge(footprint: &Footprint, room: Option<u64>, device: &str, on_too_large: OnTooLarge, redraws: u32) -> Fit {
+    match (too_large(footprint, room, device), on_too_large) {
+        (None, _) => Fit::Fits,
+        (Some(_), OnTooLarge::Redraw) if redraws < MOST_REDRAWS => Fit::Redraw,
+        (Some(sentence), OnTooLarge::Redraw) => Fit::TooLarge(format!("{sentence}; none of {redraws} redraws fitted")),
+        (Some(sentence), OnTooLarge::Skip) => Fit::TooLarge(sentence),
+    }
+}
+
+/// Why the job cannot train on the device; none where it can, or where nobody knows what the device has.
+pub fn too_large(footprint: &Footprint, room: Option<u64>, device: &str) -> Option<String> {
+    let room = room.filter(|&room| footprint.peak_bytes > room)?;
+    let (needs, has) = (size(footprint.peak_bytes), size(room));
+    Some(format!(
+        "training needs about {needs}, and {device} has {has} for it; lower batch_size, channels_limit or first_conv_width"
+    ))
+}
+
+/// Bytes as people read them.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        u64::MAX => "more memory than can be counted".to_string(),
+        // Figures of four digits at most.
+        0..1_000_000_000 => format!("{} MB", bytes.div_ceil(1_000_000)),
+        _ => format!("{:.2} GB", bytes as f64 / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GB: u64 = 1_000_000_000;
+
+    fn needs(peak_bytes: u64) -> Footprint {
+        Footprint { parameters: 1, peak_bytes }
+    }
+
+    #[test]
+    fn what_becomes_of_a_draw_depends_on_need_room_policy_and_how_often_it_was_drawn_again() {
+        use OnTooLarge::{Redraw, Skip};
+        enum Wanted {
+            Fits,
+            Again,
+            Refused,
+        }
+        use Wanted::{Again, Fits, Refused};
+        let table = [
+            (2 * GB, Some(3 * GB), Skip, 0, Fits),
+            (3 * GB, Some(3 * GB), Skip, 0, Fits),
+            (3 * GB + 1, Some(3 * GB), Skip, 0, Refused),
+            (3 * GB + 1, Some(3 * GB), Redraw, 0, Again),
+            (3 * GB + 1, Some(3 * GB), Redraw, MOST_REDRAWS - 1, Again),
+            (3 * GB + 1, Some(3 * GB), Redraw, MOST_REDRAWS, Refused),
+            (2 * GB, Some(3 * GB), Redraw, 7, Fits),
+            (u64::MAX, Some(80 * GB), Skip, 0, Refused),
+            (u64::MAX, None, Skip, 0, Fits),
+        ];
+        for (need, room, policy, redraws, wanted) in table {
+            let fit = judge(&needs(need), room, "cpu", policy, redraws);
+            let right = match wanted {
+                Fits => fit == Fit::Fits,
+                Again => fit == Fit::Redraw,
+                Refused => matches!(fit, Fit::TooLarge(_)),
+            };
+            assert!(right, "{need} {room:?} {policy:?} {redraws}: {fit:?}");
+        }
+    }
+
+    #[test]
+    fn the_sentence_names_both_numbers_the_device_and_a_cure() {
+        let sentence = too_large(&needs(46_600_000_000), Some(980_500_000), "GPU-1a").expect("too large");
+        for word in ["46.60 GB", "981 MB", "GPU-1a", "batch_size"] {
+            assert!(sentence.contains(word), "{word}: {sentence}");
+        }
+        let again = judge(&needs(2 * GB), Some(GB), "cpu", OnTooLarge::Redraw, MOST_REDRAWS);
+        assert!(matches!(&again, Fit::TooLarge(sentence) if sentence.contains("none of 100 redraws")), "{again:?}");
+    }
+}
