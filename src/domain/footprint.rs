@@ -226,6 +226,45 @@ mod tests {
         }
     }
 
+    /// Draws that took no part in choosing the constants, with their megabytes as measured.
+    #[test]
+    fn predictions_for_draws_that_the_model_was_not_fitted_to_are_within_a_quarter_too() {
+        use NetworkType::{Autoencoder, Cnn};
+        use Normalization::{Batch, Instance};
+        use Reduction::{MaxPooling, Stride};
+        type Measured = (NetworkType, usize, &'static [usize], Reduction, Option<Normalization>, usize, usize, u64);
+        let draws: [Measured; 19] = [
+            (Cnn, 4, &[1, 2, 1, 2, 2, 2], MaxPooling, Some(Batch), 3, 1, 745),
+            (Cnn, 4, &[1, 2, 1, 2, 2, 2], MaxPooling, Some(Batch), 3, 2, 1238),
+            (Cnn, 4, &[1, 2, 1, 2, 2, 2], MaxPooling, Some(Batch), 3, 4, 2255),
+            (Cnn, 16, &[2, 1, 1, 1], Stride, Some(Batch), 3, 1, 5593),
+            (Cnn, 16, &[2, 1, 1, 1], Stride, Some(Batch), 3, 2, 5867),
+            (Cnn, 16, &[2, 1, 1, 1], Stride, Some(Batch), 3, 4, 6611),
+            (Cnn, 16, &[2, 2], Stride, Some(Batch), 1, 1, 771),
+            (Cnn, 16, &[2, 2], Stride, Some(Batch), 1, 2, 1110),
+            (Cnn, 16, &[2, 2], Stride, Some(Batch), 1, 4, 2025),
+            (Cnn, 32, &[2, 1, 1, 2, 1], Stride, None, 3, 1, 739),
+            (Cnn, 32, &[1, 1, 1], Stride, None, 1, 1, 519),
+            (Cnn, 32, &[2, 1, 1, 1], Stride, None, 2, 1, 1295),
+            (Cnn, 16, &[1, 1, 1, 2], Stride, Some(Batch), 2, 1, 1313),
+            (Cnn, 8, &[2, 2, 2, 2, 2, 1], Stride, Some(Batch), 3, 1, 477),
+            (Cnn, 16, &[1, 2, 1, 1], Stride, Some(Batch), 2, 1, 1510),
+            (Cnn, 16, &[1, 2, 1, 1, 1, 2], Stride, Some(Batch), 1, 1, 626),
+            (Cnn, 4, &[2, 1, 1, 2, 1], Stride, Some(Instance), 3, 4, 949),
+            (Autoencoder, 16, &[2, 1, 1, 1], Stride, Some(Batch), 3, 2, 1352),
+            (Autoencoder, 32, &[1, 1, 1], Stride, None, 1, 2, 1089),
+        ];
+        for (kind, first, n_conv, reduction, normalization, n_fcblocks, batch, measured) in draws {
+            let mut shape = shaped(first, n_conv, reduction, normalization, n_fcblocks, &[1, 169, 208, 179]);
+            if kind == Autoencoder {
+                shape.fc.clear();
+            }
+            let predicted = Footprint::of(&shape, kind, batch).peak_bytes as f64 / 1e6;
+            let ratio = predicted / measured as f64;
+            assert!((0.75..=1.25).contains(&ratio), "{predicted} for {measured} MB, {kind}, batch {batch}: {shape:?}");
+        }
+    }
+
     #[test]
     fn a_small_network_is_counted_tensor_by_tensor() {
         let shape = architecture(2, &[1], Reduction::Stride, &[1, 8, 8, 8]);
