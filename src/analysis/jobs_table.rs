@@ -77,7 +77,7 @@ fn push_fold(cells: &mut Vec<String>, fold: Option<&Fold>, selection: Selection)
 }
 
 /// The validation loss of the fold's best model; several networks have several, which no single figure stands for.
-fn loss(fold: &Fold, selection: Selection) -> Option<f64> {
+pub(super) fn loss(fold: &Fold, selection: Selection) -> Option<f64> {
     match fold.best[selection as usize].as_slice() {
         [one] => Some(one.loss),
         _ => None,

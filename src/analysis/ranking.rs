@@ -1,104 +1,144 @@
-//! The jobs of `jobs.tsv`, best first.
+//! The jobs of a search that have a result, best first.
 
+use super::collect::{Fold, Job, mean};
+use super::jobs_table::loss;
 use crate::domain::natural::Natural;
 use crate::domain::options::Selection;
-use crate::store::error::StoreError;
-use crate::store::layout::LaunchDir;
-use crate::store::tsv::Table;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
-/// One job's balanced accuracy on the validation images; by selection, `best_loss` first. None where there is none.
+/// One job's figures on the validation images; by selection, `best_loss` first. None where there is none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ranked {
     pub job: String,
-    pub state: String,
-    /// Over the folds found.
-    pub means: [Option<f64>; 2],
-    /// Each fold by its index, ascending.
-    pub folds: Vec<(u32, [Option<f64>; 2])>,
+    /// Empty where nobody recorded it.
+    pub state: &'static str,
+    /// Balanced accuracy, over the folds found.
+    pub accuracy: [Option<f64>; 2],
+    /// Of the models kept for their loss, over the folds found.
+    pub loss: Option<f64>,
+    /// Those found, ascending.
+    pub folds: Vec<RankedFold>,
 }
 
-/// The jobs that have a result, by the mean of the models kept for their balanced accuracy, then for their loss.
-///
-/// # Errors
-/// When `jobs.tsv` cannot be read, as before the first analysis.
-pub fn ranking(launch: &LaunchDir) -> Result<Vec<Ranked>, StoreError> {
-    let path = launch.jobs_table();
-    let table = Table::read(&path)?;
-    let columns = Columns::of(&table)
-        .ok_or_else(|| StoreError::content(&path, "not a table of this version; delete it, and it comes back"))?;
-    let mut jobs: Vec<Ranked> =
-        table.rows.iter().map(|row| columns.job(&row.cells)).filter(|job| job.means.iter().any(Option::is_some)).collect();
-    jobs.sort_by(better);
-    Ok(jobs)
+/// The same of one fold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RankedFold {
+    pub index: u32,
+    pub accuracy: [Option<f64>; 2],
+    pub loss: Option<f64>,
 }
 
-/// Where the figures stand.
-struct Columns {
-    job: usize,
-    state: usize,
-    means: [usize; 2],
-    folds: Vec<(u32, [usize; 2])>,
+/// Both kinds of jobs, each best first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Ranking {
+    /// Networks that classify: by the balanced accuracy of the models kept for it, then of those kept for their loss.
+    pub by_accuracy: Vec<Arc<Ranked>>,
+    /// Autoencoders: the lowest loss first.
+    pub by_loss: Vec<Arc<Ranked>>,
 }
 
-impl Columns {
-    fn of(table: &Table) -> Option<Self> {
-        let both = |name: &dyn Fn(Selection) -> String| {
-            let [loss, accuracy] = [Selection::BestLoss, Selection::BestBalancedAccuracy].map(|s| table.column(&name(s)));
-            Some([loss?, accuracy?])
+impl Ranked {
+    /// None where no fold has a result.
+    pub(super) fn of(name: &str, job: &Job) -> Option<Self> {
+        let found = |fold: &&Fold| fold.reconstructed || fold.metrics.iter().any(Option::is_some);
+        let fold = |fold: &Fold| RankedFold {
+            index: fold.index,
+            accuracy: fold.metrics.map(|metrics| metrics.map(|metrics| metrics.balanced_accuracy)),
+            loss: loss(fold, Selection::BestLoss).filter(|loss| loss.is_finite()),
         };
-        let prefix = format!("{}_fold-", Selection::BestLoss);
-        let fold = |name: &String| name.strip_prefix(&prefix)?.strip_suffix("_balanced_accuracy")?.parse().ok();
-        let mut folds = Vec::new();
-        for index in table.header.iter().filter_map(fold) {
-            folds.push((index, both(&|s| format!("{s}_fold-{index}_balanced_accuracy"))?));
+        let folds: Vec<RankedFold> = job.folds.iter().filter(found).map(fold).collect();
+        if folds.is_empty() {
+            return None;
         }
-        let means = both(&|s| format!("{s}_mean_balanced_accuracy"))?;
-        Some(Columns { job: table.column("job")?, state: table.column("state")?, means, folds })
+        Some(Ranked {
+            job: name.to_string(),
+            state: job.standing.state.unwrap_or_default(),
+            accuracy: [Selection::BestLoss, Selection::BestBalancedAccuracy].map(|s| job.mean_balanced_accuracy(s)),
+            loss: mean(folds.iter().filter_map(|fold| fold.loss)),
+            folds,
+        })
     }
+}
 
-    fn job(&self, row: &[String]) -> Ranked {
-        let cell = |column: usize| row.get(column).map(String::as_str).unwrap_or_default();
-        let figures =
-            |columns: [usize; 2]| columns.map(|column| cell(column).parse().ok().filter(|figure: &f64| figure.is_finite()));
-        Ranked {
-            job: cell(self.job).to_string(),
-            state: cell(self.state).to_string(),
-            means: figures(self.means),
-            folds: self.folds.iter().map(|&(index, columns)| (index, figures(columns))).collect(),
-        }
+impl Ranking {
+    pub(super) fn new(jobs: Vec<Arc<Ranked>>) -> Self {
+        let (mut by_accuracy, mut by_loss): (Vec<_>, Vec<_>) =
+            jobs.into_iter().partition(|job| job.accuracy.iter().any(Option::is_some));
+        by_accuracy.sort_by(|a, b| better(a, b));
+        by_loss.sort_by(|a, b| lower(a, b));
+        Ranking { by_accuracy, by_loss }
     }
 }
 
 /// The greater mean first; jobs that are equal in both stand in natural order.
 fn better(a: &Ranked, b: &Ranked) -> Ordering {
-    let figure = |job: &Ranked, selection: Selection| job.means[selection as usize].unwrap_or(-1.0);
+    let figure = |job: &Ranked, selection: Selection| job.accuracy[selection as usize].unwrap_or(-1.0);
     let by = |selection| figure(b, selection).total_cmp(&figure(a, selection));
-    let name = |job: &Ranked| Natural(job.job.clone());
     by(Selection::BestBalancedAccuracy).then_with(|| by(Selection::BestLoss)).then_with(|| name(a).cmp(&name(b)))
+}
+
+/// The lower loss first, those without one last.
+fn lower(a: &Ranked, b: &Ranked) -> Ordering {
+    let figure = |job: &Ranked| job.loss.unwrap_or(f64::INFINITY);
+    figure(a).total_cmp(&figure(b)).then_with(|| name(a).cmp(&name(b)))
+}
+
+fn name(job: &Ranked) -> Natural {
+    Natural(job.job.clone())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::collect::Standing;
+    use super::super::options::Options;
     use super::*;
+    use crate::domain::metrics::Metrics;
+    use crate::store::results::Best;
+
+    /// A job of one fold with these figures.
+    fn ranked(name: &str, accuracy: [Option<f64>; 2], loss: Option<f64>, reconstructed: bool) -> Option<Arc<Ranked>> {
+        let metrics = accuracy.map(|accuracy| {
+            accuracy.map(|balanced_accuracy| Metrics {
+                balanced_accuracy,
+                accuracy: 0.0,
+                sensitivity: 0.0,
+                specificity: 0.0,
+                ppv: 0.0,
+                npv: 0.0,
+            })
+        });
+        let best = [loss.map(|loss| Best { epoch: 3, loss }).into_iter().collect(), Vec::new()];
+        let folds = vec![Fold { index: 2, best, metrics, reconstructed }, Fold { index: 3, ..Fold::default() }];
+        Ranked::of(name, &Job { standing: Standing::default(), options: Options::default(), folds }).map(Arc::new)
+    }
 
     #[test]
     fn jobs_are_ranked_by_the_mean_and_those_without_a_result_are_left_out() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let launch = LaunchDir::new(dir.path());
-        assert!(ranking(&launch).expect_err("nothing there").is_missing());
-        let header = "job\tstate\tbest_loss_mean_balanced_accuracy\tbest_loss_fold-0_balanced_accuracy\t\
-                      best_balanced_accuracy_mean_balanced_accuracy\tbest_balanced_accuracy_fold-0_balanced_accuracy";
-        let rows = [
-            "job-2\tdone\t0.5\t0.5\t0.75\t0.75",
-            "job-10\tdone\t0.5\t0.5\t0.75\t0.75",
-            "job-1\tfailed\t\t\t\t",
-            "job-3\trunning\t0.25\t0.25\t1.0\t1.0",
+        let jobs = [
+            ranked("job-2", [Some(0.5), Some(0.75)], None, false),
+            ranked("job-10", [Some(0.5), Some(0.75)], None, false),
+            ranked("job-1", [None, None], Some(0.1), false),
+            ranked("job-3", [Some(0.25), Some(1.0)], Some(0.5), false),
         ];
-        std::fs::write(launch.jobs_table(), format!("{header}\n{}\n", rows.join("\n"))).expect("written");
-        let ranked = ranking(&launch).expect("read");
-        let names: Vec<&str> = ranked.iter().map(|job| job.job.as_str()).collect();
+        let ranking = Ranking::new(jobs.into_iter().flatten().collect());
+        let names: Vec<&str> = ranking.by_accuracy.iter().map(|job| job.job.as_str()).collect();
         assert_eq!(names, ["job-3", "job-2", "job-10"]);
-        assert_eq!(ranked[0].folds, [(0, [Some(0.25), Some(1.0)])]);
+        let fold = RankedFold { index: 2, accuracy: [Some(0.25), Some(1.0)], loss: Some(0.5) };
+        assert_eq!(ranking.by_accuracy[0].folds, [fold], "only the folds that are found");
+        assert!(ranking.by_loss.is_empty());
+    }
+
+    #[test]
+    fn autoencoders_are_ranked_apart_by_their_loss() {
+        let jobs = [
+            ranked("job-0", [None, None], Some(0.2), true),
+            ranked("job-1", [None, None], Some(0.1), true),
+            ranked("job-2", [None, None], None, true),
+            ranked("job-3", [Some(0.5), Some(0.5)], Some(0.3), false),
+        ];
+        let ranking = Ranking::new(jobs.into_iter().flatten().collect());
+        let names: Vec<&str> = ranking.by_loss.iter().map(|job| job.job.as_str()).collect();
+        assert_eq!((names, ranking.by_accuracy.len()), (vec!["job-1", "job-0", "job-2"], 1));
     }
 }

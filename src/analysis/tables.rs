@@ -3,6 +3,7 @@
 use super::collect::{self, Notice};
 use super::jobs_table;
 use super::options::Options;
+use super::ranking::{Ranked, Ranking};
 use super::table::{self, Counts};
 use crate::domain::natural::Natural;
 use crate::domain::options::Selection;
@@ -16,6 +17,7 @@ use crate::store::space_file::{self, SpaceFile};
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 
 /// Folders that are worth a thread of their own.
@@ -32,6 +34,8 @@ struct Row {
     line: Box<str>,
     /// The folds that were looked at.
     folds: Box<[u32]>,
+    /// None without a result.
+    ranked: Option<Arc<Ranked>>,
 }
 
 /// What the tables of a launch directory say. Made by [`Tables::scan`], kept up by [`Tables::refresh`], and put on disk by
@@ -129,6 +133,11 @@ impl Tables {
         [accuracy, loss, self.launch.jobs_table()]
     }
 
+    /// The jobs with a result, best first.
+    pub fn ranking(&self) -> Ranking {
+        Ranking::new(self.rows.values().filter_map(|row| row.ranked.clone()).collect())
+    }
+
     /// How many jobs there are.
     pub fn jobs(&self) -> usize {
         self.rows.len()
@@ -203,7 +212,8 @@ impl Tables {
 fn row(name: &str, job: &collect::Job, columns: &[u32]) -> Row {
     let counts = [Selection::BestLoss, Selection::BestBalancedAccuracy].map(|selection| Counts::of(job, selection));
     let folds = job.folds.iter().map(|fold| fold.index).collect();
-    Row { counts, line: jobs_table::row(name, job, columns).into_boxed_str(), folds }
+    let ranked = Ranked::of(name, job).map(Arc::new);
+    Row { counts, line: jobs_table::row(name, job, columns).into_boxed_str(), folds, ranked }
 }
 
 fn ascending(mut folds: Vec<u32>) -> Vec<u32> {

@@ -10,7 +10,13 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Socket {
     /// The daemon's socket
-    #[arg(long, env = "NEUROSEARCH_SOCKET", value_name = "PATH", default_value = "/run/neurosearch/neurosearchd.sock")]
+    #[arg(
+        long,
+        global = true,
+        env = "NEUROSEARCH_SOCKET",
+        value_name = "PATH",
+        default_value = "/run/neurosearch/neurosearchd.sock"
+    )]
     pub socket: PathBuf,
 }
 

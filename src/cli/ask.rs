@@ -14,7 +14,7 @@ pub struct Ask {
     #[command(flatten)]
     pub socket: Socket,
     /// The daemon's own answer, as JSON
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub json: bool,
 }
 
@@ -36,17 +36,38 @@ impl Ask {
     }
 }
 
-/// The path as the daemon knows it: absolute, without a slash at its end.
+/// The path as the daemon knows it: absolute, without links and dots as far as it exists, without a slash at its end.
 ///
 /// # Errors
 /// When it is not UTF-8, which JSON could not hold.
 pub fn absolute(path: &Path) -> Result<String, Failure> {
     let absolute = std::path::absolute(path).map_err(|e| Failure::new(Exit::Usage, format!("{}: {e}", path.display())))?;
-    let plain: std::path::PathBuf = absolute.components().collect();
+    // What is below the longest part that exists is still to come, as a job that is not drawn yet.
+    let exists = absolute.ancestors().find_map(|above| Some((above.canonicalize().ok()?, absolute.strip_prefix(above).ok()?)));
+    let plain = exists.map_or_else(|| absolute.clone(), |(real, below)| real.join(below));
+    let plain: std::path::PathBuf = plain.components().collect();
     plain.to_str().map(str::to_string).ok_or_else(|| Failure::new(Exit::Usage, format!("{}: not UTF-8", path.display())))
 }
 
 /// An order about a path.
 pub fn about(path: &Path) -> Result<Order, Failure> {
     Ok(Order { target: Some(absolute(path)?), ..Order::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_said_without_links_and_dots_as_far_as_it_exists() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = dir.path().canonicalize().expect("there");
+        std::fs::create_dir_all(dir.join("real/job-0")).expect("made");
+        std::os::unix::fs::symlink(dir.join("real"), dir.join("link")).expect("linked");
+        let said = |below: &str| absolute(&dir.join(below)).expect("UTF-8");
+        let real = |below: &str| dir.join(below).display().to_string();
+        assert_eq!(said("link/job-0/"), real("real/job-0"));
+        assert_eq!(said("real/../link/./job-9"), real("real/job-9"), "which is not drawn yet");
+        assert_eq!(said("nothing/here"), real("nothing/here"));
+    }
 }

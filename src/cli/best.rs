@@ -4,15 +4,15 @@ use super::ask::{Ask, absolute};
 use super::exit::{Exit, Outcome};
 use super::out::Out;
 use super::render::{self, flat};
-use crate::control::types::{Best, BestJob};
+use crate::control::types::{Best, BestFold, BestJob};
 use std::path::PathBuf;
 
-/// Show the jobs of a search, best first: balanced accuracy on the validation images
+/// Show the jobs of a search, best first: by balanced accuracy on the validation images, autoencoders by their loss
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The launch directory
     launch_dir: PathBuf,
-    /// How many
+    /// How many of each kind are shown
     #[arg(short = 'n', long = "number", default_value_t = 10, value_name = "N")]
     number: usize,
     #[command(flatten)]
@@ -21,26 +21,44 @@ pub struct Args {
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
     let launch = absolute(&args.launch_dir)?;
-    let answer: Best = args.ask.client().get("/v1/best", &[("launch", &launch)])?;
+    // The whole answer for programs, and for people what is shown.
+    let most = args.number.to_string();
+    let query: &[(&str, &str)] = &[("launch", &launch), ("most", &most)];
+    let answer: Best = args.ask.client().get("/v1/best", if args.ask.json { &query[..1] } else { query })?;
     if args.ask.json {
         return render::json(&answer, out);
     }
-    if answer.jobs.is_empty() {
+    if answer.ranked == 0 {
         out.line("no job has a result yet")?;
         return Ok(Exit::Done);
     }
-    let mut rows = render::table(&["JOB", "STATE", "BEST_BALANCED_ACCURACY", "BY FOLD", "BEST_LOSS", "BY FOLD"], out.width());
-    for job in answer.jobs.iter().take(args.number) {
-        rows.add_row([
-            flat(&job.job),
-            flat(&job.state),
-            figure(job.best_balanced_accuracy),
-            by_fold(job, |fold| fold.best_balanced_accuracy),
-            figure(job.best_loss),
-            by_fold(job, |fold| fold.best_loss),
-        ]);
+    if !answer.jobs.is_empty() {
+        out.line("balanced accuracy on the validation images, mean over the folds and each fold's own, of the models kept for")?;
+        let mut rows = render::table(&["JOB", "STATE", "THEIR ACCURACY", "BY FOLD", "THEIR LOSS", "BY FOLD"], out.width());
+        for job in &answer.jobs {
+            rows.add_row([
+                flat(&job.job),
+                flat(&job.state),
+                figure(job.best_balanced_accuracy),
+                by_fold(job, |fold| fold.best_balanced_accuracy),
+                figure(job.best_loss),
+                by_fold(job, |fold| fold.best_loss),
+            ]);
+        }
+        render::print(&rows, out)?;
     }
-    render::print(&rows, out)?;
+    if !answer.autoencoders.is_empty() {
+        out.line("autoencoders, by the loss on the validation images, mean over the folds and each fold's own")?;
+        let mut rows = render::table(&["JOB", "STATE", "LOSS", "BY FOLD"], out.width());
+        for job in &answer.autoencoders {
+            rows.add_row([flat(&job.job), flat(&job.state), figure(job.loss), by_fold(job, |fold| fold.loss)]);
+        }
+        render::print(&rows, out)?;
+    }
+    let shown = (answer.jobs.len() + answer.autoencoders.len()) as u64;
+    if answer.ranked > shown {
+        out.line(format!("and {} more with a result; `-n {}` shows all", answer.ranked - shown, answer.ranked))?;
+    }
     Ok(Exit::Done)
 }
 
@@ -48,7 +66,8 @@ fn figure(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_string(), |value| format!("{value:.4}"))
 }
 
-fn by_fold(job: &BestJob, of: impl Fn(&crate::control::types::BestFold) -> Option<f64>) -> String {
-    let folds: Vec<String> = job.folds.iter().map(|fold| figure(of(fold))).collect();
-    folds.join(" ")
+/// As `fold-0 0.7500, fold-1 0.6250`.
+fn by_fold(job: &BestJob, of: impl Fn(&BestFold) -> Option<f64>) -> String {
+    let folds: Vec<String> = job.folds.iter().map(|fold| format!("fold-{} {}", fold.fold, figure(of(fold)))).collect();
+    folds.join(", ")
 }

@@ -19,12 +19,12 @@ pub struct Args {
 enum Change {
     /// Start nothing new on a device
     Drain {
-        /// `cpu`, or a GPU's UUID
+        /// `cpu`, a GPU's number, or the beginning of its UUID or model
         device: String,
     },
     /// Use a device again
     Restore {
-        /// `cpu`, or a GPU's UUID
+        /// `cpu`, a GPU's number, or the beginning of its UUID or model
         device: String,
     },
 }

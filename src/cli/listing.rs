@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// Names of columns, and what stands below them.
 pub struct Listing {
-    pub head: &'static [&'static str],
+    pub head: Vec<&'static str>,
     pub rows: Vec<Vec<String>>,
 }
 
@@ -31,7 +31,7 @@ pub fn searches(searches: &[Search], names: &[String]) -> Listing {
         let left = search.left_seconds.map(|seconds| format!("about {}", lasting(seconds)));
         vec![name.clone(), word(search.state).to_string(), jobs_in_words(&search.counts), left.unwrap_or_default()]
     };
-    Listing { head: &["SEARCH", "STATE", "JOBS", "LEFT"], rows: searches.iter().zip(names).map(cells).collect() }
+    Listing { head: vec!["SEARCH", "STATE", "JOBS", "LEFT"], rows: searches.iter().zip(names).map(cells).collect() }
 }
 
 /// The jobs that run, with their searches under these names.
@@ -40,7 +40,7 @@ pub fn running(status: &Status, names: &[String]) -> Listing {
     let jobs = status.searches.iter().zip(names).flat_map(|(search, name)| search.running.iter().map(move |job| (name, job)));
     let rows = jobs.map(|(search, job)| running_row(search, job, devices.get(job.device.as_str()))).collect();
     Listing {
-        head: &["RUNNING JOB", "DEVICE", "FOR", "FOLD", "EPOCH", "TRAIN LOSS", "VALID LOSS", "VALID ACC.", "DONE", "LEFT"],
+        head: vec!["RUNNING JOB", "ON", "FOR", "FOLD", "EPOCH", "TRAIN LOSS", "VALID LOSS", "VALID ACC.", "DONE", "LEFT"],
         rows,
     }
 }
@@ -80,8 +80,9 @@ pub fn devices(devices: &[Device], whole: bool) -> Listing {
         cells.extend(whole.then(|| flat(&device.id)));
         cells
     };
-    let head: &[&str] = &["DEVICE", "NAME", "SLOTS IN USE", "MEMORY", "USE", "NOTE", "ID"];
-    Listing { head: &head[..head.len() - usize::from(!whole)], rows: devices.iter().map(cells).collect() }
+    let mut head = vec!["DEVICE", "NAME", "SLOTS IN USE", "MEMORY", "USE", "NOTE"];
+    head.extend(whole.then_some("ID"));
+    Listing { head, rows: devices.iter().map(cells).collect() }
 }
 
 /// `cpu`, or a GPU by the number that `nvidia-smi` gives it, else the beginning of its UUID.
@@ -121,9 +122,32 @@ const fn word(state: SearchState) -> &'static str {
 }
 
 impl Listing {
+    /// Without as many of these columns, the first of them first, as it takes to fit into the width.
+    pub fn narrowed(mut self, width: usize, dispensable: &[&str]) -> Self {
+        for name in dispensable {
+            if self.width() <= width {
+                break;
+            }
+            if let Some(at) = self.head.iter().position(|column| column == name) {
+                self.head.remove(at);
+                self.rows.iter_mut().for_each(|cells| drop(cells.remove(at)));
+            }
+        }
+        self
+    }
+
+    /// Characters of the widest line, a space on each side of a cell.
+    fn width(&self) -> usize {
+        let cell = |at: usize| {
+            let below = self.rows.iter().filter_map(|cells| cells.get(at)).map(|cell| cell.chars().count()).max();
+            below.unwrap_or_default().max(self.head[at].len()) + 2
+        };
+        (0..self.head.len()).map(cell).sum()
+    }
+
     /// As lines, the head first; with `one_line`, a row that does not fit is cut instead of wrapped.
     pub fn lines(self, width: Option<u16>, one_line: bool) -> Vec<String> {
-        let mut table = super::render::table(self.head, width);
+        let mut table = super::render::table(&self.head, width);
         for cells in self.rows {
             table.add_row(row(cells, one_line));
         }
@@ -155,8 +179,22 @@ mod tests {
     }
 
     #[test]
+    fn columns_that_can_be_spared_go_first_where_space_is_short() {
+        let heads = |width| {
+            let listing =
+                Listing { head: vec!["JOB", "FOR", "LEFT"], rows: vec![["job-0", "2 h", "1 h"].map(String::from).to_vec()] };
+            let narrowed = listing.narrowed(width, &["FOR", "LEFT"]);
+            assert_eq!(narrowed.rows[0].len(), narrowed.head.len());
+            narrowed.head
+        };
+        assert_eq!(heads(18), ["JOB", "FOR", "LEFT"]);
+        assert_eq!(heads(17), ["JOB", "LEFT"]);
+        assert_eq!(heads(4), ["JOB"]);
+    }
+
+    #[test]
     fn a_row_that_does_not_fit_is_wrapped_or_cut() {
-        let one = || Listing { head: &["A", "B"], rows: vec![vec!["x".repeat(30), "y".into()]] };
+        let one = || Listing { head: vec!["A", "B"], rows: vec![vec!["x".repeat(30), "y".into()]] };
         assert!(one().lines(Some(20), false).len() > 2);
         assert_eq!(one().lines(Some(20), true).len(), 2);
     }

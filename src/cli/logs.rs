@@ -3,7 +3,7 @@
 use super::ask::{Ask, absolute};
 use super::exit::{Exit, Outcome};
 use super::interrupt::Interrupt;
-use super::out::{Out, escape};
+use super::out::{Out, escape, note};
 use super::render;
 use crate::control::types::Log;
 use std::path::PathBuf;
@@ -31,26 +31,86 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     let path = absolute(&args.job)?;
     let client = args.ask.client();
     let mut interrupt = Interrupt::watch()?;
-    let mut attempt = args.attempt.map(|attempt| attempt.to_string());
+    let mut attempt = args.attempt;
     let mut from = 0;
     loop {
-        let start = from.to_string();
+        let (start, number) = (from.to_string(), attempt.map(|attempt| attempt.to_string()));
         let mut query = vec![("path", path.as_str()), ("from", start.as_str())];
-        query.extend(attempt.as_deref().map(|attempt| ("attempt", attempt)));
+        query.extend(number.as_deref().map(|number| ("attempt", number)));
         let piece: Log = client.get("/v1/logs", &query)?;
         if args.ask.json {
             return render::json(&piece, out);
         }
         out.raw(&escape(&piece.text))?;
         out.flush()?;
-        let more = piece.next > from;
-        from = piece.next;
-        attempt = Some(piece.attempt.to_string());
-        if interrupt.asked() || out.is_closed() || !(more || args.follow && piece.running) {
+        if interrupt.asked() || out.is_closed() {
             return Ok(Exit::Done);
         }
-        if !more {
-            std::thread::sleep(PAUSE);
+        match after(&piece, from, args.follow, args.attempt.is_some()) {
+            Next::Piece => (attempt, from) = (Some(piece.attempt), piece.next),
+            Next::Attempt => {
+                note(format!("attempt {} has ended, attempt {} begins", piece.attempt, piece.attempt + 1));
+                (attempt, from) = (Some(piece.attempt + 1), 0);
+            }
+            Next::Wait => std::thread::sleep(PAUSE),
+            Next::End => return Ok(Exit::Done),
+        }
+    }
+}
+
+/// What to ask for after a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Piece,
+    Attempt,
+    Wait,
+    End,
+}
+
+/// `from` is where the piece began; `pinned`: one attempt was asked for, and no other is shown.
+fn after(piece: &Log, from: u64, follow: bool, pinned: bool) -> Next {
+    if piece.next > from {
+        return Next::Piece;
+    }
+    let again = piece.attempts > piece.attempt;
+    match (follow, pinned) {
+        (true, false) if again => Next::Attempt,
+        // A job that failed waits for its next attempt.
+        (true, false) if matches!(piece.state.as_str(), "running" | "queued") => Next::Wait,
+        (true, true) if piece.running => Next::Wait,
+        _ => Next::End,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn following_goes_on_with_the_next_attempt_until_the_job_has_ended() {
+        let piece = |attempts, state: &str| Log {
+            version: 1,
+            attempt: 1,
+            text: String::new(),
+            next: 9,
+            running: attempts == 1 && state == "running",
+            attempts,
+            state: state.to_string(),
+        };
+        let cases = [
+            // Attempts, state, where it began, followed, one attempt alone, and then.
+            (1, "running", 0, false, false, Next::Piece),
+            (1, "running", 9, false, false, Next::End),
+            (1, "running", 9, true, false, Next::Wait),
+            (1, "queued", 9, true, false, Next::Wait),
+            (2, "running", 9, true, false, Next::Attempt),
+            (2, "running", 9, true, true, Next::End),
+            (1, "running", 9, true, true, Next::Wait),
+            (1, "done", 9, true, false, Next::End),
+            (1, "paused", 9, true, false, Next::End),
+        ];
+        for (attempts, state, from, follow, pinned, next) in cases {
+            assert_eq!(after(&piece(attempts, state), from, follow, pinned), next, "{attempts} {state} {from} {follow} {pinned}");
         }
     }
 }

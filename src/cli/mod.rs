@@ -41,10 +41,12 @@ pub mod retry;
 pub mod run_job;
 pub mod sample;
 pub mod schema;
+mod screen;
 pub mod set;
 pub mod show;
 pub mod shutdown;
 pub mod status;
+mod terminal;
 pub mod validate;
 pub mod watch;
 
@@ -52,6 +54,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use exit::{Exit, Failure, Outcome};
 use out::Out;
 use std::ffi::OsString;
+use std::io::Write;
 
 /// Random search for convolutional networks on brain MRI.
 #[derive(Debug, Parser)]
@@ -156,11 +159,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
 fn answer(refusal: &clap::Error, out: &mut Out) -> Outcome {
     if refusal.use_stderr() {
         // Nowhere is left to say that stderr cannot be written.
-        let _ = refusal.print();
+        let _ = if out::colour_wanted() { refusal.print() } else { write!(std::io::stderr(), "{}", refusal.render()) };
         return Ok(Exit::Usage);
     }
     let text = refusal.render();
-    if out.is_terminal() {
+    if out.colours() {
         out.raw(&text.ansi().to_string())?
     } else {
         out.raw(&text.to_string())?

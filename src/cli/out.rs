@@ -58,6 +58,11 @@ impl Out {
         self.terminal
     }
 
+    /// Whether text may be coloured.
+    pub fn colours(&self) -> bool {
+        self.colour
+    }
+
     /// The columns a table may fill; without a bound where no terminal shows it.
     pub fn width(&self) -> Option<u16> {
         self.terminal.then(|| crossterm::terminal::size().map_or(USUAL_WIDTH, |(columns, _)| columns.max(20)))
@@ -138,7 +143,7 @@ pub fn shows_progress() -> bool {
 }
 
 /// By the convention of no-color.org: any non-empty `NO_COLOR` forbids; so does a terminal that cannot.
-fn colour_wanted() -> bool {
+pub fn colour_wanted() -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 pub struct Args {
     /// A job's folder, or a launch directory for all of its failed jobs
     target: PathBuf,
-    /// The search's failed jobs, which is what a launch directory means anyway
+    /// All failed jobs of a search, which is what a launch directory means anyway
     #[arg(long)]
     failed: bool,
     /// Only failures of this class, as out_of_memory
@@ -22,5 +22,5 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    args.ask.order("retry", &Order { class: args.class.clone(), ..about(&args.target)? }, out)
+    args.ask.order("retry", &Order { class: args.class.clone(), failed: args.failed, ..about(&args.target)? }, out)
 }

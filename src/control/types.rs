@@ -165,12 +165,19 @@ pub struct Devices {
     pub alarms: Vec<String>,
 }
 
-/// `GET /v1/best?launch=PATH`: jobs with a result, best first.
+/// `GET /v1/best?launch=PATH&most=N`: jobs with a result, best first; the first `most` of each list, or all.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Best {
     pub version: u32,
     pub launch: String,
+    /// By the balanced accuracy of the models kept for it, then of those kept for their loss.
     pub jobs: Vec<BestJob>,
+    /// Autoencoders, which have no accuracy: by their validation loss, the lowest first.
+    #[serde(default)]
+    pub autoencoders: Vec<BestJob>,
+    /// How many jobs have a result, of either kind.
+    #[serde(default)]
+    pub ranked: u64,
 }
 
 /// Balanced accuracies on the validation images, by the selection of the model; means over the folds found.
@@ -180,6 +187,9 @@ pub struct BestJob {
     pub state: String,
     pub best_loss: Option<f64>,
     pub best_balanced_accuracy: Option<f64>,
+    /// The validation loss of the models kept for it; none where several networks have one each.
+    #[serde(default)]
+    pub loss: Option<f64>,
     pub folds: Vec<BestFold>,
 }
 
@@ -189,6 +199,8 @@ pub struct BestFold {
     pub fold: u32,
     pub best_loss: Option<f64>,
     pub best_balanced_accuracy: Option<f64>,
+    #[serde(default)]
+    pub loss: Option<f64>,
 }
 
 /// `GET /v1/logs?path=PATH&attempt=N&from=BYTE`: a piece of what a trainer wrote.
@@ -196,12 +208,18 @@ pub struct BestFold {
 pub struct Log {
     pub version: u32,
     pub attempt: u32,
-    /// Bytes that are no UTF-8 are replaced.
+    /// Whole characters; bytes that are no UTF-8 are replaced.
     pub text: String,
     /// The next piece's `from`.
     pub next: u64,
-    /// More may come.
+    /// This attempt runs: more may come.
     pub running: bool,
+    /// The job's last attempt so far; a higher one than `attempt` has a log of its own.
+    #[serde(default)]
+    pub attempts: u32,
+    /// The job's, as in [`Job`].
+    #[serde(default)]
+    pub state: String,
 }
 
 /// `GET /v1/jobs?launch=PATH`.
@@ -298,7 +316,11 @@ pub struct Order {
     /// Of failures, for `retry`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
-    /// For `drain` and `restore`; `drain` without one is for the whole machine.
+    /// For `retry`: all failed jobs of a search, which is what a launch directory means anyway; refused for one job.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
+    /// For `drain` and `restore`: `cpu`, a GPU's number, or the beginning of its UUID or model; `drain` without one is for
+    /// the whole machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
     /// The text of a `commandline.json`, for `enqueue`, and the directory that its relative paths are relative to.

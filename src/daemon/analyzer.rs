@@ -1,15 +1,16 @@
 //! The actor that keeps one launch directory's tables true: any number of changes during a run cost one more run.
 
 use super::workshop::Workshop;
-use crate::analysis::Tables;
+use crate::analysis::{Ranking, Tables};
 use crate::domain::job::JobName;
 use crate::engine::coalesce::Coalesce;
 use crate::engine::outcome;
 use crate::store::error::StoreError;
 use crate::store::layout::LaunchDir;
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, Recipient, WrapFuture};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tracing::{info, warn};
 
@@ -31,7 +32,14 @@ pub struct Analyzer {
     search: Option<Recipient<Tabulated>>,
     /// Runs in a row that failed.
     failures: u32,
+    /// As the last run left it.
+    ranking: Arc<Ranking>,
 }
+
+/// The jobs with a result, best first, as the tables on the disk have them.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Arc<Ranking>")]
+pub struct Rank;
 
 /// Tell this search of the tables.
 #[derive(Debug, Message)]
@@ -77,7 +85,7 @@ impl Due {
 impl Analyzer {
     pub fn new(workshop: Workshop, launch: LaunchDir) -> Self {
         let (work, due) = (Coalesce::default(), Due::All);
-        Analyzer { launch, work, due, tables: None, workshop, search: None, failures: 0 }
+        Analyzer { launch, work, due, tables: None, workshop, search: None, failures: 0, ranking: Arc::default() }
     }
 
     fn run(&mut self, ctx: &mut Context<Self>) {
@@ -87,8 +95,9 @@ impl Analyzer {
         let work = self.workshop.run(&place, move || tabulate(tables, launch, &due));
         ctx.spawn(work.into_actor(self).map(|done, this, ctx| {
             let pause = match done {
-                Ok(Ok(tables)) => {
+                Ok(Ok((tables, ranking))) => {
                     this.tables = Some(tables);
+                    this.ranking = Arc::new(ranking);
                     this.tell(None);
                     APART
                 }
@@ -123,7 +132,7 @@ impl Analyzer {
 }
 
 /// Brings the tables up to date, in memory and on the disk.
-fn tabulate(tables: Option<Tables>, launch: LaunchDir, due: &Due) -> Result<Tables, StoreError> {
+fn tabulate(tables: Option<Tables>, launch: LaunchDir, due: &Due) -> Result<(Tables, Ranking), StoreError> {
     let mut notices = Vec::new();
     let tables = match (tables, due) {
         (Some(mut tables), Due::Jobs(jobs)) => {
@@ -143,7 +152,8 @@ fn tabulate(tables: Option<Tables>, launch: LaunchDir, due: &Due) -> Result<Tabl
     }
     let mut tables = tables;
     tables.write()?;
-    Ok(tables)
+    let ranking = tables.ranking();
+    Ok((tables, ranking))
 }
 
 impl Actor for Analyzer {
@@ -166,6 +176,14 @@ impl Handler<ReportTo> for Analyzer {
 
     fn handle(&mut self, ReportTo(search): ReportTo, _: &mut Self::Context) {
         self.search = Some(search);
+    }
+}
+
+impl Handler<Rank> for Analyzer {
+    type Result = MessageResult<Rank>;
+
+    fn handle(&mut self, _: Rank, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.ranking.clone())
     }
 }
 

@@ -1,11 +1,11 @@
 //! Changes over the control socket: who may make them, and how an order's words become a command.
 
 use super::listener::Peer;
-use super::router::{Desk, Refused, ask, sampler, split};
+use super::places::{self, Place};
+use super::router::{Desk, Refused, ask};
 use super::sampler::Sampler;
 use super::services::now;
 use super::verbs::{enqueue, machine, roots};
-use super::watcher::{List, Searches};
 use crate::control::types::{Changed, Order, VERSION};
 use crate::domain::job::{FailureClass, JobName};
 use crate::engine::command::{Command, on_command};
@@ -49,21 +49,22 @@ pub async fn change(
     order: Result<Json<Order>, JsonRejection>,
 ) -> Result<Json<Changed>, Refused> {
     let Json(order) = order.map_err(|e| Refused::bad(e.body_text()))?;
+    only_what_is_read(&verb, &order).map_err(Refused::bad)?;
     let done = match verb.as_str() {
         "drain" | "restore" | "reload" | "shutdown" => machine::obey(&desk, peer, &verb, &order).await?,
-        "resume" if order.launch.is_none() && order.target.is_none() => machine::obey(&desk, peer, &verb, &order).await?,
+        "resume" if order == Order::default() => machine::obey(&desk, peer, &verb, &order).await?,
         "add" | "remove" => roots::obey(&desk, peer, &verb, &order).await?,
         "enqueue" => enqueue::obey(&desk, peer, &order).await?,
         _ => {
-            let order = resolved(&desk, &order).await?;
+            let (place, job) = meant(&desk, &order).await?;
+            let order = Order { job: job.map(|job| job.to_string()), ..order.clone() };
             let commands = commands(&verb, &order).map_err(Refused::bad)?;
-            let launch = order.launch.as_deref().ok_or_else(|| Refused::bad("name the launch directory in \"launch\""))?;
-            let launch = FilePath::new(launch);
-            let sampler = sampler(&desk, launch).await?;
-            may_change(peer, launch).map_err(Refused::forbidden)?;
-            ask::<Sampler, _>(&sampler, Change(commands)).await?.map_err(Refused::conflict)?
+            may_change_there(peer, &place.launch).await?;
+            ask::<Sampler, _>(&place.sampler, Change(commands)).await?.map_err(Refused::conflict)?
         }
     };
+    // A file's text would fill the log.
+    let order = Order { commandline: order.commandline.as_ref().map(|text| format!("{} bytes", text.len())), ..order };
     tracing::info!(verb = verb.as_str(), uid = peer.uid, order = ?order, "changed");
     Ok(Json(Changed { version: VERSION, done }))
 }
@@ -78,10 +79,16 @@ fn commands(verb: &str, order: &Order) -> Result<Vec<Command>, String> {
         ("resume", Some(job)) => Command::ResumeJob(job),
         ("cancel", Some(job)) => Command::CancelJob(job),
         ("cancel", None) => Command::CancelSearch,
+        ("retry", Some(job)) if order.failed || order.class.is_some() => {
+            return Err(format!("failed and class choose among a search's jobs; leave them out to try {job} again"));
+        }
         ("retry", Some(job)) => Command::RetryJob(job),
         ("retry", None) => Command::RetryFailed(order.class.as_deref().map(class).transpose()?),
         ("set", None) if !order.set.is_empty() => return order.set.iter().map(|(key, value)| setting(key, value)).collect(),
-        ("set", _) => return Err("name what to set in \"set\": n_jobs, priority, slots or time_limit_hours".to_string()),
+        ("set", Some(job)) => {
+            return Err(format!("a search is set, not one job; name the launch directory instead of {job} in it"));
+        }
+        ("set", None) => return Err("name what to set in \"set\": n_jobs, priority, slots or time_limit_hours".to_string()),
         _ => {
             let known = "pause, resume, cancel, retry, set, enqueue, drain, restore, add, remove, reload, shutdown";
             return Err(format!("{verb:?} is not a change that version {VERSION} knows: {known}"));
@@ -91,8 +98,10 @@ fn commands(verb: &str, order: &Order) -> Result<Vec<Command>, String> {
 }
 
 fn class(word: &str) -> Result<FailureClass, String> {
-    serde_json::from_value(serde_json::Value::String(word.to_string()))
-        .map_err(|_| format!("{word:?} is not a class of failure; `neurosearch status --json` shows those there are"))
+    serde_json::from_value(serde_json::Value::String(word.to_string())).map_err(|_| {
+        let classes: Vec<&str> = FailureClass::ALL.iter().map(|class| class.as_str()).collect();
+        format!("{word:?} is not a class of failure; there are {}", classes.join(", "))
+    })
 }
 
 fn setting(key: &str, value: &str) -> Result<Command, String> {
@@ -138,24 +147,49 @@ pub fn target(order: &Order) -> Result<&FilePath, Refused> {
     if path.is_absolute() { Ok(path) } else { Err(Refused::bad(format!("{path:?} is not an absolute path"))) }
 }
 
-/// The order with its target taken for a search that the daemon knows, else for a job's folder in one.
-async fn resolved(desk: &Desk, order: &Order) -> Result<Order, Refused> {
-    let mut order = order.clone();
-    if let Some(path) = order.target.take() {
-        let Searches { samplers, .. } = ask(&desk.watcher, List).await?;
-        if samplers.contains_key(&LaunchDir::new(&path)) {
-            order.launch = Some(path);
-        } else {
-            let (launch, name) = split(FilePath::new(&path))?;
-            order.launch = Some(launch.display().to_string());
-            order.job = Some(name.to_string());
+/// The search or the job that the order is about.
+async fn meant(desk: &Desk, order: &Order) -> Result<(Place, Option<JobName>), Refused> {
+    match (&order.target, &order.launch) {
+        (Some(_), None) if order.job.is_none() => places::search_or_job(desk, target(order)?).await,
+        (None, Some(_)) => {
+            let job = order.job.clone().map(JobName::try_from).transpose().map_err(|e| Refused::bad(e.to_string()))?;
+            Ok((places::search(desk, target(order)?).await?, job))
         }
+        _ => Err(Refused::bad("name a launch directory or a job's folder in \"target\", or else \"launch\" and perhaps \"job\"")),
     }
-    Ok(order)
+}
+
+/// Refuses a field that the verb would not read, so that nothing that is asked for is left out unsaid.
+fn only_what_is_read(verb: &str, order: &Order) -> Result<(), String> {
+    let read: &[&str] = match verb {
+        "pause" | "resume" | "cancel" => &["target", "launch", "job"],
+        "retry" => &["target", "launch", "job", "failed", "class"],
+        "set" => &["target", "launch", "job", "set"],
+        "enqueue" => &["target", "launch", "commandline", "base"],
+        "drain" | "restore" => &["device"],
+        "add" | "remove" => &["target", "launch"],
+        "reload" => &[],
+        "shutdown" => &["stop_trainers"],
+        // Refused as a whole.
+        _ => return Ok(()),
+    };
+    let given = serde_json::to_value(order).map_err(|e| e.to_string())?;
+    let unread = given.as_object().into_iter().flatten().map(|(field, _)| field).find(|field| !read.contains(&field.as_str()));
+    match unread {
+        Some(field) if read.is_empty() => Err(format!("{verb} takes no field, and {field:?} was given")),
+        Some(field) => Err(format!("{verb} does not read {field:?}; it reads {}", read.join(", "))),
+        None => Ok(()),
+    }
+}
+
+/// As [`may_change`], where the directory's file system may hang.
+pub async fn may_change_there(peer: Peer, launch: &LaunchDir) -> Result<(), Refused> {
+    let (peer, launch) = (peer, launch.path().to_path_buf());
+    places::off_thread(move || may_change(peer, &launch)).await?.map_err(Refused::forbidden)
 }
 
 /// The search's owner, its group, and the masters may change it; everybody who reaches the socket may look.
-pub fn may_change(peer: Peer, launch: &FilePath) -> Result<(), String> {
+fn may_change(peer: Peer, launch: &FilePath) -> Result<(), String> {
     let directory = std::fs::metadata(launch).map_err(|e| format!("{}: {e}", launch.display()))?;
     if is_master(peer) || peer.uid == Some(directory.uid()) || peer.gid == Some(directory.gid()) {
         return Ok(());
@@ -186,12 +220,26 @@ mod tests {
             ("set", order(&[("colour", "red")]), "priority"),
             ("retry", Order { class: Some("sad".into()), ..Order::default() }, "class"),
             ("pause", Order { job: Some("../x".into()), ..Order::default() }, "name"),
+            ("retry", Order { job: Some("job-3".into()), class: Some("killed".into()), ..Order::default() }, "job-3"),
+            ("retry", Order { job: Some("job-3".into()), failed: true, ..Order::default() }, "job-3"),
+            ("set", Order { job: Some("job-3".into()), ..order(&[("n_jobs", "4")]) }, "instead of job-3"),
         ];
         for (verb, order, word) in cases {
             let error = commands(verb, &order).expect_err(verb);
             assert!(error.contains(word), "{verb}: {error}");
         }
         assert_eq!(commands("set", &order(&[("slots", "all")])), Ok(vec![Command::SetSlots(None)]));
+    }
+
+    #[test]
+    fn a_field_that_a_verb_does_not_read_is_refused_by_name() {
+        let device = Order { device: Some("cpu".into()), ..Order::default() };
+        assert!(only_what_is_read("drain", &device).is_ok());
+        for verb in ["pause", "resume", "set", "reload", "shutdown", "add"] {
+            let error = only_what_is_read(verb, &device).expect_err(verb);
+            assert!(error.contains("\"device\""), "{error}");
+        }
+        assert!(only_what_is_read("drain", &Order { stop_trainers: true, ..device }).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::sampler::{Granted, NoDevice, Sampler};
 use super::services::Services;
 use crate::control::types;
+use crate::engine::choose::{Named, choose};
 use crate::engine::line;
 use crate::engine::pool::{self, Pool, PoolEffect, Seen};
 use crate::engine::state::{Demand, Lease, Need};
@@ -24,6 +25,8 @@ pub struct Devices {
     pool: Pool<LaunchDir>,
     searches: BTreeMap<LaunchDir, Addr<Sampler>>,
     listing: Listing,
+    /// The models of all GPUs ever seen.
+    names: BTreeMap<String, String>,
     /// Grants wait for both: the devices are known, and every live trainer has claimed its slot.
     found: bool,
     claimed: bool,
@@ -75,9 +78,9 @@ pub struct Released {
 #[rtype(result = "()")]
 pub struct Open;
 
-/// Take a device out of use, or back into it; false where there is none of that name.
+/// Take the device that this word names out of use, or back into it; one sentence either way.
 #[derive(Message)]
-#[rtype(result = "bool")]
+#[rtype(result = "Result<String, String>")]
 pub struct Drain {
     pub device: String,
     pub drain: bool,
@@ -108,6 +111,7 @@ impl Devices {
             services,
             searches: BTreeMap::new(),
             listing: Listing::default(),
+            names: BTreeMap::new(),
             found: false,
             claimed: false,
         }
@@ -133,6 +137,7 @@ impl Devices {
         {
             warn!(problem = problem.as_str(), "the GPUs could not all be listed");
         }
+        self.names.extend(listing.gpus.iter().map(|gpu| (gpu.uuid.clone(), gpu.name.clone())));
         self.listing = listing;
         self.pool.set_no_gpu(self.no_gpu());
         let seen = self.seen();
@@ -203,19 +208,38 @@ impl Devices {
         }
     }
 
+    fn gpu(&self, id: &str) -> Option<&Gpu> {
+        self.listing.gpus.iter().find(|gpu| gpu.uuid == id)
+    }
+
+    /// The model; a GPU that is gone keeps the name it had.
+    fn name(&self, id: &str) -> String {
+        if id == "cpu" { "CPU".to_string() } else { self.names.get(id).cloned().unwrap_or_default() }
+    }
+
+    /// A GPU that the configuration lists and this machine does not have.
+    fn absent(&self) -> Vec<String> {
+        let settings::Devices::Only(list) = &self.services.settings.devices else { return Vec::new() };
+        let absent = list.iter().filter(|id| self.found && *id != "cpu" && self.gpu(id).is_none());
+        let sentence = |id: &String| {
+            format!("the configuration's devices lists {id}, which is not found on this machine; `nvidia-smi -L` shows what is")
+        };
+        absent.map(sentence).collect()
+    }
+
     fn describe(&self) -> Vec<types::Device> {
         let describe = |(id, device): (&String, &pool::Device)| {
-            let gpu = self.listing.gpus.iter().find(|gpu| gpu.uuid == *id);
+            let gpu = self.gpu(id);
             types::Device {
                 id: id.clone(),
                 index: gpu.map(|gpu| gpu.index),
-                name: gpu.map_or_else(|| "CPU".to_string(), |gpu| gpu.name.clone()),
+                name: self.name(id),
                 slots: device.slots,
                 busy: self.pool.busy(id),
                 memory_total: gpu.map(|gpu| gpu.memory_total),
                 memory_free: gpu.map(|gpu| gpu.memory_free),
                 utilization: gpu.and_then(|gpu| gpu.utilization),
-                out_of_use: device.drained.clone().or_else(|| device.occupied.clone()),
+                out_of_use: device.out_of_use().map(str::to_string),
             }
         };
         self.pool.devices.iter().map(describe).collect()
@@ -288,11 +312,13 @@ impl Handler<Open> for Devices {
 }
 
 impl Handler<Drain> for Devices {
-    type Result = bool;
-    fn handle(&mut self, msg: Drain, _: &mut Self::Context) -> bool {
-        let (known, effects) = pool::on_drain(&mut self.pool, &msg.device, msg.drain);
+    type Result = Result<String, String>;
+    fn handle(&mut self, msg: Drain, _: &mut Self::Context) -> Self::Result {
+        let named = |id: &String| Named { id: id.clone(), index: self.gpu(id).map(|gpu| gpu.index), name: self.name(id) };
+        let named: Vec<Named> = self.pool.devices.keys().map(named).collect();
+        let (said, effects) = pool::on_drain(&mut self.pool, choose(&named, &msg.device)?, msg.drain);
         self.perform(effects);
-        known
+        said.ok_or_else(|| format!("there is no device {:?}", msg.device))
     }
 }
 
@@ -316,6 +342,7 @@ impl Handler<Describe> for Devices {
     fn handle(&mut self, _: Describe, _: &mut Self::Context) -> Self::Result {
         let waits = if self.listing.gpus.is_empty() { "; jobs that need a GPU wait until that is mended" } else { "" };
         let mut alarms: Vec<String> = self.listing.problem.iter().map(|problem| format!("{problem}{waits}")).collect();
+        alarms.extend(self.absent());
         if self.pool.draining {
             alarms.push("nothing new is started, as was asked; `neurosearch resume` ends that".to_string());
         }

@@ -15,6 +15,7 @@ pub mod logging;
 pub mod look;
 pub mod looking;
 pub mod perform;
+pub mod places;
 pub mod reading;
 pub mod router;
 pub mod sampler;

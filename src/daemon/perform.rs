@@ -8,6 +8,7 @@ use super::look;
 use super::sampler::Sampler;
 use super::services::now;
 use super::trainer::{Role, StopIt, Trainer};
+use super::verbs::enqueue;
 use crate::domain::device::Device;
 use crate::domain::fit::{self, OnTooLarge};
 use crate::domain::job::{JobName, JobState};
@@ -24,6 +25,7 @@ use crate::store::layout::{JobDir, LaunchDir};
 use crate::store::{record, room, scan, space_file};
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 /// One piece of work on the disk.
@@ -51,6 +53,11 @@ pub enum Task {
     Probe {
         wanted: u64,
     },
+    /// A job of somebody's own choosing, and who waits for its name.
+    Enqueue {
+        chosen: enqueue::Chosen,
+        answer: oneshot::Sender<Result<JobName, String>>,
+    },
 }
 
 impl Task {
@@ -75,6 +82,7 @@ enum Done {
     TooLarge(JobName, String),
     SearchRecorded(Result<(), StoreError>),
     ErrorWritten(Result<(), StoreError>),
+    Enqueued,
     Probed(Result<(), StoreError>),
     /// The directory is not ours now: the work waits.
     Away(Task),
@@ -228,6 +236,10 @@ impl Sampler {
                 Vec::new()
             }
             Done::TooLarge(job, sentence) => conclude::on_too_large(search, &job, sentence),
+            Done::Enqueued => {
+                self.want_look(ctx);
+                Vec::new()
+            }
             Done::Launchable { job, recorded: Err(e), .. } => not_launchable(search, &job, &e),
             Done::Launchable { job, lease, attempt, recorded: Ok(threads) } => {
                 hold::on_saved(search, &job);
@@ -296,6 +308,11 @@ impl Desk {
             Task::Search(search) => Done::SearchRecorded(record::write(&self.launch.search_record(), &search)),
             Task::Error(Some(text)) => Done::ErrorWritten(space_file::write_error(&self.launch, &text)),
             Task::Error(None) => Done::ErrorWritten(space_file::clear_error(&self.launch)),
+            Task::Enqueue { chosen, answer } => {
+                // Whoever asked may have stopped waiting; the job is there all the same.
+                let _ = answer.send(enqueue::make(&self.launch, &chosen));
+                Done::Enqueued
+            }
             Task::Probe { wanted } => Done::Probed(room::probe(&self.launch, wanted)),
         }
     }

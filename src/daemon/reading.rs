@@ -1,26 +1,29 @@
-//! What the control socket shows from the disk: the ranking of a search's jobs, and their trainers' logs.
+//! What the control socket shows of a search's results: the ranking of its jobs, and their trainers' logs.
 
-use super::router::{Desk, Refused, described, sampler, split};
-use crate::analysis;
+use super::analyzer::Rank;
+use super::places::{self, Place, off_thread};
+use super::router::{Desk, Refused, ask, described};
+use super::view::WhoTabulates;
+use crate::analysis::{Ranked, RankedFold};
 use crate::control::types::{Best, BestFold, BestJob, Log, VERSION};
 use crate::store::attempt_log;
 use crate::store::error::StoreError;
-use crate::store::layout::LaunchDir;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use serde::Deserialize;
 use std::path::PathBuf;
-use tokio::task::spawn_blocking;
+use std::sync::Arc;
 
 /// No piece of a log is larger.
 const PIECE: u64 = 1 << 18;
 
-/// A launch directory, by its path.
+/// A launch directory, by its path, and how many jobs of each kind; all unless something is said.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BestQuery {
     launch: PathBuf,
+    most: Option<usize>,
 }
 
 /// A job's folder, by its path; the last attempt and its beginning unless something else is said.
@@ -33,46 +36,45 @@ pub struct LogQuery {
     from: u64,
 }
 
-/// `GET /v1/best?launch=PATH`.
+/// `GET /v1/best?launch=PATH&most=N`.
 pub async fn best(State(desk): State<Desk>, query: Result<Query<BestQuery>, QueryRejection>) -> Result<Json<Best>, Refused> {
-    let Query(BestQuery { launch }) = query.map_err(|e| Refused::bad(e.body_text()))?;
-    // Only what the daemon serves is read for others.
-    sampler(&desk, &launch).await?;
-    let directory = LaunchDir::new(&launch);
-    let work = spawn_blocking(move || analysis::ranking(&directory));
-    let ranked = work.await.map_err(|e| Refused::busy(e.to_string()))?;
-    let jobs = match ranked {
-        Ok(ranked) => ranked.into_iter().map(job).collect(),
-        Err(e) if e.is_missing() => Vec::new(),
-        Err(e) => return Err(Refused::conflict(e.to_string())),
-    };
-    Ok(Json(Best { version: VERSION, launch: launch.display().to_string(), jobs }))
+    let Query(BestQuery { launch, most }) = query.map_err(|e| Refused::bad(e.body_text()))?;
+    let Place { launch, sampler } = places::search(&desk, &launch).await?;
+    let analyzer = ask(&sampler, WhoTabulates).await?;
+    let ranking = ask(&analyzer, Rank).await?;
+    let first = |jobs: &[Arc<Ranked>]| jobs.iter().take(most.unwrap_or(usize::MAX)).map(|ranked| job(ranked)).collect();
+    Ok(Json(Best {
+        version: VERSION,
+        launch: launch.path().display().to_string(),
+        jobs: first(&ranking.by_accuracy),
+        autoencoders: first(&ranking.by_loss),
+        ranked: (ranking.by_accuracy.len() + ranking.by_loss.len()) as u64,
+    }))
 }
 
-fn job(ranked: analysis::Ranked) -> BestJob {
-    let fold = |(fold, [best_loss, best_balanced_accuracy]): (u32, [Option<f64>; 2])| BestFold {
-        fold,
-        best_loss,
-        best_balanced_accuracy,
+fn job(ranked: &Ranked) -> BestJob {
+    let fold = |fold: &RankedFold| {
+        let [best_loss, best_balanced_accuracy] = fold.accuracy;
+        BestFold { fold: fold.index, best_loss, best_balanced_accuracy, loss: fold.loss }
     };
-    let [best_loss, best_balanced_accuracy] = ranked.means;
-    let folds = ranked.folds.into_iter().map(fold).collect();
-    BestJob { job: ranked.job, state: ranked.state, best_loss, best_balanced_accuracy, folds }
+    let [best_loss, best_balanced_accuracy] = ranked.accuracy;
+    let (job, state, loss) = (ranked.job.clone(), ranked.state.to_string(), ranked.loss);
+    BestJob { job, state, best_loss, best_balanced_accuracy, loss, folds: ranked.folds.iter().map(fold).collect() }
 }
 
 /// `GET /v1/logs?path=PATH&attempt=N&from=BYTE`.
 pub async fn logs(State(desk): State<Desk>, query: Result<Query<LogQuery>, QueryRejection>) -> Result<Json<Log>, Refused> {
     let Query(LogQuery { path, attempt, from }) = query.map_err(|e| Refused::bad(e.body_text()))?;
-    let (launch, name) = split(&path)?;
-    let job = described(&desk, launch, &name).await?.job;
+    let (place, name) = places::job(&desk, &path).await?;
+    // Asked before the log is read: what the trainer wrote before its end is then in this piece or a later one.
+    let job = described(&place, &name).await?.job;
     let attempt = attempt.unwrap_or(job.attempts);
     if attempt == 0 {
         return Err(Refused::not_found(format!("{name} was never started, so it has no log; `neurosearch explain` says why")));
     }
-    let directory = LaunchDir::new(launch);
-    let work = spawn_blocking(move || attempt_log::read(&directory, &name, attempt, from, PIECE));
-    let piece =
-        work.await.map_err(|e| Refused::busy(e.to_string()))?.map_err(|e: StoreError| Refused::not_found(e.to_string()))?;
+    let piece = off_thread(move || attempt_log::read(&place.launch, &name, attempt, from, PIECE)).await?;
+    let piece = piece.map_err(|e: StoreError| Refused::not_found(e.to_string()))?;
     let text = String::from_utf8_lossy(&piece.bytes).into_owned();
-    Ok(Json(Log { version: VERSION, attempt, text, next: piece.next, running: job.state == "running" }))
+    let running = job.state == "running" && attempt == job.attempts;
+    Ok(Json(Log { version: VERSION, attempt, text, next: piece.next, running, attempts: job.attempts, state: job.state }))
 }

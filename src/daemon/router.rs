@@ -2,6 +2,7 @@
 
 use super::change::change;
 use super::devices::{Describe, Devices, Line};
+use super::places::{self, Place};
 use super::reading;
 use super::sampler::Sampler;
 use super::services::Services;
@@ -10,7 +11,6 @@ use super::watcher::{List, Searches, Watcher};
 use crate::control::types::{self, Jobs, Needs, OneJob, Pong, Refusal, Status, VERSION};
 use crate::domain::job::JobName;
 use crate::engine::state::Need;
-use crate::store::layout::LaunchDir;
 use crate::store::scan;
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message};
@@ -158,9 +158,9 @@ async fn jobs(
     query: Result<Query<LaunchQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Reply<Jobs> {
     let Query(LaunchQuery { launch }) = query.map_err(|e| bad_query(&e))?;
-    let sampler = sampler(&desk, &launch).await?;
+    let Place { launch, sampler } = places::search(&desk, &launch).await?;
     let jobs = ask(&sampler, DescribeJobs).await?;
-    Ok(Json(Jobs { version: VERSION, launch: launch.display().to_string(), jobs }))
+    Ok(Json(Jobs { version: VERSION, launch: launch.path().display().to_string(), jobs }))
 }
 
 async fn job(
@@ -168,10 +168,11 @@ async fn job(
     query: Result<Query<JobQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Reply<OneJob> {
     let Query(JobQuery { path }) = query.map_err(|e| bad_query(&e))?;
-    let (launch, name) = split(&path)?;
-    let Described { job, need, mut explained } = described(&desk, launch, &name).await?;
+    let (place, name) = places::job(&desk, &path).await?;
+    let Described { job, need, mut explained } = described(&place, &name).await?;
+    let launch = place.launch;
     if let Some(need) = explained.waits_for {
-        explained.reasons.extend(ask(&desk.devices, Line { search: LaunchDir::new(launch), need }).await?);
+        explained.reasons.extend(ask(&desk.devices, Line { search: launch.clone(), need }).await?);
         if explained.reasons.is_empty() {
             explained.reasons.push("a slot is free, and it starts at once".to_string());
         }
@@ -179,20 +180,19 @@ async fn job(
     let why = explained.sentence();
     let device = need.map(|need| if need == Need::Cpu { "cpu" } else { "gpu" }.to_string());
     let needs = device.map(|device| Needs { device });
-    let folder = LaunchDir::new(launch).job(&name);
+    let folder = launch.job(&name);
     // One that is not there, or cannot be read, has nothing to show.
     let record = spawn_blocking(move || scan::record_of(&folder).ok().flatten()).await.ok().flatten();
     let (footprint, redraws) = record.map_or((None, 0), |record| (record.footprint, record.redraws));
-    let launch = launch.display().to_string();
+    let launch = launch.path().display().to_string();
     Ok(Json(OneJob { version: VERSION, launch, job, why, waits_for: explained.reasons, needs, footprint, redraws }))
 }
 
 /// A job of a search, drawn or to be drawn.
-pub async fn described(desk: &Desk, launch: &Path, name: &JobName) -> Result<Described, Refused> {
-    let sampler = sampler(desk, launch).await?;
+pub async fn described(place: &Place, name: &JobName) -> Result<Described, Refused> {
     let sentence = "neither drawn nor to be drawn; `neurosearch jobs` lists those there are, `neurosearch set` gives more n_jobs";
-    let unknown = || Refused::not_found(format!("{} has no job {name}, {sentence}", launch.display()));
-    ask::<Sampler, _>(&sampler, DescribeJob(name.clone())).await?.ok_or_else(unknown)
+    let unknown = || Refused::not_found(format!("{} has no job {name}, {sentence}", place.launch.path().display()));
+    ask::<Sampler, _>(&place.sampler, DescribeJob(name.clone())).await?.ok_or_else(unknown)
 }
 
 /// A job's launch directory and name.
@@ -201,18 +201,6 @@ pub fn split(path: &Path) -> Result<(&Path, JobName), Refused> {
     let (launch, name) = named.ok_or_else(|| Refused::bad(format!("{} is not the folder of a job", path.display())))?;
     let name = JobName::try_from(name.to_string_lossy().into_owned()).map_err(|e| Refused::bad(e.to_string()))?;
     Ok((launch, name))
-}
-
-/// The search in a launch directory.
-pub async fn sampler(desk: &Desk, launch: &Path) -> Result<Addr<Sampler>, Refused> {
-    let Searches { samplers, .. } = ask(&desk.watcher, List).await?;
-    samplers.get(&LaunchDir::new(launch)).cloned().ok_or_else(|| {
-        Refused::not_found(format!(
-            "{} is not a launch directory that the daemon knows; it is one once it holds a random_search.json and lies in, \
-             or is, a watched directory",
-            launch.display()
-        ))
-    })
 }
 
 fn bad_query(rejection: &axum::extract::rejection::QueryRejection) -> Refused {

@@ -1,12 +1,13 @@
 //! What a search shows of itself over the control socket.
 
+use super::analyzer::Analyzer;
 use super::sampler::Sampler;
 use super::services::now;
 use crate::control::types::{self, Counts, SearchState};
 use crate::domain::job::{JobName, JobState};
 use crate::engine::explain::{self, Explained};
 use crate::engine::state::{Job, NO_INDEX, Need, Space, Standing};
-use actix::{Handler, Message, MessageResult};
+use actix::{Addr, Handler, Message, MessageResult};
 
 /// A search as `status` shows it.
 #[derive(Debug, Clone, Copy, Message)]
@@ -22,6 +23,11 @@ pub struct DescribeJobs;
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Option<Described>")]
 pub struct DescribeJob(pub JobName);
+
+/// The analyzer of this search.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Addr<Analyzer>")]
+pub struct WhoTabulates;
 
 /// A job and what is to be said of it.
 pub struct Described {
@@ -138,7 +144,7 @@ impl Sampler {
             });
         }
         let terms = self.search.terms.as_ref()?;
-        let index = name.index(&terms.job_prefix)?;
+        let index = explain::index_to_draw(&self.search, name)?;
         let explained = explain::undrawn(&self.search, index)?;
         let job =
             types::Job { name: name.to_string(), index: Some(index), state: "undrawn".to_string(), ..types::Job::default() };
@@ -161,6 +167,14 @@ impl Handler<DescribeJobs> for Sampler {
         let mut jobs: Vec<(&JobName, &Job)> = self.search.jobs.iter().collect();
         jobs.sort_by_key(|(name, job)| (job.index.unwrap_or(NO_INDEX), *name));
         MessageResult(jobs.into_iter().map(|(name, job)| self.describe_job(name, job)).collect())
+    }
+}
+
+impl Handler<WhoTabulates> for Sampler {
+    type Result = MessageResult<WhoTabulates>;
+
+    fn handle(&mut self, _: WhoTabulates, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.analyzer.clone())
     }
 }
 

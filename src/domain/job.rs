@@ -77,6 +77,18 @@ pub enum FailureClass {
 }
 
 impl FailureClass {
+    pub const ALL: &'static [FailureClass] = &[
+        FailureClass::OutOfMemory,
+        FailureClass::TooLarge,
+        FailureClass::BadData,
+        FailureClass::BadOptions,
+        FailureClass::Crashed,
+        FailureClass::Killed,
+        FailureClass::Stalled,
+        FailureClass::Lost,
+        FailureClass::Device,
+    ];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             FailureClass::OutOfMemory => "out_of_memory",

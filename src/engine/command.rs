@@ -1,6 +1,7 @@
 //! What a search does about each change that somebody asks for over the control socket.
 
 use super::effect::Effect;
+use super::explain;
 use super::react::{ask, record};
 use super::state::{Hold, Search, Standing, StopReason, TimeLimit};
 use crate::domain::job::{FailureClass, JobName, Wish};
@@ -97,10 +98,10 @@ fn terms(
 }
 
 fn standing(search: &Search, name: &JobName) -> Result<Standing, String> {
-    let job = search
-        .jobs
-        .get(name)
-        .ok_or_else(|| format!("there is no job {name} here; `neurosearch status` shows those there are"))?;
+    let job = search.jobs.get(name).ok_or_else(|| match explain::index_to_draw(search, name) {
+        Some(_) => format!("{name} is not drawn yet, so nothing can be done with it; pause its search, or set its n_jobs"),
+        None => format!("there is no job {name} here; `neurosearch jobs` lists those there are"),
+    })?;
     Ok(job.standing.clone())
 }
 

@@ -82,6 +82,12 @@ pub fn undrawn(search: &Search, index: u64) -> Option<Explained> {
     Some(Explained { what, reasons, waits_for: Some(terms.need) })
 }
 
+/// The index of a job that has no folder and is still to be drawn.
+pub fn index_to_draw(search: &Search, name: &JobName) -> Option<u64> {
+    let terms = search.terms.as_ref()?;
+    name.index(&terms.job_prefix).filter(|index| *index < terms.n_jobs && !search.jobs.contains_key(name))
+}
+
 /// Why nothing of this search is started.
 fn closed(search: &Search) -> Vec<String> {
     let mut reasons = Vec::new();

@@ -36,7 +36,7 @@ fn come(searches: usize, rank: &str, how: &str) -> String {
 
 /// Why this device takes no job now; none where it would.
 fn state(id: &str, device: &Device, busy: u32) -> Option<String> {
-    match device.drained.as_ref().or(device.occupied.as_ref()) {
+    match device.out_of_use() {
         Some(why) => Some(format!("{id} is out of use: {why}")),
         None if busy >= device.slots && device.slots == 1 => Some(format!("the one slot of {id} is taken")),
         None if busy >= device.slots => Some(format!("all {} slots of {id} are taken", device.slots)),

@@ -1,5 +1,6 @@
 //! Decisions of the daemon as plain functions of state and event.
 
+pub mod choose;
 pub mod coalesce;
 pub mod command;
 pub mod conclude;

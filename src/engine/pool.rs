@@ -7,16 +7,27 @@ use std::collections::BTreeMap;
 /// Different jobs in a row that must fail with class `device` before a GPU is drained.
 const FAILURES_TO_DRAIN: usize = 3;
 
+/// Why a device that was seen once takes no job now.
+const GONE: &str = "it is no longer found on this machine";
+
 /// One device and its slots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
     pub need: Need,
     pub slots: u32,
-    /// Why it takes no new job: drained by hand or by failures, gone, or occupied by other people's processes.
+    /// Why it takes no new job: drained by hand or by failures, occupied by other people's processes, or no longer found.
     pub drained: Option<String>,
     pub occupied: Option<String>,
+    pub gone: bool,
     /// Different jobs in a row that failed with class `device`.
     pub failures: Vec<String>,
+}
+
+impl Device {
+    /// Why it takes no new job; none where it does.
+    pub fn out_of_use(&self) -> Option<&str> {
+        self.gone.then_some(GONE).or(self.drained.as_deref()).or(self.occupied.as_deref())
+    }
 }
 
 /// What `devices::find` saw of one device.
@@ -102,13 +113,12 @@ impl<K: Ord + Clone> Pool<K> {
     }
 }
 
-/// The devices were looked for. A GPU seen once and gone now is kept as drained: its jobs may still run.
+/// The devices were looked for. A GPU seen once and gone now is kept, out of use: its jobs may still run.
 pub fn on_devices<K: Ord + Clone>(pool: &mut Pool<K>, seen: &[Seen]) -> Vec<PoolEffect<K>> {
-    const GONE: &str = "it is no longer found";
     let mut effects = Vec::new();
     for (id, device) in &mut pool.devices {
-        if device.drained.is_none() && !seen.iter().any(|s| s.id == *id) {
-            device.drained = Some(GONE.to_string());
+        let gone = !seen.iter().any(|s| s.id == *id);
+        if gone && !std::mem::replace(&mut device.gone, gone) {
             effects.push(PoolEffect::Say(format!("device {id}: {GONE}")));
         }
     }
@@ -118,13 +128,12 @@ pub fn on_devices<K: Ord + Clone>(pool: &mut Pool<K>, seen: &[Seen]) -> Vec<Pool
             slots: s.slots,
             drained: None,
             occupied: None,
+            gone: false,
             failures: Vec::new(),
         });
         device.slots = s.slots;
         device.occupied.clone_from(&s.occupied);
-        if device.drained.as_deref() == Some(GONE) {
-            device.drained = None;
-        }
+        device.gone = false;
     }
     effects.extend(grant(pool));
     effects
@@ -176,12 +185,18 @@ pub fn on_search_gone<K: Ord + Clone>(pool: &mut Pool<K>, search: &K) -> Vec<Poo
     grant(pool)
 }
 
-/// Takes a device out of use, or back into it; false where there is no such device.
-pub fn on_drain<K: Ord + Clone>(pool: &mut Pool<K>, device: &str, drain: bool) -> (bool, Vec<PoolEffect<K>>) {
-    let Some(device) = pool.devices.get_mut(device) else { return (false, Vec::new()) };
+/// Takes a device out of use, or back into it; one sentence for what that comes to, none where there is no such device.
+pub fn on_drain<K: Ord + Clone>(pool: &mut Pool<K>, id: &str, drain: bool) -> (Option<String>, Vec<PoolEffect<K>>) {
+    let Some(device) = pool.devices.get_mut(id) else { return (None, Vec::new()) };
     device.drained = drain.then(|| "drained by hand; restore it to use it again".to_string());
     device.failures.clear();
-    (true, grant(pool))
+    let said = match device.out_of_use() {
+        _ if drain => format!("{id} takes no new job; what runs there goes on"),
+        None => format!("{id} takes jobs again"),
+        // Not in our hands: it is used as soon as that has changed by itself.
+        Some(why) => format!("{id} is no longer drained, and is used again by itself when this is over: {why}"),
+    };
+    (Some(said), grant(pool))
 }
 
 /// Nothing new is started anywhere, or is again.
@@ -227,7 +242,7 @@ fn free_device<K: Ord + Clone>(pool: &Pool<K>, need: Need) -> Option<String> {
     let free = |(id, device): &(&String, &Device)| device.slots.saturating_sub(pool.busy(id));
     pool.devices
         .iter()
-        .filter(|(_, device)| device.need == need && device.drained.is_none() && device.occupied.is_none())
+        .filter(|(_, device)| device.need == need && device.out_of_use().is_none())
         .filter(|entry| free(entry) > 0)
         .max_by_key(|entry| (free(entry), std::cmp::Reverse(entry.0.clone())))
         .map(|(id, _)| id.clone())

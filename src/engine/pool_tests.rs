@@ -94,7 +94,7 @@ fn a_gpu_is_drained_after_three_different_jobs_in_a_row_failed_on_it_and_the_cpu
     assert!(matches!(on_release(&mut pool, lease.id, Some("c".into()), true)[..], [PoolEffect::Say(_)]));
     assert_eq!(on_demand(&mut pool, 1, wants(0, 1)), [], "a drained device takes nothing, and its jobs wait");
     let (known, effects) = on_drain(&mut pool, GPU, false);
-    assert!(known);
+    assert_eq!(known.as_deref(), Some("GPU-1 takes jobs again"));
     assert_eq!(granted(&effects).len(), 1, "restored, it does");
 }
 
@@ -105,4 +105,20 @@ fn a_gpu_that_others_occupy_is_left_alone_until_it_is_free() {
     assert_eq!(on_demand(&mut pool, 1, wants(0, 1)), []);
     assert_eq!(granted(&on_devices(&mut pool, &[seen(GPU, Need::Gpu, 1)])), [(1, GPU, 1)]);
     assert!(matches!(on_devices(&mut pool, &[])[..], [PoolEffect::Say(_)]), "one that is gone is kept, out of use");
+}
+
+#[test]
+fn a_device_that_is_gone_or_occupied_is_not_said_to_be_in_use_again_when_it_is_restored() {
+    let busy = Seen { occupied: Some("somebody computes on it".into()), ..seen(GPU, Need::Gpu, 1) };
+    let mut pool = pool(std::slice::from_ref(&busy));
+    let restored = |pool: &mut Pool<u32>| on_drain(pool, GPU, false).0.expect("known");
+    assert!(restored(&mut pool).ends_with("when this is over: somebody computes on it"));
+    assert!(matches!(on_devices(&mut pool, &[])[..], [PoolEffect::Say(_)]));
+    assert_eq!(on_devices(&mut pool, &[]), [], "that it is gone is said once");
+    assert!(restored(&mut pool).contains("no longer found"));
+    // Drained while it is away, it stays so when it comes back.
+    on_drain(&mut pool, GPU, true);
+    on_devices(&mut pool, &[seen(GPU, Need::Gpu, 1)]);
+    assert!(pool.devices[GPU].out_of_use().is_some_and(|why| why.contains("by hand")));
+    assert_eq!(restored(&mut pool), "GPU-1 takes jobs again");
 }

@@ -15,7 +15,8 @@ pub struct Piece {
     pub next: u64,
 }
 
-/// At most `most` bytes of the log of attempt `attempt`, from the byte `from` on.
+/// At most `most` bytes of the log of attempt `attempt`, from the byte `from` on; a character that is not all there is left
+/// to the next piece.
 ///
 /// # Errors
 /// When there is no such log, or a link leads to it.
@@ -38,14 +39,33 @@ pub fn read(launch: &LaunchDir, job: &JobName, attempt: u32, from: u64, most: u6
     file.seek(SeekFrom::Start(from)).map_err(fail)?;
     let mut bytes = Vec::new();
     file.take(most).read_to_end(&mut bytes).map_err(fail)?;
+    bytes.truncate(bytes.len() - begun(&bytes));
     let next = from + bytes.len() as u64;
     Ok(Piece { bytes, next })
+}
+
+/// Bytes at the end that begin a character and do not end it.
+fn begun(bytes: &[u8]) -> usize {
+    let last = bytes.utf8_chunks().last().map(|chunk| chunk.invalid()).unwrap_or_default();
+    match std::str::from_utf8(last) {
+        Err(error) if error.error_len().is_none() => last.len(),
+        _ => 0,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs;
+
+    #[test]
+    fn a_piece_ends_with_a_whole_character_and_bytes_that_are_none_do_not_hold_it_up() {
+        let cases: [(&[u8], usize); 6] =
+            [(b"", 0), (b"abc", 0), ("é".as_bytes(), 0), (b"a\xc3", 1), (b"a\xf0\x9f\x98", 3), (b"a\xff\xfe", 0)];
+        for (bytes, left) in cases {
+            assert_eq!(begun(bytes), left, "{bytes:?}");
+        }
+    }
 
     #[test]
     fn a_log_is_read_piece_by_piece_and_never_through_a_link() {

@@ -98,3 +98,56 @@ fn a_search_whose_time_is_over_is_held_and_says_when_that_was() {
     assert!(granted(dir.path(), &["explain", path(&launch.join("job-1"))]).contains("time limit is over"));
     assert_eq!(daemon.counts(&launch).running, 1, "what runs goes on");
 }
+
+#[test]
+fn a_search_and_its_jobs_are_known_through_links_and_dots_and_a_wrong_path_is_named_whole() {
+    let dir = dir();
+    let (_daemon, launch) = busy(dir.path());
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(&launch, &link).expect("linked");
+    for (args, words) in [
+        (["jobs", path(&link)], "job-0"),
+        (["explain", path(&link.join("job-0"))], "it runs on cpu"),
+        (["explain", path(&launch.join("../waits/./job-2"))], "not drawn yet"),
+        (["pause", path(&link)], "paused"),
+        (["best", path(&link)], "no job has a result"),
+    ] {
+        let said = granted(dir.path(), &args);
+        assert!(said.contains(words), "{args:?}: {said}");
+    }
+    let wrong = launch.parent().expect("a parent").join("waitss");
+    let why = refused(dir.path(), &["pause", path(&wrong)], 7);
+    assert!(why.contains(path(&wrong)) && why.contains("neither"), "{why}");
+}
+
+#[test]
+fn the_log_of_a_job_that_is_tried_again_is_followed_to_its_last_attempt() {
+    let dir = dir();
+    let daemon = Daemon::start(dir.path(), &Setup::default().with("STAND_IN", "crash"));
+    let launch = daemon.launch("crashes");
+    drop_space(&launch, &space(1, 1, &json!({})));
+    until("it was started", || launch.join("job-0/.neurosearch/attempt-1.log").exists());
+    let said = granted(dir.path(), &["logs", "-f", path(&launch.join("job-0"))]);
+    // The first may have ended before it was asked for; none of those that followed is missed.
+    for attempt in 3..=5 {
+        assert!(said.contains(&format!("attempt {attempt}, on cpu")), "{said}");
+    }
+    assert!(!granted(dir.path(), &["logs", "--attempt", "1", "-f", path(&launch.join("job-0"))]).contains("attempt 2"));
+}
+
+#[test]
+fn words_that_a_verb_would_not_heed_are_refused() {
+    let dir = dir();
+    let (_daemon, launch) = busy(dir.path());
+    let job = launch.join("job-0");
+    for (args, words) in [
+        (&["retry", "--class", "killed", path(&job)][..], "leave them out"),
+        (&["retry", "--failed", path(&job)], "leave them out"),
+        (&["retry", "--class", "sad", path(&launch)], "out_of_memory, too_large"),
+        (&["set", path(&job), "n_jobs=4"], "instead of job-0"),
+        (&["pause", path(&launch.join("job-2"))], "not drawn yet"),
+    ] {
+        let why = refused(dir.path(), args, 7);
+        assert!(why.contains(words), "{args:?}: {why}");
+    }
+}

@@ -23,11 +23,13 @@ mod network_shapes;
 mod quarter;
 mod records;
 mod reload;
+mod replies;
 mod retrain_job;
 mod search_checks;
 mod search_verbs;
 mod service;
 mod service_manager;
+mod shared_devices;
 mod stand_in;
 mod too_large;
 #[cfg(feature = "torch")]
@@ -61,3 +63,4 @@ mod trainer_transfer;
 #[cfg(feature = "torch")]
 mod trainer_weights;
 mod verbs;
+mod watched;

@@ -56,11 +56,9 @@ pub async fn obey(desk: &Desk, peer: Peer, verb: &str, order: &Order) -> Result<
 }
 
 async fn drain_device(desk: &Desk, order: &Order, drain: bool) -> Result<String, Refused> {
-    let device = order.device.clone().ok_or_else(|| Refused::bad("device is missing: `cpu`, or the UUID of a GPU"))?;
-    if !ask(&desk.devices, Drain { device: device.clone(), drain }).await? {
-        return Err(Refused::not_found(format!("there is no device {device:?}; `neurosearch devices` lists them")));
-    }
-    Ok(if drain { format!("{device} takes no new job; what runs there goes on") } else { format!("{device} takes jobs again") })
+    let missing = || Refused::bad("device is missing: `cpu`, a GPU's number, or the beginning of its UUID or model");
+    let device = order.device.clone().ok_or_else(missing)?;
+    ask(&desk.devices, Drain { device, drain }).await?.map_err(Refused::not_found)
 }
 
 /// Stops the trainers, if they are to stop, and then the daemon, as SIGTERM would.

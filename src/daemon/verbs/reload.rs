@@ -1,5 +1,6 @@
 //! `reload`: the configuration is read again, and everything is looked at.
 
+use super::super::places::off_thread;
 use super::super::router::{Desk, Refused, ask};
 use super::super::systemd;
 use super::super::watcher::{AddRoot, List, LookAtAll};
@@ -31,7 +32,8 @@ async fn take_over(desk: &Desk) -> Result<Vec<String>, Refused> {
     for directory in change.added {
         ask(&desk.watcher, AddRoot(directory.clone())).await?;
         done.push(format!("{} is watched now", directory.display()));
-        done.extend(roots::how_to_write(&directory));
+        let written = directory.clone();
+        done.extend(off_thread(move || roots::how_to_write(&written)).await?);
         desk.services.configuration.watches(directory, true);
     }
     for directory in change.gone {

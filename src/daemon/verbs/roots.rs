@@ -2,6 +2,7 @@
 
 use super::super::change::{master_only, target};
 use super::super::listener::Peer;
+use super::super::places::{off_thread, same};
 use super::super::router::{Desk, Refused, ask};
 use super::super::sampler::Sampler;
 use super::super::view::DescribeSearch;
@@ -40,24 +41,27 @@ pub async fn obey(desk: &Desk, peer: Peer, verb: &str, order: &Order) -> Result<
     if verb == "remove" {
         return remove(desk, directory).await;
     }
-    if !directory.is_dir() {
+    let looked = directory.clone();
+    if !off_thread(move || looked.is_dir()).await? {
         return Err(Refused::not_found(format!("{} is not a directory that the daemon can see", directory.display())));
     }
+    let known = ask(&desk.watcher, List).await?.roots;
+    let directory = same(known, &directory).await?.unwrap_or(directory);
     let new = ask(&desk.watcher, AddRoot(directory.clone())).await?;
     let now = if new { "is watched now" } else { "was watched already" };
     let mut done = vec![format!("{} {now}", directory.display())];
     done.push(format!("to keep it after a restart, add {directory:?} to watch in the configuration"));
-    done.extend(how_to_write(&directory));
+    done.extend(off_thread(move || how_to_write(&directory)).await?);
     Ok(done)
 }
 
 /// Leaves every search below the directory that no other watched directory holds; none where one of them has running jobs.
 pub(super) async fn remove(desk: &Desk, directory: PathBuf) -> Result<Vec<String>, Refused> {
     let Searches { samplers, roots, .. } = ask(&desk.watcher, List).await?;
-    if !roots.contains(&directory) {
+    let Some(directory) = same(roots.clone(), &directory).await? else {
         let watched: Vec<String> = roots.iter().map(|root| root.display().to_string()).collect();
         return Err(Refused::not_found(format!("{} is not watched; watched: {}", directory.display(), watched.join(", "))));
-    }
+    };
     let below = |launch: &Path, root: &Path| launch == root || launch.parent() == Some(root);
     let others: Vec<&PathBuf> = roots.iter().filter(|root| **root != directory).collect();
     let mut leaving = Vec::new();

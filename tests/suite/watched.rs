@@ -1,0 +1,91 @@
+//! `watch` in a real terminal, which tmux gives: the screen, its size, its end, and a daemon that starts again.
+
+use crate::harness::{Daemon, Setup, drop_space, space};
+use crate::needs::needs;
+use crate::stand_in::until;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// One terminal of a tmux server of our own, ended with the test.
+struct Terminal {
+    tmux: PathBuf,
+    socket: PathBuf,
+}
+
+impl Terminal {
+    /// A shell in a terminal of this size.
+    fn open(tmux: PathBuf, dir: &Path, columns: u16, lines: u16) -> Self {
+        let terminal = Terminal { tmux, socket: dir.join("tmux.sock") };
+        let (columns, lines) = (columns.to_string(), lines.to_string());
+        terminal.ask(&["-f", "/dev/null", "new-session", "-d", "-x", &columns, "-y", &lines, "env -u NO_COLOR PS1='ready> ' sh"]);
+        until("the shell is ready", || terminal.screen().contains("ready>"));
+        terminal
+    }
+
+    fn ask(&self, args: &[&str]) -> String {
+        let output = Command::new(&self.tmux).arg("-S").arg(&self.socket).args(args).output().expect("tmux runs");
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn keys(&self, keys: &[&str]) {
+        self.ask(&[&["send-keys"], keys].concat());
+    }
+
+    fn screen(&self) -> String {
+        self.ask(&["capture-pane", "-p"])
+    }
+
+    fn resize(&self, columns: u16, lines: u16) {
+        self.ask(&["resize-window", "-x", &columns.to_string(), "-y", &lines.to_string()]);
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = Command::new(&self.tmux).arg("-S").arg(&self.socket).arg("kill-server").output();
+    }
+}
+
+#[test]
+fn watch_fits_its_terminal_follows_its_size_outlives_the_daemon_and_leaves_the_terminal_as_it_was() {
+    let Some(tmux) = needs("tmux") else { return };
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let setup = Setup::default().with("STAND_IN_PAUSE", "0.2");
+    let mut daemon = Daemon::start(dir.path(), &setup);
+    let launch = daemon.launch("watched");
+    drop_space(&launch, &space(3, 5000, &json!({})));
+    daemon.wait_for("a job runs", &launch, |counts| counts.running == 1);
+
+    let terminal = Terminal::open(tmux, dir.path(), 110, 20);
+    let watch = format!("{} watch --socket {}", env!("CARGO_BIN_EXE_neurosearch"), dir.path().join("d.sock").display());
+    terminal.keys(&[&watch, "Enter"]);
+    let shows =
+        |words: &[&str]| until(&format!("it shows {words:?}"), || words.iter().all(|word| terminal.screen().contains(word)));
+    shows(&["watched/job-0", "1 running, 2 to draw", "TRAIN LOSS", "0.625", "of 5000", "cpu", "q ends"]);
+    assert!(!terminal.screen().contains("ready>"), "the shell's lines are out of sight: {}", terminal.screen());
+
+    for (columns, lines) in [(60, 9), (160, 40)] {
+        terminal.resize(columns, lines);
+        shows(&["job-0", "q ends", "neurosearchd"]);
+        until("the screen fits", || terminal.screen().lines().next().is_some_and(|line| line.starts_with("neurosearchd")));
+    }
+    daemon.kill();
+    shows(&["no daemon answers", "watched/job-0"]);
+    daemon.start_again(&setup);
+    until("it has found the daemon again", || !terminal.screen().contains("no daemon answers"));
+
+    terminal.keys(&["q"]);
+    shows(&["ready>", "watch --socket"]);
+    assert!(!terminal.screen().contains("q ends"), "{}", terminal.screen());
+    // Echo and line ends are back: the shell shows what is typed, and the cursor is visible.
+    terminal.keys(&["echo it ended with $?", "Enter"]);
+    shows(&["it ended with 0"]);
+    assert_eq!(terminal.ask(&["display-message", "-p", "#{cursor_flag} #{alternate_on}"]).trim(), "1 0");
+    terminal.keys(&[&watch, "Enter"]);
+    shows(&["q ends"]);
+    terminal.keys(&["C-c"]);
+    until("Ctrl-C ends it too", || !terminal.screen().contains("q ends"));
+}
