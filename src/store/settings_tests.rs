@@ -17,6 +17,7 @@ const OTHERS: &[(&str, &str, &[&str])] = &[
     ("settle_milliseconds", "70", &["70"]),
     ("stop_grace_seconds", "8", &["8"]),
     ("stall_seconds", "9", &["9"]),
+    ("on_too_large", "\"redraw\"", &["redraw"]),
     ("log", "\"warn,neurosearch=debug\"", &["warn,neurosearch=debug"]),
     ("search.n_jobs", "5", &["5"]),
     ("search.seed", "18_446_744_073_709_551_615", &["18446744073709551615"]),

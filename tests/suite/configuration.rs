@@ -20,6 +20,7 @@ const VALUES: &[(&str, &str)] = &[
     ("settle_milliseconds", "70"),
     ("stop_grace_seconds", "8"),
     ("stall_seconds", "9"),
+    ("on_too_large", "redraw"),
     ("log", "warn,neurosearch=debug"),
     ("search.n_jobs", "5"),
     ("search.seed", "6"),
