@@ -64,15 +64,15 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
         ..JobRecord::queued(Starter::Command)
     };
     let drawn = match draw(&space, seed, index) {
-        Ok(options) => check::weighed(&options).map_err(|fault| (options, fault.class, fault.sentence)),
-        Err(Misfit { options: Some(options), fault }) => Err((*options, FailureClass::BadOptions, fault.to_string())),
+        Ok(options) => check::weighed(&options).map_err(|fault| (Box::new(options), fault.class, fault.sentence)),
+        Err(Misfit { options: Some(options), fault }) => Err((options, FailureClass::BadOptions, fault.to_string())),
         Err(Misfit { options: None, fault }) => return Err(Failure::new(Exit::BadInput, fault.to_string())),
     };
     let fitting = drawn.and_then(|(options, footprint)| {
         record.footprint = Some(footprint);
         match ready.too_large(&footprint) {
             None => Ok(options),
-            Some(sentence) => Err((options, FailureClass::TooLarge, sentence)),
+            Some(sentence) => Err((Box::new(options), FailureClass::TooLarge, sentence)),
         }
     });
     let options = match fitting {

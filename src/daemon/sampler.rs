@@ -199,7 +199,7 @@ impl Handler<Report> for Sampler {
             News::Trouble(sentence) => hold::on_trouble(&mut self.search, &job, Some(sentence)),
             News::Progress { progress, fold_finished } => {
                 let checkpoints = progress.checkpoints;
-                self.courses.report(&job, progress);
+                self.courses.report(&job, *progress);
                 react::on_progress(&mut self.search, &job, checkpoints, fold_finished)
             }
             News::Stalled => react::on_stalled(&mut self.search, &job),

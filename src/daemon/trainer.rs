@@ -60,7 +60,7 @@ pub enum News {
     /// What stands in the way of following or stopping it.
     Trouble(String),
     Progress {
-        progress: Progress,
+        progress: Box<Progress>,
         fold_finished: bool,
     },
     /// No news for longer than the job's own steps explain.
@@ -295,7 +295,7 @@ impl Trainer {
             self.news_at = Instant::now();
             let fold_finished = self.progress.as_ref().is_some_and(|old| old.folds_done != progress.folds_done);
             self.progress = Some(progress.clone());
-            self.report(News::Progress { progress, fold_finished });
+            self.report(News::Progress { progress: Box::new(progress), fold_finished });
         }
     }
 

@@ -67,9 +67,9 @@ mod tests {
     #[test]
     fn a_device_that_is_free_is_no_reason_and_devices_that_all_are_taken_or_out_of_use_are() {
         let mut pool = pool();
-        assert_eq!(reasons(&pool, &1, Need::Gpu), [String::new(); 0]);
+        assert!(reasons(&pool, &1, Need::Gpu).is_empty());
         pool::on_drain(&mut pool, "GPU-1", true);
-        assert_eq!(reasons(&pool, &1, Need::Gpu), [String::new(); 0], "the other one would take it");
+        assert!(reasons(&pool, &1, Need::Gpu).is_empty(), "the other one would take it");
         pool::on_demand(&mut pool, 1, wants(2, 0));
         let said = reasons(&pool, &1, Need::Gpu);
         assert_eq!(said, ["GPU-1 is out of use: drained by hand; restore it to use it again", "the one slot of GPU-2 is taken"]);

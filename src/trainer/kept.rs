@@ -5,28 +5,31 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tch::Tensor;
 
-/// By list and index; a list is told by its address, which is its own for as long as it is held here.
+/// A list of items, held so that no other can have its address, and those of its items that are on the device.
+struct List {
+    _held: Arc<dyn Items>,
+    tensors: HashMap<usize, Tensor>,
+}
+
+/// By list, which is told by its address, and index.
 #[derive(Default)]
-pub struct Kept(HashMap<*const (), (Arc<dyn Items>, HashMap<usize, Tensor>)>);
+pub struct Kept(HashMap<usize, List>);
 
-// SAFETY: the pointers are compared, never followed.
-unsafe impl Send for Kept {}
-
-fn address(list: &Arc<dyn Items>) -> *const () {
-    Arc::as_ptr(list).cast()
+fn address(list: &Arc<dyn Items>) -> usize {
+    Arc::as_ptr(list).cast::<()>() as usize
 }
 
 impl Kept {
     pub fn has(&self, list: &Arc<dyn Items>, index: usize) -> bool {
-        self.0.get(&address(list)).is_some_and(|(_, items)| items.contains_key(&index))
+        self.0.get(&address(list)).is_some_and(|list| list.tensors.contains_key(&index))
     }
 
     pub fn get(&self, list: &Arc<dyn Items>, index: usize) -> Option<Tensor> {
-        self.0.get(&address(list))?.1.get(&index).map(Tensor::shallow_clone)
+        self.0.get(&address(list))?.tensors.get(&index).map(Tensor::shallow_clone)
     }
 
     pub fn put(&mut self, list: &Arc<dyn Items>, index: usize, item: Tensor) {
-        let (_, items) = self.0.entry(address(list)).or_insert_with(|| (Arc::clone(list), HashMap::new()));
-        items.insert(index, item);
+        let kept = || List { _held: Arc::clone(list), tensors: HashMap::new() };
+        self.0.entry(address(list)).or_insert_with(kept).tensors.insert(index, item);
     }
 }

@@ -53,7 +53,12 @@ fn a_draw_that_does_not_fit_its_gpu_is_a_failed_job_that_was_never_run_and_the_o
     let counts = daemon.counts(&launch);
     assert!(counts.done > 0 && counts.failed > 0, "{counts:?}");
     let table = || fs::read_to_string(launch.join("analysis_loss.tsv")).unwrap_or_default();
-    until("the table has every job", || table().lines().count() as u64 == JOBS + 2);
+    let whole = || {
+        let lines = |name: &str| fs::read_to_string(launch.join(name)).unwrap_or_default().lines().count() as u64;
+        let run = table().lines().last().and_then(|total| total.split('\t').nth(1)?.parse().ok());
+        (lines("analysis_loss.tsv"), lines("jobs.tsv"), run) == (JOBS + 2, JOBS + 1, Some(counts.done))
+    };
+    until("the tables have every job and its result", whole);
     for job in daemon.jobs(&launch).jobs {
         let folder = launch.join(&job.name);
         let wide = job.state == "failed";

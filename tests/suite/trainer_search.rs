@@ -31,7 +31,7 @@ fn a_space_of_every_mode_and_network_type_runs_forty_jobs_without_a_failure() {
     for count in 1..=JOBS {
         daemon.wait_for("the next job is done", &launch, |counts| {
             assert_eq!(counts.failed, 0, "{}", daemon.log());
-            u64::from(counts.done) >= count
+            counts.done >= count
         });
     }
     until("the search is finished", || daemon.search(&launch).map(|search| search.state) == Some(SearchState::Finished));
