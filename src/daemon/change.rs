@@ -1,6 +1,6 @@
 //! Changes over the control socket: who may make them, and how an order's words become a command.
 
-use super::listener::Peer;
+use super::peer::Peer;
 use super::places::{self, Place};
 use super::router::{Desk, Refused, ask};
 use super::sampler::Sampler;
@@ -15,6 +15,7 @@ use actix::{Handler, Message};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, Path, State};
+use axum::http::StatusCode;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path as FilePath;
 
@@ -48,18 +49,21 @@ pub async fn change(
     ConnectInfo(peer): ConnectInfo<Peer>,
     order: Result<Json<Order>, JsonRejection>,
 ) -> Result<Json<Changed>, Refused> {
-    let Json(order) = order.map_err(|e| Refused::bad(e.body_text()))?;
+    let Json(order) = order.map_err(|e| match e.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Refused::too_large("the request is larger than 1 MiB, which no order is"),
+        _ => Refused::bad(e.body_text()),
+    })?;
     only_what_is_read(&verb, &order).map_err(Refused::bad)?;
     let done = match verb.as_str() {
-        "drain" | "restore" | "reload" | "shutdown" => machine::obey(&desk, peer, &verb, &order).await?,
-        "resume" if order == Order::default() => machine::obey(&desk, peer, &verb, &order).await?,
-        "add" | "remove" => roots::obey(&desk, peer, &verb, &order).await?,
-        "enqueue" => enqueue::obey(&desk, peer, &order).await?,
+        "drain" | "restore" | "reload" | "shutdown" => machine::obey(&desk, &peer, &verb, &order).await?,
+        "resume" if order == Order::default() => machine::obey(&desk, &peer, &verb, &order).await?,
+        "add" | "remove" => roots::obey(&desk, &peer, &verb, &order).await?,
+        "enqueue" => enqueue::obey(&desk, &peer, &order).await?,
         _ => {
             let (place, job) = meant(&desk, &order).await?;
             let order = Order { job: job.map(|job| job.to_string()), ..order.clone() };
             let commands = commands(&verb, &order).map_err(Refused::bad)?;
-            may_change_there(peer, &place.launch).await?;
+            may_change_there(&peer, &place.launch).await?;
             ask::<Sampler, _>(&place.sampler, Change(commands)).await?.map_err(Refused::conflict)?
         }
     };
@@ -70,7 +74,10 @@ pub async fn change(
 }
 
 /// What the verb and the order say together.
-fn commands(verb: &str, order: &Order) -> Result<Vec<Command>, String> {
+///
+/// # Errors
+/// One sentence: what is not understood, and what would be.
+pub fn commands(verb: &str, order: &Order) -> Result<Vec<Command>, String> {
     let job = order.job.clone().map(JobName::try_from).transpose().map_err(|e| e.to_string())?;
     let command = match (verb, job) {
         ("pause", None) => Command::PauseSearch,
@@ -127,14 +134,9 @@ fn setting(key: &str, value: &str) -> Result<Command, String> {
     }
 }
 
-/// Root, and the user that the daemon runs as.
-fn is_master(peer: Peer) -> bool {
-    peer.uid.is_some_and(|uid| uid == 0 || uid == rustix::process::geteuid().as_raw())
-}
-
 /// Refuses whoever is not a master.
-pub fn master_only(peer: Peer) -> Result<(), Refused> {
-    if is_master(peer) {
+pub fn master_only(peer: &Peer) -> Result<(), Refused> {
+    if peer.is_master() {
         return Ok(());
     }
     Err(Refused::forbidden("only root and the daemon's own user may change the daemon as a whole"))
@@ -183,15 +185,15 @@ fn only_what_is_read(verb: &str, order: &Order) -> Result<(), String> {
 }
 
 /// As [`may_change`], where the directory's file system may hang.
-pub async fn may_change_there(peer: Peer, launch: &LaunchDir) -> Result<(), Refused> {
-    let (peer, launch) = (peer, launch.path().to_path_buf());
-    places::off_thread(move || may_change(peer, &launch)).await?.map_err(Refused::forbidden)
+pub async fn may_change_there(peer: &Peer, launch: &LaunchDir) -> Result<(), Refused> {
+    let (peer, launch) = (peer.clone(), launch.path().to_path_buf());
+    places::off_thread(move || may_change(&peer, &launch)).await?.map_err(Refused::forbidden)
 }
 
-/// The search's owner, its group, and the masters may change it; everybody who reaches the socket may look.
-fn may_change(peer: Peer, launch: &FilePath) -> Result<(), String> {
+/// The search's owner, the members of its group, and the masters may change it; everybody who reaches the socket may look.
+fn may_change(peer: &Peer, launch: &FilePath) -> Result<(), String> {
     let directory = std::fs::metadata(launch).map_err(|e| format!("{}: {e}", launch.display()))?;
-    if is_master(peer) || peer.uid == Some(directory.uid()) || peer.gid == Some(directory.gid()) {
+    if peer.is_master() || peer.uid == Some(directory.uid()) || peer.groups.contains(&directory.gid()) {
         return Ok(());
     }
     Err(format!(
@@ -243,13 +245,17 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_may_not_change_a_search_and_its_owner_may() {
+    fn a_stranger_may_not_change_a_search_and_its_owner_and_group_may() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let owner = std::fs::metadata(dir.path()).expect("looked").uid();
-        let peer = |uid| Peer { uid: Some(uid), gid: Some(u32::MAX - 1) };
-        assert_eq!(may_change(peer(owner), dir.path()), Ok(()));
-        assert_eq!(may_change(peer(0), dir.path()), Ok(()));
-        assert!(may_change(peer(u32::MAX - 1), dir.path()).is_err());
-        assert!(may_change(Peer { uid: None, gid: None }, dir.path()).is_err());
+        let group = std::fs::metadata(dir.path()).expect("looked").gid();
+        let peer = |uid, groups: &[u32]| Peer { uid: Some(uid), groups: groups.into() };
+        let other = u32::MAX - 1;
+        assert_eq!(may_change(&peer(owner, &[other]), dir.path()), Ok(()));
+        assert_eq!(may_change(&peer(0, &[other]), dir.path()), Ok(()));
+        assert_eq!(may_change(&peer(other, &[group]), dir.path()), Ok(()));
+        assert_eq!(may_change(&peer(other, &[other, other - 1, group]), dir.path()), Ok(()), "not the primary group alone");
+        assert!(may_change(&peer(other, &[other]), dir.path()).is_err());
+        assert!(may_change(&Peer::unknown(), dir.path()).is_err());
     }
 }

@@ -1,7 +1,8 @@
 //! The actor behind the control socket: it serves from its start until it is told to stop.
 
 use super::analyzer::AreYouThere;
-use super::listener::{Doorman, Peer, Socket};
+use super::listener::{Doorman, Socket};
+use super::peer::Peer;
 use super::router::{Desk, router};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
 use tokio::sync::oneshot;

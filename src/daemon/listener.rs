@@ -1,7 +1,10 @@
 //! The control socket: made so that only its group can reach it, taken over from a dead daemon and never from a live one.
 
+use super::peer::Peer;
+use super::seats::{Seat, Seats};
 use crate::control::client::{Client, ClientError};
 use crate::control::types::Pong;
+use crate::store::below::Below;
 use crate::store::lock::{self, Lock, Locking};
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
@@ -15,21 +18,23 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 /// Connections at once; more wait in the kernel's queue.
 const MOST: usize = 64;
 
-/// No connection lives longer, so that none can keep its place by saying nothing.
+/// Of these, one user's; a further one is refused at once, except to root and the daemon's own user.
+const MOST_EACH: usize = 32;
+
+/// No connection lives longer, so that none can keep its place by saying little.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Who asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer {
-    /// None where the kernel did not say.
-    pub uid: Option<u32>,
-    pub gid: Option<u32>,
-}
+/// Nor does one on which neither side has said anything for so long. The longest answer, a ranking, takes a few seconds.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// To a user who has all the places that one may have.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 96\r\n\
+    connection: close\r\n\r\n{\"version\": 1, \"error\": \"you have too many connections open at once; close some, and ask again\"}";
 
 /// The socket, and the lock beside it that says who listens.
 #[derive(Debug)]
@@ -48,7 +53,8 @@ pub fn bind(path: &Path, holder: &str) -> Result<Socket, String> {
     if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
         std::fs::create_dir_all(directory).map_err(|e| fail(&e))?;
     }
-    let lock_path = path.with_file_name(format!(".{}.lock", path.file_name().unwrap_or_default().to_string_lossy()));
+    let lock_name = format!(".{}.lock", path.file_name().unwrap_or_default().to_string_lossy());
+    let lock_path = Below::given(path.parent().unwrap_or(Path::new("."))).join(lock_name);
     let lock = match lock::take(&lock_path, holder).map_err(|e| fail(&e))? {
         Locking::Held(lock) => lock,
         Locking::Busy { holder } => return Err(fail(&format!("another daemon does already: {}", holder.trim()))),
@@ -82,17 +88,18 @@ impl Drop for Socket {
     }
 }
 
-/// Accepts connections, no more than `MOST` at once and each for `LONGEST` at most.
+/// Accepts connections, no more than `MOST` at once, `MOST_EACH` of one user, and each for `LONGEST` at most.
 pub struct Doorman {
     listener: UnixListener,
     places: Arc<Semaphore>,
+    seats: Seats,
 }
 
 impl Doorman {
     /// On the runtime of the calling thread.
     pub fn new(socket: &Socket) -> io::Result<Self> {
         let listener = UnixListener::from_std(socket.listener.try_clone()?)?;
-        Ok(Doorman { listener, places: Arc::new(Semaphore::new(MOST)) })
+        Ok(Doorman { listener, places: Arc::new(Semaphore::new(MOST)), seats: Seats::new(MOST_EACH) })
     }
 }
 
@@ -105,9 +112,14 @@ impl Listener for Doorman {
             let place = self.places.clone().acquire_owned().await;
             match (place, self.listener.accept().await) {
                 (Ok(place), Ok((stream, _))) => {
-                    let credentials = stream.peer_cred().ok();
-                    let peer = Peer { uid: credentials.map(|c| c.uid()), gid: credentials.map(|c| c.gid()) };
-                    return (Guest { stream, _place: place, leaves: Box::pin(tokio::time::sleep(LONGEST)) }, peer);
+                    let peer = Peer::of(&stream);
+                    let seat = self.seats.take(peer.uid);
+                    if seat.is_none() && !peer.is_master() {
+                        // Said if it can be at once; the end of the connection says it too.
+                        let _ = stream.try_write(FULL);
+                        continue;
+                    }
+                    return (Guest::new(stream, place, seat), peer);
                 }
                 (_, Err(e)) => {
                     tracing::warn!(error = e.to_string(), "a connection was not accepted");
@@ -121,38 +133,69 @@ impl Listener for Doorman {
     }
 
     fn local_addr(&self) -> io::Result<Peer> {
-        Ok(Peer { uid: None, gid: None })
+        Ok(Peer::unknown())
     }
 }
 
 impl Connected<IncomingStream<'_, Doorman>> for Peer {
     fn connect_info(stream: IncomingStream<'_, Doorman>) -> Self {
-        *stream.remote_addr()
+        stream.remote_addr().clone()
     }
 }
 
-/// A connection with its place and the time at which it ends.
+/// A connection with its place and the times at which it ends.
 pub struct Guest {
     stream: UnixStream,
     _place: OwnedSemaphorePermit,
+    /// None for one who may have all places.
+    _seat: Option<Seat>,
     leaves: Pin<Box<Sleep>>,
+    silent: Pin<Box<Sleep>>,
+}
+
+impl Guest {
+    fn new(stream: UnixStream, place: OwnedSemaphorePermit, seat: Option<Seat>) -> Self {
+        let [leaves, silent] = [LONGEST, SILENCE].map(|time| Box::pin(tokio::time::sleep(time)));
+        Guest { stream, _place: place, _seat: seat, leaves, silent }
+    }
+
+    /// An error once the connection's time is over.
+    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if self.leaves.as_mut().poll(cx).is_ready() || self.silent.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(io::ErrorKind::TimedOut.into());
+        }
+        Poll::Pending
+    }
+
+    /// Something was said.
+    fn heard(&mut self) {
+        self.silent.as_mut().reset(Instant::now() + SILENCE);
+    }
 }
 
 impl AsyncRead for Guest {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.leaves.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        if let Poll::Ready(e) = self.poll_time(cx) {
+            return Poll::Ready(Err(e));
         }
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if read.is_ready() {
+            self.heard();
+        }
+        read
     }
 }
 
 impl AsyncWrite for Guest {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.leaves.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        if let Poll::Ready(e) = self.poll_time(cx) {
+            return Poll::Ready(Err(e));
         }
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if written.is_ready() {
+            self.heard();
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

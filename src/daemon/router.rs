@@ -68,6 +68,11 @@ impl Refused {
         Refused(StatusCode::BAD_REQUEST, sentence.into())
     }
 
+    /// The request is larger than any may be.
+    pub fn too_large(sentence: impl Into<String>) -> Self {
+        Refused(StatusCode::PAYLOAD_TOO_LARGE, sentence.into())
+    }
+
     /// Whoever asks may not.
     pub fn forbidden(sentence: impl Into<String>) -> Self {
         Refused(StatusCode::FORBIDDEN, sentence.into())

@@ -6,6 +6,7 @@ mod configuration;
 mod control_verbs;
 mod daemon_control;
 mod daemon_life;
+mod daemon_rights;
 mod daemon_search;
 #[cfg(feature = "torch")]
 mod documentation;

@@ -1,7 +1,7 @@
 //! `enqueue`: a job of somebody's own choosing joins a search's queue.
 
 use super::super::change::{may_change_there, target};
-use super::super::listener::Peer;
+use super::super::peer::Peer;
 use super::super::perform::Task;
 use super::super::places;
 use super::super::router::{Desk, Refused, ask};
@@ -50,7 +50,7 @@ impl Handler<Enqueue> for Sampler {
     }
 }
 
-pub async fn obey(desk: &Desk, peer: Peer, order: &Order) -> Result<Vec<String>, Refused> {
+pub async fn obey(desk: &Desk, peer: &Peer, order: &Order) -> Result<Vec<String>, Refused> {
     let place = places::search(desk, target(order)?).await?;
     may_change_there(peer, &place.launch).await?;
     let text = order.commandline.clone().ok_or_else(|| Refused::bad("commandline is missing: the text of the file"))?;

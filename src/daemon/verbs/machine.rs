@@ -2,7 +2,7 @@
 
 use super::super::change::master_only;
 use super::super::devices::{Drain, DrainAll};
-use super::super::listener::Peer;
+use super::super::peer::Peer;
 use super::super::router::{Desk, Refused, ask};
 use super::super::sampler::Sampler;
 use super::super::view::DescribeSearch;
@@ -33,7 +33,7 @@ impl Handler<StopTrainers> for Sampler {
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Does what the verb says; the caller has checked that it is one of these.
-pub async fn obey(desk: &Desk, peer: Peer, verb: &str, order: &Order) -> Result<Vec<String>, Refused> {
+pub async fn obey(desk: &Desk, peer: &Peer, verb: &str, order: &Order) -> Result<Vec<String>, Refused> {
     master_only(peer)?;
     let done = match verb {
         "drain" if order.device.is_none() => {

@@ -1,7 +1,7 @@
 //! `add` and `remove`: directories to watch, until the daemon ends.
 
 use super::super::change::{master_only, target};
-use super::super::listener::Peer;
+use super::super::peer::Peer;
 use super::super::places::{off_thread, same};
 use super::super::router::{Desk, Refused, ask};
 use super::super::sampler::Sampler;
@@ -35,7 +35,7 @@ impl Handler<Leave> for Sampler {
 }
 
 /// Adds the directory, or removes it.
-pub async fn obey(desk: &Desk, peer: Peer, verb: &str, order: &Order) -> Result<Vec<String>, Refused> {
+pub async fn obey(desk: &Desk, peer: &Peer, verb: &str, order: &Order) -> Result<Vec<String>, Refused> {
     let directory = target(order)?.to_path_buf();
     master_only(peer)?;
     if verb == "remove" {

@@ -1,0 +1,86 @@
+//! Who asks over the control socket, as the kernel says it of the connection.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::Arc;
+use tokio::net::UnixStream;
+
+/// The kernel lets nobody be in more groups.
+const MOST_GROUPS: usize = 1 << 16;
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// None where the kernel did not say.
+    pub uid: Option<u32>,
+    /// The primary group first, and then every other that the process was in when it connected.
+    pub groups: Arc<[u32]>,
+}
+
+impl Peer {
+    /// Nobody, who may look and change nothing.
+    pub fn unknown() -> Self {
+        Peer { uid: None, groups: Arc::from([]) }
+    }
+
+    /// Root, and the user that the daemon runs as.
+    pub fn is_master(&self) -> bool {
+        self.uid.is_some_and(|uid| uid == 0 || uid == rustix::process::geteuid().as_raw())
+    }
+
+    /// Whoever is at the other end.
+    pub fn of(stream: &UnixStream) -> Self {
+        let Ok(credentials) = stream.peer_cred() else { return Peer::unknown() };
+        let mut groups = vec![credentials.gid()];
+        match supplementary(stream.as_fd()) {
+            Ok(more) => groups.extend(more),
+            // A kernel before 4.13: only the primary group counts there.
+            Err(e) => tracing::debug!(error = e.to_string(), "the groups of a connection are not known"),
+        }
+        Peer { uid: Some(credentials.uid()), groups: groups.into() }
+    }
+}
+
+/// The groups that the process at the other end is in besides its primary one.
+fn supplementary(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
+    let mut groups: Vec<libc::gid_t> = vec![0; 32];
+    loop {
+        let mut length = libc::socklen_t::try_from(size_of_val(groups.as_slice())).map_err(io::Error::other)?;
+        // SAFETY: the pointer and the length are those of one living buffer, of which the kernel fills at most that much.
+        let answer = unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PEERGROUPS,
+                groups.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        let found = length as usize / size_of::<libc::gid_t>();
+        if answer == 0 {
+            groups.truncate(found);
+            return Ok(groups);
+        }
+        let error = io::Error::last_os_error();
+        if error.raw_os_error() != Some(libc::ERANGE) || found <= groups.len() || found > MOST_GROUPS {
+            return Err(error);
+        }
+        groups.resize(found, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream as Stream;
+
+    #[test]
+    fn the_groups_of_the_other_end_are_those_of_its_process() {
+        let (here, _there) = Stream::pair().expect("a pair");
+        let mut groups = supplementary(here.as_fd()).expect("asked");
+        groups.sort_unstable();
+        let mut own: Vec<u32> = rustix::process::getgroups().expect("asked").iter().map(|group| group.as_raw()).collect();
+        own.sort_unstable();
+        assert_eq!(groups, own);
+    }
+}

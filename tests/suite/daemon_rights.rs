@@ -1,0 +1,149 @@
+//! Who may look and who may change, asked over the socket by other users; and clients that ask too much, too slowly or too often.
+
+use crate::harness::{Daemon, Setup, drop_space, space};
+use crate::needs::{needs, skip};
+use crate::stand_in::{said, until};
+use serde_json::{Value, json};
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Numbers of users and a group that nobody has.
+const OWNER: u32 = 61_001;
+const MEMBER: u32 = 61_002;
+const STRANGER: u32 = 61_003;
+const GROUP: u32 = 61_004;
+
+fn dir() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+/// The command line as user `user`, whose primary group is its own, and who is also in `groups`.
+fn asked_by(setpriv: &Path, dir: &Path, user: u32, groups: &[u32], arguments: &[&str]) -> Output {
+    let groups: Vec<String> = groups.iter().map(u32::to_string).collect();
+    let mut command = Command::new(setpriv);
+    command.args(["--reuid", &user.to_string(), "--regid", &user.to_string()]);
+    match groups.as_slice() {
+        [] => command.arg("--clear-groups"),
+        groups => command.args(["--groups", &groups.join(",")]),
+    };
+    command.arg(env!("CARGO_BIN_EXE_neurosearch")).args(arguments).env("NEUROSEARCH_SOCKET", dir.join("d.sock"));
+    command.output().expect("it runs")
+}
+
+#[test]
+fn a_search_is_changed_by_its_owner_and_the_members_of_its_group_and_by_no_stranger() {
+    let Some(setpriv) = needs("setpriv") else { return };
+    if !rustix::process::geteuid().is_root() {
+        return skip("root, who alone can become another user");
+    }
+    let dir = dir();
+    let daemon = Daemon::start(dir.path(), &Setup::default());
+    let launch = daemon.launch("shared");
+    drop_space(&launch, &space(1, 1, &json!({})));
+    daemon.wait_for("the job is done", &launch, |counts| counts.done == 1);
+    chown(&launch, Some(OWNER), Some(GROUP)).expect("given away");
+    // Everybody reaches the socket here, so that it is the daemon who refuses.
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("opened");
+    fs::set_permissions(dir.path().join("d.sock"), fs::Permissions::from_mode(0o666)).expect("opened");
+    let path = launch.to_str().expect("UTF-8");
+    let ask = |user, groups: &[u32], arguments: &[&str]| asked_by(&setpriv, dir.path(), user, groups, arguments);
+    for (user, groups, may) in [
+        (OWNER, vec![], true),
+        (MEMBER, vec![GROUP], true),
+        (MEMBER, vec![61_010, 61_011, GROUP, 61_012], true),
+        (STRANGER, vec![], false),
+        (STRANGER, vec![61_010], false),
+    ] {
+        let output = ask(user, &groups, &["pause", path]);
+        assert_eq!(output.status.success(), may, "{user} in {groups:?}: {}", said(&output));
+        assert!(may || said(&output).contains("only its owner"), "{}", said(&output));
+        let looked = ask(user, &groups, &["status", "--json"]);
+        assert!(looked.status.success() && said(&looked).contains("shared"), "everybody may look: {}", said(&looked));
+        let machine = ask(user, &groups, &["shutdown"]);
+        assert!(said(&machine).contains("only root"), "{}", said(&machine));
+    }
+    daemon.client().get::<Value>("/v1/ping", &[]).expect("still served");
+}
+
+fn answer(socket: &PathBuf, request: &[u8]) -> String {
+    let mut stream = UnixStream::connect(socket).expect("connected");
+    // The daemon may have had enough before everything is sent.
+    let _ = stream.write_all(request);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn a_request_that_is_too_large_or_makes_no_sense_is_refused_and_the_next_one_is_answered() {
+    let dir = dir();
+    let daemon = Daemon::start(dir.path(), &Setup::default());
+    let socket = dir.path().join("d.sock");
+    let post = |body: &[u8]| {
+        let head = "POST /v1/pause HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length:";
+        [format!("{head} {}\r\n\r\n", body.len()).as_bytes(), body].concat()
+    };
+    let deep = format!("{{\"set\": {}", "[".repeat(100_000));
+    let cases: [(&str, Vec<u8>, &str); 9] = [
+        ("a body above 1 MiB", post(&vec![b' '; (1 << 20) + 1]), "413"),
+        ("nested too deeply", post(deep.as_bytes()), "400"),
+        ("not JSON", post(b"pause"), "400"),
+        ("not UTF-8", post(&[b'{', 0xff, b'}']), "400"),
+        ("an unknown key", post(b"{\"lauch\": \"/x\"}"), "400"),
+        ("a number that is none", post(b"{\"set\": {\"n_jobs\": 1e999}}"), "400"),
+        (
+            "a head above what HTTP allows",
+            [b"GET /v1/ping HTTP/1.1\r\n".as_slice(), &b"x: y\r\n".repeat(200_000)].concat(),
+            "431",
+        ),
+        ("an address without end", [b"GET /".as_slice(), &vec![b'a'; 1 << 20], b" HTTP/1.1\r\n\r\n"].concat(), "4"),
+        ("not HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n".to_vec(), ""),
+    ];
+    for (what, request, status) in cases {
+        let answer = answer(&socket, &request);
+        let first = answer.lines().next().unwrap_or_default();
+        assert!(!first.contains(" 200 ") && (first.is_empty() || first.contains(status)), "{what}: {first:?}");
+        assert!(!answer.chars().any(|c| c.is_control() && !c.is_whitespace()), "{what}: {answer:?}");
+        daemon.client().get::<Value>("/v1/ping", &[]).unwrap_or_else(|e| panic!("after {what}: {e}"));
+    }
+}
+
+#[test]
+fn clients_that_say_nothing_or_half_a_request_lose_their_places_and_others_are_answered() {
+    let dir = dir();
+    let daemon = Daemon::start(dir.path(), &Setup::default());
+    let socket = dir.path().join("d.sock");
+    // More than one user may have, and more than there are.
+    let mut silent: Vec<UnixStream> = (0..100).map(|_| UnixStream::connect(&socket).expect("connected")).collect();
+    for (index, stream) in silent.iter_mut().enumerate() {
+        if index % 2 == 0 {
+            let _ = stream.write_all(b"POST /v1/pause HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{");
+        }
+    }
+    until("another client is answered", || daemon.client().get::<Value>("/v1/ping", &[]).is_ok());
+    for stream in &mut silent {
+        let mut end = Vec::new();
+        // The daemon ends each of them; nobody here does.
+        stream.read_to_end(&mut end).unwrap_or_default();
+    }
+    daemon.client().get::<Value>("/v1/ping", &[]).expect("still served");
+}
+
+#[test]
+fn many_clients_at_once_are_all_answered() {
+    let dir = dir();
+    let daemon = Daemon::start(dir.path(), &Setup::default());
+    std::thread::scope(|scope| {
+        for _ in 0..24 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    daemon.client().get::<Value>("/v1/status", &[]).expect("answered");
+                }
+            });
+        }
+    });
+}
