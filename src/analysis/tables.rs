@@ -9,6 +9,7 @@ use crate::domain::natural::Natural;
 use crate::domain::options::Selection;
 use crate::domain::space::SearchSpace;
 use crate::store::atomic;
+use crate::store::below::Below;
 use crate::store::error::StoreError;
 use crate::store::layout::{JobDir, LaunchDir};
 use crate::store::record;
@@ -16,7 +17,7 @@ use crate::store::results;
 use crate::store::space_file::{self, SpaceFile};
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
@@ -128,7 +129,7 @@ impl Tables {
     }
 
     /// Where [`Tables::write`] puts them.
-    pub fn paths(&self) -> [PathBuf; 3] {
+    pub fn paths(&self) -> [Below; 3] {
         let [accuracy, loss] = [Selection::BestBalancedAccuracy, Selection::BestLoss].map(|s| self.launch.analysis_table(s));
         [accuracy, loss, self.launch.jobs_table()]
     }
@@ -178,7 +179,7 @@ impl Tables {
     }
 
     fn job_dir(&self, name: &str) -> JobDir {
-        JobDir::new(self.launch.path().join(name))
+        self.launch.folder(name)
     }
 
     /// Every fold of any job, for want of a search space.

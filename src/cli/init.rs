@@ -39,7 +39,7 @@ const COMMENTS: &str = "random_search.md";
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
     let launch = LaunchDir::new(&args.dir);
     let comments = args.dir.join(COMMENTS);
-    for path in [&launch.space(), &comments] {
+    for path in [&*launch.space(), &comments] {
         if look::is_taken(path) {
             return Err(Failure::new(
                 Exit::Exists,

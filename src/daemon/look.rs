@@ -12,7 +12,7 @@ use crate::store::layout::{JobDir, LaunchDir};
 use crate::store::lock::{self, Lock, Locking};
 use crate::store::scan::{self, JobFolder};
 use crate::store::space_file::{self, SpaceFile, Stamp};
-use crate::store::{finished, new_job, progress, record, sweep};
+use crate::store::{atomic, finished, new_job, progress, record, sweep};
 use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
@@ -177,12 +177,7 @@ fn hold(launch: &LaunchDir, known: &Known) -> Held {
 }
 
 fn take(launch: &LaunchDir, holder: &str) -> Result<Locking, StoreError> {
-    let private = launch.private();
-    match std::fs::create_dir(&private) {
-        Ok(()) => {}
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-        Err(e) => return Err(StoreError::io("make", &private, e)),
-    }
+    atomic::make_folder(&launch.private())?;
     lock::take(&launch.lock(), holder)
 }
 
@@ -291,7 +286,7 @@ fn restored(job: &JobDir, record: JobRecord) -> FoundRecord {
 /// # Errors
 /// When the disk does not give them now: a job must not be sent to a GPU for that.
 fn need(job: &JobDir) -> Result<Need, StoreError> {
-    let value = match record::read::<serde_json::Value>(&job.commandline()) {
+    let value = match record::read_json::<serde_json::Value>(&job.commandline()) {
         Ok(value) => Some(value),
         Err(e) if e.is_missing() || matches!(e, StoreError::Content { .. }) => None,
         Err(e) => return Err(e),

@@ -114,7 +114,7 @@ impl Source {
     pub fn list(&self) -> Listing {
         match self {
             Source::Driver => from_driver(),
-            Source::File(path) => match record::read::<Vec<Gpu>>(path) {
+            Source::File(path) => match record::read_json::<Vec<Gpu>>(path) {
                 Ok(gpus) => Listing { gpus, problem: None },
                 Err(e) => Listing { gpus: Vec::new(), problem: Some(format!("{VARIABLE}: {e}")) },
             },

@@ -28,7 +28,7 @@ pub fn look(job: &JobDir) -> Look {
 /// unless somebody holds the job's lock.
 pub fn look_after_end(job: &JobDir) -> Look {
     judge(job).unwrap_or_else(|error| {
-        let record = matches!(&error, StoreError::Content { path, .. } if [job.trainer_record(), job.end()].contains(path));
+        let record = matches!(&error, StoreError::Content { path, .. } if [job.trainer_record(), job.end()].iter().any(|own| **own == **path));
         if record && matches!(lock::is_held(&job.lock()), Ok(false)) { Look::Gone } else { Look::Unknown(error.to_string()) }
     })
 }

@@ -3,10 +3,12 @@
 use super::child::Child;
 use crate::domain::device::Device;
 use crate::domain::precision::Precision;
+use crate::store::below::Below;
 use crate::store::cache::Place;
 use crate::store::error::StoreError;
 use crate::store::layout::JobDir;
-use std::fs::{File, OpenOptions};
+use crate::store::open;
+use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -68,8 +70,8 @@ pub fn start(program: &Path, assignment: &Assignment) -> Result<Child, NotStarte
 }
 
 /// Appends, for an attempt whose number was never recorded has left its words under the same name.
-fn log(path: &Path) -> Result<File, StoreError> {
-    OpenOptions::new().append(true).create(true).open(path).map_err(|e| StoreError::io("open", path, e))
+fn log(log: &Below) -> Result<File, StoreError> {
+    open::append(log)
 }
 
 fn environment(command: &mut Command, assignment: &Assignment) {

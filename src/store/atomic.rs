@@ -1,10 +1,13 @@
 //! Replace a whole file, so that a reader sees the old one or the new one and a crash leaves one of the two.
 
+use super::below::Place;
 use super::error::StoreError;
 use super::failpoint::{self, Point};
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use super::folder::{Spot, make_parts};
+use super::open;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Ends the name of every temporary file, so that a sweep knows a crash's leftovers.
@@ -12,50 +15,75 @@ pub const TEMPORARY: &str = ".tmp";
 
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
-fn temporary_beside(path: &Path) -> PathBuf {
+fn temporary_for(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
-    path.with_file_name(format!(".{name}.{}-{unique}{TEMPORARY}", std::process::id()))
+    format!(".{name}.{}-{unique}{TEMPORARY}", std::process::id())
 }
 
-/// Makes `content` the whole content of `path`: temporary file beside it, sync, rename, sync of the directory.
+/// Makes `content` the whole content of `place`: temporary file beside it, sync, rename, sync of the directory.
 ///
 /// # Errors
-/// Names `path`; the old content is then still whole.
-pub fn replace(path: &Path, content: &[u8]) -> Result<(), StoreError> {
-    replace_with(path, |file| file.write_all(content))
+/// Names the file; the old content is then still whole.
+pub fn replace(place: &(impl Place + ?Sized), content: &[u8]) -> Result<(), StoreError> {
+    replace_with(place, |file| file.write_all(content))
 }
 
 /// As [`replace`], for content that is written piece by piece.
-pub fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<(), StoreError> {
-    let temporary = temporary_beside(path);
+pub fn replace_with(place: &(impl Place + ?Sized), write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), StoreError> {
+    let path = place.path();
+    let temporary = temporary_for(path);
+    let spot = failpoint::pass(Point::Create, path).and_then(|()| Spot::of(place));
+    let spot = spot.map_err(|e| open::refused("replace", path, e))?;
     let result = (|| {
-        failpoint::pass(Point::Create, path)?;
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+        let mut file = spot.create(&temporary)?;
         failpoint::pass(Point::Write, path)?;
         write(&mut file)?;
         failpoint::pass(Point::Sync, path)?;
         file.sync_all()?;
         failpoint::pass(Point::Rename, path)?;
-        fs::rename(&temporary, path)
+        spot.rename_from(&temporary)
     })();
     if let Err(source) = result {
         // The failed attempt's file is useless, and whether it goes changes nothing for the reader.
-        let _ = fs::remove_file(&temporary);
+        let _ = spot.unlink_beside(&temporary);
         return Err(StoreError::io("replace", path, source));
     }
-    settle(path)
+    settle_in(&spot, path)
 }
 
-/// Makes the name that `path` was just given last over a power failure.
+/// Makes the name that `place` was just given last over a power failure.
 ///
 /// # Errors
 /// Names the directory; the name is there all the same, for as long as the machine runs.
-pub fn settle(path: &Path) -> Result<(), StoreError> {
-    let fail = |e| StoreError::io("sync the directory of", path, e);
-    failpoint::pass(Point::Directory, path).map_err(fail)?;
-    sync_directory(path.parent().unwrap_or(Path::new(".")))?;
-    failpoint::pass(Point::Done, path).map_err(fail)
+pub fn settle(place: &(impl Place + ?Sized)) -> Result<(), StoreError> {
+    let spot = Spot::of(place).map_err(|e| open::refused("sync the directory of", place.path(), e))?;
+    settle_in(&spot, place.path())
+}
+
+fn settle_in(spot: &Spot<'_>, path: &Path) -> Result<(), StoreError> {
+    let synced = failpoint::pass(Point::Directory, path).and_then(|()| spot.sync());
+    synced.and_then(|()| failpoint::pass(Point::Done, path)).map_err(|e| StoreError::io("sync the directory of", path, e))
+}
+
+/// Removes the file at `place`, and makes that last; that it is not there is no error.
+///
+/// # Errors
+/// Names the file.
+pub fn remove(place: &(impl Place + ?Sized)) -> Result<(), StoreError> {
+    let fail = |e| open::refused("remove", place.path(), e);
+    let spot = Spot::of(place).map_err(fail)?;
+    let removed = spot.remove().map_err(fail)?;
+    if removed { spot.sync().map_err(fail) } else { Ok(()) }
+}
+
+/// Makes the folder `place` where there is none; only the folder above it has to be there.
+///
+/// # Errors
+/// Names the folder. What is there already may be something other than a folder.
+pub fn make_folder(place: &(impl Place + ?Sized)) -> Result<(), StoreError> {
+    let made = Spot::of(place).and_then(|spot| spot.make_folder());
+    made.map(drop).map_err(|e| open::refused("make", place.path(), e))
 }
 
 /// Removes the file, if it is there.
@@ -74,9 +102,9 @@ pub fn remove_folder(path: &Path) -> Result<(), StoreError> {
     remove_by(path, |path| fs::remove_dir_all(path))
 }
 
-fn remove_by(path: &Path, remove: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<(), StoreError> {
+fn remove_by(path: &Path, remove: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), StoreError> {
     match failpoint::pass(Point::Remove, path).and_then(|()| remove(path)) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io("remove", path, e)),
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(StoreError::io("remove", path, e)),
         _ => Ok(()),
     }
 }
@@ -90,25 +118,13 @@ pub fn make_directory(directory: &Path) -> Result<(), StoreError> {
 }
 
 /// Makes `directory`, which is `base` or lies below it, where only `base` has to be there already: one that was moved away
-/// meanwhile must not come up again, empty, at its old place.
+/// meanwhile must not come up again, empty, at its old place. Nothing is made behind a link.
 ///
 /// # Errors
 /// Names the directory that could not be made.
 pub fn make_below(base: &Path, directory: &Path) -> Result<(), StoreError> {
-    let fail = |path: &Path, e| StoreError::io("create", path, e);
-    let below = directory.strip_prefix(base).map_err(|e| fail(directory, std::io::Error::other(e)))?;
-    let mut path = base.to_path_buf();
-    for part in below {
-        path.push(part);
-        if !path.is_dir() {
-            failpoint::pass(Point::Create, &path).map_err(|e| fail(&path, e))?;
-        }
-        match fs::create_dir(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(fail(&path, e)),
-            _ => {}
-        }
-    }
-    Ok(())
+    let below = directory.strip_prefix(base).map_err(|e| StoreError::io("create", directory, io::Error::other(e)))?;
+    make_parts(base, below)
 }
 
 /// Makes renames and removals in `directory` last over a power failure.
@@ -151,7 +167,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("record.json");
         replace(&path, b"old").expect("replaced");
-        let error = replace_with(&path, |_| Err(std::io::Error::from_raw_os_error(28))).expect_err("no space");
+        let error = replace_with(&path, |_| Err(io::Error::from_raw_os_error(28))).expect_err("no space");
         assert!(error.to_string().contains("record.json"), "{error}");
         assert_eq!(fs::read_to_string(&path).expect("read"), "old");
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);

@@ -2,9 +2,8 @@
 
 use super::error::StoreError;
 use super::layout::LaunchDir;
+use super::open;
 use crate::domain::job::JobName;
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, open, openat2};
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 /// A piece of a log.
@@ -23,19 +22,7 @@ pub struct Piece {
 pub fn read(launch: &LaunchDir, job: &JobName, attempt: u32, from: u64, most: u64) -> Result<Piece, StoreError> {
     let path = launch.job(job).attempt_log(attempt);
     let fail = |e: std::io::Error| StoreError::io("read", &path, e);
-    let inside = path.strip_prefix(launch.path()).map_err(|e| fail(std::io::Error::other(e)))?;
-    let directory = open(launch.path(), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-    let directory = directory.map_err(|e| fail(e.into()))?;
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = match openat2(&directory, inside, flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS) {
-        // Kernels before 5.6 have no such call: links in the path are then refused at its end alone.
-        Err(rustix::io::Errno::NOSYS) => rustix::fs::openat(CWD, &path, flags | OFlags::NOFOLLOW, Mode::empty()),
-        other => other,
-    };
-    let mut file = File::from(file.map_err(|e| fail(e.into()))?);
-    if !file.metadata().map_err(fail)?.is_file() {
-        return Err(StoreError::content(&path, "not a regular file"));
-    }
+    let mut file = open::read(&path)?;
     file.seek(SeekFrom::Start(from)).map_err(fail)?;
     let mut bytes = Vec::new();
     file.take(most).read_to_end(&mut bytes).map_err(fail)?;

@@ -72,8 +72,8 @@ fn has_content(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::below::Below;
     use std::fs;
-    use std::path::PathBuf;
 
     fn options(mode: &str, network: &str) -> JobOptions {
         let text = format!(
@@ -89,7 +89,7 @@ mod tests {
     }
 
     /// The fold counts as finished once all of `files` are there, and not without any one of them.
-    fn needs(fold: &FoldDir, options: &JobOptions, files: &[PathBuf]) {
+    fn needs(fold: &FoldDir, options: &JobOptions, files: &[Below]) {
         assert!(!is_finished(fold, options));
         files.iter().for_each(|file| put(file));
         assert!(is_finished(fold, options), "{files:?}");
@@ -102,7 +102,7 @@ mod tests {
         }
     }
 
-    fn tables(fold: &FoldDir, levels: &[Mode]) -> Vec<PathBuf> {
+    fn tables(fold: &FoldDir, levels: &[Mode]) -> Vec<Below> {
         let mut files = Vec::new();
         for &selection in Selection::ALL {
             for set in ["train", "validation"] {
@@ -114,7 +114,7 @@ mod tests {
         files
     }
 
-    fn networks(fold: &FoldDir, positions: &[Option<usize>]) -> Vec<PathBuf> {
+    fn networks(fold: &FoldDir, positions: &[Option<usize>]) -> Vec<Below> {
         let of = |&position: &Option<usize>| {
             let models = Selection::ALL.iter().map(move |&selection| fold.model(position, selection));
             models.chain([fold.training_table(position)])

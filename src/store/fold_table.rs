@@ -1,10 +1,11 @@
 //! A reader of the small tables of a fold, made once for each thread: building one takes longer than reading a table.
 
+use super::below::Place;
 use super::error::StoreError;
+use super::open;
 use csv::{ByteRecord, Position};
 use std::cell::RefCell;
-use std::fs::File;
-use std::io::{Cursor, Read, SeekFrom};
+use std::io::{Cursor, SeekFrom};
 use std::path::Path;
 
 /// No table of a fold is larger: a row is about a hundred bytes, and an epoch of inner evaluations has some hundred rows.
@@ -62,21 +63,13 @@ impl Rows {
     }
 }
 
-/// What `read` makes of the table in the file `path`.
+/// What `read` makes of the table in the file `place`.
 ///
 /// # Errors
 /// The file cannot be read, or `read` gives a clause that says what is wrong with it.
-pub fn read<T>(path: &Path, read: impl FnOnce(&mut Rows) -> Result<T, String>) -> Result<T, StoreError> {
-    table(path, |bytes| contents(path, bytes), read)
-}
-
-fn contents(path: &Path, bytes: &mut Vec<u8>) -> Result<(), StoreError> {
-    let file = File::open(path).map_err(|e| StoreError::io("read", path, e))?;
-    file.take(LARGEST + 1).read_to_end(bytes).map_err(|e| StoreError::io("read", path, e))?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(StoreError::content(path, "larger than 256 MiB, which no table of a fold is"));
-    }
-    Ok(())
+pub fn read<T>(place: &(impl Place + ?Sized), read: impl FnOnce(&mut Rows) -> Result<T, String>) -> Result<T, StoreError> {
+    let larger = "larger than 256 MiB, which no table of a fold is";
+    table(place.path(), |bytes| open::bytes_into(place, LARGEST, larger, bytes), read)
 }
 
 fn table<T>(

@@ -3,7 +3,7 @@
 use super::atomic;
 use super::error::StoreError;
 use super::layout::JobDir;
-use super::record;
+use super::record::{self, Record};
 use crate::domain::commandline::Outline;
 use crate::domain::fault::{Fault, Faults};
 use crate::domain::footprint::Footprint;
@@ -132,6 +132,30 @@ pub fn read_outline(job: &JobDir) -> Result<Outline, StoreError> {
     let path = job.commandline();
     let text = record::read_text(&path)?;
     Outline::from_json(&text, &path.display().to_string()).map_err(|faults| in_one_sentence(&path, &faults))
+}
+
+impl Record for JobRecord {
+    const NEWEST: u32 = 1;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
+impl Record for TrainerRecord {
+    const NEWEST: u32 = 1;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
+impl Record for EndRecord {
+    const NEWEST: u32 = 1;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
 }
 
 /// The options in any `commandline.json`, ours or the reference's, with notices of defaults taken and keys not known.

@@ -1,5 +1,6 @@
 //! The daemon's record of a search, `search.json`.
 
+use super::record::Record;
 use serde::{Deserialize, Serialize};
 
 /// `search.json`; written by the daemon that holds the launch directory's lock.
@@ -20,4 +21,12 @@ pub struct SearchRecord {
     /// When that ends, in seconds since the Unix epoch: nothing new is started then.
     #[serde(default)]
     pub time_limit_ends: Option<u64>,
+}
+
+impl Record for SearchRecord {
+    const NEWEST: u32 = 1;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
 }

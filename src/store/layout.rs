@@ -1,93 +1,109 @@
 //! Launch, job and fold directories as types: every name of a file the product writes stands here, and nowhere else.
 
+use super::below::Below;
 use crate::domain::job::JobName;
 use crate::domain::options::{Mode, Selection};
 use std::path::{Path, PathBuf};
 
 /// A directory with a `random_search.json`; its jobs are folders directly below it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LaunchDir(PathBuf);
+pub struct LaunchDir(Below);
 
 impl LaunchDir {
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        LaunchDir(path.into())
+        LaunchDir(Below::given(path))
     }
     pub fn path(&self) -> &Path {
         &self.0
     }
-    pub fn space(&self) -> PathBuf {
+    pub fn space(&self) -> Below {
         self.0.join("random_search.json")
     }
-    pub fn error(&self) -> PathBuf {
+    pub fn error(&self) -> Below {
         self.0.join("random_search.error")
     }
-    pub fn jobs_table(&self) -> PathBuf {
+    pub fn jobs_table(&self) -> Below {
         self.0.join("jobs.tsv")
     }
-    pub fn analysis_table(&self, selection: Selection) -> PathBuf {
+    pub fn analysis_table(&self, selection: Selection) -> Below {
         self.0.join(match selection {
             Selection::BestLoss => "analysis_loss.tsv",
             Selection::BestBalancedAccuracy => "analysis_balanced_accuracy.tsv",
         })
     }
     /// Ours alone: records and the lock.
-    pub fn private(&self) -> PathBuf {
+    pub fn private(&self) -> Below {
         self.0.join(".neurosearch")
     }
-    pub fn search_record(&self) -> PathBuf {
+    pub fn search_record(&self) -> Below {
         self.private().join("search.json")
     }
-    pub fn lock(&self) -> PathBuf {
+    pub fn lock(&self) -> Below {
         self.private().join("lock")
     }
     /// Written and removed to learn whether the directory takes writes.
-    pub fn probe(&self) -> PathBuf {
+    pub fn probe(&self) -> Below {
         self.private().join("probe")
     }
     pub fn job(&self, name: &JobName) -> JobDir {
-        JobDir(self.0.join(name.as_str()))
+        self.folder(name.as_str())
+    }
+    /// Any folder directly below, as a job's: a job of the reference may have a name that ours never have.
+    pub fn folder(&self, name: &str) -> JobDir {
+        JobDir(self.0.join(name))
+    }
+    pub fn place(&self) -> &Below {
+        &self.0
     }
 }
 
 /// One job's folder.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct JobDir(PathBuf);
+pub struct JobDir(Below);
 
 impl JobDir {
+    /// A folder that somebody names: it may be a link to the job's folder, unlike anything in it.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        JobDir(path.into())
+        JobDir(Below::given(path))
+    }
+    /// A folder below a launch directory: not a link itself.
+    pub fn at(place: Below) -> Self {
+        JobDir(place)
+    }
+    pub fn place(&self) -> &Below {
+        &self.0
     }
     pub fn path(&self) -> &Path {
         &self.0
     }
-    pub fn commandline(&self) -> PathBuf {
+    pub fn commandline(&self) -> Below {
         self.0.join("commandline.json")
     }
-    pub fn environment(&self) -> PathBuf {
+    pub fn environment(&self) -> Below {
         self.0.join("environment.txt")
     }
     pub fn fold(&self, index: u32) -> FoldDir {
         FoldDir { path: self.0.join(format!("fold-{index}")), private: self.private().join(format!("fold-{index}")) }
     }
-    pub fn private(&self) -> PathBuf {
+    pub fn private(&self) -> Below {
         self.0.join(".neurosearch")
     }
-    pub fn record(&self) -> PathBuf {
+    pub fn record(&self) -> Below {
         self.private().join("job.json")
     }
-    pub fn lock(&self) -> PathBuf {
+    pub fn lock(&self) -> Below {
         self.private().join("lock")
     }
-    pub fn trainer_record(&self) -> PathBuf {
+    pub fn trainer_record(&self) -> Below {
         self.private().join("trainer.json")
     }
-    pub fn progress(&self) -> PathBuf {
+    pub fn progress(&self) -> Below {
         self.private().join("progress.json")
     }
-    pub fn end(&self) -> PathBuf {
+    pub fn end(&self) -> Below {
         self.private().join("end.json")
     }
-    pub fn attempt_log(&self, attempt: u32) -> PathBuf {
+    pub fn attempt_log(&self, attempt: u32) -> Below {
         self.private().join(format!("attempt-{attempt}.log"))
     }
 }
@@ -95,8 +111,8 @@ impl JobDir {
 /// One fold of a job: its results, and the trainer's own files about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoldDir {
-    path: PathBuf,
-    private: PathBuf,
+    path: Below,
+    private: Below,
 }
 
 impl FoldDir {
@@ -107,25 +123,25 @@ impl FoldDir {
     pub fn private(&self) -> &Path {
         &self.private
     }
-    pub fn checkpoint(&self, epoch: u32) -> PathBuf {
+    pub fn checkpoint(&self, epoch: u32) -> Below {
         self.private.join(format!("checkpoint-{epoch}"))
     }
     /// `network` is the position of a multicnn's CNN.
-    pub fn training_table(&self, network: Option<usize>) -> PathBuf {
+    pub fn training_table(&self, network: Option<usize>) -> Below {
         match network {
             None => self.path.join("training.tsv"),
             Some(p) => self.path.join("tensorboard_logs").join(format!("cnn-{p}")).join("training.tsv"),
         }
     }
     /// `set` is `train` or `validation`.
-    pub fn tensorboard(&self, network: Option<usize>, set: &str) -> PathBuf {
+    pub fn tensorboard(&self, network: Option<usize>, set: &str) -> Below {
         let logs = self.path.join("tensorboard_logs");
         match network {
             None => logs.join(set),
             Some(p) => logs.join(format!("cnn-{p}")).join(set),
         }
     }
-    pub fn model(&self, network: Option<usize>, selection: Selection) -> PathBuf {
+    pub fn model(&self, network: Option<usize>, selection: Selection) -> Below {
         let models = self.path.join("models");
         let models = match network {
             None => models,
@@ -134,16 +150,16 @@ impl FoldDir {
         models.join(selection.as_str()).join("model_best.pth.tar")
     }
     /// The folder that appears, complete, when the fold is finished.
-    pub fn classification(&self) -> PathBuf {
+    pub fn classification(&self) -> Below {
         self.path.join("cnn_classification")
     }
-    pub fn reconstruction(&self) -> PathBuf {
+    pub fn reconstruction(&self) -> Below {
         self.path.join("autoencoder_reconstruction")
     }
-    pub fn metrics(&self, selection: Selection, set: &str, level: Mode) -> PathBuf {
+    pub fn metrics(&self, selection: Selection, set: &str, level: Mode) -> Below {
         self.classification().join(selection.as_str()).join(format!("{set}_{level}_level_metrics.tsv"))
     }
-    pub fn predictions(&self, selection: Selection, set: &str, level: Mode) -> PathBuf {
+    pub fn predictions(&self, selection: Selection, set: &str, level: Mode) -> Below {
         self.classification().join(selection.as_str()).join(format!("{set}_{level}_level_prediction.tsv"))
     }
 }

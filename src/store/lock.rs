@@ -1,7 +1,9 @@
 //! A lock on a directory, held by a process for as long as it lives, that says who holds it.
 
+use super::below::Place;
 use super::error::StoreError;
-use std::fs::{File, OpenOptions, TryLockError};
+use super::open;
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -44,13 +46,13 @@ pub enum Locking {
     Busy { holder: String },
 }
 
-/// Takes the lock `path`, writing `holder` (host, pid, boot id as one line of JSON) into it.
+/// Takes the lock `place`, writing `holder` (host, pid, boot id as one line of JSON) into it.
 ///
 /// # Errors
 /// When the file cannot be made or written; that somebody else holds it is no error.
-pub fn take(path: &Path, holder: &str) -> Result<Locking, StoreError> {
-    let fail = |e| StoreError::io("lock", path, e);
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(fail)?;
+pub fn take(place: &(impl Place + ?Sized), holder: &str) -> Result<Locking, StoreError> {
+    let fail = |e| StoreError::io("lock", place.path(), e);
+    let mut file = open::lock(place)?;
     if acquire(&file).map_err(fail)? {
         // In place, against the house's rule: a rename would leave the lock on a file nobody can open.
         file.set_len(0).map_err(fail)?;
@@ -89,18 +91,16 @@ fn acquire(file: &File) -> std::io::Result<bool> {
 }
 
 /// Whether somebody holds the lock now, without keeping it.
-pub fn is_held(path: &Path) -> Result<bool, StoreError> {
-    match File::open(path) {
+pub fn is_held(place: &(impl Place + ?Sized)) -> Result<bool, StoreError> {
+    let fail = |e| StoreError::io("look at the lock", place.path(), e);
+    match open::read(place) {
         Ok(file) => match file.try_lock_shared() {
-            Ok(()) => {
-                file.unlock().map_err(|e| StoreError::io("look at the lock", path, e))?;
-                Ok(false)
-            }
+            Ok(()) => file.unlock().map(|()| false).map_err(fail),
             Err(TryLockError::WouldBlock) => Ok(true),
-            Err(TryLockError::Error(e)) => Err(StoreError::io("look at the lock", path, e)),
+            Err(TryLockError::Error(e)) => Err(fail(e)),
         },
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(StoreError::io("look at the lock", path, e)),
+        Err(e) if e.is_missing() => Ok(false),
+        Err(e) => Err(e),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::error::StoreError;
 use super::nifti;
 use super::nifti_header;
+use super::open;
 use super::torch_file::{self, Value};
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
@@ -36,7 +37,7 @@ pub fn directory(path: &Path) -> Result<(), StoreError> {
 /// Names the file: not there, not NIfTI, or cut short.
 pub fn nifti(path: &Path) -> Result<[usize; 3], StoreError> {
     let fail = |e| StoreError::io("read", path, e);
-    let mut file = File::open(path).map_err(fail)?;
+    let mut file = open::read(path)?;
     let mut start = [0; 2];
     file.read_exact(&mut start).map_err(|_| StoreError::content(path, "cut short: it ends before its header"))?;
     file.rewind().map_err(fail)?;
@@ -87,7 +88,7 @@ pub fn tensor(path: &Path) -> Result<Vec<usize>, StoreError> {
 /// # Errors
 /// Names the file: not there, or cut short.
 pub fn tensor_has_bytes(path: &Path, bytes: u64) -> Result<bool, StoreError> {
-    let file = File::open(path).map_err(|e| StoreError::io("read", path, e))?;
+    let file = open::read(path)?;
     let mut archive = zip::ZipArchive::new(BufReader::with_capacity(1 << 12, file))
         .map_err(|e| StoreError::content(path, format!("cut short, or not PyTorch's zip format ({e})")))?;
     let storage = archive.file_names().flatten().find(|name| name.ends_with("/data/0")).map(|name| name.into_owned());

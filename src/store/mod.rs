@@ -2,6 +2,7 @@
 
 pub mod atomic;
 pub mod attempt_log;
+pub mod below;
 pub mod cache;
 mod cache_entry;
 pub mod caps;
@@ -9,6 +10,7 @@ pub mod error;
 pub mod failpoint;
 pub mod finished;
 mod fold_table;
+mod folder;
 pub mod items;
 pub mod job;
 pub mod labels;
@@ -20,6 +22,7 @@ pub mod new_job;
 pub mod nifti;
 mod nifti_header;
 mod nifti_write;
+pub mod open;
 mod pickle;
 mod pickle_globals;
 mod pickle_write;

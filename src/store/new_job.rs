@@ -1,15 +1,16 @@
 //! A new job's folder: it appears under its name complete, by one rename, or not at all.
 
 use super::atomic;
+use super::below::Below;
 use super::error::StoreError;
 use super::failpoint::{self, Point};
+use super::folder::{Folder, Spot};
 use super::job::JobRecord;
 use super::layout::{JobDir, LaunchDir};
+use super::open;
 use super::record;
 use crate::domain::job::JobName;
 use rustix::io::Errno;
-use std::fs;
-use std::path::{Path, PathBuf};
 
 /// Begins the name of every folder that is still being made.
 const UNFINISHED: &str = "new-";
@@ -28,7 +29,8 @@ pub enum Made {
 /// # Errors
 /// Names the file that could not be written; then no folder has appeared.
 pub fn make(launch: &LaunchDir, name: &JobName, commandline: &str, job: &JobRecord) -> Result<Made, StoreError> {
-    make_in(&launch.private().join(format!("{UNFINISHED}{name}")), launch.job(name), commandline, job)
+    let workshop = JobDir::at(launch.private().join(format!("{UNFINISHED}{name}")));
+    make_in(&workshop, launch.job(name), commandline, job)
 }
 
 /// As [`make`], for a folder anywhere, below a directory that is there. Nothing but the folder is left beside it.
@@ -37,26 +39,24 @@ pub fn make(launch: &LaunchDir, name: &JobName, commandline: &str, job: &JobReco
 /// As [`make`].
 pub fn make_at(target: JobDir, commandline: &str, job: &JobRecord) -> Result<Made, StoreError> {
     let name = target.path().file_name().unwrap_or_default().to_string_lossy();
-    let workshop = target.path().with_file_name(format!(".{UNFINISHED}{name}.{}", std::process::id()));
-    make_in(&workshop, target, commandline, job)
+    let workshop = target.place().beside(&format!(".{UNFINISHED}{name}.{}", std::process::id()));
+    make_in(&JobDir::at(workshop), target, commandline, job)
 }
 
 /// Fills `workshop`, on the file system of `target`, and renames it.
-fn make_in(workshop: &Path, target: JobDir, commandline: &str, job: &JobRecord) -> Result<Made, StoreError> {
+fn make_in(workshop: &JobDir, target: JobDir, commandline: &str, job: &JobRecord) -> Result<Made, StoreError> {
     discard(workshop)?;
-    let unfinished = JobDir::new(workshop);
     let written = (|| {
         // One by one: a launch directory that was moved away must not come up again at its old place.
-        let made = failpoint::pass(Point::Create, target.path())
-            .and_then(|()| fs::create_dir(workshop))
-            .and_then(|()| fs::create_dir(unfinished.private()));
-        made.map_err(|e| StoreError::io("make", workshop, e))?;
-        atomic::replace(&unfinished.commandline(), commandline.as_bytes())?;
-        record::write(&unfinished.record(), job)?;
+        failpoint::pass(Point::Create, target.path()).map_err(|e| StoreError::io("make", target.path(), e))?;
+        atomic::make_folder(workshop.place())?;
+        atomic::make_folder(&workshop.private())?;
+        atomic::replace(&workshop.commandline(), commandline.as_bytes())?;
+        record::write(&workshop.record(), job)?;
         rename(workshop, &target)
     })();
     match written {
-        Ok(true) => atomic::settle(target.path()).map(|()| Made::Made(target)),
+        Ok(true) => atomic::settle(target.place()).map(|()| Made::Made(target)),
         Ok(false) => discard(workshop).map(|()| Made::NameTaken),
         Err(e) => {
             // Swept at the next start where it cannot be removed now.
@@ -69,17 +69,6 @@ fn make_in(workshop: &Path, target: JobDir, commandline: &str, job: &JobRecord) 
 /// Removes what a crash left of folders that were being made, and of files that were being replaced, in this launch
 /// directory and its private folder. Only whoever holds its lock may.
 pub fn sweep(launch: &LaunchDir) -> Result<(), StoreError> {
-    let list = |path: PathBuf| match fs::read_dir(&path) {
-        Ok(entries) => Ok(entries.flatten().collect::<Vec<_>>()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(e) => Err(StoreError::io("list", &path, e)),
-    };
-    for entry in list(launch.private())? {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(UNFINISHED) {
-            discard(&entry.path())?;
-        }
-    }
     let ours = [launch.error(), launch.jobs_table(), launch.search_record(), launch.probe()];
     let tables = crate::domain::options::Selection::ALL.iter().map(|s| launch.analysis_table(*s));
     let names: Vec<String> = ours
@@ -87,40 +76,45 @@ pub fn sweep(launch: &LaunchDir) -> Result<(), StoreError> {
         .chain(tables)
         .filter_map(|path| path.file_name().map(|name| format!(".{}.", name.to_string_lossy())))
         .collect();
-    for entry in list(launch.path().to_path_buf())?.into_iter().chain(list(launch.private())?) {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.ends_with(atomic::TEMPORARY) && names.iter().any(|ours| name.starts_with(ours.as_str())) {
-            discard(&entry.path())?;
+    let left = |name: &str| name.ends_with(atomic::TEMPORARY) && names.iter().any(|ours| name.starts_with(ours.as_str()));
+    sweep_in(launch.place(), &left)?;
+    sweep_in(&launch.private(), &|name| name.starts_with(UNFINISHED) || left(name))
+}
+
+fn sweep_in(place: &Below, left: &dyn Fn(&str) -> bool) -> Result<(), StoreError> {
+    let Some(folder) = Folder::find(place)? else { return Ok(()) };
+    for entry in folder.entries()? {
+        if left(&entry.name.to_string_lossy()) {
+            folder.remove(&entry.name)?;
         }
     }
     Ok(())
 }
 
 /// False where the target is there and not empty.
-fn rename(from: &Path, to: &JobDir) -> Result<bool, StoreError> {
+fn rename(from: &JobDir, to: &JobDir) -> Result<bool, StoreError> {
+    let fail = |e| open::refused("make", to.path(), e);
+    failpoint::pass(Point::Rename, to.path()).map_err(fail)?;
+    let (from, to) = (Spot::of(from.place()).map_err(fail)?, Spot::of(to.place()).map_err(fail)?);
     // Without NOREPLACE: an empty folder of that name, as a crash between two steps leaves it, is taken over; one with
     // anything in it, a file or a link is never replaced by a folder.
-    failpoint::pass(Point::Rename, to.path()).map_err(|e| StoreError::io("make", to.path(), e))?;
-    match rustix::fs::rename(from, to.path()) {
+    match from.rename_to(&to) {
         Ok(()) => Ok(true),
         Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => Ok(false),
-        Err(e) => Err(StoreError::io("make", to.path(), e.into())),
+        Err(e) => Err(fail(e.into())),
     }
 }
 
-fn discard(path: &Path) -> Result<(), StoreError> {
-    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    match removed {
-        Ok(()) => Ok(()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(StoreError::io("remove", path, e)),
-    }
+fn discard(workshop: &JobDir) -> Result<(), StoreError> {
+    let removed = Spot::of(workshop.place()).and_then(|spot| spot.remove());
+    removed.map(drop).map_err(|e| open::refused("remove", workshop.path(), e))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::job::Starter;
+    use std::fs;
 
     fn launch() -> (tempfile::TempDir, LaunchDir) {
         let dir = tempfile::tempdir().expect("a temporary directory");
@@ -185,6 +179,6 @@ mod tests {
             names
         };
         assert_eq!(names(launch.path().to_path_buf()), [".mine.tmp", ".neurosearch"]);
-        assert_eq!(names(launch.private()), ["search.json"]);
+        assert_eq!(names(launch.private().into()), ["search.json"]);
     }
 }

@@ -3,8 +3,8 @@
 use super::error::StoreError;
 use super::nifti_header::{self as header, Datatype, Header};
 pub use super::nifti_write::write_f32;
+use super::open;
 use flate2::bufread::GzDecoder;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -26,7 +26,7 @@ const MOST_SHRINKING: u64 = 1032;
 /// # Errors
 /// Names the file: not NIfTI, of other than one volume with three axes, cut short, or damaged.
 pub fn read(path: &Path) -> Result<NiftiVolume, StoreError> {
-    let file = File::open(path).map_err(|e| StoreError::io("read", path, e))?;
+    let file = open::read(path)?;
     let length = file.metadata().map_err(|e| StoreError::io("read", path, e))?.len();
     read_from(BufReader::with_capacity(1 << 17, file), length).map_err(|sentence| StoreError::content(path, sentence))
 }
@@ -37,7 +37,7 @@ pub fn read(path: &Path) -> Result<NiftiVolume, StoreError> {
 /// As [`read`]; damage between the header and the end is not looked for.
 pub fn shape(path: &Path) -> Result<[usize; 3], StoreError> {
     let io = |e| StoreError::io("read", path, e);
-    let mut file = File::open(path).map_err(io)?;
+    let mut file = open::read(path)?;
     let length = file.metadata().map_err(io)?.len();
     let mut source = BufReader::with_capacity(1 << 12, &mut file);
     let compressed = source.fill_buf().map_err(io)?.starts_with(&GZIP);

@@ -2,8 +2,16 @@
 
 use super::error::StoreError;
 use super::layout::JobDir;
-use super::record;
+use super::record::{self, Record};
 use crate::domain::progress::Progress;
+
+impl Record for Progress {
+    const NEWEST: u32 = 1;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
 
 /// The last report of the job's trainer; none before its first.
 pub fn read(job: &JobDir) -> Result<Option<Progress>, StoreError> {

@@ -1,5 +1,6 @@
 //! What a finished fold left behind: its image-level metrics, its best epochs, its best model.
 
+use super::below::Place;
 use super::error::StoreError;
 use super::finished::autoencoder_is_finished;
 use super::fold_table::{self, Rows};
@@ -8,7 +9,6 @@ use crate::domain::metrics::Metrics;
 use crate::domain::options::{Mode, Selection};
 use crate::domain::policy::BestModels;
 use std::fs;
-use std::path::Path;
 
 /// The epoch, from 0, after which a fold's best model was kept, and the validation loss it had then (mean over the items).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,8 +60,8 @@ fn metrics(rows: &mut Rows) -> Result<Metrics, String> {
 ///
 /// # Errors
 /// The file is missing or not a training table.
-pub fn best_epochs(path: &Path) -> Result<[Option<Best>; 2], StoreError> {
-    fold_table::read(path, epochs)
+pub fn best_epochs(table: &(impl Place + ?Sized)) -> Result<[Option<Best>; 2], StoreError> {
+    fold_table::read(table, epochs)
 }
 
 fn epochs(rows: &mut Rows) -> Result<[Option<Best>; 2], String> {

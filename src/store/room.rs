@@ -16,7 +16,7 @@ const LEAST: u64 = 64 << 20;
 pub fn probe(launch: &LaunchDir, wanted: u64) -> Result<(), StoreError> {
     let path = launch.probe();
     atomic::replace(&path, &[b' '; 1 << 16])?;
-    fs::remove_file(&path).map_err(|e| StoreError::io("remove", &path, e))?;
+    atomic::remove(&path)?;
     let disk = rustix::fs::statvfs(launch.path()).map_err(|e| StoreError::io("look at the room in", launch.path(), e.into()))?;
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     let wanted = wanted.max(LEAST.min(disk.f_blocks.saturating_mul(disk.f_frsize) / 20));

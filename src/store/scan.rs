@@ -1,5 +1,6 @@
 //! One look over a directory: which folders of a launch directory are jobs, and which directories are launch directories.
 
+use super::below::Below;
 use super::error::StoreError;
 use super::job::JobRecord;
 use super::layout::{JobDir, LaunchDir};
@@ -90,7 +91,7 @@ fn consider(directory: &Path, found: &mut Watched) {
     }
     found.directories.push(directory.to_path_buf());
     let launch = LaunchDir::new(directory);
-    let has = |path: PathBuf| fs::symlink_metadata(path).is_ok();
+    let has = |path: Below| fs::symlink_metadata(path).is_ok();
     if has(launch.space()) || has(launch.search_record()) {
         found.launches.push(launch);
     }

@@ -1,11 +1,12 @@
 //! A launch directory's `random_search.json` and `random_search.error`: read with suspicion, replaced whole.
 
 use super::atomic;
+use super::below::Below;
 use super::error::StoreError;
 use super::layout::LaunchDir;
+use super::open;
 use super::record::LARGEST;
-use rustix::fs::{Mode, OFlags, fstat};
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -110,18 +111,13 @@ fn trusted(directory: &Path, file: &fs::Metadata) -> Result<(), String> {
     Ok(())
 }
 
-fn text(path: &Path) -> Result<(Stamp, String), StoreError> {
+fn text(path: &Below) -> Result<(Stamp, String), StoreError> {
     // No link is followed and no pipe is waited for, should the file be exchanged after it was looked at.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let fail = |e: std::io::Error| StoreError::io("read", path, e);
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|e| fail(e.into()))?);
-    let opened = fstat(&file).map_err(|e| fail(e.into()))?;
-    if opened.st_nlink != 1 {
-        return Err(StoreError::content(path, "it was exchanged while it was read"));
-    }
+    let file = open::read(path)?;
     let meta = file.metadata().map_err(fail)?;
-    if !meta.is_file() {
-        return Err(StoreError::content(path, "not a regular file"));
+    if meta.nlink() != 1 {
+        return Err(StoreError::content(path, "it was exchanged while it was read"));
     }
     let mut bytes = Vec::new();
     (&file).take(LARGEST + 1).read_to_end(&mut bytes).map_err(fail)?;
@@ -136,7 +132,7 @@ fn text(path: &Path) -> Result<(Stamp, String), StoreError> {
 pub fn write_error(launch: &LaunchDir, text: &str) -> Result<(), StoreError> {
     let path = launch.error();
     let content = format!("{text}\n");
-    if fs::read(&path).is_ok_and(|old| old == content.as_bytes()) {
+    if open::bytes(&path, content.len() as u64, "longer").is_ok_and(|old| old == content.as_bytes()) {
         return Ok(());
     }
     atomic::replace(&path, content.as_bytes())
@@ -144,11 +140,7 @@ pub fn write_error(launch: &LaunchDir, text: &str) -> Result<(), StoreError> {
 
 /// Removes `random_search.error`, if it is there.
 pub fn clear_error(launch: &LaunchDir) -> Result<(), StoreError> {
-    match fs::remove_file(launch.error()) {
-        Ok(()) => atomic::sync_directory(launch.path()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(StoreError::io("remove", &launch.error(), e)),
-    }
+    atomic::remove(&launch.error())
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! Removes what killed processes left of files that were being replaced in a job's folder; each writer sweeps its own.
 
-use super::atomic::{self, TEMPORARY};
+use super::atomic::TEMPORARY;
 use super::error::StoreError;
+use super::folder::Folder;
 use super::layout::JobDir;
+use rustix::fs::FileType;
 use std::ffi::OsStr;
-use std::fs;
-use std::io::ErrorKind;
-use std::path::Path;
+
+/// The deepest folder below a fold that anything of ours is written in.
+const DEEPEST: usize = 8;
 
 /// What the job's starter left of its record. Only the starter may, and not while it writes the record.
 ///
@@ -14,7 +16,8 @@ use std::path::Path;
 /// Names the folder or file.
 pub fn by_starter(job: &JobDir) -> Result<(), StoreError> {
     let record = job.record();
-    sweep(job.private().as_path(), &|name| is_left_of(name, record.file_name()))
+    let Some(private) = Folder::find(&job.private())? else { return Ok(()) };
+    sweep(&private, &|name| is_left_of(name, record.file_name()))
 }
 
 /// What earlier trainers left, in the job's folder and its folds. Only the holder of the job's lock may.
@@ -24,11 +27,14 @@ pub fn by_starter(job: &JobDir) -> Result<(), StoreError> {
 pub fn by_trainer(job: &JobDir) -> Result<(), StoreError> {
     let record = job.record();
     let left = |name: &str| is_temporary(name) && !is_left_of(name, record.file_name());
-    for folder in [job.path().to_path_buf(), job.private()] {
+    for place in [job.place().clone(), job.private()] {
+        let Some(folder) = Folder::find(&place)? else { continue };
         sweep(&folder, &left)?;
-        for entry in entries(&folder)? {
-            if entry.file_name().as_encoded_bytes().starts_with(b"fold-") {
-                sweep_below(&entry.path(), &left)?;
+        for entry in folder.entries()? {
+            if entry.name.as_encoded_bytes().starts_with(b"fold-")
+                && let Some(fold) = folder.below(&entry.name)?
+            {
+                sweep_below(&fold, &left, DEEPEST)?;
             }
         }
     }
@@ -45,37 +51,33 @@ fn is_left_of(name: &str, file: Option<&OsStr>) -> bool {
     is_temporary(name) && name[1..].strip_prefix(file.as_ref()).is_some_and(|rest| rest.starts_with('.'))
 }
 
-fn sweep_below(folder: &Path, left: &dyn Fn(&str) -> bool) -> Result<(), StoreError> {
+fn sweep_below(folder: &Folder, left: &dyn Fn(&str) -> bool, deepest: usize) -> Result<(), StoreError> {
     sweep(folder, left)?;
-    for entry in entries(folder)? {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            sweep_below(&entry.path(), left)?;
+    for entry in folder.entries()? {
+        if entry.kind == FileType::Directory
+            && deepest > 0
+            && let Some(below) = folder.below(&entry.name)?
+        {
+            sweep_below(&below, left, deepest - 1)?;
         }
     }
     Ok(())
 }
 
-fn sweep(folder: &Path, left: &dyn Fn(&str) -> bool) -> Result<(), StoreError> {
-    for entry in entries(folder)? {
-        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-        if is_file && left(&entry.file_name().to_string_lossy()) {
-            atomic::remove_file(&entry.path())?;
+fn sweep(folder: &Folder, left: &dyn Fn(&str) -> bool) -> Result<(), StoreError> {
+    for entry in folder.entries()? {
+        if entry.kind == FileType::RegularFile && left(&entry.name.to_string_lossy()) {
+            folder.remove(&entry.name)?;
         }
     }
     Ok(())
-}
-
-fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, StoreError> {
-    match fs::read_dir(folder) {
-        Ok(entries) => Ok(entries.flatten().collect()),
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(Vec::new()),
-        Err(e) => Err(StoreError::io("list", folder, e)),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::path::Path;
 
     fn left(dir: &Path) -> Vec<String> {
         let mut found = Vec::new();
@@ -101,14 +103,14 @@ mod tests {
         for folder in [&job.private(), job.fold(0).private(), &models] {
             fs::create_dir_all(folder).expect("made");
         }
-        let files = [
-            job.private().join(".job.json.7-0.tmp"),
-            job.private().join(".progress.json.7-1.tmp"),
+        let files: [std::path::PathBuf; 7] = [
+            job.private().join(".job.json.7-0.tmp").into(),
+            job.private().join(".progress.json.7-1.tmp").into(),
             job.fold(0).private().join(".checkpoint-3.7-2.tmp"),
             models.join(".model_best.pth.tar.7-3.tmp"),
             job.path().join(".environment.txt.7-4.tmp"),
             job.path().join("mine.tmp"),
-            job.record(),
+            job.record().into(),
         ];
         for file in files {
             fs::write(file, "").expect("written");

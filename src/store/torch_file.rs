@@ -2,6 +2,7 @@
 
 use super::atomic;
 use super::error::StoreError;
+use super::open;
 use super::pickle::{self, Graph, Id, Node, node};
 use super::pickle_write;
 use super::torch_tensor::{Storages, Tensor};
@@ -53,7 +54,7 @@ impl Value {
 /// # Errors
 /// Names the file: not such a file, cut short, a checksum that does not hold, or a pickle that names something foreign.
 pub fn read(path: &Path) -> Result<Value, StoreError> {
-    let (file, length) = open(path)?;
+    let (file, length) = opened(path)?;
     read_from(file, length).map_err(|sentence| StoreError::content(path, sentence))
 }
 
@@ -62,7 +63,7 @@ pub fn read(path: &Path) -> Result<Value, StoreError> {
 /// # Errors
 /// As [`read`], and when the file holds something else; damage inside the tensor is not looked for.
 pub fn shape(path: &Path) -> Result<Vec<usize>, StoreError> {
-    let (file, _) = open(path)?;
+    let (file, _) = opened(path)?;
     let look = || {
         let Graph { nodes, root } = unpack(file)?.graph;
         match node(&nodes, root) {
@@ -73,8 +74,8 @@ pub fn shape(path: &Path) -> Result<Vec<usize>, StoreError> {
     look().map_err(|sentence| StoreError::content(path, sentence))
 }
 
-fn open(path: &Path) -> Result<(BufReader<File>, u64), StoreError> {
-    let file = File::open(path).map_err(|e| StoreError::io("read", path, e))?;
+fn opened(path: &Path) -> Result<(BufReader<File>, u64), StoreError> {
+    let file = open::read(path)?;
     let length = file.metadata().map_err(|e| StoreError::io("read", path, e))?.len();
     Ok((BufReader::with_capacity(1 << 16, file), length))
 }

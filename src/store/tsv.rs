@@ -1,10 +1,9 @@
 //! Tab-separated tables with a header row, and numbers as Python's `repr` writes them.
 
 use super::atomic;
+use super::below::Place;
 use super::error::StoreError;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+use super::open;
 
 /// No table that is read here is larger; a million rows of predictions take a tenth of it.
 const LARGEST: u64 = 1 << 30;
@@ -40,18 +39,13 @@ impl Table {
         self.header.iter().position(|column| column == name)
     }
 
-    /// The table in the file `path`. A byte order mark is skipped, lines may end in CR LF.
+    /// The table in the file `place`. A byte order mark is skipped, lines may end in CR LF.
     ///
     /// # Errors
     /// Names the file and the line: not UTF-8, a row of another length than the header's, a file without a header.
-    pub fn read(path: &Path) -> Result<Table, StoreError> {
-        let file = File::open(path).map_err(|e| StoreError::io("read", path, e))?;
-        let mut bytes = Vec::new();
-        file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|e| StoreError::io("read", path, e))?;
-        if bytes.len() as u64 > LARGEST {
-            return Err(StoreError::content(path, "larger than 1 GiB, which no table of this kind is"));
-        }
-        Table::parse(&bytes).map_err(|sentence| StoreError::content(path, sentence))
+    pub fn read(place: &(impl Place + ?Sized)) -> Result<Table, StoreError> {
+        let bytes = open::bytes(place, LARGEST, "larger than 1 GiB, which no table of this kind is")?;
+        Table::parse(&bytes).map_err(|sentence| StoreError::content(place.path(), sentence))
     }
 
     /// As [`Table::read`], from memory. The error is one clause.
@@ -85,10 +79,11 @@ impl Table {
         writer.into_inner().map_err(|e| e.to_string())
     }
 
-    /// Makes the table the whole content of `path`.
-    pub fn write(&self, path: &Path) -> Result<(), StoreError> {
-        let bytes = self.to_bytes().map_err(|sentence| StoreError::content(path, format!("cannot be written: {sentence}")))?;
-        atomic::replace(path, &bytes)
+    /// Makes the table the whole content of `place`.
+    pub fn write(&self, place: &(impl Place + ?Sized)) -> Result<(), StoreError> {
+        let bytes =
+            self.to_bytes().map_err(|sentence| StoreError::content(place.path(), format!("cannot be written: {sentence}")))?;
+        atomic::replace(place, &bytes)
     }
 }
 

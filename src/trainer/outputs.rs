@@ -5,12 +5,13 @@ use crate::stop::Stop;
 use crate::training::Sets;
 use neurosearch::domain::metrics::{Confusion, ItemPrediction, Metrics, vote};
 use neurosearch::domain::options::{JobOptions, Mode, ModeOptions, Selection};
+use neurosearch::store::below::Below;
 use neurosearch::store::error::StoreError;
 use neurosearch::store::layout::FoldDir;
 use neurosearch::store::staging::Staging;
 use neurosearch::store::tsv::{Table, python_repr};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What one network's best models said about its sets.
 pub struct Judged {
@@ -92,7 +93,7 @@ impl<'a> Tables<'a> {
     }
 
     /// Every table of the set with its path below the fold's folder.
-    fn all(&self, fold: &FoldDir, selection: Selection, set: &str) -> Vec<(PathBuf, Table)> {
+    fn all(&self, fold: &FoldDir, selection: Selection, set: &str) -> Vec<(Below, Table)> {
         let predictions = |level| fold.predictions(selection, set, level);
         let metrics = |level| fold.metrics(selection, set, level);
         let mut tables = Vec::new();

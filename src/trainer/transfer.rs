@@ -38,7 +38,7 @@ pub fn load(transfer: &Transfer, fold: u32, target: NetworkType, position: Optio
         let missing = format!(" (the source has no such model of fold {fold}, which this fold starts from)");
         refused(&error, if error.is_missing() { &missing } else { "" })
     })?;
-    Ok(Weights { file, state, part: start.part })
+    Ok(Weights { file: file.into(), state, part: start.part })
 }
 
 fn refused(error: &StoreError, hint: &str) -> Failure {

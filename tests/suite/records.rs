@@ -5,9 +5,8 @@ use neurosearch::domain::options::Mode;
 use neurosearch::domain::progress::{Phase, Progress};
 use neurosearch::store::job::{EndRecord, JobRecord, Starter, TrainerRecord, read_options};
 use neurosearch::store::launch::SearchRecord;
-use neurosearch::store::record;
+use neurosearch::store::record::{self, Record};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -16,10 +15,10 @@ fn sample(name: &str) -> PathBuf {
 }
 
 /// The sample, which must also be written again with everything that stands in it.
-fn read<T: DeserializeOwned + Serialize>(name: &str) -> T {
+fn read<T: Record + Serialize>(name: &str) -> T {
     let path = sample(name);
     let record: T = record::read(&path).unwrap_or_else(|e| panic!("{e}"));
-    let old: Value = record::read(&path).expect("JSON");
+    let old: Value = record::read_json(&path).expect("JSON");
     let new = serde_json::to_value(&record).expect("JSON");
     for (key, value) in old.as_object().expect("an object") {
         assert_eq!(new.get(key), Some(value), "{name}: {key}");

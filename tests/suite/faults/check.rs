@@ -71,7 +71,7 @@ pub fn assert_readable(launch: &Path) {
             "progress.json" => record::read::<Progress>(&path).map(drop),
             "end.json" => record::read::<EndRecord>(&path).map(drop),
             "commandline.json" => read_options(&path).map(drop),
-            other if other.ends_with(".json") && path != own => record::read::<serde_json::Value>(&path).map(drop),
+            other if other.ends_with(".json") && *path != *own => record::read_json::<serde_json::Value>(&path).map(drop),
             _ => Ok(()),
         };
         read.unwrap_or_else(|e| panic!("unreadable: {e}"));

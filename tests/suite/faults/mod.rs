@@ -4,6 +4,7 @@
 //! the environment.
 
 mod arrivals;
+mod bad_files;
 mod bad_spaces;
 mod check;
 mod counts;
@@ -14,6 +15,7 @@ mod gone;
 mod gpus;
 mod inputs;
 mod kills;
+mod links;
 mod many;
 #[cfg(feature = "torch")]
 mod trainer_job;

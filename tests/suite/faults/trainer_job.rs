@@ -52,7 +52,7 @@ pub fn train(job: &Job) {
 pub fn assert_sound(job: &Job, whole: &Job, what: &str) {
     let folder = JobDir::new(&job.folder);
     for path in [folder.trainer_record(), folder.progress(), folder.end()].iter().filter(|path| path.exists()) {
-        let read: Result<Value, _> = record::read(path);
+        let read: Result<Value, _> = record::read_json(path);
         read.unwrap_or_else(|e| panic!("{what}: {e}"));
     }
     if folder.trainer_record().exists() {
