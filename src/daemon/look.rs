@@ -230,7 +230,12 @@ fn compare(launch: &LaunchDir, known: &Known, folders: Vec<JobFolder>, looked: &
         if first && let Err(e) = sweep::by_starter(&launch.job(name)) {
             looked.troubles.push(e.to_string());
         }
-        looked.found.push(found(launch, name));
+        let found = found(launch, name);
+        let given_up = |record: &FoundRecord| record.ours && record.state.is_given_up();
+        if first && matches!(&found.record, Ok(Some(record)) if given_up(record)) {
+            looked.troubles.extend(sweep::after_end(&launch.job(name)).err().map(|e| e.to_string()));
+        }
+        looked.found.push(found);
     }
     looked.found.sort_by(|a, b| a.name.cmp(&b.name));
     looked.gone = known.jobs.iter().filter(|name| !now.contains_key(*name)).cloned().collect();

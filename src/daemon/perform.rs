@@ -22,7 +22,7 @@ use crate::store::error::StoreError;
 use crate::store::job::{JobRecord, Starter};
 use crate::store::launch::SearchRecord;
 use crate::store::layout::{JobDir, LaunchDir};
-use crate::store::{record, room, scan, space_file};
+use crate::store::{record, room, scan, space_file, sweep};
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -295,7 +295,14 @@ impl Desk {
         match task {
             Task::Draw { index, device } => Done::Drawn(index, self.draw(index, device)),
             Task::Record { job, update } => {
-                let recorded = update_record(&self.launch.job(&job), &update, self.threads);
+                let folder = self.launch.job(&job);
+                let recorded = update_record(&folder, &update, self.threads);
+                if update.state.is_given_up()
+                    && let Err(e) = sweep::after_end(&folder)
+                {
+                    // The next start tries again.
+                    warn!(job = ?folder.path(), error = e.to_string(), "what a trainer left was not removed");
+                }
                 Done::Recorded(job, recorded)
             }
             Task::Launch { job, lease, attempt, update } => {

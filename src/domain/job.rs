@@ -145,6 +145,11 @@ impl JobState {
     pub const fn is_final(&self) -> bool {
         matches!(self, JobState::Done | JobState::Cancelled | JobState::Failed { .. })
     }
+
+    /// Over without a result: no trainer comes to it any more.
+    pub const fn is_given_up(&self) -> bool {
+        matches!(self, JobState::Cancelled | JobState::Failed { .. })
+    }
 }
 
 /// How one run of a trainer ended, in its own words (`end.json`).

@@ -90,6 +90,22 @@ fn acquire(file: &File) -> std::io::Result<bool> {
     }
 }
 
+/// Takes the lock `place` without a word in it; none where somebody holds it, or there is none.
+///
+/// # Errors
+/// When the file cannot be looked at.
+pub fn take_free(place: &(impl Place + ?Sized)) -> Result<Option<Lock>, StoreError> {
+    match open::read(place) {
+        Ok(file) => match acquire(&file) {
+            Ok(true) => Ok(Some(Lock { file })),
+            Ok(false) => Ok(None),
+            Err(e) => Err(StoreError::io("lock", place.path(), e)),
+        },
+        Err(e) if e.is_missing() => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
 /// Whether somebody holds the lock now, without keeping it.
 pub fn is_held(place: &(impl Place + ?Sized)) -> Result<bool, StoreError> {
     let fail = |e| StoreError::io("look at the lock", place.path(), e);

@@ -4,6 +4,7 @@ use super::atomic::TEMPORARY;
 use super::error::StoreError;
 use super::folder::Folder;
 use super::layout::JobDir;
+use super::lock;
 use rustix::fs::FileType;
 use std::ffi::OsStr;
 
@@ -18,6 +19,18 @@ pub fn by_starter(job: &JobDir) -> Result<(), StoreError> {
     let record = job.record();
     let Some(private) = Folder::find(&job.private())? else { return Ok(()) };
     sweep(&private, &|name| is_left_of(name, record.file_name()))
+}
+
+/// What trainers left of a job that failed or was cancelled for good, which no trainer comes to sweep any more; nothing
+/// where one still runs.
+///
+/// # Errors
+/// Names the folder or file.
+pub fn after_end(job: &JobDir) -> Result<(), StoreError> {
+    match lock::take_free(&job.lock())? {
+        Some(_lock) => by_trainer(job),
+        None => Ok(()),
+    }
 }
 
 /// What earlier trainers left, in the job's folder and its folds. Only the holder of the job's lock may.
@@ -120,5 +133,21 @@ mod tests {
         by_starter(&job).expect("swept");
         assert_eq!(left(dir.path()), ["job.json", "mine.tmp"]);
         by_starter(&JobDir::new(dir.path().join("absent"))).expect("nothing to sweep");
+    }
+
+    #[test]
+    fn what_lies_in_a_job_that_is_over_goes_unless_a_trainer_still_runs() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let job = JobDir::new(dir.path().join("job-0"));
+        fs::create_dir_all(job.private()).expect("made");
+        fs::write(job.private().join(".progress.json.7-1.tmp"), "").expect("written");
+        after_end(&job).expect("it was never started: nothing is a trainer's");
+        let held = lock::take(&job.lock(), "somebody").expect("taken");
+        after_end(&job).expect("held");
+        assert_eq!(left(dir.path()), [".progress.json.7-1.tmp", "lock"]);
+        drop(held);
+        after_end(&job).expect("swept");
+        assert_eq!(left(dir.path()), ["lock"]);
+        assert_eq!(fs::read_to_string(job.lock()).expect("read"), "somebody", "who held it last is still told");
     }
 }

@@ -104,3 +104,23 @@ fn what_dead_processes_left_is_swept_at_the_next_start() {
     assert!(launch.join(".mine.tmp").exists(), "what is not ours stays");
     assert_nothing_lost(&launch, 1);
 }
+
+#[test]
+fn what_a_trainer_left_in_a_job_that_was_given_up_is_swept() {
+    let dir = dir();
+    let setup = setup(1).with("STAND_IN", "fail");
+    let mut daemon = Daemon::start(dir.path(), &setup);
+    let launch = daemon.launch("given-up");
+    drop_space(&launch, &space(1, 1, &json!({})));
+    daemon.wait_for("the job has failed", &launch, |counts| counts.failed == 1);
+    daemon.terminate();
+    let models = job(&launch, 0).fold(0).path().join("models/best_loss");
+    fs::create_dir_all(&models).expect("made");
+    let progress = job(&launch, 0).private().join(".progress.json.1-5.tmp");
+    let left = [progress.to_path_buf(), models.join(".model_best.pth.tar.1-6.tmp")];
+    for path in &left {
+        fs::write(path, "half").expect("written");
+    }
+    daemon.start_again(&setup);
+    until("it is swept", || left.iter().all(|path| !path.exists()));
+}
