@@ -326,6 +326,21 @@ mod tests {
     }
 
     #[test]
+    fn a_checkpoint_of_this_version_is_read() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records/checkpoint-2");
+        let (read, wanted) = (Checkpoint::read(&path).expect("read"), checkpoint(false, true));
+        assert_eq!((read.stamp, read.count), (wanted.stamp, wanted.count));
+        assert_eq!((read.course.rows, read.course.epochs_done), (wanted.course.rows, wanted.course.epochs_done));
+        assert_eq!(read.course.stopping, wanted.course.stopping);
+        assert!(read.weights[0].1.equal(&wanted.weights[0].1) && read.adam[0].1.equal(&wanted.adam[0].1));
+        for (selection, best) in &wanted.course.best {
+            let read = &read.course.best[selection];
+            assert!(read.state[0].1.equal(&best.state[0].1), "{selection:?}");
+            assert_eq!((read.epoch, read.valid_loss, &read.validation), (best.epoch, best.valid_loss, &best.validation));
+        }
+    }
+
+    #[test]
     fn the_last_two_of_the_running_network_and_the_last_of_each_finished_one_stay() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let fold = JobDir::new(dir.path()).fold(0);

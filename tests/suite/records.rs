@@ -5,6 +5,7 @@ use neurosearch::domain::options::Mode;
 use neurosearch::domain::progress::{Phase, Progress};
 use neurosearch::store::job::{EndRecord, JobRecord, Starter, TrainerRecord, read_options};
 use neurosearch::store::launch::SearchRecord;
+use neurosearch::store::lock::{self, Locking};
 use neurosearch::store::record::{self, Record};
 use serde::Serialize;
 use serde_json::Value;
@@ -64,6 +65,19 @@ fn the_ends_of_version_1_are_read() {
     assert_eq!(ends.each_ref().map(|end| end.attempt), [1, 2, 3]);
     assert_eq!((&ends[0].ended, &ends[1].ended), (&Ended::Done, &Ended::Interrupted { sentence: None }));
     assert!(matches!(&ends[2].ended, Ended::Failed { class: FailureClass::OutOfMemory, .. }));
+}
+
+#[test]
+fn the_holder_in_a_lock_of_version_1_is_told_to_the_next() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("lock");
+    std::fs::copy(sample("lock-1.json"), &path).expect("copied");
+    let held = std::fs::File::open(&path).expect("opened");
+    held.try_lock().expect("nobody else holds it");
+    assert!(lock::is_held(&path).expect("looked"));
+    let Locking::Busy { holder } = lock::take(&path, "another").expect("asked") else { panic!("two holders") };
+    let holder: Value = serde_json::from_str(&holder).expect("JSON");
+    assert_eq!((&holder["pid"], &holder["host"]), (&Value::from(4321), &Value::from("node-7")));
 }
 
 #[test]
