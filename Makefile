@@ -6,7 +6,7 @@ CARGO ?= cargo
 PROFILE := --release
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites libtorch build demo test test-all torture test-pytorch bench bench-all bench-gpu fmt lint install deb package-test clean
+.PHONY: help prerequisites libtorch build demo test test-all torture fuzz test-pytorch bench bench-all bench-gpu fmt lint install deb package-test clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ test-all: test ## Run every test, and count one that an absent program skips as 
 
 torture: build ## Run the fault suite with its long counts, for about an hour, and print its figures
 	@scripts/torture $(PROFILE)
+
+fuzz: ## Fuzz the readers of untrusted files and requests, ten million executions (`cargo install cargo-fuzz` first)
+	@scripts/fuzz
 
 test-pytorch: build ## Hold what the trainer writes against PyTorch itself (about 5 GB on disk, for PyTorch)
 	@scripts/test-pytorch
