@@ -160,6 +160,10 @@ impl Watcher {
         }
         known.alarms = looked.alarms;
         known.begun = None;
+        if looked.placed {
+            // This look is not over yet, so the next one follows it.
+            known.looking.on_request();
+        }
         known.rested_at = Some(Instant::now() + rest::after(looked.took, rescan));
         for launch in looked.launches {
             // A look that began before a directory was left must not bring its searches back.
@@ -183,6 +187,15 @@ impl Watcher {
         if !self.opened && all_seen && self.awaited.is_empty() {
             self.opened = true;
             self.devices.do_send(Open);
+        }
+    }
+
+    /// What was at this path was moved or removed: it is watched anew where it is back.
+    fn on_dropped(&mut self, path: &Path) {
+        for (root, known) in &mut self.roots {
+            if path == root || path.parent() == Some(root) || root.parent() == Some(path) {
+                known.dropped.insert(path.to_path_buf());
+            }
         }
     }
 
@@ -229,6 +242,8 @@ struct LookedAt {
     launches: Vec<LaunchDir>,
     alarms: Vec<String>,
     took: Duration,
+    /// A watch was placed after the listing, and what came between the two is seen only by another look.
+    placed: bool,
 }
 
 fn look_at_root(root: &Path, watches: &Mutex<Watches>, changes: &Changes) -> LookedAt {
@@ -243,14 +258,19 @@ fn look_at_root(root: &Path, watches: &Mutex<Watches>, changes: &Changes) -> Loo
         }
     };
     let took = begun.elapsed();
+    let mut placed = false;
     match soon(watches) {
-        Some(mut watches) => alarms.extend(watches.keep(root, &found.directories, changes)),
+        Some(mut watches) => {
+            let kept = watches.keep(root, &found.directories, changes);
+            placed = kept.placed;
+            alarms.extend(kept.problem);
+        }
         None => alarms.push(format!(
             "{}: it is not watched anew, for another file system does not answer; the regular scan finds new files, later than usual",
             root.display()
         )),
     }
-    LookedAt { launches: found.launches, alarms, took }
+    LookedAt { launches: found.launches, alarms, took, placed }
 }
 
 /// The watches, unless somebody has them for long: a watch on a dead file system must not keep the others waiting.
@@ -292,12 +312,8 @@ impl Handler<Hint> for Watcher {
     type Result = ();
 
     fn handle(&mut self, Hint(hints): Hint, ctx: &mut Self::Context) {
-        for path in hints.dropped {
-            for (root, known) in &mut self.roots {
-                if path == *root || path.parent() == Some(root) || root.parent() == Some(&path) {
-                    known.dropped.insert(path.clone());
-                }
-            }
+        for path in &hints.dropped {
+            self.on_dropped(path);
         }
         if hints.all || self.missed.swap(false, Ordering::Relaxed) {
             return self.handle(LookAtAll, ctx);
@@ -339,6 +355,8 @@ impl Handler<Gone> for Watcher {
         if self.samplers.get(&msg.launch) == Some(&msg.sampler) {
             self.samplers.remove(&msg.launch);
             self.devices.do_send(Delist(msg.launch.clone()));
+            // Its watch may have gone with it, whether or not an event has told so yet.
+            self.on_dropped(msg.launch.path());
         }
         self.handle(Ready(msg.launch), ctx);
         // Another directory may have its name already.

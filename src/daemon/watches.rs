@@ -32,6 +32,15 @@ pub struct Changes {
     pub dropped: BTreeSet<PathBuf>,
 }
 
+/// What came of placing watches.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// A directory is watched that was not before: what happened there until just now, no event tells.
+    pub placed: bool,
+    /// Why some directory is not watched; the timer finds what happens there.
+    pub problem: Option<String>,
+}
+
 /// Watches on directories, not on what lies below them.
 #[derive(Default)]
 pub struct Watches {
@@ -60,14 +69,15 @@ impl Watches {
         }
     }
 
-    /// Watches exactly these directories of `root`, and no longer those of roots that are left. Answers why some directory is not watched; the timer finds what happens there. May block as long as their file systems do.
-    pub fn keep(&mut self, root: &Path, directories: &[PathBuf], changes: &Changes) -> Option<String> {
+    /// Watches exactly these directories of `root`, and no longer those of roots that are left. May block as long as their
+    /// file systems do.
+    pub fn keep(&mut self, root: &Path, directories: &[PathBuf], changes: &Changes) -> Kept {
         self.wanted.retain(|root, _| changes.roots.contains(root));
         self.wanted.insert(root.to_path_buf(), directories.iter().cloned().collect());
         let dropped = &changes.dropped;
         self.forget_unwanted(dropped);
-        let Some(debouncer) = &mut self.debouncer else { return self.broken.clone() };
-        let mut problem = None;
+        let mut kept = Kept { placed: false, problem: self.broken.clone() };
+        let Some(debouncer) = &mut self.debouncer else { return kept };
         for path in directories {
             let Ok(meta) = std::fs::metadata(path) else { continue };
             let identity = (meta.dev(), meta.ino());
@@ -81,11 +91,12 @@ impl Watches {
             match allowed.and_then(|()| debouncer.watch(path, RecursiveMode::NonRecursive)) {
                 Ok(()) => {
                     self.watched.insert(path.clone(), identity);
+                    kept.placed = true;
                 }
-                Err(e) => problem = Some(told(&e)),
+                Err(e) => kept.problem = Some(told(&e)),
             }
         }
-        problem
+        kept
     }
 
     fn forget_unwanted(&mut self, dropped: &BTreeSet<PathBuf>) {
