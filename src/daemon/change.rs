@@ -184,7 +184,7 @@ fn only_what_is_read(verb: &str, order: &Order) -> Result<(), String> {
     }
 }
 
-/// As [`may_change`], where the directory's file system may hang.
+/// Whether the peer may change the search, where the directory's file system may hang.
 pub async fn may_change_there(peer: &Peer, launch: &LaunchDir) -> Result<(), Refused> {
     let (peer, launch) = (peer.clone(), launch.path().to_path_buf());
     places::off_thread(move || may_change(&peer, &launch)).await?.map_err(Refused::forbidden)

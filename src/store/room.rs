@@ -9,7 +9,7 @@ use std::path::Path;
 /// Bytes that must be free where nobody knows how much a job has to write; on a small disk a twentieth of it will do.
 const LEAST: u64 = 64 << 20;
 
-/// Tries the directory: it must take a file, and have `wanted` bytes free, or [`LEAST`] where that is more.
+/// Tries the directory: it must take a file, and have `wanted` bytes free, or `LEAST` where that is more.
 ///
 /// # Errors
 /// Names the directory, and says how much is free and how much is wanted.
