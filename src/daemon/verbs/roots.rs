@@ -8,24 +8,38 @@ use super::super::sampler::Sampler;
 use super::super::view::DescribeSearch;
 use super::super::watcher::{AddRoot, List, RemoveRoot, Searches};
 use crate::control::types::Order;
-use actix::{ActorContext, Handler, Message};
+use actix::{ActorContext, Addr, Handler, Message};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Serve this directory no longer; refused while anything of it is under way.
 #[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "Result<(), String>")]
+#[rtype(result = "Result<(), Stay>")]
 pub struct Leave;
 
+/// Why a search cannot be left now.
+#[derive(Debug)]
+pub enum Stay {
+    /// A job has just begun.
+    Job(String),
+    /// A look or a write is under way, which is soon over.
+    Moment(String),
+}
+
+/// How often a search is asked to be left while something short is under way, and how long between.
+const ASKED: u32 = 100;
+const BETWEEN: Duration = Duration::from_millis(50);
+
 impl Handler<Leave> for Sampler {
-    type Result = Result<(), String>;
+    type Result = Result<(), Stay>;
 
     fn handle(&mut self, _: Leave, ctx: &mut Self::Context) -> Self::Result {
         let path = self.launch.path().display();
         if !self.trainers.is_empty() {
-            return Err(format!("a job of {path} has just begun; pause the search first"));
+            return Err(Stay::Job(format!("a job of {path} has just begun; pause the search first")));
         }
         if self.at_work {
-            return Err(format!("{path} is being looked at or written to at this moment; ask again"));
+            return Err(Stay::Moment(format!("{path} is being looked at or written to at this moment; ask again")));
         }
         self.closed = true;
         self.tell_gone(ctx);
@@ -78,7 +92,7 @@ pub(super) async fn remove(desk: &Desk, directory: PathBuf) -> Result<Vec<String
     }
     ask(&desk.watcher, RemoveRoot(directory.clone())).await?;
     for sampler in leaving {
-        if let Err(sentence) = ask(sampler, Leave).await? {
+        if let Err(sentence) = left(sampler).await? {
             // A job began just now: all of it is served as before.
             ask(&desk.watcher, AddRoot(directory)).await?;
             return Err(Refused::conflict(sentence));
@@ -86,6 +100,18 @@ pub(super) async fn remove(desk: &Desk, directory: PathBuf) -> Result<Vec<String
     }
     let said = format!("{} is no longer watched", directory.display());
     Ok(vec![said, format!("to leave it out after a restart too, take {directory:?} out of watch in the configuration")])
+}
+
+/// Asks the search to be left, again for as long as what is under way is soon over.
+async fn left(sampler: &Addr<Sampler>) -> Result<Result<(), String>, Refused> {
+    for _ in 1..ASKED {
+        match ask(sampler, Leave).await? {
+            Err(Stay::Moment(_)) => tokio::time::sleep(BETWEEN).await,
+            Err(Stay::Job(sentence)) => return Ok(Err(sentence)),
+            Ok(()) => return Ok(Ok(())),
+        }
+    }
+    Ok(ask(sampler, Leave).await?.map_err(|(Stay::Moment(sentence) | Stay::Job(sentence))| sentence))
 }
 
 /// What to do where the daemon may not write into the directory.
