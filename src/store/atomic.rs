@@ -66,15 +66,19 @@ fn settle_in(spot: &Spot<'_>, path: &Path) -> Result<(), StoreError> {
     synced.and_then(|()| failpoint::pass(Point::Done, path)).map_err(|e| StoreError::io("sync the directory of", path, e))
 }
 
-/// Removes the file at `place`, and makes that last; that it is not there is no error.
+/// Removes what is at `place`, with everything in it where it is a folder, and makes that last; that it is not there is no error.
 ///
 /// # Errors
-/// Names the file.
+/// Names it; of a folder a part may be gone.
 pub fn remove(place: &(impl Place + ?Sized)) -> Result<(), StoreError> {
-    let fail = |e| open::refused("remove", place.path(), e);
-    let spot = Spot::of(place).map_err(fail)?;
-    let removed = spot.remove().map_err(fail)?;
-    if removed { spot.sync().map_err(fail) } else { Ok(()) }
+    let removed = failpoint::pass(Point::Remove, place.path()).and_then(|()| {
+        let spot = Spot::of(place)?;
+        if spot.remove()? { spot.sync() } else { Ok(()) }
+    });
+    match removed {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(open::refused("remove", place.path(), e)),
+        _ => Ok(()),
+    }
 }
 
 /// Makes the folder `place` where there is none; only the folder above it has to be there.
@@ -84,29 +88,6 @@ pub fn remove(place: &(impl Place + ?Sized)) -> Result<(), StoreError> {
 pub fn make_folder(place: &(impl Place + ?Sized)) -> Result<(), StoreError> {
     let made = Spot::of(place).and_then(|spot| spot.make_folder());
     made.map(drop).map_err(|e| open::refused("make", place.path(), e))
-}
-
-/// Removes the file, if it is there.
-///
-/// # Errors
-/// Names the file, which is still there.
-pub fn remove_file(path: &Path) -> Result<(), StoreError> {
-    remove_by(path, |path| fs::remove_file(path))
-}
-
-/// Removes the folder with everything in it, if it is there.
-///
-/// # Errors
-/// Names the folder, of which a part may be gone.
-pub fn remove_folder(path: &Path) -> Result<(), StoreError> {
-    remove_by(path, |path| fs::remove_dir_all(path))
-}
-
-fn remove_by(path: &Path, remove: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), StoreError> {
-    match failpoint::pass(Point::Remove, path).and_then(|()| remove(path)) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(StoreError::io("remove", path, e)),
-        _ => Ok(()),
-    }
 }
 
 /// Makes `directory` and those above it that are missing.

@@ -18,7 +18,7 @@ impl Staging {
     pub fn begin(place: &Path) -> Result<Self, StoreError> {
         let name = place.file_name().unwrap_or_default().to_string_lossy();
         let folder = place.with_file_name(format!(".{name}{TEMPORARY}"));
-        atomic::remove_folder(&folder)?;
+        atomic::remove(&folder)?;
         let made = failpoint::pass(Point::Create, place).and_then(|()| fs::create_dir(&folder));
         made.map_err(|e| StoreError::io("create", &folder, e))?;
         Ok(Staging { place: place.to_path_buf(), folder })

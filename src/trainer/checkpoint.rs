@@ -240,7 +240,7 @@ pub fn prune(fold: &FoldDir, latest: u32, epochs: u32) -> Result<(), StoreError>
         let own = network(*number, epochs) == network(latest, epochs);
         let superfluous = if own { number + 1 < latest } else { !last_of_network };
         if superfluous {
-            atomic::remove_file(&fold.checkpoint(*number))?;
+            atomic::remove(&fold.checkpoint(*number))?;
         }
     }
     Ok(())

@@ -71,7 +71,7 @@ impl EventFile {
         scalars.iter().for_each(|scalar| bytes.extend(frame(&event(*scalar))));
         atomic::replace(&path, &bytes)?;
         for old in left {
-            atomic::remove_file(&old)?;
+            atomic::remove(&old)?;
         }
         let file = OpenOptions::new().append(true).open(&path).map_err(|e| StoreError::io("open", &path, e))?;
         Ok(EventFile { file, path })

@@ -33,7 +33,7 @@ pub fn run(job: &mut Job, index: u32) -> Result<(), Stop> {
     }
     // Results of which a part is gone make way for new ones, which are put in their place whole.
     for place in [folder.classification(), folder.reconstruction()] {
-        atomic::remove_folder(&place).map_err(|e| Stop::output(&e))?;
+        atomic::remove(&place).map_err(|e| Stop::output(&e))?;
     }
     job.control.progress.fold = index;
     job.control.enter(Phase::Loading);
@@ -64,7 +64,7 @@ pub fn run(job: &mut Job, index: u32) -> Result<(), Stop> {
     if !judged.is_empty() {
         outputs::write(&folder, &job.options, job.reader.items_per_image(), &judged)?;
     }
-    atomic::remove_folder(folder.private()).map_err(|e| Stop::output(&e))
+    atomic::remove(folder.private()).map_err(|e| Stop::output(&e))
 }
 
 /// The network's training to its end, or as its last checkpoint has it where it ended there.

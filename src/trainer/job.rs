@@ -62,7 +62,7 @@ pub fn run(dir: &JobDir, assigned: &Assigned, interruption: Interruption) -> Res
         let folder = dir.fold(*index);
         if finished::is_finished(&folder, &job.options) {
             // An attempt that was killed between its results and this has left its checkpoints.
-            atomic::remove_folder(folder.private()).map_err(|e| Stop::output(&e))?;
+            atomic::remove(folder.private()).map_err(|e| Stop::output(&e))?;
             continue;
         }
         fold::run(&mut job, *index)?;

@@ -38,7 +38,7 @@ impl Published {
         let published = Published { folder: folder.clone(), position, task, train, validation };
         published.create_folders().map_err(output)?;
         if course.rows.is_empty() {
-            atomic::remove_file(&folder.training_table(position)).map_err(output)?;
+            atomic::remove(&folder.training_table(position)).map_err(output)?;
         } else {
             published.table(&course.rows)?;
         }
@@ -46,7 +46,7 @@ impl Published {
             if course.best.contains_key(&selection) {
                 published.model(selection, course)?;
             } else {
-                atomic::remove_file(&folder.model(position, selection)).map_err(output)?;
+                atomic::remove(&folder.model(position, selection)).map_err(output)?;
             }
         }
         Ok(published)

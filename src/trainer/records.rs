@@ -30,7 +30,7 @@ pub fn holder(identity: &Identity, host: &str) -> String {
 
 /// Records this attempt, and removes an earlier one's last word first: whoever reads must not take it for this one's.
 pub fn begin(job: &JobDir, identity: &Identity, assigned: &Assigned) -> Result<(), StoreError> {
-    atomic::remove_file(&job.end())?;
+    atomic::remove(&job.end())?;
     let trainer = TrainerRecord {
         version: VERSION,
         pid: identity.pid,
