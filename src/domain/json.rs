@@ -83,6 +83,13 @@ pub fn line(value: &Value) -> String {
     safe
 }
 
+/// A key as an error shows it: characters that steer a terminal as escapes, cut where it is long.
+pub fn shown_key(key: &str) -> String {
+    let quoted = format!("{key:?}");
+    let plain = &quoted[1..quoted.len() - 1];
+    if plain.chars().count() <= 100 { plain.to_string() } else { plain.chars().take(97).chain("...".chars()).collect() }
+}
+
 /// Letters, digits and marks that a terminal shows as they are; quoting by `Debug` escapes all others.
 fn is_plain(c: char) -> bool {
     matches!(c, '"' | '\'' | '\\') || c.escape_debug().count() == 1
@@ -225,7 +232,7 @@ impl Parser<'_> {
             match entries.iter().find(|e| e.key == key) {
                 Some(first) => self.duplicates.push(Fault::at(
                     entry.place,
-                    &key,
+                    &shown_key(&key),
                     format!("stands twice, first on line {}; leave one of the two", first.place.line),
                 )),
                 None => entries.push(entry),
@@ -235,7 +242,7 @@ impl Parser<'_> {
                 return Ok(Json::Object(entries));
             }
             if !self.accept(',') {
-                return Err(self.expected(&format!("a comma or '}}' after the value of {key:?}")));
+                return Err(self.expected(&format!("a comma or '}}' after the value of \"{}\"", shown_key(&key))));
             }
         }
     }
@@ -245,7 +252,7 @@ impl Parser<'_> {
         let key = self.string()?;
         self.skip_space();
         if !self.accept(':') {
-            return Err(self.expected(&format!("a colon after {key:?}")));
+            return Err(self.expected(&format!("a colon after \"{}\"", shown_key(&key))));
         }
         self.skip_space();
         Ok(Entry { place, key, value: self.value(depth + 1)? })

@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
         for entry in self.unknown(tables) {
             let names = tables.iter().flat_map(|table| table.iter()).map(|key| key.name);
             let sentence = format!("unknown key; the nearest known one is {:?}", nearest(&entry.key, names).unwrap_or_default());
-            self.faults.push(Fault::at(entry.place, &shown_key(&entry.key), sentence));
+            self.faults.push(Fault::at(entry.place, &json::shown_key(&entry.key), sentence));
         }
     }
 
@@ -330,11 +330,4 @@ impl<'a> Reader<'a> {
     pub fn absolute(&self, path: &str) -> PathBuf {
         self.base.join(path).components().collect()
     }
-}
-
-/// A key as a file gives it, fit for a terminal.
-fn shown_key(key: &str) -> String {
-    let quoted = format!("{key:?}");
-    let plain = &quoted[1..quoted.len() - 1];
-    if plain.chars().count() <= 100 { plain.to_string() } else { plain.chars().take(97).chain("...".chars()).collect() }
 }

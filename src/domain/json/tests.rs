@@ -85,4 +85,7 @@ fn what_an_error_shows_can_neither_fill_nor_upset_a_terminal() {
     let shown = parse("\"\u{9b}31m\u{202e}é\u{7f}\"").expect("JSON").root.shown();
     assert!(shown.contains('é') && !shown.contains(['\u{9b}', '\u{202e}', '\u{7f}']), "{shown}");
     assert_eq!(parse(&format!("\"{}\"", "x".repeat(1000))).expect("JSON").root.shown().chars().count(), 80);
+    let key = format!("\u{7f}{}", "k".repeat(200));
+    let twice = parse(&format!("{{\"{key}\": 1, \"{key}\": 2}}")).expect("JSON").duplicates;
+    assert_eq!(twice[0].key, format!("\\u{{7f}}{}...", "k".repeat(91)));
 }
