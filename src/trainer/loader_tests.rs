@@ -31,7 +31,7 @@ fn numbers(missing: bool) -> Arc<Numbers> {
 }
 
 fn section(items: &Arc<Numbers>, order: Vec<usize>, batch: usize, augment: bool) -> Section {
-    let kinds = Arc::from([Augmentation::Noise, Augmentation::CropPad]);
+    let kinds = Arc::from([Augmentation::CropPad, Augmentation::Noise]);
     let augment = augment.then_some(Augmenting { kinds, seed: 1, at: [0, 0, 2] });
     Section { items: Arc::clone(items) as Arc<dyn Items>, order, first_position: 0, batch, augment }
 }
@@ -60,6 +60,23 @@ fn what_is_loaded_does_not_depend_on_the_number_of_workers() {
     for workers in [1, 2, 7] {
         assert_eq!(run(workers), alone, "{workers} workers");
     }
+}
+
+#[test]
+fn an_epoch_in_stretches_is_augmented_as_one_in_a_piece() {
+    let (items, order) = (numbers(false), [7, 3, 3, 9, 1, 3]);
+    let run = |stretches: &[(usize, usize)]| {
+        let loader = Loader::start(2, Device::Cpu).expect("started");
+        let queue = |&(from, to): &(usize, usize)| {
+            let stretch = section(&items, order[from..to].to_vec(), 2, true);
+            loader.queue(Section { first_position: from, ..stretch })
+        };
+        let mut queued: Vec<Batches> = stretches.iter().map(queue).collect();
+        queued.iter_mut().flat_map(|batches| all(&loader, batches)).collect::<Vec<_>>()
+    };
+    let whole = run(&[(0, 6)]);
+    assert_eq!(run(&[(0, 2), (2, 6)]), whole);
+    assert_ne!(whole[0][6..], whole[1][..6], "the same item at another place is augmented differently");
 }
 
 #[test]

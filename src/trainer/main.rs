@@ -47,6 +47,7 @@ mod training;
 mod transfer;
 #[cfg(test)]
 mod transfer_tests;
+mod which;
 
 use arguments::Request;
 use assigned::Assigned;

@@ -16,30 +16,15 @@ use crate::state::State;
 use crate::stop::Stop;
 use crate::table::Row;
 use crate::transfer;
+use crate::which::Which;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::options::Selection;
 use neurosearch::domain::progress::Phase;
-use neurosearch::domain::seed;
 use neurosearch::store::layout::FoldDir;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// Which network of which fold; a multicnn has one at each position.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Which {
-    pub fold: u32,
-    pub position: Option<usize>,
-}
-
-impl Which {
-    /// The coordinates of a random choice: fold, network, then what comes below.
-    fn at<const N: usize>(self, below: [u64; N]) -> Vec<u64> {
-        let network = self.position.unwrap_or(0) as u64;
-        [u64::from(self.fold), network].into_iter().chain(below).collect()
-    }
-}
 
 /// The two sets of a fold, as one network sees them.
 #[derive(Clone)]
@@ -92,7 +77,7 @@ impl<'a> Training<'a> {
                 checkpoint.course
             }
             None => {
-                network.init(seed::derive(job.seed, "weights", &which.at([])))?;
+                network.init(which.weights(job.seed))?;
                 if let Some(transfer) = &options.transfer() {
                     transfer::load(transfer, which.fold, options.network_type, which.position)?.apply(&network)?;
                 }
@@ -130,10 +115,9 @@ impl<'a> Training<'a> {
     fn plan(&self, epoch: u32) -> VecDeque<Stretch> {
         let options = &self.job.options;
         let classes = self.sets.train.classes();
-        let mut stream = seed::stream(self.job.seed, "order", &self.which.at([u64::from(epoch)]));
-        let order = order::epoch(options.sampler, classes, options.batch_size, &mut stream);
-        let at = [u64::from(self.which.fold), self.which.position.unwrap_or(0) as u64, u64::from(epoch)];
-        let augment = Augmenting { kinds: Arc::from(options.data_augmentation.as_slice()), seed: self.job.seed, at };
+        let order = order::epoch(options.sampler, classes, options.batch_size, &mut self.which.order(self.job.seed, epoch));
+        let kinds = Arc::from(options.data_augmentation.as_slice());
+        let augment = Augmenting { kinds, seed: self.job.seed, at: self.which.at([u64::from(epoch)]) };
         let per_stretch = if options.evaluation_steps == 0 { usize::MAX } else { options.evaluation_steps };
         let mut plan = VecDeque::new();
         let mut done = 0;
@@ -217,9 +201,8 @@ impl<'a> Training<'a> {
         let mut index = first;
         let mut began = Instant::now();
         while let Some(batch) = self.job.loader.next(batches)? {
-            let at = self.which.at([u64::from(epoch), index]);
             // libtorch's own draws (dropout) must not depend on what was drawn before, or a resumed run would differ.
-            tch::manual_seed(seed::derive(self.job.seed, "step", &at) as i64);
+            tch::manual_seed(self.which.step(self.job.seed, epoch, index) as i64);
             let output = self.network.forward(&batch.voxels, true)?;
             let loss = match self.job.task() {
                 Task::Classify => {
