@@ -1,14 +1,13 @@
 //! Figures of the data path: epochs with and without the cache, a second job on the same images, and decoding beside nibabel.
 
 use super::jobs::{Trained, images, options, train};
-use super::report::{Figure, Limit, Report};
+use super::report::{Figure, Limit, Report, timed};
 use neurosearch::store::nifti;
 use neurosearch::store::tsv::Table;
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 /// More than a process keeps to itself on a small machine would do as well: here each is decoded once by count.
 const SUBJECTS: usize = 12;
@@ -75,7 +74,7 @@ fn add(job: &Trained, names: [&'static str; 4], report: &mut Report) -> Result<(
 }
 
 /// Seconds from the start of training to the end of each epoch.
-fn ends(job: &Path) -> Result<Vec<f64>, String> {
+pub fn ends(job: &Path) -> Result<Vec<f64>, String> {
     let table = Table::read(&job.join("fold-0/training.tsv")).map_err(|e| e.to_string())?;
     let column = table.column("time").ok_or("training.tsv has no time")?;
     let times = table.rows.iter().map(|line| line.cells[column].parse().map_err(|_| "a time is no number".to_string()));
@@ -85,12 +84,7 @@ fn ends(job: &Path) -> Result<Vec<f64>, String> {
 /// Our decoding of each image, and nibabel's where this machine's Python has it; both on one core.
 fn decoding(data: &Path, report: &mut Report) -> Result<(), String> {
     let files = volumes(&data.join("caps"))?;
-    let mut ours = Vec::new();
-    for file in &files {
-        let begin = Instant::now();
-        nifti::read(file).map_err(|e| e.to_string())?;
-        ours.push(begin.elapsed().as_secs_f64());
-    }
+    let ours = decoded(data)?;
     let python = std::env::var("NEUROSEARCH_BENCH_PYTHON").unwrap_or_else(|_| "python3".to_string());
     let Some(theirs) = nibabels(&python, &files) else {
         report.add(Figure { name: "NIfTI: an image decoded", unit: "s", values: ours, limit: Limit::None });
@@ -102,6 +96,12 @@ fn decoding(data: &Path, report: &mut Report) -> Result<(), String> {
     report.add(Figure { name: "NIfTI: the same by nibabel, to float32", unit: "s", values: theirs, limit: Limit::None });
     report.add(Figure { name: "NIfTI: ours / nibabel's", unit: "", values: ratios, limit: Limit::Below(1.0) });
     Ok(())
+}
+
+/// Seconds for each image under `data/caps`, on this thread.
+pub fn decoded(data: &Path) -> Result<Vec<f64>, String> {
+    let files = volumes(&data.join("caps"))?;
+    files.iter().map(|file| timed(|| nifti::read(file).map_err(|e| e.to_string()))).collect()
 }
 
 fn volumes(folder: &Path) -> Result<Vec<PathBuf>, String> {

@@ -1,5 +1,7 @@
 //! How figures grow: each at three sizes, and the exponent of the power that fits them.
 
+use super::data::{decoded, ends};
+use super::jobs::{images, options, train};
 use super::made::{Made, SPACE};
 use super::report::{Figure, Limit, Report, timed};
 use super::{NEUROSEARCH, run};
@@ -7,6 +9,7 @@ use neurosearch::analysis::Tables;
 use neurosearch::domain::draw::draw;
 use neurosearch::domain::space::SearchSpace;
 use neurosearch::store::layout::LaunchDir;
+use serde_json::json;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -41,7 +44,32 @@ pub fn measure(dir: &Path, report: &mut Report) -> Result<(), String> {
         run(Command::new(NEUROSEARCH).arg("analysis").arg(&launch))
     };
     report.add(exponent("growth of the analysis, 100 to 10,000 epochs", &[100, 1_000, 10_000], epochs)?);
+    trainings(dir, report)?;
     fs::remove_dir_all(dir).map_err(|e| e.to_string())
+}
+
+/// What the trainer does: decoding by the voxels of an image, an epoch by its images, a job by its epochs.
+fn trainings(dir: &Path, report: &mut Report) -> Result<(), String> {
+    let shapes = [("42x52x45", 98_280), ("84x104x90", 786_240), ("169x208x179", 6_292_208)];
+    for (shape, voxels) in shapes {
+        images(&dir.join(format!("voxels-{voxels}")), shape, 4)?;
+    }
+    let decode = |voxels: usize| Ok(decoded(&dir.join(format!("voxels-{voxels}")))?.into_iter().fold(f64::INFINITY, f64::min));
+    report.add(exponent("growth of decoding, by voxels", &shapes.map(|(_, voxels)| voxels), decode)?);
+    let job = |subjects: usize, epochs: usize| -> Result<f64, String> {
+        let (data, folder) = (dir.join(format!("subjects-{subjects}")), dir.join("job"));
+        if !data.exists() {
+            images(&data, "42x52x45", subjects)?;
+        }
+        train(&folder, &options("options-1.json", &data, &json!({ "epochs": epochs }))?, None)?;
+        let ends = ends(&folder)?;
+        fs::remove_dir_all(&folder).map_err(|e| e.to_string())?;
+        // The first epoch reads the images as well.
+        Ok(ends[ends.len() - 1] - ends[0])
+    };
+    report.add(exponent("growth of two epochs, 16 to 64 subjects", &[16, 32, 64], |subjects| job(subjects, 3))?);
+    report.add(exponent("growth of a job, 8 to 128 epochs", &[8, 32, 128], |epochs| job(8, epochs + 1))?);
+    Ok(())
 }
 
 /// The slope of the logarithms' line through the fastest of some runs at each size.
