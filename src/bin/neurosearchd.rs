@@ -1,13 +1,13 @@
 //! The daemon's program: its arguments, and how it ends.
 
-use neurosearch::daemon::arguments::{self, Arguments};
 use neurosearch::daemon::boot;
 use neurosearch::daemon::configuration::Configuration;
+use neurosearch::store::settings_arguments::{self, Arguments};
 use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::new(&arguments::command().get_matches());
+    let arguments = Arguments::new(&settings_arguments::command().get_matches());
     let check_only = arguments.check_config;
     let ended = Configuration::first(move || arguments.settings())
         .and_then(|configuration| if check_only { Ok(()) } else { boot::run(configuration) });

@@ -31,6 +31,7 @@ pub mod man;
 pub mod out;
 pub mod pause;
 pub mod ping;
+pub mod programs;
 pub mod progress_view;
 pub mod reload;
 pub mod remove;

@@ -2,7 +2,6 @@
 
 pub mod accept;
 pub mod analyzer;
-pub mod arguments;
 pub mod boot;
 pub mod change;
 pub mod configuration;

@@ -1,9 +1,11 @@
 //! One trainer process (its program, start, identity and stop), and the devices and memory of this machine.
 
+pub mod arguments;
 pub mod cache;
 pub mod child;
 pub mod cpu;
 pub mod devices;
+pub mod exit;
 pub mod identity;
 pub mod look;
 pub mod memory;

@@ -32,6 +32,7 @@ pub mod results;
 pub mod room;
 pub mod scan;
 pub mod settings;
+pub mod settings_arguments;
 pub mod settings_keys;
 pub mod space_file;
 pub mod staging;

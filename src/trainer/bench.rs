@@ -5,7 +5,6 @@ use super::failure::Failure;
 use super::loss::{cross_entropy_sum, mse};
 use super::network::Network;
 use super::optimizer::Adam;
-use clap::Parser;
 use neurosearch::domain::architecture::Architecture;
 use neurosearch::domain::commandline::Outline;
 use neurosearch::domain::fault::Faults;
@@ -13,75 +12,19 @@ use neurosearch::domain::footprint::Footprint;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::options::NetworkType;
 use neurosearch::domain::precision::Precision;
+use neurosearch::process::arguments::{Bench, On};
 use serde_json::json;
-use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 use tch::{Cuda, Device, Kind, Tensor};
 
-/// Times one network's training steps and forward passes on resident tensors; prints one line of JSON, seconds an item.
-#[derive(Debug, Parser)]
-#[command(name = "neurosearch-trainer bench")]
-struct Arguments {
-    /// A commandline.json; only what shapes the network is read.
-    commandline: PathBuf,
-    /// Channels and sizes of an item.
-    #[arg(long, default_value = "1x169x208x179", value_parser = parse_shape)]
-    item: Shape,
-    /// Items in a batch.
-    #[arg(long, default_value_t = 2)]
-    batch: usize,
-    /// The CPU, or the first GPU that is visible.
-    #[arg(long, value_enum, default_value = "cpu")]
-    device: On,
-    /// How to compute: fp32, tf32 or bf16.
-    #[arg(long, default_value_t)]
-    precision: Precision,
-    /// Steps timed, after one that is not; on a GPU each stands for ten, between which nobody waits.
-    #[arg(long, default_value_t = 5)]
-    steps: usize,
-    /// Threads to compute with; all cores where none is given.
-    #[arg(long)]
-    threads: Option<usize>,
-    /// Measures how far the process's memory rises above what it was before the network was built.
-    #[arg(long)]
-    memory: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum On {
-    Cpu,
-    Cuda,
-}
-
 /// Steps that are queued on a GPU before its end is waited for, as in training.
 const QUEUED: usize = 10;
 
-#[derive(Debug, Clone)]
-struct Shape(Vec<usize>);
-
-fn parse_shape(text: &str) -> Result<Shape, String> {
-    let sizes: Result<Vec<usize>, _> = text.split('x').map(str::parse).collect();
-    match sizes {
-        Ok(sizes) if (3..=4).contains(&sizes.len()) && !sizes.contains(&0) => Ok(Shape(sizes)),
-        _ => Err(format!("{text:?} is not a shape such as 1x169x208x179: channels, then two or three sizes")),
-    }
-}
-
-/// `arguments` are those after `bench`. The exit code is 0, 2 for arguments that make no sense, or 1.
-pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let name = OsString::from("neurosearch-trainer bench");
-    let arguments = match Arguments::try_parse_from(std::iter::once(name).chain(arguments)) {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            // Where nobody can read the message, the exit code still says it.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
-    };
-    let written = measure(&arguments)
+/// Measures, and prints one line of JSON; the exit code is 0, or 1.
+pub fn run(arguments: &Bench) -> ExitCode {
+    let written = measure(arguments)
         .map_err(|failure| failure.sentence)
         .and_then(|line| writeln!(std::io::stdout(), "{line}").map_err(|error| format!("cannot write the result: {error}")));
     match written {
@@ -93,7 +36,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn measure(arguments: &Arguments) -> Result<serde_json::Value, Failure> {
+fn measure(arguments: &Bench) -> Result<serde_json::Value, Failure> {
     let bad = |sentence: String| Failure::new(FailureClass::BadOptions, sentence);
     let file = arguments.commandline.display().to_string();
     let text = std::fs::read_to_string(&arguments.commandline).map_err(|error| bad(format!("{file}: {error}")))?;

@@ -1,6 +1,5 @@
 //! Trains the networks of one job on one device, and says everything it has to say in files of the job's folder.
 
-mod arguments;
 mod assigned;
 mod augment;
 mod autoencoder;
@@ -16,7 +15,6 @@ mod device;
 mod environment;
 mod evaluate;
 mod events;
-mod exit;
 mod failure;
 mod feed;
 mod fold;
@@ -49,12 +47,12 @@ mod transfer;
 mod transfer_tests;
 mod which;
 
-use arguments::Request;
 use assigned::Assigned;
 use control::Interruption;
-use exit::Exit;
 use failure::Failure;
 use neurosearch::domain::job::Ended;
+use neurosearch::process::arguments::{self, Request};
+use neurosearch::process::exit::Exit;
 use neurosearch::process::{Identity, identity};
 use neurosearch::store::atomic;
 use neurosearch::store::error::StoreError;
@@ -63,21 +61,20 @@ use neurosearch::store::lock::{self, Lock, Locking};
 use neurosearch::store::sweep;
 use note::note;
 use std::any::Any;
-use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use stop::Stop;
 
 fn main() -> ExitCode {
-    match arguments::parse(std::env::args_os().skip(1)) {
+    match arguments::parse(std::env::args_os()) {
         Ok(Request::Train(folder)) => train(&JobDir::new(folder)).into(),
-        Ok(Request::Bench(arguments)) => bench::run(arguments.into_iter()),
-        Ok(Request::Help) => say(&arguments::help()),
-        Ok(Request::Version) => say(&format!("neurosearch-trainer {}\n", env!("CARGO_PKG_VERSION"))),
-        Err(sentence) => {
-            note(format_args!("{sentence}; see neurosearch-trainer --help"));
-            Exit::Usage.into()
-        }
+        Ok(Request::Bench(bench)) => bench::run(&bench),
+        // Where nobody can read a refusal, the exit code still says it.
+        Err(answer) => match (answer.print(), answer.use_stderr()) {
+            (_, true) => Exit::Usage.into(),
+            (Ok(()), false) => Exit::Done.into(),
+            (Err(_), false) => Exit::Crashed.into(),
+        },
     }
 }
 
@@ -86,13 +83,6 @@ fn hear_warnings() {
     let to_stderr = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr);
     // On a full disk a warning is lost; reporting that would panic. Nobody else has set a subscriber before.
     let _ = tracing::subscriber::set_global_default(to_stderr.with_ansi(false).log_internal_errors(false).finish());
-}
-
-fn say(text: &str) -> ExitCode {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Ok(()) => Exit::Done.into(),
-        Err(_) => Exit::Crashed.into(),
-    }
 }
 
 /// Holds the job's folder, trains, and leaves a last word there whatever happens.

@@ -1,5 +1,8 @@
 //! The command line's manners: exit codes, closed pipes, full disks, completions and manual pages.
 
+use crate::needs::needs;
+use crate::stand_in::until;
+use crate::terminal::Terminal;
 use std::fs::{self, File};
 use std::process::{Command, Output, Stdio};
 
@@ -64,7 +67,29 @@ fn nothing_is_coloured_where_no_terminal_shows_it() {
 }
 
 #[test]
-fn every_verb_has_completions_and_a_manual_page() {
+fn a_terminal_shows_help_and_refusals_in_colour_and_no_color_takes_every_escape_away() {
+    let Some(tmux) = needs("tmux") else { return };
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let programs = [(env!("CARGO_BIN_EXE_neurosearch"), "Commands:"), (env!("CARGO_BIN_EXE_neurosearchd"), "Options:")];
+    for (program, heading) in programs {
+        let terminal = Terminal::open(tmux.clone(), dir.path(), 120, 100);
+        for arguments in ["--help", "--no-such-flag"] {
+            let painted = |environment: &str| {
+                terminal.keys(&[&format!("clear; {environment} {program} {arguments}; echo ended with $?"), "Enter"]);
+                let ended = if arguments == "--help" { "ended with 0" } else { "ended with 2" };
+                until("it has ended", || terminal.screen().contains(ended));
+                terminal.painted()
+            };
+            let (coloured, plain) = (painted("env"), painted("NO_COLOR=1"));
+            let said = if arguments == "--help" { heading } else { "error:" };
+            assert!(plain.contains(said) && !plain.contains('\u{1b}'), "{program} {arguments}: {plain:?}");
+            assert!(coloured.contains('\u{1b}'), "{program} {arguments}: {coloured:?}");
+        }
+    }
+}
+
+#[test]
+fn every_verb_has_completions() {
     let verbs = verbs();
     assert!(verbs.iter().any(|verb| verb == "analysis"), "{verbs:?}");
     for shell in ["bash", "zsh", "fish"] {
@@ -72,17 +97,42 @@ fn every_verb_has_completions_and_a_manual_page() {
         for verb in &verbs {
             assert!(script.contains(verb.as_str()), "{verb} is not in the completions for {shell}");
         }
+        for (program, word) in [("neurosearchd", "slots-per-device"), ("neurosearch-trainer", "bench")] {
+            let script = String::from_utf8(output(&["completions", shell, program]).stdout).expect("UTF-8");
+            assert!(script.contains(program) && script.contains(word), "{program}: {word} is not in the completions for {shell}");
+        }
     }
+}
+
+#[test]
+fn every_program_every_verb_and_what_a_verb_divides_into_has_a_manual_page_that_names_only_pages_there_are() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let pages = output(&["man", dir.path().to_str().expect("UTF-8")]);
-    assert!(pages.status.success(), "{pages:?}");
-    for verb in verbs.iter().filter(|verb| *verb != "help") {
-        let page = fs::read_to_string(dir.path().join(format!("neurosearch-{verb}.1"))).expect(verb);
-        // The pages write every hyphen as `\-`.
-        let page = page.replace('\\', "");
-        assert!(page.contains(&format!("neurosearch-{verb}")) && page.contains("SYNOPSIS"), "{verb}");
+    let written = output(&["man", dir.path().to_str().expect("UTF-8")]);
+    assert!(written.status.success(), "{written:?}");
+    // The pages write every hyphen as `\-`.
+    let page = |name: &str| fs::read_to_string(dir.path().join(name)).expect(name).replace('\\', "");
+    let mut wanted: Vec<String> = verbs().iter().filter(|verb| *verb != "help").map(|verb| format!("-{verb}")).collect();
+    wanted.extend(["", "-devices-drain", "-devices-restore", "-trainer", "-trainer-bench"].map(String::from));
+    wanted.iter_mut().for_each(|name| *name = format!("neurosearch{name}.1"));
+    wanted.push("neurosearchd.8".to_string());
+    wanted.sort();
+    let mut found: Vec<String> = String::from_utf8_lossy(&written.stdout).lines().map(str::to_string).collect();
+    found.iter_mut().for_each(|path| *path = path.rsplit('/').next().expect("a name").to_string());
+    found.sort();
+    assert_eq!(found, wanted);
+    for name in &found {
+        let (title, section) = name.rsplit_once('.').expect("a section");
+        let text = page(name);
+        assert!(text.contains(&format!(".TH {title} {section}")) && text.contains("SYNOPSIS"), "{name}: {text}");
+        for line in text.lines().filter(|line| line.starts_with("neurosearch") && line.ends_with(')')) {
+            let other = line.replace('(', ".").replace(')', "");
+            assert!(found.contains(&other), "{name} names {line}");
+        }
     }
-    assert!(fs::read_to_string(dir.path().join("neurosearch.1")).expect("the program's page").contains("Exit codes"));
+    for name in ["neurosearch.1", "neurosearchd.8", "neurosearch-trainer.1"] {
+        assert!(page(name).contains("Exit codes:"), "{name}");
+    }
+    assert!(page("neurosearchd.8").contains("NEUROSEARCHD_WATCH"), "the page names the variables");
     assert_eq!(output(&["man", "/no/such/directory"]).status.code(), Some(4));
 }
 

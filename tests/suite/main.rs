@@ -17,6 +17,8 @@ mod faults;
 mod generate_job;
 mod harness;
 mod house;
+#[cfg(feature = "torch")]
+mod installed;
 mod libtorch_script;
 mod linking;
 mod needs;
@@ -32,6 +34,7 @@ mod service;
 mod service_manager;
 mod shared_devices;
 mod stand_in;
+mod terminal;
 mod too_large;
 #[cfg(feature = "torch")]
 mod trainer_again;

@@ -1,7 +1,7 @@
 //! The daemon's command line: a flag and a variable for every key of the configuration, from the keys themselves.
 
-use crate::store::settings::{self, Given, Settings};
-use crate::store::settings_keys::{KEYS, Key};
+use super::settings::{self, Given, Settings};
+use super::settings_keys::{KEYS, Key};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::path::PathBuf;
@@ -15,12 +15,19 @@ pub struct Arguments {
     given: Vec<Given>,
 }
 
+const AFTER_HELP: &str = "\
+A flag wins over its variable, a variable over the configuration file, and that over the defaults.
+
+Exit codes:
+  0  it ended as it was asked to, or --check-config found no fault
+  2  the command line or the configuration is wrong, or it cannot work here; stderr says how";
+
 /// The command line's definition.
 pub fn command() -> Command {
     Command::new("neurosearchd")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Watches directories for random_search.json files and runs their searches.")
-        .after_help("A flag wins over its variable, a variable over the configuration file, and that over the defaults.")
+        .after_help(AFTER_HELP)
         .max_term_width(100)
         .arg(
             Arg::new("config")

@@ -1,8 +1,8 @@
-//! How the process ends, for whoever started it without reading `end.json`.
+//! How a trainer's process ends, for whoever started it without reading `end.json`.
 
-use neurosearch::domain::job::FailureClass;
-use neurosearch::process::verdict::UNWRITTEN;
-use neurosearch::store::error::StoreError;
+use super::verdict::UNWRITTEN;
+use crate::domain::job::FailureClass;
+use crate::store::error::StoreError;
 use std::process::ExitCode;
 
 /// The exit codes of `neurosearch-trainer`, as its help lists them.

@@ -1,0 +1,33 @@
+//! The three programs' definitions, from which manual pages and completions are made.
+
+use crate::process::arguments as trainer;
+use crate::store::settings_arguments as daemon;
+
+/// A program that neurosearch consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Program {
+    Neurosearch,
+    Neurosearchd,
+    NeurosearchTrainer,
+}
+
+impl Program {
+    pub const ALL: [Program; 3] = [Program::Neurosearch, Program::Neurosearchd, Program::NeurosearchTrainer];
+
+    /// Its command line's definition.
+    pub fn command(self) -> clap::Command {
+        match self {
+            Program::Neurosearch => super::command(),
+            Program::Neurosearchd => daemon::command(),
+            Program::NeurosearchTrainer => trainer::command(),
+        }
+    }
+
+    /// The manual's section: 8 is for what an administrator runs.
+    pub const fn section(self) -> &'static str {
+        match self {
+            Program::Neurosearch | Program::NeurosearchTrainer => "1",
+            Program::Neurosearchd => "8",
+        }
+    }
+}
