@@ -73,7 +73,13 @@ impl Trained {
 
     /// Seconds from the program's start to the end of its first training step.
     pub fn to_first_step(&self) -> Result<f64, String> {
-        Ok(self.remark("the first step ended at")? - self.started)
+        let beginning = "the first step ended at";
+        let rest = self.said.lines().find_map(|line| line.split_once(beginning)).map(|(_, rest)| rest.trim());
+        let time = rest
+            .ok_or_else(|| format!("{} does not say {beginning:?}: {}", self.folder.display(), self.said))?
+            .parse::<jiff::Timestamp>()
+            .map_err(|e| e.to_string())?;
+        Ok(time.as_millisecond() as f64 / 1000.0 - self.started)
     }
 }
 

@@ -3,10 +3,10 @@
 use super::args::Socket;
 use super::exit::{Exit, Failure, Outcome};
 use super::out::Out;
-use super::render;
+use super::{listing, render};
 use crate::control::client::Client;
-use crate::control::types::{Changed, Order};
-use std::path::Path;
+use crate::control::types::{Changed, Order, Status};
+use std::path::{Component, Path};
 
 /// Where the daemon is, and how its answer is shown.
 #[derive(Debug, clap::Args)]
@@ -21,6 +21,29 @@ pub struct Ask {
 impl Ask {
     pub fn client(&self) -> Client {
         Client::new(&self.socket.socket)
+    }
+
+    /// The path of the search or job that somebody names: a path of their own, or else what `status` calls it.
+    ///
+    /// # Errors
+    /// As [`absolute`], and where it takes the daemon to know and none answers.
+    pub fn place(&self, named: &Path) -> Result<String, Failure> {
+        let path = absolute(named)?;
+        match named.components().next() {
+            Some(Component::Normal(first)) if !Path::new(first).exists() => {
+                let status: Status = self.client().get("/v1/status", &[])?;
+                Ok(listing::meant(&status.searches, named).unwrap_or(path))
+            }
+            _ => Ok(path),
+        }
+    }
+
+    /// An order about the search or job that somebody names, as [`Ask::place`] knows it.
+    ///
+    /// # Errors
+    /// As [`Ask::place`].
+    pub fn order_about(&self, named: &Path) -> Result<Order, Failure> {
+        Ok(Order { target: Some(self.place(named)?), ..Order::default() })
     }
 
     /// Posts the order, and shows what it did.
@@ -49,7 +72,7 @@ pub fn absolute(path: &Path) -> Result<String, Failure> {
     plain.to_str().map(str::to_string).ok_or_else(|| Failure::new(Exit::Usage, format!("{}: not UTF-8", path.display())))
 }
 
-/// An order about a path.
+/// An order about a directory, which no search need be in yet.
 pub fn about(path: &Path) -> Result<Order, Failure> {
     Ok(Order { target: Some(absolute(path)?), ..Order::default() })
 }

@@ -1,6 +1,6 @@
 //! `neurosearch best`: a search's jobs, best first.
 
-use super::ask::{Ask, absolute};
+use super::ask::Ask;
 use super::exit::{Exit, Outcome};
 use super::out::Out;
 use super::render::{self, flat};
@@ -20,7 +20,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    let launch = absolute(&args.launch_dir)?;
+    let launch = args.ask.place(&args.launch_dir)?;
     // The whole answer for programs, and for people what is shown.
     let most = args.number.to_string();
     let query: &[(&str, &str)] = &[("launch", &launch), ("most", &most)];
@@ -33,8 +33,12 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
         return Ok(Exit::Done);
     }
     if !answer.jobs.is_empty() {
-        out.line("balanced accuracy on the validation images, mean over the folds and each fold's own, of the models kept for")?;
-        let mut rows = render::table(&["JOB", "STATE", "THEIR ACCURACY", "BY FOLD", "THEIR LOSS", "BY FOLD"], out.width());
+        out.sentence(
+            "balanced accuracy on the validation images, mean over the folds and each fold's own: of the models with the best \
+             accuracy, and of those with the best loss",
+            0,
+        )?;
+        let mut rows = render::table(&["JOB", "STATE", "BEST ACCURACY", "BY FOLD", "BEST LOSS", "BY FOLD"], out.width());
         for job in &answer.jobs {
             rows.add_row([
                 flat(&job.job),
@@ -48,7 +52,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
         render::print(&rows, out)?;
     }
     if !answer.autoencoders.is_empty() {
-        out.line("autoencoders, by the loss on the validation images, mean over the folds and each fold's own")?;
+        out.sentence("autoencoders, by the loss on the validation images, mean over the folds and each fold's own", 0)?;
         let mut rows = render::table(&["JOB", "STATE", "LOSS", "BY FOLD"], out.width());
         for job in &answer.autoencoders {
             rows.add_row([flat(&job.job), flat(&job.state), figure(job.loss), by_fold(job, |fold| fold.loss)]);

@@ -1,6 +1,6 @@
 //! `neurosearch cancel`: a job, or every job of a search, is not to be finished.
 
-use super::ask::{Ask, about};
+use super::ask::Ask;
 use super::exit::Outcome;
 use super::out::Out;
 use std::path::PathBuf;
@@ -15,5 +15,5 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    args.ask.order("cancel", &about(&args.target)?, out)
+    args.ask.order("cancel", &args.ask.order_about(&args.target)?, out)
 }

@@ -1,6 +1,6 @@
 //! `neurosearch enqueue`: options of one's own choosing join a search's queue.
 
-use super::ask::{Ask, about, absolute};
+use super::ask::{Ask, absolute};
 use super::exit::Outcome;
 use super::out::Out;
 use crate::control::types::Order;
@@ -23,6 +23,6 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     // As for `retrain`: a job's relative paths are relative to its launch directory.
     let file = absolute(&args.commandline_json)?;
     let base = Path::new(&file).ancestors().nth(2).unwrap_or(Path::new("/"));
-    let order = Order { commandline: Some(text), base: Some(absolute(base)?), ..about(&args.launch_dir)? };
+    let order = Order { commandline: Some(text), base: Some(absolute(base)?), ..args.ask.order_about(&args.launch_dir)? };
     args.ask.order("enqueue", &order, out)
 }

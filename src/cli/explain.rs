@@ -1,6 +1,6 @@
 //! `neurosearch explain`: why a job is where it is, and what it waits for.
 
-use super::ask::{Ask, absolute};
+use super::ask::Ask;
 use super::exit::{Exit, Outcome};
 use super::out::Out;
 use super::render;
@@ -17,14 +17,14 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    let path = absolute(&args.job)?;
+    let path = args.ask.place(&args.job)?;
     let answer: OneJob = args.ask.client().get("/v1/job", &[("path", &path)])?;
     if args.ask.json {
         return render::json(&answer, out);
     }
-    out.line(format!("{} is {}: {}", answer.job.name, answer.job.state, render::flat(&answer.why)))?;
+    out.sentence(format!("{} is {}: {}", answer.job.name, answer.job.state, render::flat(&answer.why)), 2)?;
     for reason in answer.waits_for.iter().skip(1) {
-        out.line(format!("besides, {}", render::flat(reason)))?;
+        out.sentence(format!("besides, {}", render::flat(reason)), 2)?;
     }
     if !answer.waits_for.is_empty()
         && let Some(needs) = &answer.needs

@@ -1,6 +1,6 @@
 //! `neurosearch jobs`: the jobs of one search.
 
-use super::ask::{Ask, absolute};
+use super::ask::Ask;
 use super::exit::{Exit, Outcome};
 use super::out::Out;
 use super::render::{self, flat};
@@ -17,7 +17,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    let launch = absolute(&args.launch_dir)?;
+    let launch = args.ask.place(&args.launch_dir)?;
     let answer: Jobs = args.ask.client().get("/v1/jobs", &[("launch", &launch)])?;
     if args.ask.json {
         return render::json(&answer, out);

@@ -4,6 +4,7 @@ use super::render::{flat, lasting, row, since};
 use crate::control::types::{Counts, Device, Running, Search, SearchState, Status};
 use crate::domain::progress::Progress;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Names of columns, and what stands below them.
 pub struct Listing {
@@ -23,6 +24,16 @@ pub fn names(searches: &[Search]) -> Vec<String> {
         (1..depth).map(|parts| end(&search.launch, parts)).find(alone).unwrap_or_else(|| search.launch.clone())
     };
     searches.iter().map(|search| flat(&name(search))).collect()
+}
+
+/// The path of the search, or of the job in one, that is named by an end of its path: of one search's alone.
+pub fn meant(searches: &[Search], named: &Path) -> Option<String> {
+    let alone = |end: &Path| {
+        let mut found = searches.iter().filter(|search| !end.as_os_str().is_empty() && Path::new(&search.launch).ends_with(end));
+        found.next().filter(|_| found.next().is_none())
+    };
+    let job = || Some(format!("{}/{}", alone(named.parent()?)?.launch, named.file_name()?.to_str()?));
+    alone(named).map(|search| search.launch.clone()).or_else(job)
 }
 
 /// Searches under these names, in the order of the answer.
@@ -121,6 +132,9 @@ const fn word(state: SearchState) -> &'static str {
     }
 }
 
+/// Columns that running jobs can be shown without, the first of them first.
+pub const DISPENSABLE: [&str; 7] = ["FOR", "FOLD", "ON", "VALID ACC.", "TRAIN LOSS", "EPOCH", "LEFT"];
+
 impl Listing {
     /// Without as many of these columns, the first of them first, as it takes to fit into the width.
     pub fn narrowed(mut self, width: usize, dispensable: &[&str]) -> Self {
@@ -169,6 +183,18 @@ mod tests {
         assert_eq!(called(&["/data/first", "/data/second"]), ["first", "second"]);
         assert_eq!(called(&["/a/x/first", "/a/y/first"]), ["x/first", "y/first"]);
         assert_eq!(called(&["/first", "/a/first"]), ["/first", "a/first"]);
+    }
+
+    #[test]
+    fn a_search_and_its_jobs_are_meant_by_what_they_are_called_and_by_nothing_that_could_be_two() {
+        let searches = ["/a/x/first", "/a/y/first", "/a/second"].map(search);
+        let meant = |named: &str| meant(&searches, Path::new(named));
+        assert_eq!(meant("second").as_deref(), Some("/a/second"));
+        assert_eq!(meant("second/job-3").as_deref(), Some("/a/second/job-3"));
+        assert_eq!(meant("x/first/job-3/").as_deref(), Some("/a/x/first/job-3"));
+        for unclear in ["first", "first/job-3", "job-3", "cond", "third", "second/job-3/fold-0"] {
+            assert_eq!(meant(unclear), None, "{unclear}");
+        }
     }
 
     #[test]

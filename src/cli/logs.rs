@@ -1,6 +1,6 @@
 //! `neurosearch logs`: what a job's trainer wrote.
 
-use super::ask::{Ask, absolute};
+use super::ask::Ask;
 use super::exit::{Exit, Outcome};
 use super::interrupt::Interrupt;
 use super::out::{Out, escape, note};
@@ -28,7 +28,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    let path = absolute(&args.job)?;
+    let path = args.ask.place(&args.job)?;
     let client = args.ask.client();
     let mut interrupt = Interrupt::watch()?;
     let mut attempt = args.attempt;

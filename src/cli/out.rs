@@ -65,7 +65,7 @@ impl Out {
 
     /// The columns a table may fill; without a bound where no terminal shows it.
     pub fn width(&self) -> Option<u16> {
-        self.terminal.then(|| crossterm::terminal::size().map_or(USUAL_WIDTH, |(columns, _)| columns.max(20)))
+        self.terminal.then(columns)
     }
 
     /// The text in the tone's colour where colours are wanted, escaped in any case; for [`Out::raw`].
@@ -81,6 +81,14 @@ impl Out {
     pub fn line(&mut self, text: impl Display) -> Result<(), Failure> {
         let text = text.to_string();
         self.raw(&format!("{}\n", escape(&text)))
+    }
+
+    /// A sentence, broken between its words where the terminal ends, what follows indented by so many columns.
+    ///
+    /// # Errors
+    /// As [`Out::line`].
+    pub fn sentence(&mut self, text: impl Display, indent: usize) -> Result<(), Failure> {
+        self.line(wrapped(&text.to_string(), self.width(), indent))
     }
 
     /// Text as it is: our own, or escaped already.
@@ -133,8 +141,36 @@ impl Out {
 
 /// A message about the work, on stderr; one that cannot be written has nowhere else to go.
 pub fn note(text: impl Display) {
-    let text = text.to_string();
-    let _ = writeln!(io::stderr().lock(), "neurosearch: {}", escape(&text));
+    let width = io::stderr().is_terminal().then(columns);
+    let text = format!("neurosearch: {text}");
+    let _ = writeln!(io::stderr().lock(), "{}", escape(&wrapped(&text, width, 2)));
+}
+
+/// How wide the terminal is.
+fn columns() -> u16 {
+    crossterm::terminal::size().map_or(USUAL_WIDTH, |(columns, _)| columns.max(20))
+}
+
+/// The text with line ends between its words, so that no line is longer than the width, if there is one; what follows the
+/// first line is indented, and a word that is longer than a line stays whole, as a path that somebody wants to copy.
+fn wrapped(text: &str, width: Option<u16>, indent: usize) -> Cow<'_, str> {
+    let Some(width) = width.map(usize::from).filter(|&width| text.chars().count() > width) else { return Cow::Borrowed(text) };
+    let mut lines = String::with_capacity(text.len() + 16);
+    let mut column = 0;
+    for (at, word) in text.split(' ').enumerate() {
+        let length = word.chars().count();
+        if at > 0 && column + 1 + length > width && column > indent {
+            lines.push('\n');
+            lines.extend(std::iter::repeat_n(' ', indent));
+            column = indent;
+        } else if at > 0 {
+            lines.push(' ');
+            column += 1;
+        }
+        lines.push_str(word);
+        column += length;
+    }
+    Cow::Owned(lines)
 }
 
 /// Whether progress bars make sense: somebody looks at stderr.
@@ -206,6 +242,16 @@ mod tests {
         let sink = Sink::default();
         Out::to(sink.clone()).line("a\u{1b}[2Jb\r\u{9b}c\u{202e}\td").expect("written");
         assert_eq!(sink.bytes.borrow().as_slice(), "a\\u{1b}[2Jb\\u{d}\\u{9b}c\\u{202e}\td\n".as_bytes());
+    }
+
+    #[test]
+    fn a_sentence_breaks_between_words_and_only_where_a_terminal_ends() {
+        let text = "no daemon answers at /a/path/longer/than/this; start it";
+        assert_eq!(wrapped(text, None, 2), text);
+        assert_eq!(wrapped(text, Some(80), 2), text);
+        let lines = "no daemon answers at\n  /a/path/longer/than/this;\n  start it";
+        assert_eq!(wrapped(text, Some(20), 2), lines);
+        assert_eq!(wrapped("job       job-0 is done", Some(20), 10), "job       job-0 is\n          done");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `neurosearch pause`: a search starts nothing new, or a job keeps its last epoch and stops.
 
-use super::ask::{Ask, about};
+use super::ask::Ask;
 use super::exit::Outcome;
 use super::out::Out;
 use std::path::PathBuf;
@@ -15,5 +15,5 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    args.ask.order("pause", &about(&args.target)?, out)
+    args.ask.order("pause", &args.ask.order_about(&args.target)?, out)
 }

@@ -1,6 +1,6 @@
 //! `neurosearch resume`: a paused search or job goes on; without either, a drained daemon does.
 
-use super::ask::{Ask, about};
+use super::ask::Ask;
 use super::exit::Outcome;
 use super::out::Out;
 use crate::control::types::Order;
@@ -16,6 +16,6 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    let order = args.target.as_deref().map_or_else(|| Ok(Order::default()), about)?;
+    let order = args.target.as_deref().map_or_else(|| Ok(Order::default()), |target| args.ask.order_about(target))?;
     args.ask.order("resume", &order, out)
 }

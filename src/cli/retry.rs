@@ -1,6 +1,6 @@
 //! `neurosearch retry`: a failed or cancelled job, or a search's failed jobs, are tried again.
 
-use super::ask::{Ask, about};
+use super::ask::Ask;
 use super::exit::Outcome;
 use super::out::Out;
 use crate::control::types::Order;
@@ -22,5 +22,5 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    args.ask.order("retry", &Order { class: args.class.clone(), failed: args.failed, ..about(&args.target)? }, out)
+    args.ask.order("retry", &Order { class: args.class.clone(), failed: args.failed, ..args.ask.order_about(&args.target)? }, out)
 }

@@ -9,9 +9,6 @@ use crate::control::types::{Search, SearchState, Status};
 /// Most alarms and faults that are shown, so that they leave room for what runs.
 const ALARMS: usize = 4;
 
-/// Columns that a narrow screen goes without, the first of them first.
-const DISPENSABLE: [&str; 9] = ["FOR", "FOLD", "ON", "VALID ACC.", "TRAIN LOSS", "EPOCH", "MEMORY", "NAME", "LEFT"];
-
 /// One line, with the colour it may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
@@ -46,7 +43,8 @@ pub fn lines(status: &Status, message: Option<&str>, width: u16, height: u16) ->
     let rows = allot(room, &wanted);
     for (table, shown) in tables.into_iter().zip(rows) {
         if shown > 0 {
-            lines.extend(section(table.narrowed(width, &DISPENSABLE), shown, width));
+            let table = table.narrowed(width, &["MEMORY", "NAME"]).narrowed(width, &listing::DISPENSABLE);
+            lines.extend(section(table, shown, width));
         }
     }
     lines.truncate(height.saturating_sub(1));

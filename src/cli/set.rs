@@ -1,6 +1,6 @@
 //! `neurosearch set`: a search's terms change while it runs.
 
-use super::ask::{Ask, about};
+use super::ask::Ask;
 use super::exit::{Exit, Failure, Outcome};
 use super::out::Out;
 use crate::control::types::Order;
@@ -19,7 +19,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    let mut order: Order = about(&args.launch_dir)?;
+    let mut order: Order = args.ask.order_about(&args.launch_dir)?;
     for term in &args.terms {
         let (key, value) = term
             .split_once('=')

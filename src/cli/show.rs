@@ -1,6 +1,6 @@
 //! `neurosearch show`: everything the daemon knows of one job.
 
-use super::ask::{Ask, absolute};
+use super::ask::Ask;
 use super::exit::{Exit, Outcome};
 use super::out::Out;
 use super::progress_view;
@@ -18,7 +18,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    let path = absolute(&args.job)?;
+    let path = args.ask.place(&args.job)?;
     let answer: OneJob = args.ask.client().get("/v1/job", &[("path", &path)])?;
     if args.ask.json {
         return render::json(&answer, out);
@@ -39,7 +39,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     lines.extend(last.map(|last| ("failed", format!("attempt {} ({}): {}", last.attempt, last.class, last.sentence))));
     lines.extend(job.progress.iter().map(|progress| ("progress", progress_view::sentence(progress))));
     for (name, value) in lines {
-        out.line(format!("{name:<10}{}", render::flat(&value)))?;
+        out.sentence(format!("{name:<10}{}", render::flat(&value)), 10)?;
     }
     Ok(Exit::Done)
 }

@@ -41,7 +41,10 @@ pub(super) fn show(status: &Status, out: &mut Out) -> Result<(), Failure> {
         for search in &status.searches {
             remarks(search, out)?;
         }
-        let running = listing::running(status, &listing::names(&status.searches));
+        let mut running = listing::running(status, &listing::names(&status.searches));
+        if let Some(width) = out.width() {
+            running = running.narrowed(usize::from(width), &listing::DISPENSABLE);
+        }
         if !running.rows.is_empty() {
             section(running, out)?;
         }

@@ -53,10 +53,13 @@ pub async fn search(desk: &Desk, path: &Path) -> Result<Place, Refused> {
 /// When the folder is in no launch directory that the daemon knows.
 pub async fn job(desk: &Desk, path: &Path) -> Result<(Place, JobName), Refused> {
     let (launch, name) = split(path)?;
-    match known(desk, launch).await? {
-        Some(place) => Ok((place, name)),
-        None => Err(neither(path)),
+    if let Some(place) = known(desk, launch).await? {
+        return Ok((place, name));
     }
+    Err(match known(desk, path).await? {
+        Some(_) => Refused::not_found(format!("{0} is a search; name one of its jobs, as {0}/job-0", path.display())),
+        None => neither(path),
+    })
 }
 
 /// The search that the path means, or one's job.

@@ -93,7 +93,7 @@ impl Control {
             self.steps[self.next_step % STEPS] = seconds;
         }
         if self.next_step == 0 {
-            note(format_args!("the first step ended at {:.3} s after 1970", now()));
+            note(format_args!("the first step ended at {}", jiff::Timestamp::now().strftime("%FT%H:%M:%S.%3fZ")));
         }
         self.next_step += 1;
         self.progress.batches_done += 1;
