@@ -49,9 +49,13 @@ impl Daemon {
         Ok(daemon)
     }
 
+    pub fn socket(&self) -> PathBuf {
+        self.dir.join("socket")
+    }
+
     fn ask(&self) -> Command {
         let mut command = Command::new(NEUROSEARCH);
-        command.args(["status", "--socket"]).arg(self.dir.join("socket"));
+        command.args(["status", "--socket"]).arg(self.socket());
         command
     }
 

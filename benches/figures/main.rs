@@ -1,6 +1,7 @@
 //! `make bench`: the product's figures, measured on the real programs and printed as a table with the limit of each;
 //! `make bench-all`: those as well that take long, whole jobs and very many folders, events and jobs.
 
+mod answers;
 mod daemon;
 mod data;
 mod growth;
@@ -40,6 +41,7 @@ fn measure(dir: &Path) -> Result<Report, String> {
     report.add(one_change(dir)?);
     report.add(version()?);
     daemon::measure(dir, &mut report)?;
+    answers::measure(&dir.join("answers"), &mut report)?;
     growth::measure(&dir.join("growth"), &mut report)?;
     let stages: [(&str, Stage); 3] = [("jobs", jobs::measure), ("data", data::measure), ("many", many::measure)];
     for (name, stage) in stages {
