@@ -5,6 +5,7 @@ use crate::store::caps::Caps;
 use crate::store::error::StoreError;
 use crate::store::labels::{self, FoldLabels, Row};
 use crate::store::look;
+use crate::store::nifti;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -16,11 +17,18 @@ const LISTED: usize = 10;
 pub struct Flaw {
     pub key: &'static str,
     pub sentence: String,
+    /// No fault of the data: they could not be read now, and may be readable soon.
+    pub passing: bool,
 }
 
 impl Flaw {
     pub fn new(key: &'static str, sentence: impl Into<String>) -> Self {
-        Flaw { key, sentence: sentence.into() }
+        Flaw { key, sentence: sentence.into(), passing: false }
+    }
+
+    /// What could not be read.
+    pub fn unread(key: &'static str, error: &StoreError) -> Self {
+        Flaw { key, sentence: error.to_string(), passing: !error.is_of_the_file() }
     }
 }
 
@@ -88,7 +96,7 @@ impl Facts {
                     flaws.extend(leak(fold, &labels));
                     folds.push((fold, labels));
                 }
-                Err(error) => flaws.push(Flaw::new("tsv_path", error.to_string())),
+                Err(error) => flaws.push(Flaw::unread("tsv_path", &error)),
             }
         }
         let volume = volume(options, &folds, look);
@@ -112,7 +120,10 @@ impl Facts {
 }
 
 fn directory(key: &'static str, path: &Path) -> Option<Flaw> {
-    look::directory(path).err().map(|error| Flaw::new(key, format!("{error}; name a directory that can be read")))
+    let error = look::directory(path).err()?;
+    let flaw = Flaw::unread(key, &error);
+    let cure = if flaw.passing { "" } else { "; name a directory that can be read" };
+    Some(Flaw { sentence: format!("{}{cure}", flaw.sentence), ..flaw })
 }
 
 fn images(folds: &[(u32, FoldLabels)]) -> Vec<&Row> {
@@ -146,10 +157,10 @@ fn volume(options: &JobOptions, folds: &[(u32, FoldLabels)], look: Look) -> Resu
     let needed = if options.mode.use_extracted() { 1 } else { usize::MAX };
     for row in images(folds).into_iter().take(needed) {
         match (image(&caps, row), &first) {
-            (Err(sentence), _) => flaws.push(Flaw::new("caps_dir", sentence)),
+            (Err(flaw), _) => flaws.push(flaw),
             (Ok(_), Some(_)) if look == Look::First => {}
             (Ok(image), known) => match image.size(known.as_ref().map(|(size, _)| *size)) {
-                Err(error) => flaws.push(Flaw::new("caps_dir", error.to_string())),
+                Err(error) => flaws.push(Flaw::unread("caps_dir", &error)),
                 Ok(size) => match known {
                     None => first = Some((size, image.path)),
                     Some((wanted, path)) if size != *wanted => {
@@ -182,19 +193,22 @@ struct Image {
 }
 
 /// The tensor where it is there, else the volume.
-fn image(caps: &Caps, row: &Row) -> Result<Image, String> {
+fn image(caps: &Caps, row: &Row) -> Result<Image, Flaw> {
+    let is_file = |path: &Path| look::is_file(path).map_err(|error| Flaw::unread("caps_dir", &error));
     let tensor = caps.tensor(row.at());
-    if look::is_file(&tensor) {
+    if is_file(&tensor)? {
         return Ok(Image { path: tensor, is_tensor: true });
     }
     let nifti = caps.nifti(row.at());
     match nifti {
-        Some(path) if look::is_file(&path) => Ok(Image { path, is_tensor: false }),
+        Some(path) if is_file(&path)? => Ok(Image { path, is_tensor: false }),
         nifti => {
             let path = nifti.as_ref().unwrap_or(&tensor);
             let (participant, session, line) = (&row.participant, &row.session, row.source.line);
             let file = row.source.file.display();
-            Err(format!("{participant} {session} (line {line} of {file}) has no image: {} is not there", path.display()))
+            let sentence =
+                format!("{participant} {session} (line {line} of {file}) has no image: {} is not there", path.display());
+            Err(Flaw::new("caps_dir", sentence))
         }
     }
 }
@@ -203,7 +217,7 @@ impl Image {
     /// The size; where one is expected, a tensor of so many bytes is taken to have it.
     fn size(&self, expected: Option<[usize; 3]>) -> Result<[usize; 3], StoreError> {
         if !self.is_tensor {
-            return look::nifti(&self.path);
+            return nifti::shape(&self.path);
         }
         if let Some(size) = expected {
             let bytes = size.iter().fold(4_u64, |product, &side| product.saturating_mul(side as u64));

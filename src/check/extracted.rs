@@ -1,6 +1,6 @@
 //! Extracted tensors: every item of every image has to be there.
 
-use super::data::Facts;
+use super::data::{Facts, Flaw};
 use super::job::JobFault;
 use crate::domain::items::Geometry;
 use crate::domain::options::{JobOptions, ModeOptions};
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// Whether every extracted tensor of the job is there, where it uses them.
 ///
 /// # Errors
-/// Names the first that is missing.
+/// Names the first that is missing, or of which that cannot be known.
 pub fn check(options: &JobOptions, facts: &Facts, geometry: &Geometry) -> Result<(), JobFault> {
     if !options.mode.use_extracted() {
         return Ok(());
@@ -20,7 +20,7 @@ pub fn check(options: &JobOptions, facts: &Facts, geometry: &Geometry) -> Result
     for row in facts.images() {
         for item in 0..geometry.items() {
             let Some(path) = path(&caps, &options.mode, geometry, row.at(), item) else { continue };
-            if !look::is_file(&path) {
+            if !look::is_file(&path).map_err(|error| Flaw::unread("caps_dir", &error))? {
                 let sentence =
                     format!("{} is not there; extract the tensors, or leave them to be cut from the images", path.display());
                 return Err(JobFault::data("caps_dir", sentence));

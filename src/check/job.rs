@@ -19,19 +19,21 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{sentence}")]
 pub struct JobFault {
-    /// `bad_data` or `bad_options`.
+    /// `bad_data` or `bad_options`; `crashed` where the data could not be read, through no fault of theirs.
     pub class: FailureClass,
     /// The option at fault, or the one that names the data at fault, then what was found and what is allowed.
     pub sentence: String,
     /// The option alone.
     pub key: String,
+    /// The disk that the data are on fails or is out of reach, or the like, which may pass.
+    pub passing: bool,
     /// The sentence without the option.
     pub(super) clause: String,
 }
 
 impl JobFault {
     fn new(class: FailureClass, key: &str, clause: String) -> Self {
-        JobFault { class, sentence: format!("{key}: {clause}"), key: key.to_string(), clause }
+        JobFault { class, sentence: format!("{key}: {clause}"), key: key.to_string(), passing: false, clause }
     }
 
     pub(super) fn data(key: &str, clause: impl Into<String>) -> Self {
@@ -40,6 +42,13 @@ impl JobFault {
 
     pub(super) fn options(key: &str, clause: impl Into<String>) -> Self {
         JobFault::new(FailureClass::BadOptions, key, clause.into())
+    }
+}
+
+impl From<Flaw> for JobFault {
+    fn from(Flaw { key, sentence, passing }: Flaw) -> Self {
+        let class = if passing { FailureClass::Crashed } else { FailureClass::BadData };
+        JobFault { passing, ..JobFault::new(class, key, sentence) }
     }
 }
 
@@ -55,8 +64,8 @@ impl From<Fault> for JobFault {
     }
 }
 
-/// The masks of a list of regions: their bounding boxes, or the sentence about the first that cannot be used.
-type Boxes = Result<Vec<Window>, String>;
+/// The masks of a list of regions: their bounding boxes, or the flaw of the first that cannot be used.
+type Boxes = Result<Vec<Window>, Flaw>;
 
 /// What was read of the data, or every flaw of them.
 type Known = Result<Arc<Facts>, Vec<Flaw>>;
@@ -85,7 +94,7 @@ impl Checker {
         options.check_together()?;
         let facts = self.facts(options).map_err(|flaws| first(&flaws))?;
         check_classes(options, &facts)?;
-        let boxes = self.boxes(options, facts.volume).map_err(|sentence| JobFault::data("roi_list", sentence))?;
+        let boxes = self.boxes(options, facts.volume)?;
         let geometry = Geometry::new(&options.mode, options.preprocessing, facts.volume, &boxes)?;
         source::check(options, geometry.items())?;
         if geometry.items() == 1 && options.network_type == NetworkType::MultiCnn {
@@ -121,7 +130,7 @@ impl Checker {
     /// The bounding boxes of the job's masks, in the order of `roi_list`; none for other modes and the default regions.
     ///
     /// # Errors
-    /// A sentence that names the mask: not there, of another size than the images, or empty.
+    /// Names the mask: not there, of another size than the images, or empty.
     pub(super) fn boxes(&mut self, options: &JobOptions, volume: [usize; 3]) -> Boxes {
         let ModeOptions::Roi { roi_list: Some(names), .. } = &options.mode else { return Ok(Vec::new()) };
         let caps = Caps::new(&options.caps_dir, options.preprocessing);
@@ -132,12 +141,13 @@ impl Checker {
         let boxes: Boxes = paths
             .iter()
             .map(|path| {
-                let mask = nifti::read(path).map_err(|error| error.to_string())?;
-                let file = path.display();
+                let mask = nifti::read(path).map_err(|error| Flaw::unread("roi_list", &error))?;
+                let flaw = |clause: String| Flaw::new("roi_list", format!("{} {clause}", path.display()));
                 if mask.shape != volume {
-                    return Err(format!("{file} has the size {}, and the images {}", times(mask.shape), times(volume)));
+                    return Err(flaw(format!("has the size {}, and the images {}", times(mask.shape), times(volume))));
                 }
-                extract::bounding_box(&mask.voxels, mask.shape).ok_or_else(|| format!("{file} is empty: no voxel is above 0"))
+                let window = extract::bounding_box(&mask.voxels, mask.shape);
+                window.ok_or_else(|| flaw("is empty: no voxel is above 0".to_string()))
             })
             .collect();
         self.masks.push((paths, boxes.clone()));
@@ -146,8 +156,9 @@ impl Checker {
 }
 
 fn first(flaws: &[Flaw]) -> JobFault {
-    match flaws.first() {
-        Some(flaw) => JobFault::data(flaw.key, flaw.sentence.clone()),
+    // What may pass comes first: what else seems to be wrong may be wrong because of it.
+    match flaws.iter().find(|flaw| flaw.passing).or(flaws.first()) {
+        Some(flaw) => flaw.clone().into(),
         None => JobFault::data("caps_dir", "the data cannot be used"),
     }
 }

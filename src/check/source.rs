@@ -1,5 +1,6 @@
 //! A transfer's source: a job folder of a network type that can start this one, with a best model for every network of every fold.
 
+use super::data::Flaw;
 use super::job::JobFault;
 use crate::domain::commandline::Outline;
 use crate::domain::options::{JobOptions, NetworkType};
@@ -18,7 +19,7 @@ const KEY: &str = "transfer_learning_path";
 /// A direction that makes no sense is of class `bad_options`, a source without its files of class `bad_data`.
 pub fn check(options: &JobOptions, items: usize) -> Result<(), JobFault> {
     let Some(transfer) = options.transfer() else { return Ok(()) };
-    let source = outline(&transfer.path).map_err(|sentence| JobFault::data(KEY, sentence))?.network_type;
+    let source = outline(&transfer.path)?.network_type;
     let positions: Vec<Option<usize>> = match options.network_type {
         NetworkType::MultiCnn => (0..items).map(Some).collect(),
         NetworkType::Cnn | NetworkType::Autoencoder => vec![None],
@@ -28,7 +29,7 @@ pub fn check(options: &JobOptions, items: usize) -> Result<(), JobFault> {
             let start = start(source, options.network_type, *position, transfer.selection)
                 .map_err(|refusal| JobFault::options(KEY, format!("{} {refusal}", transfer.path.display())))?;
             let model = JobDir::new(&transfer.path).fold(fold).model(start.network, start.selection);
-            if !look::is_file(&model) {
+            if !look::is_file(&model).map_err(|error| Flaw::unread(KEY, &error))? {
                 let sentence = format!("{} is not there; fold {fold} starts from the source's same fold", model.display());
                 return Err(JobFault::data(KEY, sentence));
             }
@@ -37,7 +38,13 @@ pub fn check(options: &JobOptions, items: usize) -> Result<(), JobFault> {
     Ok(())
 }
 
-/// What the source's `commandline.json` says of it; the error is a sentence.
-pub fn outline(source: &Path) -> Result<Outline, String> {
-    read_outline(&JobDir::new(source)).map_err(|error| format!("not a job folder: {error}"))
+/// What the source's `commandline.json` says of it.
+///
+/// # Errors
+/// It is no job folder, or cannot be read.
+pub fn outline(source: &Path) -> Result<Outline, Flaw> {
+    read_outline(&JobDir::new(source)).map_err(|error| match Flaw::unread(KEY, &error) {
+        unread if unread.passing => unread,
+        _ => Flaw::new(KEY, format!("not a job folder: {error}")),
+    })
 }

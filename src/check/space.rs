@@ -49,8 +49,8 @@ fn fault(space: &SearchSpace, key: &Key, sentence: impl Into<String>) -> Fault {
 /// Every transfer source that is listed has to be a job folder, whichever is drawn.
 fn sources(space: &SearchSpace, found: &mut Found) {
     for path in space.transfer_learning_path.iter().flatten() {
-        if let Err(sentence) = source::outline(path) {
-            found.push(fault(space, &keys::TRANSFER_PATH, sentence));
+        if let Err(flaw) = source::outline(path) {
+            found.push(fault(space, &keys::TRANSFER_PATH, flaw.sentence));
         }
     }
 }
@@ -67,7 +67,7 @@ fn worst_ends(space: &SearchSpace, checker: &mut Checker, found: &mut Found) {
                     let geometry = Geometry::new(&largest, options.preprocessing, facts.volume, &[]);
                     geometry.err().map(|e| fault(space, &keys::PATCH_SIZE, e.sentence))
                 }
-                _ => checker.boxes(&options, facts.volume).err().map(|sentence| fault(space, &keys::ROI_LIST, sentence)),
+                _ => checker.boxes(&options, facts.volume).err().map(|flaw| fault(space, &keys::ROI_LIST, flaw.sentence)),
             };
             match problem {
                 Some(problem) => problems.push(problem),

@@ -64,7 +64,11 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
         ..JobRecord::queued(Starter::Command)
     };
     let drawn = match draw(&space, seed, index) {
-        Ok(options) => check::weighed(&options).map_err(|fault| (Box::new(options), fault.class, fault.sentence)),
+        Ok(options) => match check::weighed(&options) {
+            // No record of a job that nobody could look at: the same draw may train in a moment.
+            Err(fault) if fault.passing => return Err(Failure::new(Exit::Failed, fault.sentence)),
+            weighed => weighed.map_err(|fault| (Box::new(options), fault.class, fault.sentence)),
+        },
         Err(Misfit { options: Some(options), fault }) => Err((options, FailureClass::BadOptions, fault.to_string())),
         Err(Misfit { options: None, fault }) => return Err(Failure::new(Exit::BadInput, fault.to_string())),
     };

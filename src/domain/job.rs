@@ -159,7 +159,7 @@ pub enum Ended {
     Done,
     /// Stopped before its end, through no fault of its own; the last epoch is kept, and the job can go on.
     Interrupted {
-        /// Why, where nobody had asked it to stop (SIGTERM): the disk did not take a result.
+        /// Why, where nobody had asked it to stop (SIGTERM): the disk did not take a result or give an input.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sentence: Option<String>,
     },

@@ -59,7 +59,7 @@ pub(super) fn conclude(search: &mut Search, name: &JobName, outcome: &Outcome, s
         }
         (Verdict::Interrupted, Some(StopReason::Shutdown)) => Standing::Waiting,
         (Verdict::Interrupted, _) => Standing::Paused,
-        (Verdict::Unwritten(sentence), _) => {
+        (Verdict::Disk(sentence), _) => {
             search.room_wanted = search.room_wanted.max(outcome.room_wanted);
             unwritten = Some(sentence);
             Standing::Waiting

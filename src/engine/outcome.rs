@@ -21,8 +21,8 @@ pub enum Verdict {
     Interrupted,
     /// Died while nobody watched: goes on at once, and does not count.
     Lost,
-    /// The disk did not take a result, for this reason: no fault of the job, and not counted.
-    Unwritten(String),
+    /// The disk did not take a result or give an input, for this reason: no fault of the job, and not counted.
+    Disk(String),
     Failed(FailureClass, String),
 }
 
@@ -32,7 +32,7 @@ pub fn judge(outcome: &Outcome, asked: bool) -> Verdict {
         Some(Ended::Done) => Verdict::Done,
         _ if asked => Verdict::Interrupted,
         Some(Ended::Failed { class, sentence }) => Verdict::Failed(*class, sentence.clone()),
-        Some(Ended::Interrupted { sentence: Some(sentence) }) => Verdict::Unwritten(sentence.clone()),
+        Some(Ended::Interrupted { sentence: Some(sentence) }) => Verdict::Disk(sentence.clone()),
         Some(Ended::Interrupted { sentence: None }) => {
             Verdict::Failed(FailureClass::Killed, "somebody other than the daemon sent the trainer SIGTERM".to_string())
         }
@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(judge(&outcome(Some(failed.clone())), false), verdict);
         assert_eq!(judge(&outcome(Some(Ended::Done)), true), Verdict::Done);
         let full = Ended::Interrupted { sentence: Some("full".into()) };
-        assert_eq!(judge(&outcome(Some(full.clone())), false), Verdict::Unwritten("full".into()));
+        assert_eq!(judge(&outcome(Some(full.clone())), false), Verdict::Disk("full".into()));
         for ended in [Some(failed), Some(full), Some(Ended::Interrupted { sentence: None }), None] {
             assert_eq!(judge(&outcome(ended), true), Verdict::Interrupted);
         }

@@ -1,6 +1,6 @@
 //! How a trainer's process ends, for whoever started it without reading `end.json`.
 
-use super::verdict::UNWRITTEN;
+use super::verdict::DISK;
 use crate::domain::job::FailureClass;
 use crate::store::error::StoreError;
 use std::process::ExitCode;
@@ -17,8 +17,8 @@ pub enum Exit {
     Busy,
     /// Asked to stop; the last epoch is kept.
     Interrupted,
-    /// A result could not be written; what was written before is kept.
-    Unwritten,
+    /// A result could not be written, or an input not read just now; what was written before is kept.
+    Disk,
     BadOptions,
     BadData,
     OutOfMemory,
@@ -32,7 +32,7 @@ impl Exit {
         (Exit::Usage, "wrong command line, or no such folder"),
         (Exit::Busy, "another trainer holds the job"),
         (Exit::Interrupted, "interrupted by SIGTERM or SIGINT; the last epoch is kept"),
-        (Exit::Unwritten, "the disk is full, read-only or failing; the last epoch that was written is kept"),
+        (Exit::Disk, "a disk is full, read-only, failing or out of reach; the last epoch that was written is kept"),
         (Exit::BadOptions, "the options cannot train"),
         (Exit::BadData, "an image, label file or transfer source cannot be used"),
         (Exit::OutOfMemory, "memory ran out"),
@@ -46,7 +46,7 @@ impl Exit {
             Exit::Usage => 2,
             Exit::Busy => 3,
             Exit::Interrupted => 4,
-            Exit::Unwritten => UNWRITTEN,
+            Exit::Disk => DISK,
             Exit::BadOptions => 10,
             Exit::BadData => 11,
             Exit::OutOfMemory => 12,
@@ -56,7 +56,7 @@ impl Exit {
 
     /// What a trainer exits with that could not write one of its records.
     pub fn unwritten(error: &StoreError) -> Self {
-        if error.is_of_the_disk() { Exit::Unwritten } else { Exit::Crashed }
+        if error.is_of_the_disk() { Exit::Disk } else { Exit::Crashed }
     }
 
     /// What a failed job exits with.

@@ -4,6 +4,31 @@ use rustix::io::Errno;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// What the system says of a disk that is full, read-only, failing or gone, be it at the other end of a network.
+const DISK: [Errno; 17] = [
+    Errno::NOSPC,
+    Errno::DQUOT,
+    Errno::ROFS,
+    Errno::IO,
+    Errno::STALE,
+    Errno::NODEV,
+    Errno::NXIO,
+    Errno::REMOTEIO,
+    Errno::NOTCONN,
+    Errno::CONNRESET,
+    Errno::CONNABORTED,
+    Errno::TIMEDOUT,
+    Errno::HOSTDOWN,
+    Errno::HOSTUNREACH,
+    Errno::NETDOWN,
+    Errno::NETUNREACH,
+    Errno::SHUTDOWN,
+];
+
+/// What it says of a name that leads to no file that may be read.
+const FILE: [Errno; 8] =
+    [Errno::NOENT, Errno::NOTDIR, Errno::ISDIR, Errno::ACCESS, Errno::PERM, Errno::LOOP, Errno::NAMETOOLONG, Errno::INVAL];
+
 /// What went wrong with one file. `Display` is one sentence that names it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -30,20 +55,30 @@ impl StoreError {
         }
     }
 
-    /// The disk is full, over quota, read-only or failing: no fault of the file or of whoever wrote it, and it may pass.
+    /// The disk is full, over quota, read-only, failing or out of reach: no fault of the file or of whoever wrote it, and it may
+    /// pass.
     pub fn is_of_the_disk(&self) -> bool {
-        let StoreError::Io { source, .. } = self else { return false };
+        self.codes().any(|code| DISK.contains(&code))
+    }
+
+    /// The file itself cannot be used: its content, its name, or that it may not be read; another try comes to the same. All else
+    /// may pass: a disk out of reach, or a system that has no more open files to give.
+    pub fn is_of_the_file(&self) -> bool {
+        // What has no code of the system's was found in the content, or is a reader's own word that the file is not there.
+        self.codes().all(|code| FILE.contains(&code))
+    }
+
+    /// The system's codes in the error, which a format's writer may have wrapped in errors of its own.
+    fn codes(&self) -> impl Iterator<Item = Errno> {
+        let mut codes = Vec::new();
+        let StoreError::Io { source, .. } = self else { return codes.into_iter() };
         let mut error: Option<&(dyn std::error::Error + 'static)> = Some(source);
         while let Some(now) = error {
-            // What a format's writer passes on stands within an error of its own.
             let io = now.downcast_ref::<io::Error>();
-            let code = io.and_then(io::Error::raw_os_error).map(Errno::from_raw_os_error);
-            if matches!(code, Some(Errno::NOSPC | Errno::DQUOT | Errno::ROFS | Errno::IO | Errno::STALE)) {
-                return true;
-            }
+            codes.extend(io.and_then(io::Error::raw_os_error).map(Errno::from_raw_os_error));
             error = io.and_then(io::Error::get_ref).map_or_else(|| now.source(), |inner| Some(inner));
         }
-        false
+        codes.into_iter()
     }
 
     /// The file is not there, which many readers take as an answer.
@@ -59,14 +94,17 @@ mod tests {
     #[test]
     fn a_full_or_failing_disk_is_told_from_a_file_that_is_at_fault_however_deep_the_error_lies() {
         let error = |source| StoreError::io("replace", Path::new("/x"), source);
-        for code in [Errno::NOSPC, Errno::DQUOT, Errno::ROFS, Errno::IO] {
-            assert!(error(code.into()).is_of_the_disk(), "{code}");
+        for code in [Errno::NOSPC, Errno::DQUOT, Errno::ROFS, Errno::IO, Errno::STALE, Errno::NOTCONN, Errno::TIMEDOUT] {
+            assert!(error(code.into()).is_of_the_disk() && !error(code.into()).is_of_the_file(), "{code}");
             let wrapped = io::Error::other(zip::result::ZipError::Io(code.into()));
             assert!(error(io::Error::other(wrapped)).is_of_the_disk(), "{code}");
         }
         for code in [Errno::NOENT, Errno::ACCESS, Errno::ISDIR] {
-            assert!(!error(code.into()).is_of_the_disk(), "{code}");
+            assert!(!error(code.into()).is_of_the_disk() && error(code.into()).is_of_the_file(), "{code}");
         }
-        assert!(!StoreError::content(Path::new("/x"), "no JSON").is_of_the_disk());
+        let content = StoreError::content(Path::new("/x"), "no JSON");
+        assert!(!content.is_of_the_disk() && content.is_of_the_file());
+        let files = error(Errno::MFILE.into());
+        assert!(!files.is_of_the_disk() && !files.is_of_the_file(), "of the system");
     }
 }

@@ -27,6 +27,7 @@ mod pickle;
 mod pickle_globals;
 mod pickle_write;
 pub mod progress;
+mod reading;
 pub mod record;
 pub mod results;
 pub mod room;

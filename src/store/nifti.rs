@@ -3,7 +3,7 @@
 use super::error::StoreError;
 use super::nifti_header::{self as header, Datatype, Header};
 pub use super::nifti_write::write_f32;
-use super::open;
+use super::reading::{self, Reading};
 use flate2::bufread::GzDecoder;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -26,9 +26,7 @@ const MOST_SHRINKING: u64 = 1032;
 /// # Errors
 /// Names the file: not NIfTI, of other than one volume with three axes, cut short, or damaged.
 pub fn read(path: &Path) -> Result<NiftiVolume, StoreError> {
-    let file = open::read(path)?;
-    let length = file.metadata().map_err(|e| StoreError::io("read", path, e))?.len();
-    read_from(BufReader::with_capacity(1 << 17, file), length).map_err(|sentence| StoreError::content(path, sentence))
+    reading::decode(path, |file, length| read_from(BufReader::with_capacity(1 << 17, file), length))
 }
 
 /// The shape of the volume in `path`, from its header, when the file is as long as the header says; much faster than [`read`].
@@ -36,28 +34,33 @@ pub fn read(path: &Path) -> Result<NiftiVolume, StoreError> {
 /// # Errors
 /// As [`read`]; damage between the header and the end is not looked for.
 pub fn shape(path: &Path) -> Result<[usize; 3], StoreError> {
-    let io = |e| StoreError::io("read", path, e);
-    let mut file = open::read(path)?;
-    let length = file.metadata().map_err(io)?.len();
-    let mut source = BufReader::with_capacity(1 << 12, &mut file);
-    let compressed = source.fill_buf().map_err(io)?.starts_with(&GZIP);
+    match reading::decode(path, shape_from)? {
+        Some(shape) => Ok(shape),
+        None => read(path).map(|volume| volume.shape),
+    }
+}
+
+/// None where only reading it all can tell whether the volume is whole.
+fn shape_from(file: &mut Reading, length: u64) -> Result<Option<[usize; 3]>, String> {
+    let mut source = BufReader::with_capacity(1 << 12, &mut *file);
+    let compressed = source.fill_buf().map_err(|e| fault(&e))?.starts_with(&GZIP);
     let most = if compressed { length.saturating_mul(MOST_SHRINKING) } else { length };
     let header = if compressed {
         read_header(&mut Members { decoder: Some(GzDecoder::new(source)) }, most)
     } else {
         read_header(&mut source, most)
     };
-    let (header, _) = header.map_err(|sentence| StoreError::content(path, sentence))?;
+    let (header, _) = header?;
     if compressed {
         // A member ends with its length, so that a file that was cut ends with something else.
         let mut end = [0; 4];
-        file.seek(SeekFrom::End(-4)).and_then(|_| file.read_exact(&mut end)).map_err(io)?;
+        file.seek(SeekFrom::End(-4)).and_then(|_| file.read_exact(&mut end)).map_err(|e| fault(&e))?;
         if u64::from(u32::from_le_bytes(end)) != (header.offset + header.bytes()) & u64::from(u32::MAX) {
-            // Several members, or bytes after the volume, end so too: only reading it all can tell.
-            return read(path).map(|volume| volume.shape);
+            // Several members, or bytes after the volume, end so too.
+            return Ok(None);
         }
     }
-    Ok(header.shape)
+    Ok(Some(header.shape))
 }
 
 /// As [`read`], from any source of `length` bytes. The error is one clause.

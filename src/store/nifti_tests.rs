@@ -86,6 +86,21 @@ fn a_truncated_file_is_an_error_that_names_it_and_says_so() {
 }
 
 #[test]
+fn a_compressed_volume_that_was_cut_short_has_no_shape() {
+    let folder = "mni-quarter/caps/subjects/sub-MNI0000/ses-M00/t1_linear";
+    let image = fixtures(folder).join("sub-MNI0000_ses-M00_T1w_space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii.gz");
+    assert_eq!(shape(&image).expect("whole"), [42, 52, 45]);
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let cut = dir.path().join("cut.nii.gz");
+    let bytes = std::fs::read(image).expect("read");
+    for length in [0, 1, 10, 200, bytes.len() / 2, bytes.len() - 1] {
+        std::fs::write(&cut, &bytes[..length]).expect("written");
+        let error = shape(&cut).expect_err("cut short").to_string();
+        assert!(error.contains("cut.nii.gz"), "{length}: {error}");
+    }
+}
+
+#[test]
 fn damage_inside_a_compressed_file_is_found_by_its_checksum() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("a.nii.gz");

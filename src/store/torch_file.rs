@@ -2,15 +2,17 @@
 
 use super::atomic;
 use super::error::StoreError;
-use super::open;
 use super::pickle::{self, Graph, Id, Node, node};
 use super::pickle_write;
+use super::reading;
 use super::torch_tensor::{Storages, Tensor};
-use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+/// Bytes of a file that are read at a time.
+const BUFFER: usize = 1 << 16;
 
 /// Bounds of the object tree: a pickle can name one object many times, so a small file can unfold to a huge tree.
 const MOST_VALUES: usize = 1 << 20;
@@ -54,8 +56,7 @@ impl Value {
 /// # Errors
 /// Names the file: not such a file, cut short, a checksum that does not hold, or a pickle that names something foreign.
 pub fn read(path: &Path) -> Result<Value, StoreError> {
-    let (file, length) = opened(path)?;
-    read_from(file, length).map_err(|sentence| StoreError::content(path, sentence))
+    reading::decode(path, |file, length| read_from(BufReader::with_capacity(BUFFER, file), length))
 }
 
 /// The shape of the single tensor in the file `path`, whose elements are not read.
@@ -63,21 +64,13 @@ pub fn read(path: &Path) -> Result<Value, StoreError> {
 /// # Errors
 /// As [`read`], and when the file holds something else; damage inside the tensor is not looked for.
 pub fn shape(path: &Path) -> Result<Vec<usize>, StoreError> {
-    let (file, _) = opened(path)?;
-    let look = || {
-        let Graph { nodes, root } = unpack(file)?.graph;
+    reading::decode(path, |file, _| {
+        let Graph { nodes, root } = unpack(BufReader::with_capacity(BUFFER, file))?.graph;
         match node(&nodes, root) {
             Node::Tensor(view) => Ok(view.shape.clone()),
             _ => Err("it holds something else than one tensor".to_string()),
         }
-    };
-    look().map_err(|sentence| StoreError::content(path, sentence))
-}
-
-fn opened(path: &Path) -> Result<(BufReader<File>, u64), StoreError> {
-    let file = open::read(path)?;
-    let length = file.metadata().map_err(|e| StoreError::io("read", path, e))?.len();
-    Ok((BufReader::with_capacity(1 << 16, file), length))
+    })
 }
 
 /// As [`read`], from any source of `length` bytes. The error is one clause.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::store::torch_tensor::{Boolean, TensorData};
+use std::fs::File;
 use std::io::Cursor;
 use std::path::PathBuf;
 

@@ -4,6 +4,7 @@ use super::cache::{Cache, Cached, Decoded, Place};
 use super::caps::{Caps, is_plain};
 use super::error::StoreError;
 use super::labels::Row;
+use super::look;
 use super::nifti;
 use super::torch_file::{self, Value};
 use std::collections::HashMap;
@@ -136,14 +137,14 @@ impl Volumes {
     /// The file that the image is read from: the tensor where there is one, else the NIfTI volume.
     ///
     /// # Errors
-    /// When neither is there; names both.
+    /// When neither is there, or that cannot be known; names both, or the one.
     pub fn source(&self, row: &Row) -> Result<PathBuf, StoreError> {
         let tensor = self.caps.tensor(row.at());
-        if tensor.exists() {
+        if look::is_file(&tensor)? {
             return Ok(tensor);
         }
         match self.caps.nifti(row.at()) {
-            Some(nifti) if nifti.exists() => Ok(nifti),
+            Some(nifti) if look::is_file(&nifti)? => Ok(nifti),
             Some(nifti) => Err(missing(&nifti, row, &format!("nor is its tensor {}", tensor.display()))),
             None => Err(missing(&tensor, row, &format!("{} images are read from tensors", self.caps.preprocessing()))),
         }

@@ -23,7 +23,6 @@ use neurosearch::domain::progress::Phase;
 use neurosearch::store::atomic;
 use neurosearch::store::labels;
 use neurosearch::store::layout::FoldDir;
-use std::path::Path;
 use std::sync::Arc;
 
 /// Trains fold `index` and writes its results.
@@ -52,7 +51,7 @@ pub fn run(job: &mut Job, index: u32) -> Result<(), Stop> {
             rows.each_ref().map(|rows| Arc::new(Dataset::new(Arc::clone(&job.reader), Arc::clone(rows), items.clone())));
         let sets = Sets { train, validation };
         let which = Which { fold: index, position };
-        let checkpoint = latest(job, &folder, position.unwrap_or(0), &saved, &sets);
+        let checkpoint = latest(job, &folder, position.unwrap_or(0), &saved, &sets)?;
         let course = course(job, which, &sets, checkpoint)?;
         if job.options.network_type == NetworkType::Autoencoder {
             reconstruct_best(job, &folder, &sets, &course)?;
@@ -128,24 +127,29 @@ fn reconstruct_best(job: &mut Job, folder: &FoldDir, sets: &Sets, course: &Cours
 
 /// The latest usable checkpoint of the network, of those in the fold's folder with these `numbers`. Read only when it is the
 /// network's turn: a multicnn's finished ones together may not fit the memory.
-fn latest(job: &mut Job, folder: &FoldDir, network: usize, numbers: &[u32], sets: &Sets) -> Option<Checkpoint> {
+fn latest(job: &mut Job, folder: &FoldDir, network: usize, numbers: &[u32], sets: &Sets) -> Result<Option<Checkpoint>, Stop> {
     let own = numbers.iter().rev().filter(|number| checkpoint::network(**number, job.options.epochs) == network);
     for number in own {
-        match usable(job, &folder.checkpoint(*number), sets) {
+        let path = folder.checkpoint(*number);
+        let read = match Checkpoint::read(&path) {
+            // One that cannot be read just now is not passed over: the next epoch's would take its place.
+            Err(error) if !error.is_of_the_file() => return Err(Stop::input(&error)),
+            read => read.map_err(|error| error.to_string()),
+        };
+        match read.and_then(|checkpoint| usable(job, checkpoint, sets)) {
             Ok(checkpoint) => {
                 job.use_threads(checkpoint.stamp.threads);
                 job.use_precision(checkpoint.stamp.precision);
-                return Some(checkpoint);
+                return Ok(Some(checkpoint));
             }
             Err(why) => note(format_args!("checkpoint {number} of {} is not used: {why}", folder.path().display())),
         }
     }
-    None
+    Ok(None)
 }
 
-/// The checkpoint in `path`, or why this job cannot go on from it.
-fn usable(job: &Job, path: &Path, sets: &Sets) -> Result<Checkpoint, String> {
-    let checkpoint = Checkpoint::read(path).map_err(|error| error.to_string())?;
+/// The checkpoint, or why this job cannot go on from it.
+fn usable(job: &Job, checkpoint: Checkpoint, sets: &Sets) -> Result<Checkpoint, String> {
     match checkpoint.stamp.strange_to(&job.stamp) {
         Some(why) => Err(why.to_string()),
         None if !checkpoint.course.is_about([sets.train.len(), sets.validation.len()]) => {

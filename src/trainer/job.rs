@@ -95,7 +95,8 @@ fn try_sources(job: &mut Job) -> Result<(), Stop> {
 /// The options, held against the data; an absent seed is drawn and recorded.
 fn options(dir: &JobDir) -> Result<JobOptions, Stop> {
     let bad = |sentence: String| Stop::failed(FailureClass::BadOptions, sentence);
-    let (mut options, notices) = read_options(&dir.commandline()).map_err(|e| bad(e.to_string()))?;
+    let read = read_options(&dir.commandline());
+    let (mut options, notices) = read.map_err(|e| Stop::unread(&e, Failure::new(FailureClass::BadOptions, e.to_string())))?;
     for notice in notices {
         note(format_args!("{}: {notice}", dir.commandline().display()));
     }
@@ -103,7 +104,10 @@ fn options(dir: &JobDir) -> Result<JobOptions, Stop> {
     if seedless {
         options.seed = Some(OsRng.try_next_u64().map_err(|e| bad(format!("cannot draw a seed: {e}")))?);
     }
-    let options = check::job(&options).map_err(|fault| Failure::new(fault.class, fault.sentence))?;
+    let options = check::job(&options).map_err(|fault| match fault.passing {
+        true => Stop::Disk(fault.sentence),
+        false => Stop::failed(fault.class, fault.sentence),
+    })?;
     if seedless {
         write_commandline(dir, &options).map_err(|e| Stop::output(&e))?;
     }

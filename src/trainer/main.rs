@@ -154,7 +154,7 @@ fn verdict(result: Result<(), Stop>) -> (Ended, Exit) {
     match result {
         Ok(()) => (Ended::Done, Exit::Done),
         Err(Stop::Interrupted) => (Ended::Interrupted { sentence: None }, Exit::Interrupted),
-        Err(Stop::Unwritten(sentence)) => (Ended::Interrupted { sentence: Some(sentence) }, Exit::Unwritten),
+        Err(Stop::Disk(sentence)) => (Ended::Interrupted { sentence: Some(sentence) }, Exit::Disk),
         Err(Stop::Failed(Failure { class, sentence })) => (Ended::Failed { class, sentence }, Exit::of(class)),
     }
 }

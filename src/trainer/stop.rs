@@ -8,8 +8,8 @@ use neurosearch::store::error::StoreError;
 pub enum Stop {
     /// SIGTERM or SIGINT; the last epoch is kept.
     Interrupted,
-    /// The disk is full, read-only or failing, which is no fault of the job; the last epoch that was written is kept.
-    Unwritten(String),
+    /// The disk is full, read-only, failing or out of reach, which is no fault of the job; the last epoch that was written is kept.
+    Disk(String),
     Failed(Failure),
 }
 
@@ -18,15 +18,20 @@ impl Stop {
         Stop::Failed(Failure::new(class, sentence))
     }
 
-    /// An input of the job cannot be used.
+    /// An input of the job cannot be used, or could not be read just now.
     pub fn input(error: &StoreError) -> Self {
-        Stop::failed(FailureClass::BadData, error.to_string())
+        Stop::unread(error, Failure::new(FailureClass::BadData, error.to_string()))
+    }
+
+    /// As [`Stop::input`], where it fails as `failure` says if the file itself is at fault.
+    pub fn unread(error: &StoreError, failure: Failure) -> Self {
+        if error.is_of_the_file() { Stop::Failed(failure) } else { Stop::Disk(format!("an input could not be read: {error}")) }
     }
 
     /// A result cannot be written: the disk's fault, most often, else that of the job's folder.
     pub fn output(error: &StoreError) -> Self {
         if error.is_of_the_disk() {
-            return Stop::Unwritten(format!("a result could not be written: {error}"));
+            return Stop::Disk(format!("a result could not be written: {error}"));
         }
         Stop::failed(FailureClass::Crashed, error.to_string())
     }
@@ -41,5 +46,26 @@ impl From<Failure> for Stop {
 impl From<tch::TchError> for Stop {
     fn from(error: tch::TchError) -> Self {
         Stop::Failed(Failure::from(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+    use std::path::Path;
+
+    #[test]
+    fn a_fault_of_the_file_system_never_finishes_a_job_and_one_of_the_file_does() {
+        let read = |code: Errno| StoreError::io("read", Path::new("/caps/image.nii.gz"), code.into());
+        for code in [Errno::IO, Errno::STALE, Errno::NOTCONN, Errno::TIMEDOUT, Errno::HOSTDOWN, Errno::MFILE] {
+            let Stop::Disk(sentence) = Stop::input(&read(code)) else { panic!("{code} finishes the job") };
+            assert!(sentence.contains("/caps/image.nii.gz"), "{sentence}");
+        }
+        let content = StoreError::content(Path::new("/caps/image.nii.gz"), "cut short");
+        for error in [read(Errno::NOENT), read(Errno::ACCESS), read(Errno::ISDIR), content] {
+            let Stop::Failed(failure) = Stop::input(&error) else { panic!("{error} is tried again") };
+            assert_eq!(failure.class, FailureClass::BadData);
+        }
     }
 }

@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use super::network::Network;
 use super::state::{Mismatch, State, read_model};
+use super::stop::Stop;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::options::{NetworkType, Transfer};
 use neurosearch::domain::transfer::{Part, start};
@@ -25,8 +26,8 @@ pub struct Weights {
 /// The weights that start a network of type `target` in fold `fold`; `position` is that of a multicnn's CNN.
 ///
 /// The source's own `commandline.json` says what it is. A direction that makes no sense is of class `bad_options`, a file
-/// that cannot be used of class `bad_data`.
-pub fn load(transfer: &Transfer, fold: u32, target: NetworkType, position: Option<usize>) -> Result<Weights, Failure> {
+/// that cannot be used of class `bad_data`; one that could not be read just now is the disk's fault.
+pub fn load(transfer: &Transfer, fold: u32, target: NetworkType, position: Option<usize>) -> Result<Weights, Stop> {
     let job = JobDir::new(&transfer.path);
     let outline = read_outline(&job).map_err(|error| refused(&error, ", so this is not a job folder"))?;
     let start = start(outline.network_type, target, position, transfer.selection).map_err(|refusal| {
@@ -41,8 +42,8 @@ pub fn load(transfer: &Transfer, fold: u32, target: NetworkType, position: Optio
     Ok(Weights { file: file.into(), state, part: start.part })
 }
 
-fn refused(error: &StoreError, hint: &str) -> Failure {
-    Failure::new(FailureClass::BadData, format!("transfer_learning_path: {error}{hint}"))
+fn refused(error: &StoreError, hint: &str) -> Stop {
+    Stop::unread(error, Failure::new(FailureClass::BadData, format!("transfer_learning_path: {error}{hint}")))
 }
 
 impl Weights {

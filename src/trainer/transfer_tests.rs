@@ -1,7 +1,9 @@
 //! Every direction of transfer, and every one that is refused, from folders of ours and from the reference's.
 
+use super::failure::Failure;
 use super::network::Network;
 use super::state::{State, model_value};
+use super::stop::Stop;
 use super::transfer;
 use neurosearch::domain::architecture::{Architecture, ConvBlock, FcLayer};
 use neurosearch::domain::job::FailureClass;
@@ -152,13 +154,21 @@ fn a_multicnn_starts_a_multicnn_position_by_position() {
     }
 }
 
+/// Why these weights cannot be loaded, be it tried ever so often.
+fn refusal(transfer: &Transfer, fold: u32, target: NetworkType, position: Option<usize>) -> Failure {
+    match transfer::load(transfer, fold, target, position) {
+        Err(Stop::Failed(failure)) => failure,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn directions_that_make_no_sense_are_refused_by_both_names() {
     use NetworkType::{Autoencoder, Cnn, MultiCnn};
     for (from, to) in [(Cnn, Autoencoder), (MultiCnn, Autoencoder), (MultiCnn, Cnn)] {
         let folder = tempfile::tempdir().expect("a folder");
         source(folder.path(), from, Some(0), Selection::BestLoss, 1);
-        let refused = transfer::load(&option(folder.path(), Selection::BestLoss), FOLD, to, Some(0)).expect_err("refused");
+        let refused = refusal(&option(folder.path(), Selection::BestLoss), FOLD, to, Some(0));
         assert_eq!(refused.class, FailureClass::BadOptions);
         assert!(refused.sentence.contains(&format!("trained a {from}, which cannot start a {to}")), "{refused}");
     }
@@ -181,10 +191,10 @@ fn a_source_of_another_width_is_refused_naming_file_tensor_and_both_shapes() {
 fn a_source_without_the_fold_or_without_its_commandline_is_refused_by_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let option = option(folder.path(), Selection::BestLoss);
-    let refused = transfer::load(&option, FOLD, NetworkType::Cnn, None).expect_err("an empty folder");
+    let refused = refusal(&option, FOLD, NetworkType::Cnn, None);
     assert!(refused.sentence.contains("commandline.json") && refused.sentence.contains("not a job folder"), "{refused}");
     source(folder.path(), NetworkType::Cnn, None, Selection::BestLoss, 1);
-    let refused = transfer::load(&option, FOLD + 1, NetworkType::Cnn, None).expect_err("another fold");
+    let refused = refusal(&option, FOLD + 1, NetworkType::Cnn, None);
     assert!(refused.sentence.contains("fold-2") && refused.sentence.contains("no such model"), "{refused}");
     assert_eq!(refused.class, FailureClass::BadData);
 }

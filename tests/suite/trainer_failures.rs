@@ -116,6 +116,26 @@ fn a_disk_that_does_not_take_a_checkpoint_is_no_failure_of_the_job_which_goes_on
 }
 
 #[test]
+fn an_image_that_the_file_system_does_not_give_just_now_is_no_failure_of_the_job_which_goes_on_when_it_does() {
+    let job = spoilt(|_| ());
+    let caps = job.launch.path().join("caps");
+    // The first image is looked at before the training, all are read in it.
+    for participant in [2, 6] {
+        let (path, kept) = (image_in(&caps, participant), caps.join("kept"));
+        fs::rename(&path, &kept).expect("renamed");
+        // A regular file whose first byte cannot be read: EIO.
+        std::os::unix::fs::symlink("/proc/self/mem", &path).expect("linked");
+        assert_eq!(job.command().output().expect("the trainer starts").status.code(), Some(5), "{participant}");
+        let end = job.end();
+        assert_eq!(end["ended"], "interrupted", "{end}");
+        let name = format!("sub-MNI{participant:04}");
+        assert!(end["sentence"].as_str().is_some_and(|why| why.contains(&name) && why.contains("os error 5")), "{end}");
+        fs::rename(&kept, &path).expect("back");
+    }
+    job.train();
+}
+
+#[test]
 fn options_that_cannot_be_read_are_bad_options() {
     let job = Job::empty();
     fs::write(job.folder.join("commandline.json"), "{ \"mode\": ").expect("written");

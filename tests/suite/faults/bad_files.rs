@@ -8,7 +8,7 @@ use neurosearch::domain::progress::Progress;
 use neurosearch::store::job::{EndRecord, JobRecord, TrainerRecord};
 use neurosearch::store::launch::SearchRecord;
 use neurosearch::store::record::{self, Record};
-use neurosearch::store::{labels, look, nifti, torch_file};
+use neurosearch::store::{labels, nifti, torch_file};
 use std::fs;
 use std::io::{Cursor, Write};
 use std::path::Path;
@@ -81,7 +81,7 @@ fn bad_images_are_refused_by_name() {
     for (_, bytes) in &cases {
         let path = dir.path().join("image.nii.gz");
         fs::write(&path, bytes).expect("written");
-        let _ = look::nifti(&path);
+        let _ = nifti::shape(&path);
     }
 }
 
