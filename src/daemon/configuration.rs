@@ -57,10 +57,10 @@ impl Configuration {
     /// What the file asks for now. Waits for the disk.
     ///
     /// # Errors
-    /// One sentence that names file, line and column; nothing has changed.
+    /// One sentence that names file, line and column, or that no directory is left to watch; nothing has changed.
     pub fn again(&self) -> Result<Change, String> {
         let new = (self.read)()?;
-        Ok(self.with(|holds| Change::between(holds, &new)))
+        self.with(|holds| Change::between(holds, &new))
     }
 
     /// This directory is watched now, or no longer.
@@ -81,7 +81,15 @@ impl Configuration {
 
 impl Change {
     /// What differs in `new`.
-    fn between(old: &Settings, new: &Settings) -> Self {
+    ///
+    /// # Errors
+    /// It would leave every directory, which is what a file says that is still being written.
+    fn between(old: &Settings, new: &Settings) -> Result<Self, String> {
+        if new.watch.is_empty() && !old.watch.is_empty() {
+            let sentence = "watch: the configuration names no directory any more, as one that is empty or half written does, so \
+                            nothing is changed; name a directory, or leave the last one with `neurosearch remove DIR`";
+            return Err(sentence.to_string());
+        }
         // Every key by name: a new one does not compile until it is taken over or named here.
         let Settings {
             watch,
@@ -118,12 +126,12 @@ impl Change {
             ("on_too_large", old.on_too_large == *on_too_large),
             ("search", old.search == *search),
         ];
-        Change {
+        Ok(Change {
             added: lacking(watch, &old.watch),
             gone: lacking(&old.watch, watch),
             log: (*log != old.log).then(|| log.clone()),
             later: later.iter().filter(|(_, same)| !same).map(|(key, _)| *key).collect(),
-        }
+        })
     }
 }
 
@@ -134,7 +142,7 @@ mod tests {
     #[test]
     fn a_change_names_directories_to_add_and_leave_the_log_and_what_needs_a_restart() {
         let old = Settings { watch: vec!["/a".into(), "/b".into()], ..Settings::default() };
-        assert_eq!(Change::between(&old, &old), Change::default());
+        assert_eq!(Change::between(&old, &old), Ok(Change::default()));
         let new = Settings {
             watch: vec!["/b".into(), "/c".into()],
             log: "debug".to_string(),
@@ -142,10 +150,19 @@ mod tests {
             stall_seconds: 7,
             ..old.clone()
         };
-        let change = Change::between(&old, &new);
+        let change = Change::between(&old, &new).expect("a change");
         assert_eq!((change.added, change.gone), (vec!["/c".into()], vec!["/a".into()]));
         assert_eq!(change.log.as_deref(), Some("debug"));
         assert_eq!(change.later, ["slots_per_device", "stall_seconds"]);
+    }
+
+    #[test]
+    fn a_configuration_that_leaves_every_directory_is_refused_and_one_that_never_had_any_is_not() {
+        let (none, some) = (Settings::default(), Settings { watch: vec!["/a".into()], ..Settings::default() });
+        let sentence = Change::between(&some, &none).expect_err("it would leave /a");
+        assert!(sentence.contains("watch") && sentence.contains("nothing is changed"), "{sentence}");
+        assert_eq!(Change::between(&none, &none), Ok(Change::default()));
+        assert_eq!(Change::between(&none, &some).expect("a change").added, some.watch);
     }
 
     #[test]

@@ -53,3 +53,20 @@ fn a_mistake_in_the_configuration_is_refused_with_its_place_and_nothing_changes(
     daemon.wait_for("its job is done", &launch, |counts| counts.done == 1);
     assert!(daemon.is_running());
 }
+
+#[test]
+fn a_configuration_that_is_empty_or_has_lost_its_directories_is_refused_and_they_are_served_as_before() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let daemon = Daemon::start(dir.path(), &Setup::default());
+    let launch = daemon.launch("a");
+    for text in ["", "socket = \"d.sock\"\n"] {
+        fs::write(dir.path().join("neurosearchd.toml"), text).expect("written");
+        let output = reload(dir.path());
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && told.contains("watch: the configuration names no directory"), "{text:?}: {told}");
+    }
+    signal(daemon.pid(), Signal::HUP);
+    until("SIGHUP is refused too", || daemon.log().contains("not reloaded"));
+    drop_space(&launch, &space(1, 1, &json!({})));
+    daemon.wait_for("its job is done", &launch, |counts| counts.done == 1);
+}
