@@ -13,7 +13,7 @@ use crate::domain::options::JobOptions;
 use crate::domain::precision::Precision;
 use crate::process::memory::OomKills;
 use crate::process::stop::Stopped;
-use crate::process::{self, Assignment, Child, Stop};
+use crate::process::{self, Assignment, Child, Identity, Stop};
 use crate::store::cache::Place;
 use crate::store::job::{EndRecord, JobRecord, Starter};
 use crate::store::layout::JobDir;
@@ -55,9 +55,9 @@ impl Ready {
 
 /// Trains the job and shows its progress; `record` is its record as it stands. Done only when every fold has its results.
 pub fn run(ready: Ready, job: &JobDir, options: &JobOptions, mut record: JobRecord, out: &mut Out) -> Outcome {
-    let keeper = record.starter;
     let mut interrupt = Interrupt::watch()?;
-    record.starter = Starter::Command;
+    let own = || Identity::own().map_err(|e| Failure::new(Exit::Failed, format!("cannot tell who this process is: {e}")));
+    record.borrower = if record.starter == Starter::Daemon { Some(own()?.as_borrower()) } else { None };
     record.attempts += 1;
     let threads = *record.threads.get_or_insert_with(process::cpu::cores);
     let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
@@ -76,7 +76,7 @@ pub fn run(ready: Ready, job: &JobDir, options: &JobOptions, mut record: JobReco
     };
     let ended = finished::hold_to_results(ended, job);
     settle(&mut record, job, &ended);
-    record.starter = keeper;
+    record.borrower = None;
     record::write(&job.record(), &record)?;
     say(&ended, job, options, record.attempts, out)
 }

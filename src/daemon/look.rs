@@ -237,11 +237,11 @@ fn compare(launch: &LaunchDir, known: &Known, folders: Vec<JobFolder>, looked: &
         }
         looked.found.push(found);
     }
-    looked.found.sort_by(|a, b| a.name.cmp(&b.name));
     looked.gone = known.jobs.iter().filter(|name| !now.contains_key(*name)).cloned().collect();
     for name in known.foreign.iter().filter(|name| now.contains_key(*name)) {
-        match scan::record_of(&launch.job(name)) {
-            Ok(record) => looked.foreign.push((name.clone(), record.map(|record| record.state))),
+        match record_of(&launch.job(name)) {
+            Ok(Some((_, true))) => looked.found.push(found(launch, name)),
+            Ok(record) => looked.foreign.push((name.clone(), record.map(|(record, _)| record.state))),
             Err(e) => looked.troubles.push(e.to_string()),
         }
     }
@@ -253,14 +253,32 @@ fn compare(launch: &LaunchDir, known: &Known, folders: Vec<JobFolder>, looked: &
     if now != *known.folders {
         looked.folders = Some(now);
     }
+    looked.found.sort_by(|a, b| a.name.cmp(&b.name));
+}
+
+/// The job's record, and whether the daemon looks after the job.
+fn record_of(job: &JobDir) -> Result<Option<(JobRecord, bool)>, StoreError> {
+    let record = scan::record_of(job)?;
+    match record.as_ref().and_then(|record| record.borrower.as_ref()) {
+        Some(borrower) if process::identity::may_live(borrower) => return Ok(record.map(|record| (record, false))),
+        None => {
+            return Ok(record.map(|record| {
+                let ours = record.starter == Starter::Daemon;
+                (record, ours)
+            }));
+        }
+        Some(_) => {}
+    }
+    // Read again: its last word may have come after the first reading, and nothing comes any more.
+    Ok(scan::record_of(job)?.map(|record| (record, true)))
 }
 
 fn found(launch: &LaunchDir, name: &JobName) -> Found {
     let job = launch.job(name);
-    let read = scan::record_of(&job).and_then(|record| {
-        let over = record.as_ref().is_none_or(|record| record.state.is_final() || record.starter != Starter::Daemon);
+    let read = record_of(&job).and_then(|record| {
+        let over = record.as_ref().is_none_or(|(record, ours)| record.state.is_final() || !ours);
         let need = if over { Need::Cpu } else { need(&job)? };
-        Ok((record.map(|record| restored(&job, record)), need))
+        Ok((record.map(|(record, ours)| restored(&job, record, ours)), need))
     });
     match read {
         Ok((record, need)) => Found { name: name.clone(), record: Ok(record), need },
@@ -268,8 +286,7 @@ fn found(launch: &LaunchDir, name: &JobName) -> Found {
     }
 }
 
-fn restored(job: &JobDir, record: JobRecord) -> FoundRecord {
-    let ours = record.starter == Starter::Daemon;
+fn restored(job: &JobDir, record: JobRecord, ours: bool) -> FoundRecord {
     let over = record.state.is_final() || !ours;
     FoundRecord {
         index: record.index,

@@ -351,6 +351,7 @@ fn update_record(job: &JobDir, update: &RecordUpdate, threads: usize) -> Result<
     // Where it runs is not known before its slot is claimed: then the record knows better.
     let unknown = matches!(&update.state, JobState::Running { device, .. } if device.is_empty());
     let new = JobRecord {
+        borrower: None,
         state: if unknown { old.state } else { update.state.clone() },
         attempts: update.attempts,
         failures_in_a_row: update.failures_in_a_row,

@@ -20,7 +20,7 @@ pub struct Found {
 #[derive(Debug, Clone, PartialEq)]
 pub struct FoundRecord {
     pub index: Option<u64>,
-    /// The daemon started it; any other starter's job is never touched.
+    /// The daemon started it, and nobody runs it in its stead; any other starter's job is never touched.
     pub ours: bool,
     pub state: JobState,
     pub attempts: u32,
@@ -53,7 +53,9 @@ pub fn on_found(search: &mut Search, found: Vec<Found>) -> Vec<Effect> {
         let named = prefix.and_then(|prefix| name.index(prefix));
         let read = record.as_ref().ok().and_then(Option::as_ref);
         let index = read.and_then(|record| record.index).or(named);
-        let guessed = search.jobs.get(&name).filter(|job| job.unread).map(|job| job.wish);
+        let known = search.jobs.get(&name);
+        let returned = known.is_some_and(|job| matches!(job.standing, Standing::Foreign(_))) && read.is_some_and(|r| r.ours);
+        let guessed = known.filter(|job| job.unread || returned).map(|job| job.wish);
         if guessed.is_some() {
             search.remove(&name);
         }

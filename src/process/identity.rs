@@ -1,6 +1,6 @@
 //! Which process is meant: a pid alone comes back for another process, with the start time and the boot it does not.
 
-use crate::store::job::TrainerRecord;
+use crate::store::job::{Borrower, TrainerRecord};
 use rustix::io::Errno;
 use rustix::process::Pid;
 use std::fs;
@@ -35,6 +35,11 @@ impl Identity {
         Identity { pid: record.pid, start_time: record.start_time, boot_id: record.boot_id.clone() }
     }
 
+    /// As a record carries it.
+    pub fn as_borrower(&self) -> Borrower {
+        Borrower { pid: self.pid, start_time: self.start_time, boot_id: self.boot_id.clone(), host: host() }
+    }
+
     /// Whether this very process still runs; remains that nobody has reaped yet do not.
     pub fn is_alive(&self) -> io::Result<bool> {
         if boot_id()? != self.boot_id {
@@ -53,6 +58,19 @@ impl Identity {
 /// The kernel's random name for this boot.
 pub fn boot_id() -> io::Result<String> {
     Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_string())
+}
+
+/// Whether the process that borrowed a job may still be at it; one on another machine may.
+pub fn may_live(borrower: &Borrower) -> bool {
+    let Borrower { pid, start_time, boot_id, host } = borrower;
+    let identity = Identity { pid: *pid, start_time: *start_time, boot_id: boot_id.clone() };
+    !is_here(host, boot_id) || identity.is_alive().unwrap_or(true)
+}
+
+/// Whether a record with this host and boot was written on this machine: one that was renamed meanwhile, or a container on
+/// it, is still this machine.
+pub(super) fn is_here(recorded_host: &str, recorded_boot: &str) -> bool {
+    recorded_host == host() || boot_id().is_ok_and(|boot| boot == recorded_boot)
 }
 
 /// This machine's name, as records carry it.
@@ -113,6 +131,11 @@ mod tests {
         assert!(!Identity { start_time: own.start_time + 1, ..own.clone() }.is_alive().expect("looked"));
         assert!(!Identity { boot_id: "another".to_string(), ..own.clone() }.is_alive().expect("looked"));
         assert_eq!(Identity::of(u32::MAX).expect("looked"), None);
+        let borrower = own.as_borrower();
+        assert!(may_live(&borrower));
+        assert!(!may_live(&Borrower { start_time: own.start_time + 1, ..borrower.clone() }), "another process of this number");
+        let far = Borrower { host: "elsewhere".to_string(), boot_id: "another".to_string(), ..borrower };
+        assert!(may_live(&far), "nobody here can know");
     }
 
     #[test]

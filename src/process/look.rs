@@ -37,8 +37,7 @@ fn judge(job: &JobDir) -> Result<Look, StoreError> {
     let Some(trainer) = optional::<TrainerRecord>(record::read(&job.trainer_record()))? else {
         return without_trainer(job);
     };
-    // A machine that was renamed meanwhile, or a container on it, is still this machine.
-    let here = trainer.host == identity::host() || identity::boot_id().is_ok_and(|boot| boot == trainer.boot_id);
+    let here = identity::is_here(&trainer.host, &trainer.boot_id);
     if here {
         let identity = Identity::recorded(&trainer);
         let proc = |e| StoreError::io("look at", std::path::Path::new("/proc"), e);

@@ -19,9 +19,18 @@ use std::path::Path;
 #[serde(rename_all = "snake_case")]
 pub enum Starter {
     Daemon,
-    /// `generate`, `retrain` or `continue`: the daemon shows and tabulates such a job, and never touches it.
+    /// `generate`, `retrain`, or `continue` of such a job: the daemon shows and tabulates such a job, and never touches it.
     #[default]
     Command,
+}
+
+/// A process, as [`TrainerRecord`] tells one from every other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Borrower {
+    pub pid: u32,
+    pub start_time: u64,
+    pub boot_id: String,
+    pub host: String,
 }
 
 /// `job.json`; written by whoever starts the job: the daemon, `generate` or `retrain`.
@@ -30,6 +39,9 @@ pub struct JobRecord {
     pub version: u32,
     #[serde(default)]
     pub starter: Starter,
+    /// The process that runs the daemon's job in its stead (`continue`): it is the daemon's again once that process is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub borrower: Option<Borrower>,
     /// The job's index in its search; none for a job of somebody's own choosing.
     pub index: Option<u64>,
     /// Seed of the search it was drawn under.
@@ -77,6 +89,7 @@ impl JobRecord {
         JobRecord {
             version: 1,
             starter,
+            borrower: None,
             index: None,
             search_seed: None,
             space_sha256: None,

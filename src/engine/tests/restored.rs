@@ -176,3 +176,20 @@ fn a_checkpoint_made_while_nobody_watched_forgives_and_is_recorded_so() {
     let update = RecordUpdate { checkpoints_seen: 3, ..update(running(), 2, 0) };
     assert_eq!(effects[0], Effect::Record { job: name(0), update });
 }
+
+#[test]
+fn a_job_that_somebody_ran_in_the_daemons_stead_is_the_daemons_again_when_that_is_over() {
+    let mut lent = found(running(), TrainerSeen::Gone(None));
+    if let Ok(Some(record)) = &mut lent[0].record {
+        record.ours = false;
+    }
+    let mut search = Search { terms: Some(terms(1)), ..Search::default() };
+    restore::on_found(&mut search, lent.clone());
+    assert_eq!(search.jobs[&name(0)].standing, Standing::Foreign(Some(running())));
+    restore::on_found(&mut search, lent);
+    assert_eq!(search.jobs[&name(0)].standing, Standing::Foreign(Some(running())), "as long as it is lent");
+    let effects = restore::on_found(&mut search, found(running(), TrainerSeen::Gone(None)));
+    assert_eq!(search.jobs[&name(0)].standing, Standing::Waiting);
+    assert_eq!(search.jobs[&name(0)].failures_in_a_row, 1, "lost, and not counted");
+    assert_eq!(effects.last(), Some(&Effect::Ask(cpu(1))));
+}
