@@ -3,6 +3,7 @@
 use super::child::Child;
 use crate::domain::device::Device;
 use crate::domain::precision::Precision;
+use crate::store::attempt_log;
 use crate::store::below::Below;
 use crate::store::cache::Place;
 use crate::store::error::StoreError;
@@ -58,6 +59,8 @@ pub enum NotStarted {
 pub fn start(program: &Path, assignment: &Assignment) -> Result<Child, NotStarted> {
     let fail = |source| NotStarted::Spawn { program: program.to_path_buf(), source };
     let folder = std::path::absolute(assignment.job.path()).map_err(|e| StoreError::io("find", assignment.job.path(), e))?;
+    // One that stays is one too many, and nothing worse.
+    let _ = attempt_log::make_place(&assignment.job, assignment.attempt);
     let output = log(&assignment.job.attempt_log(assignment.attempt))?;
     let errors = output.try_clone().map_err(fail)?;
     let mut command = Command::new(program);
