@@ -1,8 +1,9 @@
 //! One look at a launch directory, off the actors' thread: its lock, its space file, its job folders.
 
 use super::accept::{self, Accepted};
+use crate::domain::device::Device;
 use crate::domain::job::{JobName, JobState};
-use crate::engine::restore::{Found, FoundRecord, TrainerSeen};
+use crate::engine::restore::{Found, FoundRecord, TrainerSeen, Unread};
 use crate::engine::state::Need;
 use crate::process::{self, Look};
 use crate::store::error::StoreError;
@@ -282,7 +283,14 @@ fn found(launch: &LaunchDir, name: &JobName) -> Found {
     });
     match read {
         Ok((record, need)) => Found { name: name.clone(), record: Ok(record), need },
-        Err(e) => Found { name: name.clone(), record: Err(e.to_string()), need: Need::Cpu },
+        Err(e) => {
+            let runs_on = match trainer(&job, 0) {
+                TrainerSeen::Alive(device) => Some(device),
+                _ => None,
+            };
+            let need = if runs_on.as_deref().is_none_or(|device| device == Device::Cpu.as_str()) { Need::Cpu } else { Need::Gpu };
+            Found { name: name.clone(), record: Err(Unread { why: e.to_string(), runs_on }), need }
+        }
     }
 }
 

@@ -12,8 +12,16 @@ use crate::domain::job::{Ended, JobName, JobState, LastFailure, Wish};
 pub struct Found {
     pub name: JobName,
     /// None: a folder with a `commandline.json` and no record of ours. An error: there is one that cannot be read.
-    pub record: Result<Option<FoundRecord>, String>,
+    pub record: Result<Option<FoundRecord>, Unread>,
     pub need: Need,
+}
+
+/// A job whose record cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    pub why: String,
+    /// Where its trainer lives, if one does.
+    pub runs_on: Option<String>,
 }
 
 /// What the records in a job's folder say together.
@@ -53,13 +61,7 @@ pub fn on_found(search: &mut Search, found: Vec<Found>) -> Vec<Effect> {
         let named = prefix.and_then(|prefix| name.index(prefix));
         let read = record.as_ref().ok().and_then(Option::as_ref);
         let index = read.and_then(|record| record.index).or(named);
-        let known = search.jobs.get(&name);
-        let returned = known.is_some_and(|job| matches!(job.standing, Standing::Foreign(_))) && read.is_some_and(|r| r.ours);
-        let guessed = known.filter(|job| job.unread || returned).map(|job| job.wish);
-        if guessed.is_some() {
-            search.remove(&name);
-        }
-        let wish = guessed.flatten();
+        let (wish, held) = forget(search, &name, read.is_some_and(|record| record.ours));
         // Drawn since the scan began, or being drawn: what is believed already is newer.
         if search.jobs.contains_key(&name) || index.is_some_and(|index| search.drawing.contains_key(&index)) {
             continue;
@@ -68,19 +70,51 @@ pub fn on_found(search: &mut Search, found: Vec<Found>) -> Vec<Effect> {
             Ok(Some(mut record)) if record.ours => {
                 record.wish = wish.or(record.wish);
                 restore(search, name, record, need, &mut effects);
+                give_back(held, &mut effects);
             }
             Ok(other) => {
                 search.add(name, Job::new(index, need, Standing::Foreign(other.map(|r| r.state))));
+                give_back(held, &mut effects);
             }
-            Err(why) => {
+            Err(Unread { why, runs_on }) => {
                 // Its index is taken, and its trainer may live: nothing is done with it until it can be read.
                 let job = Job { unread: true, wish, ..Job::new(index, need, Standing::Unclear(why)) };
-                search.add(name, job);
+                search.add(name.clone(), job);
+                keep(search, &name, held, runs_on, &mut effects);
             }
         }
     }
     react::ask(search, &mut effects);
     effects
+}
+
+/// Forgets what was a guess about a job, or that it was somebody else's where it is `ours` now. What was wished of it stays
+/// so, and the slot that it keeps.
+fn forget(search: &mut Search, name: &JobName, ours: bool) -> (Option<Wish>, Option<Lease>) {
+    let outdated = |job: &&Job| job.unread || (ours && matches!(job.standing, Standing::Foreign(_)));
+    let Some(job) = search.jobs.get(name).filter(outdated) else { return (None, None) };
+    let kept = (job.wish, job.held.clone());
+    search.remove(name);
+    kept
+}
+
+/// A job of which nothing more can be known keeps the slot of the trainer that it seems to have, so that it is lent to
+/// nobody else; `held` is the one that it has already.
+fn keep(search: &mut Search, name: &JobName, held: Option<Lease>, runs_on: Option<String>, effects: &mut Vec<Effect>) {
+    match (held, runs_on) {
+        (None, Some(device)) => effects.push(Effect::Claim { job: name.clone(), device }),
+        (held, Some(_)) => {
+            if let Some(job) = search.jobs.get_mut(name) {
+                job.held = held;
+            }
+        }
+        (held, None) => give_back(held, effects),
+    }
+}
+
+/// Comes after a claim for the same trainer, so that nobody gets the slot between the two.
+fn give_back(held: Option<Lease>, effects: &mut Vec<Effect>) {
+    effects.extend(held.map(|lease| Effect::Release { lease, job: None, failed: false }));
 }
 
 /// A foreign job's record was read again.
@@ -104,7 +138,8 @@ pub fn on_gone(search: &mut Search, gone: &[JobName]) -> Vec<Effect> {
             Standing::Unclear(_) => job.unread || job.wish.is_some(),
             _ => job.lease().is_none(),
         };
-        if search.jobs.get(name).is_some_and(idle) {
+        if let Some(job) = search.jobs.get(name).filter(|job| idle(job)) {
+            give_back(job.held.clone(), &mut effects);
             search.remove(name);
             effects.push(Effect::Say(format!("the folder of {name} is gone")));
             effects.push(Effect::Tabulate { job: name.clone() });
@@ -131,6 +166,10 @@ pub fn on_claimed(search: &mut Search, name: &JobName, lease: Lease) -> Vec<Effe
             effects.push(Effect::Follow { job: name.clone(), lease });
             effects.extend(stop.map(|_| Effect::Stop { job: name.clone() }));
             effects
+        }
+        Some(Standing::Unclear(_)) => {
+            let before = search.jobs.get_mut(name).and_then(|job| job.held.replace(lease));
+            before.map(|lease| Effect::Release { lease, job: None, failed: false }).into_iter().collect()
         }
         _ => vec![Effect::Release { lease, job: None, failed: false }],
     }
@@ -169,12 +208,21 @@ fn restore(search: &mut Search, name: JobName, record: FoundRecord, need: Need, 
     }
     search.add(name.clone(), job);
     if running {
+        let held_by_somebody = matches!(&record.trainer, TrainerSeen::Unclear { free: false, .. });
         take_over(search, &name, record.trainer, record.checkpoints, effects);
+        if let JobState::Running { device, .. } = record.state
+            && held_by_somebody
+            && !device.is_empty()
+        {
+            keep(search, &name, None, Some(device), effects);
+        }
     }
 }
 
 /// A job that ran when it was last heard of: adopt it, conclude it, or leave it alone until more is known.
 fn take_over(search: &mut Search, name: &JobName, seen: TrainerSeen, checkpoints: u64, effects: &mut Vec<Effect>) {
+    let stays = matches!(&seen, TrainerSeen::Unclear { free: false, .. });
+    let held = search.jobs.get_mut(name).filter(|_| !stays).and_then(|job| job.held.take());
     match seen {
         TrainerSeen::Alive(device) => {
             search.set(name, Standing::Adopting);
@@ -191,6 +239,7 @@ fn take_over(search: &mut Search, name: &JobName, seen: TrainerSeen, checkpoints
             None => search.set(name, Standing::Unclear(why)),
         },
     }
+    give_back(held, effects);
 }
 
 /// What became of the trainer cannot be known, but nobody holds the job, and somebody has said what is to become of it.

@@ -142,6 +142,8 @@ pub struct Job {
     pub checkpoints_at_start: u64,
     /// Seconds since the epoch when the running attempt began.
     pub since: u64,
+    /// The slot of the trainer that it seems to have, while nothing more can be known of the two.
+    pub held: Option<Lease>,
     /// Its record could not be read, so that all else here is a guess until it can.
     pub unread: bool,
     /// Its record on the disk is older than this state, since a write failed.
@@ -164,6 +166,7 @@ impl Job {
             checkpoints: 0,
             checkpoints_at_start: 0,
             since: 0,
+            held: None,
             unread: false,
             unsaved: false,
             trouble: None,

@@ -1,6 +1,6 @@
 //! What a new daemon, or a new look, makes of what lies in the folders.
 
-use super::super::restore::{self, Found, FoundRecord, TrainerSeen};
+use super::super::restore::{self, Found, FoundRecord, TrainerSeen, Unread};
 use super::*;
 
 fn unclear(why: &str, free: bool) -> TrainerSeen {
@@ -36,7 +36,7 @@ fn what_a_new_daemon_makes_of_a_jobs_records() {
         Effect::Record { job: name(0), update }
     };
     let tabulate = Effect::Tabulate { job: name(0) };
-    let table: [(JobState, TrainerSeen, Standing, Vec<Effect>); 7] = [
+    let table: [(JobState, TrainerSeen, Standing, Vec<Effect>); 8] = [
         (
             running(),
             TrainerSeen::Alive("cpu".into()),
@@ -52,7 +52,14 @@ fn what_a_new_daemon_makes_of_a_jobs_records() {
             vec![say_lost(), lost(), tabulate.clone(), Effect::Ask(cpu(1))],
         ),
         (running(), TrainerSeen::Gone(Some(Ended::Done)), Standing::Done, vec![record(JobState::Done, 1), tabulate]),
-        (running(), unclear("far", false), Standing::Unclear("far".into()), vec![]),
+        // Somebody holds it, on the device that its record names: nobody else gets that slot.
+        (
+            running(),
+            unclear("far", false),
+            Standing::Unclear("far".into()),
+            vec![Effect::Claim { job: name(0), device: "cpu".into() }],
+        ),
+        (running(), unclear("far", true), Standing::Unclear("far".into()), vec![]),
         (JobState::Queued, gone(), Standing::Waiting, vec![Effect::Ask(cpu(1))]),
         (JobState::Paused, gone(), Standing::Paused, vec![]),
     ];
@@ -154,7 +161,7 @@ fn an_unclear_job_becomes_what_somebody_says_once_nobody_holds_it() {
 #[test]
 fn a_job_whose_record_cannot_be_read_keeps_its_index_and_is_left_alone_until_it_can() {
     let mut search = accepted(2);
-    let unreadable = Found { name: name(0), record: Err("no JSON".into()), need: Need::Cpu };
+    let unreadable = Found { name: name(0), record: Err(Unread { why: "no JSON".into(), runs_on: None }), need: Need::Cpu };
     restore::on_found(&mut search, vec![unreadable.clone()]);
     assert_eq!(search.jobs[&name(0)].standing, Standing::Unclear("no JSON".into()));
     assert_eq!(search.next_index(), Some(1));
@@ -162,6 +169,23 @@ fn a_job_whose_record_cannot_be_read_keeps_its_index_and_is_left_alone_until_it_
     assert_eq!(search.next_index(), Some(1), "still");
     restore::on_found(&mut search, found(running(), TrainerSeen::Alive("cpu".into())));
     assert_eq!(search.jobs[&name(0)].standing, Standing::Adopting, "its live trainer is found after all");
+}
+
+#[test]
+fn the_slot_of_a_live_trainer_is_lent_to_nobody_else_while_its_jobs_record_cannot_be_read() {
+    let unread = |runs_on: Option<&str>| {
+        let record = Err(Unread { why: "no JSON".into(), runs_on: runs_on.map(str::to_string) });
+        vec![Found { name: name(0), record, need: Need::Cpu }]
+    };
+    let claim = || Effect::Claim { job: name(0), device: "cpu".into() };
+    let mut search = Search { terms: Some(terms(1)), ..Search::default() };
+    assert_eq!(restore::on_found(&mut search, unread(Some("cpu"))), [claim()]);
+    assert_eq!(restore::on_claimed(&mut search, &name(0), lease(9)), []);
+    assert_eq!(restore::on_found(&mut search, unread(Some("cpu"))), [], "it has it already");
+    let read = restore::on_found(&mut search.clone(), found(running(), TrainerSeen::Alive("cpu".into())));
+    assert_eq!(read, [claim(), release(9, None)], "claimed anew first");
+    assert_eq!(restore::on_found(&mut search.clone(), unread(None)), [release(9, None)], "its trainer is gone");
+    assert_eq!(restore::on_gone(&mut search, &[name(0)])[0], release(9, None));
 }
 
 #[test]

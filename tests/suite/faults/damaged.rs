@@ -23,7 +23,7 @@ fn a_job_whose_record_cannot_be_read_at_the_start_is_left_alone_and_taken_over_o
     let setup = setup(1).with("STAND_IN_PAUSE", "0.2");
     let mut daemon = Daemon::start(dir.path(), &setup);
     let launch = daemon.launch("unread");
-    drop_space(&launch, &space(1, 20, &json!({})));
+    drop_space(&launch, &space(2, 20, &json!({})));
     until("its trainer runs", || !trainers(&daemon.root).is_empty());
     daemon.kill();
     let record = job(&launch, 0).record();
@@ -31,10 +31,11 @@ fn a_job_whose_record_cannot_be_read_at_the_start_is_left_alone_and_taken_over_o
     fs::write(&record, "{").expect("damaged");
     daemon.start_again(&setup);
     until("the alarm names the record", || alarmed(&daemon, &launch, "job.json"));
-    assert_eq!(daemon.counts(&launch).undrawn, 0, "its index is taken");
+    until("the slot is taken", || daemon.status().devices.iter().any(|device| device.busy == 1));
+    assert_eq!(daemon.counts(&launch).undrawn, 1, "its index is taken, and so is its slot");
     fs::write(&record, good).expect("mended");
-    wait(&daemon, &launch, "the job is done", |counts| counts.done == 1);
-    assert_whole(&launch, 1, 20);
+    wait(&daemon, &launch, "both jobs are done", |counts| counts.done == 2);
+    assert_whole(&launch, 2, 20);
     assert_eq!(json(&record)["attempts"], json!(1), "its live trainer was adopted");
 }
 
