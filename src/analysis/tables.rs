@@ -11,6 +11,7 @@ use crate::domain::space::SearchSpace;
 use crate::store::atomic;
 use crate::store::below::Below;
 use crate::store::error::StoreError;
+use crate::store::folder::Folder;
 use crate::store::layout::{JobDir, LaunchDir};
 use crate::store::record;
 use crate::store::results;
@@ -43,6 +44,8 @@ struct Row {
 /// [`Tables::write`]; whatever was missed in between, the next scan finds.
 pub struct Tables {
     launch: LaunchDir,
+    /// The directory that was scanned, by device and inode: what has its name later may be another.
+    scanned: Option<(u64, u64)>,
     /// The folds of the search space; none where it is missing or refused, so that each job's own count.
     folds: Option<Vec<u32>>,
     /// The folds that have columns in `jobs.tsv`, ascending.
@@ -55,14 +58,16 @@ pub struct Tables {
 impl Tables {
     /// Empty tables, which are of no use before a scan.
     pub fn new(launch: LaunchDir) -> Self {
-        Tables { launch, folds: None, columns: Vec::new(), rows: BTreeMap::new(), changed: [true; 3] }
+        Tables { launch, scanned: None, folds: None, columns: Vec::new(), rows: BTreeMap::new(), changed: [true; 3] }
     }
 
     /// Reads everything anew, the search space included.
     ///
     /// # Errors
-    /// When the launch directory cannot be listed; the tables stay as they were.
+    /// When the launch directory cannot be listed, or is another one than before; the tables stay as they were.
     pub fn scan(&mut self) -> Result<Vec<Notice>, StoreError> {
+        let folder = self.folder()?;
+        self.scanned = Some(folder.identity()?);
         let names = results::folders(&self.launch)?;
         self.folds = folds_of_space(&self.launch);
         self.columns = self.folds.clone().unwrap_or_else(|| self.folds_of_jobs(&names));
@@ -113,19 +118,35 @@ impl Tables {
     /// # Errors
     /// When one cannot be replaced; it is tried again at the next call.
     pub fn write(&mut self) -> Result<(), StoreError> {
+        let folder = self.folder()?;
         for &selection in Selection::ALL {
             let path = self.launch.analysis_table(selection);
             if self.changed[selection as usize] || !path.exists() {
-                atomic::replace(&path, self.analysis(selection).as_bytes())?;
+                atomic::replace_in(&folder, &path, |file| file.write_all(self.analysis(selection).as_bytes()))?;
                 self.changed[selection as usize] = false;
             }
         }
         let path = self.launch.jobs_table();
         if self.changed[JOBS] || !path.exists() {
-            self.write_jobs(&path)?;
+            self.write_jobs(&folder, &path)?;
             self.changed[JOBS] = false;
         }
         Ok(())
+    }
+
+    /// The launch directory, held open: what is written into it cannot land in another that gets its name meanwhile.
+    ///
+    /// # Errors
+    /// It is gone, or is not the one that was scanned.
+    fn folder(&self) -> Result<Folder, StoreError> {
+        let folder = Folder::open(self.launch.place())?;
+        match self.scanned {
+            Some(scanned) if scanned != folder.identity()? => Err(StoreError::content(
+                self.launch.path(),
+                "another directory has its name now, to which these tables do not belong",
+            )),
+            _ => Ok(folder),
+        }
     }
 
     /// Where [`Tables::write`] puts them.
@@ -157,8 +178,8 @@ impl Tables {
         text
     }
 
-    fn write_jobs(&self, path: &Path) -> Result<(), StoreError> {
-        atomic::replace_with(path, |file| {
+    fn write_jobs(&self, folder: &Folder, path: &Path) -> Result<(), StoreError> {
+        atomic::replace_in(folder, path, |file| {
             let mut file = BufWriter::with_capacity(1 << 16, file);
             self.jobs_into(&mut file)?;
             file.flush()
@@ -307,5 +328,24 @@ mod tests {
         fs::remove_file(&loss).expect("removed");
         tables.write().expect("written");
         assert_eq!(fs::read_to_string(&loss).expect("a table"), tables.analysis(Selection::BestLoss));
+    }
+
+    #[test]
+    fn tables_never_land_in_another_directory_that_has_got_the_name() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (launch, moved) = (dir.path().join("launch"), dir.path().join("moved"));
+        job(&launch, "job-0", "{}");
+        let mut tables = Tables::new(LaunchDir::new(&launch));
+        tables.scan().expect("scanned");
+        fs::rename(&launch, &moved).expect("moved");
+        fs::create_dir(&launch).expect("made");
+        for error in [tables.write().expect_err("another directory"), tables.scan().map(drop).expect_err("another directory")] {
+            assert!(error.to_string().contains("another directory has its name"), "{error}");
+        }
+        assert_eq!(fs::read_dir(&launch).expect("listed").count(), 0);
+        fs::remove_dir(&launch).expect("removed");
+        fs::rename(&moved, &launch).expect("back");
+        tables.write().expect("written");
+        assert_eq!(texts(&launch), fresh(&launch));
     }
 }

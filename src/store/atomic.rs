@@ -3,7 +3,7 @@
 use super::below::Place;
 use super::error::StoreError;
 use super::failpoint::{self, Point};
-use super::folder::{Spot, make_parts};
+use super::folder::{Folder, Spot, make_parts};
 use super::open;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -31,9 +31,21 @@ pub fn replace(place: &(impl Place + ?Sized), content: &[u8]) -> Result<(), Stor
 
 /// As [`replace`], for content that is written piece by piece.
 pub fn replace_with(place: &(impl Place + ?Sized), write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), StoreError> {
-    let path = place.path();
+    replace_at(place.path(), || Spot::of(place), write)
+}
+
+/// As [`replace_with`], in the very folder that was opened as the one of `place`, whatever has its name by now.
+pub fn replace_in(folder: &Folder, place: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), StoreError> {
+    replace_at(place, || folder.spot(place.file_name().unwrap_or_default()), write)
+}
+
+fn replace_at<'a>(
+    path: &Path,
+    spot: impl FnOnce() -> io::Result<Spot<'a>>,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<(), StoreError> {
     let temporary = temporary_for(path);
-    let spot = failpoint::pass(Point::Create, path).and_then(|()| Spot::of(place));
+    let spot = failpoint::pass(Point::Create, path).and_then(|()| spot());
     let spot = spot.map_err(|e| open::refused("replace", path, e))?;
     let result = (|| {
         let mut file = spot.create(&temporary)?;
@@ -61,7 +73,8 @@ pub fn settle(place: &(impl Place + ?Sized)) -> Result<(), StoreError> {
     settle_in(&spot, place.path())
 }
 
-fn settle_in(spot: &Spot<'_>, path: &Path) -> Result<(), StoreError> {
+/// As [`settle`], for a folder that is open.
+pub(super) fn settle_in(spot: &Spot<'_>, path: &Path) -> Result<(), StoreError> {
     let synced = failpoint::pass(Point::Directory, path).and_then(|()| spot.sync());
     synced.and_then(|()| failpoint::pass(Point::Done, path)).map_err(|e| StoreError::io("sync the directory of", path, e))
 }
@@ -106,12 +119,6 @@ pub fn make_directory(directory: &Path) -> Result<(), StoreError> {
 pub fn make_below(base: &Path, directory: &Path) -> Result<(), StoreError> {
     let below = directory.strip_prefix(base).map_err(|e| StoreError::io("create", directory, io::Error::other(e)))?;
     make_parts(base, below)
-}
-
-/// Makes renames and removals in `directory` last over a power failure.
-pub fn sync_directory(directory: &Path) -> Result<(), StoreError> {
-    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    File::open(directory).and_then(|d| d.sync_all()).map_err(|e| StoreError::io("sync", directory, e))
 }
 
 #[cfg(test)]

@@ -4,17 +4,20 @@ use super::below::{Below, Place};
 use super::error::StoreError;
 use super::failpoint::{self, Point};
 use super::open;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fsync, mkdirat, openat, renameat, statat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, fsync, mkdirat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// No folder of ours that is removed whole is deeper.
 const DEEPEST: usize = 16;
+
+/// How a folder in a folder is opened: never through a link.
+const OPENED: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// See the module.
 #[derive(Debug)]
@@ -60,10 +63,46 @@ impl Folder {
 
     /// The folder `name` in it; none where that is no folder, or a link to one.
     pub fn below(&self, name: &OsStr) -> Result<Option<Self>, StoreError> {
-        Folder::find(&self.at.join(name)).or_else(|e| match e {
-            StoreError::Content { .. } => Ok(None),
-            io => Err(io),
-        })
+        let at = self.at.join(name);
+        match openat(&self.fd, name, OPENED, Mode::empty()) {
+            Ok(fd) => Ok(Some(Folder { fd, at })),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+            Err(e) => Err(StoreError::io("open", &at, e.into())),
+        }
+    }
+
+    /// What has, or is to get, the name `name` in it.
+    pub fn spot<'a>(&self, name: &'a OsStr) -> io::Result<Spot<'a>> {
+        Ok(Spot { folder: self.fd.try_clone()?, name })
+    }
+
+    /// Makes the folder `below` in it, part by part and through no link; gives what has the name `name` there.
+    ///
+    /// # Errors
+    /// Names the folder that could not be made.
+    pub fn make_spot<'a>(&self, below: &Path, name: &'a OsStr) -> Result<Spot<'a>, StoreError> {
+        let base = self.fd.try_clone().map_err(|e| StoreError::io("open", &self.at, e))?;
+        make_from(base, self.at.to_path_buf(), below).map(|folder| Spot { folder, name })
+    }
+
+    /// Which directory it is, whatever name it has by now: device and inode.
+    pub fn identity(&self) -> Result<(u64, u64), StoreError> {
+        let stat = fstat(&self.fd).map_err(|e| StoreError::io("look at", &self.at, e.into()))?;
+        Ok((stat.st_dev, stat.st_ino))
+    }
+
+    /// Makes everything in it, and itself, last over a power failure.
+    pub fn sync_whole(&self) -> Result<(), StoreError> {
+        let fail = |e: Errno| StoreError::io("sync", &self.at, e.into());
+        for Entry { name, kind } in self.entries()? {
+            if kind == FileType::Directory {
+                self.below(&name)?.map_or(Ok(()), |folder| folder.sync_whole())?;
+            } else {
+                let file = openat(&self.fd, &name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+                file.and_then(fsync).map_err(|e| StoreError::io("sync", &self.at.join(&name), e.into()))?;
+            }
+        }
+        fsync(&self.fd).map_err(fail)
     }
 
     /// Removes `name`, with everything in it where it is a folder; that it is not there is no error.
@@ -102,7 +141,7 @@ fn remove(fd: &OwnedFd, name: &OsStr, deepest: usize) -> Result<(), Errno> {
         Err(Errno::ISDIR | Errno::PERM) if deepest > 0 => {}
         other => return other,
     }
-    let inside = openat(fd, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    let inside = openat(fd, name, OPENED, Mode::empty())?;
     for entry in entries(&inside)? {
         remove(&inside, &entry.name, deepest - 1)?;
     }
@@ -124,10 +163,10 @@ impl<'a> Spot<'a> {
         open::folder_of(place).map(|folder| Spot { folder, name })
     }
 
-    /// Makes a new file under another name, to take this one's by [`Spot::rename_from`].
-    pub fn create(&self, name: &str) -> io::Result<File> {
+    /// Makes a new file under the name, be it another one that is to take this one's by [`Spot::rename_from`].
+    pub fn create(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(File::from(openat(&self.folder, name, flags, Mode::from_raw_mode(0o666))?))
+        Ok(File::from(openat(&self.folder, name.as_ref(), flags, Mode::from_raw_mode(0o666))?))
     }
 
     /// Gives the file `name` beside it this name.
@@ -177,10 +216,15 @@ impl<'a> Spot<'a> {
 /// # Errors
 /// Names the folder that could not be made.
 pub fn make_parts(base: &Path, below: &Path) -> Result<(), StoreError> {
-    let on_the_way = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let mut path = base.to_path_buf();
+    let folder = rustix::fs::open(base, ON_THE_WAY, Mode::empty()).map_err(|e| open::refused("create", base, e.into()))?;
+    make_from(folder, base.to_path_buf(), below).map(drop)
+}
+
+const ON_THE_WAY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// Makes `below` in the folder `at`, whose path is `path`; gives the last one.
+fn make_from(mut at: OwnedFd, mut path: PathBuf, below: &Path) -> Result<OwnedFd, StoreError> {
     let fail = |path: &Path, e: Errno| open::refused("create", path, e.into());
-    let mut at = rustix::fs::open(base, on_the_way, Mode::empty()).map_err(|e| fail(&path, e))?;
     for part in below {
         path.push(part);
         if !path.is_dir() {
@@ -190,7 +234,7 @@ pub fn make_parts(base: &Path, below: &Path) -> Result<(), StoreError> {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(e) => return Err(fail(&path, e)),
         }
-        at = openat(&at, part, on_the_way | OFlags::NOFOLLOW, Mode::empty()).map_err(|e| fail(&path, e))?;
+        at = openat(&at, part, ON_THE_WAY | OFlags::NOFOLLOW, Mode::empty()).map_err(|e| fail(&path, e))?;
     }
-    Ok(())
+    Ok(at)
 }

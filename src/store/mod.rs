@@ -10,7 +10,7 @@ pub mod error;
 pub mod failpoint;
 pub mod finished;
 mod fold_table;
-mod folder;
+pub mod folder;
 pub mod items;
 pub mod job;
 pub mod labels;

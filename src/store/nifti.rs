@@ -2,7 +2,7 @@
 
 use super::error::StoreError;
 use super::nifti_header::{self as header, Datatype, Header};
-pub use super::nifti_write::write_f32;
+pub use super::nifti_write::{encode_f32, write_f32};
 use super::reading::{self, Reading};
 use flate2::bufread::GzDecoder;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};

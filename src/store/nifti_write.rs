@@ -4,7 +4,7 @@ use super::atomic;
 use super::error::StoreError;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 /// Header, and the four zero bytes that say it has no extension.
@@ -15,22 +15,27 @@ const OFFSET: usize = 352;
 /// # Errors
 /// Names the file, also where `voxels` is not as long as `shape` says or an axis is longer than NIfTI's 32,767.
 pub fn write_f32(path: &Path, shape: [usize; 3], voxels: &[f32]) -> Result<(), StoreError> {
+    atomic::replace(path, &encode_f32(path, shape, voxels)?)
+}
+
+/// The bytes of the file `path` that [`write_f32`] would make.
+///
+/// # Errors
+/// As [`write_f32`].
+pub fn encode_f32(path: &Path, shape: [usize; 3], voxels: &[f32]) -> Result<Vec<u8>, StoreError> {
     let header = header(shape).filter(|_| shape.iter().product::<usize>() == voxels.len());
     let header = header
         .ok_or_else(|| StoreError::content(path, format!("{} voxels of shape {shape:?} cannot be written", voxels.len())))?;
     let compressed = path.extension().is_some_and(|extension| extension == "gz");
-    atomic::replace_with(path, |file| {
-        if compressed {
-            // The fastest level: the noise of an image hardly shrinks further.
-            let mut encoder = GzEncoder::new(file, Compression::fast());
-            write_all(&mut encoder, &header, shape, voxels)?;
-            encoder.finish().map(|_| ())
-        } else {
-            let mut buffered = BufWriter::with_capacity(1 << 17, file);
-            write_all(&mut buffered, &header, shape, voxels)?;
-            buffered.flush()
-        }
-    })
+    let encoded = if compressed {
+        // The fastest level: the noise of an image hardly shrinks further.
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        write_all(&mut encoder, &header, shape, voxels).and_then(|()| encoder.finish())
+    } else {
+        let mut bytes = Vec::with_capacity(OFFSET + size_of_val(voxels));
+        write_all(&mut bytes, &header, shape, voxels).map(|()| bytes)
+    };
+    encoded.map_err(|e| StoreError::io("write", path, e))
 }
 
 fn header(shape: [usize; 3]) -> Option<[u8; OFFSET]> {

@@ -8,7 +8,6 @@ use crate::network::Network;
 use crate::stop::Stop;
 use crate::training::Sets;
 use neurosearch::domain::job::FailureClass;
-use neurosearch::store::atomic;
 use neurosearch::store::layout::FoldDir;
 use neurosearch::store::nifti;
 use neurosearch::store::staging::Staging;
@@ -33,15 +32,19 @@ pub fn write(
     let wanted = if items_per_image <= FEW { 3 * items_per_image } else { items_per_image };
     let staging = Staging::begin(&fold.reconstruction()).map_err(|e| Stop::output(&e))?;
     for (name, set) in [("train", &sets.train), ("validation", &sets.validation)] {
-        let folder = staging.folder().join(name);
-        atomic::make_below(staging.folder(), &folder).map_err(|e| Stop::output(&e))?;
-        reconstruct(job, network, set, wanted, &folder)?;
+        reconstruct(job, network, set, wanted, |file, item| volume(&staging, &Path::new(name).join(file), item))?;
     }
     staging.publish().map_err(|e| Stop::output(&e))
 }
 
-/// The first `wanted` items of `set`, or all where there are fewer.
-fn reconstruct(job: &mut Job, network: &Network, set: &Arc<Dataset>, wanted: usize, folder: &Path) -> Result<(), Stop> {
+/// The first `wanted` items of `set`, or all where there are fewer; `write` is given each file's name and content.
+fn reconstruct(
+    job: &mut Job,
+    network: &Network,
+    set: &Arc<Dataset>,
+    wanted: usize,
+    write: impl Fn(&str, &Tensor) -> Result<(), Stop>,
+) -> Result<(), Stop> {
     let order = (0..wanted.min(set.len())).collect();
     let items = Arc::clone(set) as Arc<dyn Items>;
     let mut batches = job.loader.queue(Section { items, order, first_position: 0, batch: 1, augment: None });
@@ -49,8 +52,8 @@ fn reconstruct(job: &mut Job, network: &Network, set: &Arc<Dataset>, wanted: usi
         let input = batch.voxels;
         let output = network.forward(&input, false)?;
         for index in &batch.indices {
-            volume(&folder.join(format!("input-{index}.nii.gz")), &input)?;
-            volume(&folder.join(format!("output-{index}.nii.gz")), &output)?;
+            write(&format!("input-{index}.nii.gz"), &input)?;
+            write(&format!("output-{index}.nii.gz"), &output)?;
         }
         job.control.check()?;
     }
@@ -58,12 +61,13 @@ fn reconstruct(job: &mut Job, network: &Network, set: &Arc<Dataset>, wanted: usi
 }
 
 /// Writes a batch of one item: its three sizes, or the channels and the two sizes of a slice.
-fn volume(path: &Path, item: &Tensor) -> Result<(), Stop> {
+fn volume(staging: &Staging, below: &Path, item: &Tensor) -> Result<(), Stop> {
     let sizes: Vec<usize> = item.size().iter().map(|size| usize::try_from(*size).unwrap_or_default()).collect();
     let shape = match sizes[..] {
         [1, 1, x, y, z] | [1, x, y, z] => [x, y, z],
         _ => return Err(Stop::failed(FailureClass::Crashed, format!("an item of shape {sizes:?} is no volume"))),
     };
     let voxels = Vec::<f32>::try_from(item.f_contiguous()?.f_flatten(0, -1)?)?;
-    nifti::write_f32(path, shape, &voxels).map_err(|e| Stop::output(&e))
+    let encoded = nifti::encode_f32(below, shape, &voxels);
+    encoded.and_then(|bytes| staging.write(below, &bytes)).map_err(|e| Stop::output(&e))
 }

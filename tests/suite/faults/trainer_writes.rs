@@ -27,7 +27,7 @@ const WRITTEN: [&str; 14] = [
     "write:fold-#%cnn_classification%best_loss%train_patch_level_prediction.tsv",
     "rename:fold-#%cnn_classification",
     "rename:fold-#%autoencoder_reconstruction",
-    "write:fold-#%.autoencoder_reconstruction.tmp%train%output-#.nii.gz",
+    "write:fold-#%autoencoder_reconstruction%train%output-#.nii.gz",
 ];
 
 /// The trainer with failures armed in a folder beside the job's.
