@@ -68,7 +68,7 @@ fn trainings(dir: &Path, report: &mut Report) -> Result<(), String> {
         Ok(ends[ends.len() - 1] - ends[0])
     };
     report.add(exponent("growth of two epochs, 16 to 64 subjects", &[16, 32, 64], |subjects| job(subjects, 3))?);
-    report.add(exponent("growth of a job, 8 to 128 epochs", &[8, 32, 128], |epochs| job(8, epochs + 1))?);
+    report.add(exponent("growth of a job, 4 to 64 epochs", &[4, 16, 64], |epochs| job(8, epochs + 1))?);
     Ok(())
 }
 
