@@ -40,12 +40,12 @@ fuzz: ## Fuzz the readers of untrusted files and requests, ten million execution
 test-pytorch: build ## Hold what the trainer writes against PyTorch itself (about 5 GB on disk, for PyTorch)
 	@scripts/test-pytorch
 
-# STAGES names long stages to measure as well: jobs, data, many, or all.
-bench: build ## Measure, and print the figures as a table (some minutes)
+# STAGES names what to measure: basics, answers, growth (these three where nothing is named), jobs, data, many, or all.
+bench: build ## Measure, and print the figures as a table (ten minutes)
 	$(CARGO) bench --profile release --bench figures -- $(STAGES)
 
 bench-all: STAGES = all
-bench-all: bench ## Measure the long figures as well: whole jobs, 100,000 folders, events by the thousand (an hour)
+bench-all: bench ## Measure everything: whole jobs, 100,000 folders, events by the thousand (an hour)
 
 bench-gpu: build ## Measure training on this machine's GPU in each precision (some minutes)
 	@benches/gpu

@@ -57,7 +57,8 @@ fn number(value: f64) -> String {
 
 impl Report {
     pub fn add(&mut self, figure: Figure) {
-        say(&format!("measured: {}", figure.name));
+        // Whoever ends a long run early has what it found until then.
+        say(figure.row().trim_end());
         self.figures.push(figure);
     }
 
