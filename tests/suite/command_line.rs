@@ -71,13 +71,16 @@ fn a_terminal_shows_help_and_refusals_in_colour_and_no_color_takes_every_escape_
     let Some(tmux) = needs("tmux") else { return };
     let dir = tempfile::tempdir().expect("a temporary directory");
     let programs = [(env!("CARGO_BIN_EXE_neurosearch"), "Commands:"), (env!("CARGO_BIN_EXE_neurosearchd"), "Options:")];
+    let terminal = Terminal::open(tmux, dir.path(), 120, 100);
+    // Each run has a number, or the words of the one before would do for its end.
+    let mut run = 0;
     for (program, heading) in programs {
-        let terminal = Terminal::open(tmux.clone(), dir.path(), 120, 100);
         for arguments in ["--help", "--no-such-flag"] {
-            let painted = |environment: &str| {
-                terminal.keys(&[&format!("clear; {environment} {program} {arguments}; echo ended with $?"), "Enter"]);
-                let ended = if arguments == "--help" { "ended with 0" } else { "ended with 2" };
-                until("it has ended", || terminal.screen().contains(ended));
+            let mut painted = |environment: &str| {
+                run += 1;
+                terminal.keys(&[&format!("clear; {environment} {program} {arguments}; echo run {run} ended with $?"), "Enter"]);
+                let ended = format!("run {run} ended with {}", if arguments == "--help" { 0 } else { 2 });
+                until("it has ended", || terminal.screen().contains(&ended));
                 terminal.painted()
             };
             let (coloured, plain) = (painted("env"), painted("NO_COLOR=1"));
