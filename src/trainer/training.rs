@@ -117,7 +117,7 @@ impl<'a> Training<'a> {
         let classes = self.sets.train.classes();
         let order = order::epoch(options.sampler, classes, options.batch_size, &mut self.which.order(self.job.seed, epoch));
         let kinds = Arc::from(options.data_augmentation.as_slice());
-        let augment = Augmenting { kinds, seed: self.job.seed, at: self.which.at([u64::from(epoch)]) };
+        let augment = Augmenting { kinds, seed: self.job.seed, at: self.which.epoch(epoch) };
         let per_stretch = if options.evaluation_steps == 0 { usize::MAX } else { options.evaluation_steps };
         let mut plan = VecDeque::new();
         let mut done = 0;

@@ -11,25 +11,30 @@ pub struct Which {
 }
 
 impl Which {
-    /// The coordinates of a random choice: fold, network, then what comes below. `M` is `N + 2`.
-    pub fn at<const N: usize, const M: usize>(self, below: [u64; N]) -> [u64; M] {
-        let mut coordinates = [u64::from(self.fold), self.position.unwrap_or(0) as u64].into_iter().chain(below);
-        std::array::from_fn(|_| coordinates.next().unwrap_or_default())
+    /// The network's number in its fold.
+    fn network(self) -> u64 {
+        self.position.unwrap_or(0) as u64
     }
 
     /// The seed of its first weights.
     pub fn weights(self, job: u64) -> u64 {
-        seed::derive(job, "weights", &self.at::<0, 2>([]))
+        seed::derive(job, "weights", &[u64::from(self.fold), self.network()])
+    }
+
+    /// The coordinates of an epoch, below which each random choice about its items has one of its own.
+    pub fn epoch(self, epoch: u32) -> [u64; 3] {
+        [u64::from(self.fold), self.network(), u64::from(epoch)]
     }
 
     /// What the order of an epoch's items is drawn from.
     pub fn order(self, job: u64, epoch: u32) -> impl RngCore {
-        seed::stream(job, "order", &self.at::<1, 3>([u64::from(epoch)]))
+        seed::stream(job, "order", &self.epoch(epoch))
     }
 
     /// libtorch's seed for the step on a batch of an epoch.
     pub fn step(self, job: u64, epoch: u32, batch: u64) -> u64 {
-        seed::derive(job, "step", &self.at::<2, 4>([u64::from(epoch), batch]))
+        let [fold, network, epoch] = self.epoch(epoch);
+        seed::derive(job, "step", &[fold, network, epoch, batch])
     }
 }
 
