@@ -11,7 +11,8 @@ use std::path::PathBuf;
 /// Takes over what the configuration says now, as far as a running daemon can, and says what it did.
 ///
 /// # Errors
-/// A configuration with a fault, or without any directory to watch, changes nothing. A directory with running jobs is not left; all else is taken over.
+/// A configuration with a fault, or without any directory to watch, changes nothing. A directory with running jobs is not left;
+/// all else is taken over.
 pub async fn obey(desk: &Desk) -> Result<Vec<String>, Refused> {
     systemd::tell_reloading();
     let done = take_over(desk).await;
