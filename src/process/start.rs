@@ -163,6 +163,17 @@ mod tests {
     }
 
     #[test]
+    fn the_log_of_an_attempt_long_ago_makes_way() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (program, job) = (script(dir.path(), "exit 0"), job(dir.path()));
+        [1, 2].iter().for_each(|attempt| fs::write(job.attempt_log(*attempt), "").expect("written"));
+        let late = Assignment { attempt: attempt_log::KEPT + 1, ..assignment(job.clone(), Device::Cpu) };
+        wait(&mut start(&program, &late).expect("started"));
+        let there = [1, 2, late.attempt].map(|attempt| job.attempt_log(attempt).exists());
+        assert_eq!(there, [false, true, true]);
+    }
+
+    #[test]
     fn the_trainer_leads_its_own_group_and_its_end_takes_the_group_with_it() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let pid_file = dir.path().join("helper.pid");

@@ -1,7 +1,7 @@
 //! What cannot be trained ends as a failure of the right class, with a sentence that names the cause.
 
 use super::trainer_run::{Job, fixtures};
-use neurosearch::store::nifti;
+use neurosearch::store::{attempt_log, nifti};
 use serde_json::json;
 use std::fs;
 use std::path::PathBuf;
@@ -133,6 +133,20 @@ fn an_image_that_the_file_system_does_not_give_just_now_is_no_failure_of_the_job
         fs::rename(&kept, &path).expect("back");
     }
     job.train();
+}
+
+#[test]
+fn a_log_that_has_outgrown_its_bound_loses_its_middle_while_the_trainer_writes_to_it() {
+    let job = Job::new(json!({}));
+    let log = job.folder.join(".neurosearch/attempt-1.log");
+    fs::create_dir_all(job.folder.join(".neurosearch")).expect("made");
+    fs::write(&log, format!("first\n{}", "a warning\n".repeat(attempt_log::LARGEST as usize / 10))).expect("written");
+    let output = fs::OpenOptions::new().append(true).open(&log).expect("opened");
+    assert!(job.command().stderr(output).status().expect("the trainer runs").success());
+    let text = fs::read_to_string(&log).expect("read");
+    assert!((text.len() as u64) < attempt_log::LARGEST, "{}", text.len());
+    assert!(text.starts_with("first\n") && text.contains("was left out"), "its beginning, and a word of what is gone");
+    assert!(text.contains("computing waited"), "what the trainer said at the end");
 }
 
 #[test]
