@@ -12,7 +12,7 @@ use crate::store::atomic;
 use crate::store::below::Below;
 use crate::store::error::StoreError;
 use crate::store::folder::Folder;
-use crate::store::layout::{JobDir, LaunchDir};
+use crate::store::layout::LaunchDir;
 use crate::store::record;
 use crate::store::results;
 use crate::store::space_file::{self, SpaceFile};
@@ -68,12 +68,13 @@ impl Tables {
     pub fn scan(&mut self) -> Result<Vec<Notice>, StoreError> {
         let folder = self.folder()?;
         self.scanned = Some(folder.identity()?);
-        let names = results::folders(&self.launch)?;
-        self.folds = folds_of_space(&self.launch);
-        self.columns = self.folds.clone().unwrap_or_else(|| self.folds_of_jobs(&names));
+        let launch = LaunchDir::open(&folder);
+        let names = results::folders(&folder)?;
+        self.folds = folds_of_space(&launch);
+        self.columns = self.folds.clone().unwrap_or_else(|| folds_of_jobs(&launch, &names));
         let mut notices = Vec::new();
         let mut rows = BTreeMap::new();
-        for (name, row, found) in self.collect_all(&names) {
+        for (name, row, found) in self.collect_all(&launch, &names) {
             notices.extend(found);
             rows.extend(row.map(|row| (Natural(name), row)));
         }
@@ -87,9 +88,10 @@ impl Tables {
     /// # Errors
     /// As [`Tables::scan`], which is needed where the job's folds change what has columns.
     pub fn refresh(&mut self, name: &str) -> Result<Vec<Notice>, StoreError> {
+        let launch = LaunchDir::open(&self.folder()?);
         let mut notices = Vec::new();
         let key = Natural(name.to_string());
-        let Some(job) = collect::collect(name, &self.job_dir(name), self.folds.as_deref(), &mut notices) else {
+        let Some(job) = collect::collect(name, &launch.folder(name), self.folds.as_deref(), &mut notices) else {
             if self.rows.remove(&key).is_none() {
                 return Ok(notices);
             }
@@ -199,28 +201,12 @@ impl Tables {
         Ok(())
     }
 
-    fn job_dir(&self, name: &str) -> JobDir {
-        self.launch.folder(name)
-    }
-
-    /// Every fold of any job, for want of a search space.
-    fn folds_of_jobs(&self, names: &[String]) -> Vec<u32> {
-        let own = |name: &String| {
-            let path = self.job_dir(name).commandline();
-            match record::read_text(&path) {
-                Err(error) if error.is_missing() => None,
-                text => Some(text.and_then(|text| Options::read(&text, &path)).unwrap_or_default().folds),
-            }
-        };
-        ascending(names.iter().filter_map(own).flatten().collect())
-    }
-
     /// Every folder's row, on all cores: the time goes into opening many small files.
-    fn collect_all(&self, names: &[String]) -> Vec<(String, Option<Row>, Vec<Notice>)> {
+    fn collect_all(&self, launch: &LaunchDir, names: &[String]) -> Vec<(String, Option<Row>, Vec<Notice>)> {
         let threads = thread::available_parallelism().map_or(1, usize::from).min(names.len().div_ceil(SHARE)).max(1);
         let one = |name: &String| {
             let mut notices = Vec::new();
-            let job = collect::collect(name, &self.job_dir(name), self.folds.as_deref(), &mut notices);
+            let job = collect::collect(name, &launch.folder(name), self.folds.as_deref(), &mut notices);
             (name.clone(), job.map(|job| row(name, &job, &self.columns)), notices)
         };
         thread::scope(|scope| {
@@ -236,6 +222,18 @@ fn row(name: &str, job: &collect::Job, columns: &[u32]) -> Row {
     let folds = job.folds.iter().map(|fold| fold.index).collect();
     let ranked = Ranked::of(name, job).map(Arc::new);
     Row { counts, line: jobs_table::row(name, job, columns).into_boxed_str(), folds, ranked }
+}
+
+/// Every fold of any job, for want of a search space.
+fn folds_of_jobs(launch: &LaunchDir, names: &[String]) -> Vec<u32> {
+    let own = |name: &String| {
+        let path = launch.folder(name).commandline();
+        match record::read_text(&path) {
+            Err(error) if error.is_missing() => None,
+            text => Some(text.and_then(|text| Options::read(&text, &path)).unwrap_or_default().folds),
+        }
+    };
+    ascending(names.iter().filter_map(own).flatten().collect())
 }
 
 fn ascending(mut folds: Vec<u32>) -> Vec<u32> {

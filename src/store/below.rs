@@ -1,7 +1,11 @@
 //! Paths that say how much of them is ours: below a launch directory, or a job's folder, no part of a path may be a link.
 
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A file or folder, and how much of its path is the user's own business.
 pub trait Place {
@@ -9,6 +13,11 @@ pub trait Place {
 
     /// How many of the path's last parts must not be links; 0 for a path that somebody gave us as it is.
     fn own_parts(&self) -> usize;
+
+    /// The directory in front of those parts, where it is held open: it is that very one, whatever has its name by now.
+    fn held(&self) -> Option<&OwnedFd> {
+        None
+    }
 }
 
 impl Place for Path {
@@ -34,29 +43,65 @@ impl Place for PathBuf {
 pub struct Below {
     path: PathBuf,
     own_parts: usize,
+    held: Held,
+}
+
+/// An open directory, which makes no difference between two paths.
+#[derive(Debug, Clone, Default)]
+struct Held(Option<Arc<OwnedFd>>);
+
+impl PartialEq for Held {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Held {}
+
+impl Hash for Held {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+impl PartialOrd for Held {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Held {
+    fn cmp(&self, _: &Self) -> Ordering {
+        Ordering::Equal
+    }
 }
 
 impl Below {
     /// A directory as it was given, in which every part that is joined will be ours.
     pub fn given(path: impl Into<PathBuf>) -> Self {
-        Below { path: path.into(), own_parts: 0 }
+        Below { path: path.into(), own_parts: 0, held: Held::default() }
+    }
+
+    /// The same, for a directory that is open: what is joined is looked up in it, in one step, and not along its path.
+    pub(super) fn open(path: impl Into<PathBuf>, directory: Arc<OwnedFd>) -> Self {
+        Below { path: path.into(), own_parts: 0, held: Held(Some(directory)) }
     }
 
     /// What lies here under `name`, which is one part or several.
     pub fn join(&self, name: impl AsRef<Path>) -> Self {
         let name = name.as_ref();
-        Below { path: self.path.join(name), own_parts: self.own_parts + name.components().count() }
+        let own_parts = self.own_parts + name.components().count();
+        Below { path: self.path.join(name), own_parts, held: self.held.clone() }
     }
 
     /// The folder in which it lies.
     pub fn folder(&self) -> Self {
         let folder = self.path.parent().unwrap_or(Path::new("/"));
-        Below { path: folder.to_path_buf(), own_parts: self.own_parts.saturating_sub(1) }
+        let held = if self.own_parts == 0 { Held::default() } else { self.held.clone() };
+        Below { path: folder.to_path_buf(), own_parts: self.own_parts.saturating_sub(1), held }
     }
 
     /// What lies beside it under `name`.
     pub fn beside(&self, name: &str) -> Self {
-        Below { path: self.path.with_file_name(name), own_parts: self.own_parts }
+        Below { path: self.path.with_file_name(name), own_parts: self.own_parts, held: self.held.clone() }
     }
 }
 
@@ -66,6 +111,9 @@ impl Place for Below {
     }
     fn own_parts(&self) -> usize {
         self.own_parts
+    }
+    fn held(&self) -> Option<&OwnedFd> {
+        self.held.0.as_deref()
     }
 }
 

@@ -12,6 +12,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// No folder of ours that is removed whole is deeper.
 const DEEPEST: usize = 16;
@@ -22,7 +23,7 @@ const OPENED: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOF
 /// See the module.
 #[derive(Debug)]
 pub struct Folder {
-    fd: OwnedFd,
+    fd: Arc<OwnedFd>,
     at: Below,
 }
 
@@ -40,7 +41,7 @@ impl Folder {
     /// # Errors
     /// As [`open::directory`].
     pub fn open(place: &Below) -> Result<Self, StoreError> {
-        open::directory(place).map(|fd| Folder { fd, at: place.clone() })
+        open::directory(place).map(|fd| Folder { fd: Arc::new(fd), at: place.clone() })
     }
 
     /// As [`Folder::open`]; none where there is no folder of that name.
@@ -56,6 +57,11 @@ impl Folder {
         }
     }
 
+    /// Its path, from which what is joined leads into this very folder, for as long as any such path is kept.
+    pub fn place(&self) -> Below {
+        Below::open(self.at.path(), Arc::clone(&self.fd))
+    }
+
     /// Everything in it, in no order.
     pub fn entries(&self) -> Result<Vec<Entry>, StoreError> {
         entries(&self.fd).map_err(|e| StoreError::io("list", &self.at, e.into()))
@@ -65,7 +71,7 @@ impl Folder {
     pub fn below(&self, name: &OsStr) -> Result<Option<Self>, StoreError> {
         let at = self.at.join(name);
         match openat(&self.fd, name, OPENED, Mode::empty()) {
-            Ok(fd) => Ok(Some(Folder { fd, at })),
+            Ok(fd) => Ok(Some(Folder { fd: Arc::new(fd), at })),
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
             Err(e) => Err(StoreError::io("open", &at, e.into())),
         }

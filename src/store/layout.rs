@@ -1,6 +1,7 @@
 //! Launch, job and fold directories as types: every name of a file the product writes stands here, and nowhere else.
 
 use super::below::Below;
+use super::folder::Folder;
 use crate::domain::job::JobName;
 use crate::domain::options::{Mode, Selection};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,10 @@ pub struct LaunchDir(Below);
 impl LaunchDir {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         LaunchDir(Below::given(path))
+    }
+    /// One that is held open, so that everything is read from that very directory.
+    pub fn open(folder: &Folder) -> Self {
+        LaunchDir(folder.place())
     }
     pub fn path(&self) -> &Path {
         &self.0

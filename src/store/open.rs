@@ -35,9 +35,15 @@ pub fn bytes(place: &(impl Place + ?Sized), most: u64, larger: &str) -> Result<V
 
 /// As [`bytes`], at the end of a buffer that is used again.
 pub fn bytes_into(place: &(impl Place + ?Sized), most: u64, larger: &str, bytes: &mut Vec<u8>) -> Result<(), StoreError> {
-    let fail = |e| StoreError::io("read", place.path(), e);
-    read(place)?.take(most + 1).read_to_end(bytes).map_err(fail)?;
-    if bytes.len() as u64 > most {
+    let path = place.path();
+    let file = raw(place, OFlags::RDONLY).map_err(|e| refused("read", path, e))?;
+    let (file, stat) = regular(path, File::from(file))?;
+    // One read, where the length is known; what is not on a disk says that it has none.
+    let length = u64::try_from(stat.st_size).ok().filter(|length| *length > 0).unwrap_or(u64::MAX);
+    let before = bytes.len();
+    bytes.reserve_exact(if length <= most { length as usize } else { 0 });
+    file.take(length.min(most + 1)).read_to_end(bytes).map_err(|e| StoreError::io("read", path, e))?;
+    if (bytes.len() - before) as u64 > most {
         return Err(StoreError::content(place.path(), larger));
     }
     Ok(())
@@ -86,7 +92,7 @@ pub fn directory(place: &(impl Place + ?Sized)) -> Result<OwnedFd, StoreError> {
 /// The system's, that of a link included.
 pub fn folder_of(place: &(impl Place + ?Sized)) -> io::Result<OwnedFd> {
     let folder = place.path().parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    path_at(folder, place.own_parts().saturating_sub(1), OFlags::RDONLY | OFlags::DIRECTORY)
+    path_at(folder, place.own_parts().saturating_sub(1), place.held(), OFlags::RDONLY | OFlags::DIRECTORY)
 }
 
 fn regular(path: &Path, file: File) -> Result<(File, Stat), StoreError> {
@@ -109,15 +115,21 @@ pub fn refused(action: &'static str, path: &Path, error: io::Error) -> StoreErro
 
 /// Opens without a look at what it is.
 fn raw(place: &(impl Place + ?Sized), flags: OFlags) -> io::Result<OwnedFd> {
-    path_at(place.path(), place.own_parts(), flags)
+    path_at(place.path(), place.own_parts(), place.held(), flags)
 }
 
-fn path_at(path: &Path, own: usize, flags: OFlags) -> io::Result<OwnedFd> {
+fn path_at(path: &Path, own: usize, held: Option<&OwnedFd>, flags: OFlags) -> io::Result<OwnedFd> {
     let flags = flags | ALWAYS;
-    let opened = match own {
-        0 => openat(CWD, path, flags, MODE),
-        1 => openat(CWD, path, flags | OFlags::NOFOLLOW, MODE),
-        _ => beneath(path, own, flags | OFlags::NOFOLLOW),
+    let opened = match (own, held) {
+        (0, None) => openat(CWD, path, flags, MODE),
+        (0, Some(held)) => openat(held, ".", flags, MODE),
+        (1, None) => openat(CWD, path, flags | OFlags::NOFOLLOW, MODE),
+        (_, Some(held)) => beneath(held, split(path, own).1, flags | OFlags::NOFOLLOW),
+        (_, None) => {
+            let (base, inside) = split(path, own);
+            let base = openat(CWD, base, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+            base.and_then(|base| beneath(&base, inside, flags | OFlags::NOFOLLOW))
+        }
     };
     match opened {
         Ok(file) => Ok(file),
@@ -127,12 +139,10 @@ fn path_at(path: &Path, own: usize, flags: OFlags) -> io::Result<OwnedFd> {
     }
 }
 
-fn beneath(path: &Path, own: usize, flags: OFlags) -> Result<OwnedFd, Errno> {
-    let (base, inside) = split(path, own);
-    let base = openat(CWD, base, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+fn beneath(base: &OwnedFd, inside: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     // The call refuses a mode where nothing can be made.
     let mode = if flags.contains(OFlags::CREATE) { MODE } else { Mode::empty() };
-    match openat2(&base, inside, flags, mode, ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS) {
+    match openat2(base, inside, flags, mode, ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS) {
         // Kernels before 5.6 have no such call, some containers forbid it, and a rename at the same time disturbs it.
         Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => part_by_part(base, inside, flags),
         other => other,
@@ -146,8 +156,8 @@ fn split(path: &Path, own: usize) -> (&Path, &Path) {
     (if base.as_os_str().is_empty() { Path::new(".") } else { base }, inside)
 }
 
-fn part_by_part(base: OwnedFd, inside: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
-    let mut at = base;
+fn part_by_part(base: &OwnedFd, inside: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let mut at = openat(base, ".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let mut parts = inside.iter().peekable();
     while let Some(part) = parts.next() {
         if parts.peek().is_none() {
@@ -166,6 +176,7 @@ fn part_by_part(base: OwnedFd, inside: &Path, flags: OFlags) -> Result<OwnedFd, 
 mod tests {
     use super::*;
     use crate::store::below::Below;
+    use crate::store::folder::Folder;
     use crate::store::layout::LaunchDir;
     use crate::store::{atomic, new_job, sweep};
     use std::fs;
@@ -233,6 +244,44 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_in_a_directory_that_is_held_open_is_found_there_whatever_has_its_name() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let [launch, aside] = ["launch", "aside"].map(|name| dir.path().join(name));
+        fs::create_dir_all(launch.join("job-0/fold-0")).expect("made");
+        fs::write(launch.join("job-0/fold-0/training.tsv"), "of the first").expect("written");
+        symlink("job-0", launch.join("job-1")).expect("linked");
+        let folder = Folder::open(&Below::given(&launch)).expect("opened");
+        let held = LaunchDir::open(&folder);
+        drop(folder);
+        fs::rename(&launch, &aside).expect("moved");
+        fs::create_dir_all(launch.join("job-0/fold-0")).expect("made");
+        fs::write(launch.join("job-0/fold-0/training.tsv"), "of the second").expect("written");
+        let table = |launch: &LaunchDir, job| bytes(&launch.folder(job).fold(0).training_table(None), 100, "larger");
+        assert_eq!(table(&held, "job-0").expect("read"), b"of the first");
+        assert_eq!(table(&LaunchDir::new(&launch), "job-0").expect("read"), b"of the second");
+        assert!(table(&held, "job-1").expect_err("refused").to_string().contains("link"));
+        // A name directly in it, and the directory itself.
+        fs::write(aside.join("random_search.json"), "{}").expect("written");
+        assert_eq!(bytes(&held.space(), 100, "larger").expect("read"), b"{}");
+        let entries = Folder::open(held.place()).and_then(|folder| folder.entries()).expect("listed");
+        assert!(entries.iter().any(|entry| entry.name == "random_search.json"));
+    }
+
+    #[test]
+    fn a_file_is_read_whole_whether_its_length_is_told_or_not() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("file");
+        fs::write(&path, "twelve bytes").expect("written");
+        let mut all = b"before ".to_vec();
+        bytes_into(&path, 12, "larger", &mut all).expect("read");
+        assert_eq!(all, b"before twelve bytes");
+        assert!(bytes(&path, 11, "larger than eleven").expect_err("refused").to_string().contains("larger than eleven"));
+        // The kernel's own files have no length.
+        let status = bytes(Path::new("/proc/self/status"), 1 << 20, "larger").expect("read");
+        assert!(String::from_utf8_lossy(&status).contains("VmHWM"));
+    }
+
+    #[test]
     fn only_a_regular_file_is_opened_and_nothing_waits_for_another() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let base = Below::given(dir.path());
@@ -272,7 +321,7 @@ mod tests {
         fs::write(launch.path().join("job-0/.neurosearch/job.json"), "{}").expect("written");
         let base = || rustix::fs::open(launch.path(), OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).expect("opened");
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | ALWAYS;
-        let opened = |inside: &str| part_by_part(base(), Path::new(inside), flags).map(drop);
+        let opened = |inside: &str| part_by_part(&base(), Path::new(inside), flags).map(drop);
         assert_eq!(opened("job-0/.neurosearch/job.json"), Ok(()));
         assert_eq!(opened("job-0/.neurosearch/absent"), Err(Errno::NOENT));
         assert_eq!(opened(".neurosearch/search.json"), Err(Errno::LOOP));

@@ -4,11 +4,12 @@ use super::below::Place;
 use super::error::StoreError;
 use super::finished::autoencoder_is_finished;
 use super::fold_table::{self, Rows};
-use super::layout::{FoldDir, JobDir, LaunchDir};
+use super::folder::Folder;
+use super::layout::{FoldDir, JobDir};
 use crate::domain::metrics::Metrics;
 use crate::domain::options::{Mode, Selection};
 use crate::domain::policy::BestModels;
-use std::fs;
+use rustix::fs::FileType;
 
 /// The epoch, from 0, after which a fold's best model was kept, and the validation loss it had then (mean over the items).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,23 +18,15 @@ pub struct Best {
     pub loss: f64,
 }
 
-/// Real folders directly below `launch` that may be jobs, by name; links are not followed and hidden ones are not jobs.
-/// Whether one is a job, its `commandline.json` tells.
+/// Real folders directly in the launch directory that may be jobs, by name; links are not followed and hidden ones are not
+/// jobs. Whether one is a job, its `commandline.json` tells.
 ///
 /// # Errors
 /// When the launch directory cannot be listed.
-pub fn folders(launch: &LaunchDir) -> Result<Vec<String>, StoreError> {
-    let fail = |e| StoreError::io("list", launch.path(), e);
-    let mut names = Vec::new();
-    for entry in fs::read_dir(launch.path()).map_err(fail)? {
-        let entry = entry.map_err(fail)?;
-        // A name that is not UTF-8 cannot stand in a table.
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        if !name.starts_with('.') && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            names.push(name);
-        }
-    }
-    Ok(names)
+pub fn folders(launch: &Folder) -> Result<Vec<String>, StoreError> {
+    let folders = launch.entries()?.into_iter().filter(|entry| entry.kind == FileType::Directory);
+    // A name that is not UTF-8 cannot stand in a table.
+    Ok(folders.filter_map(|entry| entry.name.into_string().ok()).filter(|name| !name.starts_with('.')).collect())
 }
 
 /// Metrics of the fold's best model on the validation images.
@@ -116,6 +109,8 @@ pub fn autoencoder_finished(job: &JobDir, fold: &FoldDir) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::below::Below;
+    use std::fs;
 
     fn written<T>(text: &str, read: fn(&mut Rows) -> Result<T, String>) -> Result<T, StoreError> {
         let dir = tempfile::tempdir().expect("a temporary directory");
@@ -158,7 +153,7 @@ mod tests {
         }
         fs::write(dir.path().join("file"), "").expect("written");
         std::os::unix::fs::symlink(dir.path().join("job-0"), dir.path().join("job-1")).expect("linked");
-        let mut names = folders(&LaunchDir::new(dir.path())).expect("listed");
+        let mut names = folders(&Folder::open(&Below::given(dir.path())).expect("opened")).expect("listed");
         names.sort();
         assert_eq!(names, ["job-0", "other"]);
     }
