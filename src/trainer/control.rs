@@ -51,6 +51,9 @@ pub struct Control {
     /// Seconds of the last steps, the oldest replaced in turn.
     steps: Vec<f64>,
     next_step: usize,
+    /// Seconds in each phase that was left, and when the present one began.
+    spent: [(Phase, f64); 4],
+    entered: Instant,
 }
 
 impl Control {
@@ -78,7 +81,17 @@ impl Control {
             last_step_at: now(),
             checkpoints,
         };
-        Control { interruption, log: job.attempt_log(attempt), job, progress, reported: None, steps: Vec::new(), next_step: 0 }
+        Control {
+            interruption,
+            log: job.attempt_log(attempt),
+            job,
+            progress,
+            reported: None,
+            steps: Vec::new(),
+            next_step: 0,
+            spent: [Phase::Loading, Phase::Training, Phase::Evaluating, Phase::Writing].map(|phase| (phase, 0.0)),
+            entered: Instant::now(),
+        }
     }
 
     /// Reports if it is time, and is the end of the work if somebody asked for it. Called after every batch.
@@ -103,8 +116,22 @@ impl Control {
     }
 
     pub fn enter(&mut self, phase: Phase) {
+        self.leave();
         self.progress.phase = phase;
         self.report();
+    }
+
+    /// Counts the present phase's time up to now.
+    fn leave(&mut self) {
+        let seconds = self.entered.elapsed().as_secs_f64();
+        self.spent.iter_mut().filter(|(phase, _)| *phase == self.progress.phase).for_each(|(_, sum)| *sum += seconds);
+        self.entered = Instant::now();
+    }
+
+    /// Seconds that this attempt spent in each phase so far.
+    pub fn spent(&mut self) -> [(Phase, f64); 4] {
+        self.leave();
+        self.spent
     }
 
     /// The last report: every fold has its results.
@@ -162,6 +189,18 @@ mod tests {
         control.check().expect("goes on");
         let report = progress::read(&job).expect("read").expect("a report");
         assert_eq!((report.batches_done, report.step_seconds), (1_000, Some(0.001)));
+    }
+
+    #[test]
+    fn time_counts_for_the_phase_it_passed_in() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut control = control(&JobDir::new(dir.path()));
+        for (phase, minutes) in [(Phase::Training, 2), (Phase::Evaluating, 1), (Phase::Training, 3)] {
+            control.enter(phase);
+            control.entered -= Duration::from_secs(60 * minutes);
+        }
+        let minutes = control.spent().map(|(phase, seconds)| (phase, (seconds / 60.0).round()));
+        assert_eq!(minutes, [(Phase::Loading, 0.0), (Phase::Training, 5.0), (Phase::Evaluating, 1.0), (Phase::Writing, 0.0)]);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! A network's loss and answers over a whole set, each item once and in order, without gradients.
 
 use crate::control::Control;
-use crate::feed;
 use crate::loader::{Batches, Loader};
 use crate::loss;
 use crate::network::Network;
@@ -67,8 +66,8 @@ impl Answers {
     }
 }
 
-/// Evaluates `network` on the queued set, whose items have these classes. Losses and answers stay on the device until the
-/// set's end: to fetch them batch by batch, the host would wait for each.
+/// Evaluates `network` on the queued set, whose items have these classes. What it says of each batch stays on the device until
+/// the set's end, and the losses are taken of all at once: batch by batch, the host would wait for each.
 pub fn run(
     network: &Network,
     task: Task,
@@ -77,34 +76,45 @@ pub fn run(
     classes: &[usize],
     control: &mut Control,
 ) -> Result<Evaluation, Stop> {
-    let mut total = Tensor::f_zeros([] as [i64; 0], (Kind::Double, network.device()))?;
-    let (mut items, mut logits) = (0, Vec::new());
+    let items = batches.order().len();
+    if items == 0 {
+        let answers = (task == Task::Classify).then(Answers::default);
+        return Ok(Evaluation { total_loss: 0.0, items, answers });
+    }
+    let mut said = Vec::new();
     while let Some(batch) = loader.next(batches)? {
         let output = network.forward(&batch.voxels, false)?;
-        items += batch.indices.len();
-        let loss = match task {
-            Task::Classify => {
-                let loss = loss::cross_entropy_sum(&output, &targets(&batch.indices, classes, network)?)?;
-                logits.push(output);
-                loss.f_to_kind(Kind::Double)?
-            }
-            Task::Reconstruct => loss::mse_per_item(&output, &batch.voxels)?.f_sum(Kind::Double)?,
-        };
-        total = total.f_add(&loss)?;
+        said.push(match task {
+            Task::Classify => output,
+            Task::Reconstruct => loss::mse_per_item(&output, &batch.voxels)?,
+        });
         control.check()?;
     }
-    let answers = match task {
-        Task::Classify if logits.is_empty() => Some(Answers::default()),
-        Task::Classify => Some(Answers::of(&Tensor::f_cat(&logits, 0)?)?),
-        Task::Reconstruct => None,
+    let said = Tensor::f_cat(&said, 0)?;
+    let (losses, answers) = match task {
+        Task::Classify => {
+            let targets = Targets::of(batches.order(), classes, network)?;
+            (loss::cross_entropy_per_item(&said, &targets.0)?, Some(Answers::of(&said)?))
+        }
+        Task::Reconstruct => (said, None),
     };
-    Ok(Evaluation { total_loss: total.f_double_value(&[])?, items, answers })
+    Ok(Evaluation { total_loss: losses.f_sum(Kind::Double)?.f_double_value(&[])?, items, answers })
 }
 
-/// The true classes of a batch's items, on the network's device.
-pub fn targets(indices: &[usize], classes: &[usize], network: &Network) -> Result<Tensor, Stop> {
-    let classes: Vec<i64> = indices.iter().map(|index| classes[*index] as i64).collect();
-    Ok(feed::send(Tensor::f_from_slice(&classes)?, network.device())?)
+/// The true classes of some items in order, on the network's device: sent there together, not batch by batch.
+pub struct Targets(Tensor);
+
+impl Targets {
+    /// Of the items in `order`; `classes` are those of the whole list.
+    pub fn of(order: &[usize], classes: &[usize], network: &Network) -> Result<Self, Stop> {
+        let classes: Vec<i64> = order.iter().map(|index| classes[*index] as i64).collect();
+        Ok(Targets(Tensor::f_from_slice(&classes)?.f_to_device(network.device())?))
+    }
+
+    /// Those of the `items` from the one at this place of the order on: N of int64.
+    pub fn batch(&self, first: usize, items: usize) -> Result<Tensor, Stop> {
+        Ok(self.0.f_narrow(0, first as i64, items as i64)?)
+    }
 }
 
 #[cfg(test)]

@@ -83,14 +83,6 @@ pub fn host_tensor(sizes: &[i64], device: Device) -> Result<Tensor, TchError> {
     }
 }
 
-/// A small tensor on `device`, without waiting for what that computes.
-pub fn send(tensor: Tensor, device: Device) -> Result<Tensor, TchError> {
-    if !device.is_cuda() {
-        return Ok(tensor);
-    }
-    tensor.f_pin_memory(device)?.f_to_device_(device, tensor.kind(), true, false)
-}
-
 /// Bytes that `device` has free; 0 for the CPU, and where it does not say.
 pub fn free_memory(device: Device) -> u64 {
     match device {

@@ -189,11 +189,15 @@ impl Job {
         }
     }
 
-    /// A last line for the attempt's log: what the data cost.
-    fn remark(&self) {
+    /// The last lines of the attempt's log: what the data cost, and where the time went.
+    fn remark(&mut self) {
         let Fetched { decoded, mapped } = self.reader.fetched();
         note(format_args!("images: {decoded} decoded, {mapped} found in the cache; {} bytes read", bytes_read()));
         note(format_args!("computing waited {:.3} s for data", self.loader.waited()));
+        let [loading, training, evaluating, writing] = self.control.spent().map(|(_, seconds)| seconds);
+        note(format_args!(
+            "seconds: loading {loading:.2}, training {training:.2}, evaluating {evaluating:.2}, writing {writing:.2}"
+        ));
     }
 
     /// The figures of an evaluation, for the next report.

@@ -65,6 +65,15 @@ pub struct Batches {
     section: Arc<Section>,
     first_ticket: u64,
     taken: usize,
+    /// Whether every item was on the device already, and none was given to the workers.
+    kept: bool,
+}
+
+impl Batches {
+    /// Which items of the list are asked for, in order.
+    pub fn order(&self) -> &[usize] {
+        &self.section.order
+    }
 }
 
 /// Some items of a section.
@@ -156,13 +165,14 @@ impl Loader {
         let section = Arc::new(section);
         let mut shared = self.exchange.lock();
         let first_ticket = shared.last_ticket;
-        if !self.workers.is_empty() {
+        let kept = self.keeps && section.is_plain() && section.order.iter().all(|index| shared.kept.has(&section.items, *index));
+        if !kept && !self.workers.is_empty() {
             shared.last_ticket += section.order.len() as u64;
             shared.window = shared.window.max(2 * section.batch as u64);
             shared.queue.push_back(Arc::clone(&section));
             self.exchange.work.notify_all();
         }
-        Batches { section, first_ticket, taken: 0 }
+        Batches { section, first_ticket, taken: 0, kept }
     }
 
     /// Keeps every item that is not augmented on the device from now on, or no longer.
@@ -188,7 +198,7 @@ impl Loader {
         }
         let tickets = (from..from + indices.len()).map(|position| (position, batches.first_ticket));
         let voxels = if self.keeps && section.is_plain() {
-            let items = tickets.map(|(position, first)| self.keeping(&section, position, first));
+            let items = tickets.map(|(position, first)| self.keeping(&section, position, first, batches.kept));
             Tensor::f_cat(&items.collect::<Result<Vec<_>, _>>()?, 0)?
         } else {
             self.together(&section, &tickets.collect::<Vec<_>>())?
@@ -222,13 +232,15 @@ impl Loader {
         })
     }
 
-    /// One item as a batch of its own, which stays on the device.
-    fn keeping(&self, section: &Arc<Section>, position: usize, first_ticket: u64) -> Result<Tensor, Stop> {
+    /// One item as a batch of its own, which stays on the device; the workers know nothing of one that was `before` it was queued.
+    fn keeping(&self, section: &Arc<Section>, position: usize, first_ticket: u64, before: bool) -> Result<Tensor, Stop> {
         let index = section.order[position];
         let kept = self.exchange.lock().kept.get(&section.items, index);
         if let Some(tensor) = kept {
-            // Taken from the workers as well, so that they go on; what they loaded before it was kept is dropped.
-            self.item(section, position, first_ticket)?;
+            if !before {
+                // Taken from the workers as well, so that they go on; what they loaded before it was kept is dropped.
+                self.item(section, position, first_ticket)?;
+            }
             return Ok(tensor);
         }
         let tensor = self.together(section, &[(position, first_ticket)])?;

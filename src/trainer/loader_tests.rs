@@ -131,6 +131,7 @@ fn what_is_kept_on_the_device_is_read_once_and_gives_the_same_batches() {
             let shuffled: Vec<usize> = (0..20).map(|i| (i * 7 + epoch) % 20).collect();
             let mut training = loader.queue(section(&items, shuffled.clone(), 3, false));
             let mut evaluation = loader.queue(section(&items, (0..20).collect(), 3, false));
+            assert_eq!([training.kept, evaluation.kept], [epoch > 0; 2], "the workers are not asked for what is there already");
             let expected = |order: &[usize]| order.iter().flat_map(|i| [*i as f32; 6]).collect::<Vec<_>>();
             assert_eq!(all(&loader, &mut training).concat(), expected(&shuffled), "{workers} workers");
             assert_eq!(all(&loader, &mut evaluation).concat(), expected(&(0..20).collect::<Vec<_>>()));

@@ -5,9 +5,18 @@ use tch::{Reduction, Tensor};
 
 /// Cross-entropy summed over the batch: `logits` N x 2, `classes` N of int64.
 pub fn cross_entropy_sum(logits: &Tensor, classes: &Tensor) -> Result<Tensor, Failure> {
+    cross_entropy(logits, classes, Reduction::Sum)
+}
+
+/// The cross-entropy of each item: N numbers.
+pub fn cross_entropy_per_item(logits: &Tensor, classes: &Tensor) -> Result<Tensor, Failure> {
+    cross_entropy(logits, classes, Reduction::None)
+}
+
+fn cross_entropy(logits: &Tensor, classes: &Tensor, reduction: Reduction) -> Result<Tensor, Failure> {
     const NO_CLASS_IS_IGNORED: i64 = -100;
     let unweighted: Option<&Tensor> = None;
-    Ok(logits.f_cross_entropy_loss(classes, unweighted, Reduction::Sum, NO_CLASS_IS_IGNORED, 0.0)?)
+    Ok(logits.f_cross_entropy_loss(classes, unweighted, reduction, NO_CLASS_IS_IGNORED, 0.0)?)
 }
 
 /// Mean over every voxel of every item in the batch.

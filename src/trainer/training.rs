@@ -4,7 +4,7 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::control::now;
 use crate::course::{Best, Course};
 use crate::dataset::Dataset;
-use crate::evaluate::{self, Evaluation, Task, targets};
+use crate::evaluate::{self, Evaluation, Targets, Task};
 use crate::job::Job;
 use crate::loader::{Augmenting, Batches, Items, Section};
 use crate::loss;
@@ -198,19 +198,21 @@ impl<'a> Training<'a> {
     /// Trains on the queued batches; `accumulated` counts those whose gradients wait for a step.
     fn train(&mut self, epoch: u32, first: u64, batches: &mut Batches, accumulated: &mut usize) -> Result<(), Stop> {
         self.job.control.enter(Phase::Training);
-        let mut index = first;
+        let targets = match self.job.task() {
+            Task::Classify => Some(Targets::of(batches.order(), self.sets.train.classes(), &self.network)?),
+            Task::Reconstruct => None,
+        };
+        let (mut index, mut trained) = (first, 0);
         let mut began = Instant::now();
         while let Some(batch) = self.job.loader.next(batches)? {
             // libtorch's own draws (dropout) must not depend on what was drawn before, or a resumed run would differ.
             tch::manual_seed(self.which.step(self.job.seed, epoch, index) as i64);
             let output = self.network.forward(&batch.voxels, true)?;
-            let loss = match self.job.task() {
-                Task::Classify => {
-                    let classes = targets(&batch.indices, self.sets.train.classes(), &self.network)?;
-                    loss::cross_entropy_sum(&output, &classes)?
-                }
-                Task::Reconstruct => loss::mse(&output, &batch.voxels)?,
+            let loss = match &targets {
+                Some(targets) => loss::cross_entropy_sum(&output, &targets.batch(trained, batch.indices.len())?)?,
+                None => loss::mse(&output, &batch.voxels)?,
             };
+            trained += batch.indices.len();
             loss.f_backward()?;
             *accumulated += 1;
             if *accumulated == self.job.options.accumulation_steps {
