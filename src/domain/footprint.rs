@@ -51,8 +51,24 @@ impl Footprint {
     }
 }
 
+/// At most so many batches are evaluated together: beyond, a GPU gains little more.
+const MOST_TOGETHER: u64 = 8;
+
+/// Items that an evaluation gives the network at once, a multiple of `batch_size`: without gradients several batches take no
+/// more memory than one does in a training step, and small ones are over sooner together. It depends on nothing but what it is
+/// given, so that every attempt of a job computes alike.
+pub fn evaluation_batch(architecture: &Architecture, network_type: NetworkType, batch_size: usize) -> usize {
+    let tally = tally(architecture, network_type, batch_size);
+    let together = (tally.peak / tally.widest.max(1)).clamp(1, MOST_TOGETHER);
+    batch_size.saturating_mul(together as usize)
+}
+
 /// Bytes of the batch, the activations and their gradients at the widest moment of a training step.
 fn step(architecture: &Architecture, network_type: NetworkType, batch_size: usize) -> u64 {
+    tally(architecture, network_type, batch_size).peak
+}
+
+fn tally(architecture: &Architecture, network_type: NetworkType, batch_size: usize) -> Tally {
     let mut tally = Tally { batch: batch_size as u64, ..Tally::default() };
     tally.keep(tally.cell(architecture.input[0], &architecture.input[1..]));
     let mut sizes = vec![architecture.input[1..].to_vec()];
@@ -68,7 +84,7 @@ fn step(architecture: &Architecture, network_type: NetworkType, batch_size: usiz
     } else {
         tally.classifier(architecture);
     }
-    tally.peak
+    tally
 }
 
 /// The tensors of one training step, layer by layer.
@@ -80,6 +96,8 @@ struct Tally {
     /// The most alive at once so far. A layer's backward pass begins with all that was kept up to it, since what came
     /// after is already given back.
     peak: u64,
+    /// The most alive at once where nothing is kept: a layer's input, its output and a copy of that.
+    widest: u64,
 }
 
 impl Tally {
@@ -92,6 +110,11 @@ impl Tally {
     fn keep(&mut self, bytes: u64) {
         self.kept = self.kept.saturating_add(bytes);
         self.peak = self.peak.max(self.kept);
+    }
+
+    /// A layer makes `output` of `input`.
+    fn layer(&mut self, input: u64, output: u64) {
+        self.widest = self.widest.max(input.saturating_add(output.saturating_mul(2)));
     }
 
     /// `bytes` are alive beside what is kept, for a moment.
@@ -111,6 +134,7 @@ impl Tally {
         if block.d_reduction == Reduction::MaxPooling {
             let (input, output) = (self.cell(block.out_channels, before), self.cell(block.out_channels, after));
             // The padded copy, which only an autoencoder's pool makes.
+            self.layer(input, output);
             let padded = if remembers { output.saturating_mul(1 << before.len()) } else { 0 };
             self.keep(output.saturating_mul(1 + INDEX / NUMBER).saturating_add(padded));
             self.pass(input.saturating_add(output.saturating_mul(2)));
@@ -120,6 +144,7 @@ impl Tally {
     /// A convolution, its normalisation and its activation. Without normalisation the gradient of the output stands twice in
     /// the backward pass (before and after the activation) until that of the input takes the place of the first.
     fn convolution(&mut self, input: u64, output: u64, channels: usize, normalized: bool) {
+        self.layer(input, output);
         if !normalized {
             self.keep(output);
             self.pass(output.saturating_add(output.max(input)));
@@ -137,6 +162,7 @@ impl Tally {
         if block.d_reduction == Reduction::MaxPooling {
             // The unpooled tensor as it comes, and channels-last for the convolution.
             let output = self.cell(block.out_channels, before);
+            self.layer(self.cell(block.out_channels, after), output);
             self.keep(output.saturating_mul(2));
             self.pass(output);
         }
@@ -280,6 +306,24 @@ mod tests {
         assert_eq!(bytes(16, Reduction::MaxPooling, 4), 4 * bytes(16, Reduction::MaxPooling, 1));
         assert!(bytes(32, Reduction::MaxPooling, 2) > bytes(16, Reduction::MaxPooling, 2));
         assert!(bytes(16, Reduction::Stride, 2) < bytes(16, Reduction::MaxPooling, 2));
+    }
+
+    #[test]
+    fn small_items_are_evaluated_together_and_never_in_more_memory_than_a_step_of_training_takes() {
+        let patch = shaped(16, &[2, 3, 2], Reduction::Stride, None, 1, &[1, 50, 50, 50]);
+        let together = |batch| evaluation_batch(&patch, NetworkType::Cnn, batch);
+        assert_eq!([together(1), together(2), together(5)], [2, 4, 10]);
+        for (n_conv, reduction) in
+            [(&[2, 3, 2][..], Reduction::MaxPooling), (&[1], Reduction::Stride), (&[2, 2, 2, 2], Reduction::Stride)]
+        {
+            let shape = architecture(8, n_conv, reduction, &[1, 169, 208, 179]);
+            for kind in [NetworkType::Cnn, NetworkType::Autoencoder] {
+                let items = evaluation_batch(&shape, kind, 4);
+                assert!(items >= 4 && items.is_multiple_of(4), "{items}");
+                let (one, training) = (tally(&shape, kind, 1).widest, step(&shape, kind, 4));
+                assert!(items == 4 || one * items as u64 <= training, "{items} items of {one} bytes, {training} in training");
+            }
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::optimizer::Adam;
 use neurosearch::domain::architecture::Architecture;
 use neurosearch::domain::commandline::Outline;
 use neurosearch::domain::fault::Faults;
-use neurosearch::domain::footprint::Footprint;
+use neurosearch::domain::footprint::{self, Footprint};
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::options::NetworkType;
 use neurosearch::domain::precision::Precision;
@@ -63,12 +63,13 @@ fn measure(arguments: &Bench) -> Result<serde_json::Value, Failure> {
         }));
     }
     let training = timed(arguments.steps, device, || work.train())?;
-    work.evaluate()?;
-    let evaluation = timed(arguments.steps, device, || work.evaluate())?;
-    let an_item = |seconds: &[f64]| seconds.iter().map(|s| s / arguments.batch as f64).collect::<Vec<_>>();
-    let (training, evaluation) = (an_item(&training), an_item(&evaluation));
+    let items = work.evaluation_items()?;
+    work.evaluate(&items)?;
+    let evaluation = timed(arguments.steps, device, || work.evaluate(&items))?;
+    let an_item = |seconds: &[f64], items: usize| seconds.iter().map(|s| s / items as f64).collect::<Vec<_>>();
+    let (training, evaluation) = (an_item(&training, arguments.batch), an_item(&evaluation, work.evaluated));
     Ok(json!({
-        "batch": arguments.batch, "threads": threads, "steps": arguments.steps, "parameters": architecture.parameters(),
+        "batch": arguments.batch, "evaluated_at_once": work.evaluated, "threads": threads, "steps": arguments.steps, "parameters": architecture.parameters(),
         "device": if device.is_cuda() { "cuda" } else { "cpu" }, "precision": arguments.precision,
         "training_median": median(&training), "training_fastest": training.first(),
         "evaluation_median": median(&evaluation), "evaluation_fastest": evaluation.first(),
@@ -80,6 +81,8 @@ struct Work {
     network: Network,
     adam: Adam,
     batch: Tensor,
+    /// Items of an evaluation's batch, as in a job.
+    evaluated: usize,
     /// None for an autoencoder, whose target is the batch itself.
     classes: Option<Tensor>,
 }
@@ -101,7 +104,8 @@ impl Work {
         let batch = Tensor::f_rand(&size, (Kind::Float, device))?;
         let classes: Vec<i64> = (0..items as i64).map(|item| item % 2).collect();
         let classes = if autoencoder { None } else { Some(Tensor::f_from_slice(&classes)?.f_to_device(device)?) };
-        Ok(Work { adam: Adam::new(network.trainable(), 1e-4, 1e-4)?, network, batch, classes })
+        let evaluated = footprint::evaluation_batch(architecture, network_type, items);
+        Ok(Work { adam: Adam::new(network.trainable(), 1e-4, 1e-4)?, network, batch, evaluated, classes })
     }
 
     fn train(&mut self) -> Result<(), Failure> {
@@ -115,8 +119,14 @@ impl Work {
         self.adam.step()
     }
 
-    fn evaluate(&mut self) -> Result<(), Failure> {
-        self.network.forward(&self.batch, false).map(drop)
+    /// The items that an evaluation takes at once.
+    fn evaluation_items(&self) -> Result<Tensor, Failure> {
+        let copies = vec![&self.batch; self.evaluated / self.batch.size()[0] as usize];
+        Ok(Tensor::f_cat(&copies, 0)?)
+    }
+
+    fn evaluate(&mut self, items: &Tensor) -> Result<(), Failure> {
+        self.network.forward(items, false).map(drop)
     }
 }
 

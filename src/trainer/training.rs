@@ -17,6 +17,7 @@ use crate::stop::Stop;
 use crate::table::Row;
 use crate::transfer;
 use crate::which::Which;
+use neurosearch::domain::footprint;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::options::Selection;
 use neurosearch::domain::progress::Phase;
@@ -51,6 +52,8 @@ pub struct Training<'a> {
     adam: Adam,
     course: Course,
     published: Published,
+    /// Items that are evaluated at once.
+    evaluated: usize,
     /// When this attempt began, and the seconds of those before it.
     began: Instant,
     before: f64,
@@ -86,8 +89,10 @@ impl<'a> Training<'a> {
         };
         let folder = job.dir.fold(which.fold);
         let published = Published::restore(&folder, which.position, job.task(), &job.host, &course)?;
+        let architecture = job.architecture(sets.train.shape())?;
+        let evaluated = footprint::evaluation_batch(&architecture, options.network_type, options.batch_size);
         let before = course.elapsed;
-        Ok(Training { job, folder, which, sets, network, adam, course, published, began, before })
+        Ok(Training { job, folder, which, sets, network, adam, course, published, evaluated, began, before })
     }
 
     /// Trains to the end; what is left is in the course.
@@ -145,7 +150,7 @@ impl<'a> Training<'a> {
         let queue = |set: &Arc<Dataset>| {
             let order = (0..set.len()).collect();
             let items = Arc::clone(set) as Arc<dyn Items>;
-            let batch = self.job.options.batch_size;
+            let batch = self.evaluated;
             self.job.loader.queue(Section { items, order, first_position: 0, batch, augment: None })
         };
         Stretch::Evaluate { train: queue(&self.sets.train), validation: queue(&self.sets.validation), end }
