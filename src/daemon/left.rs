@@ -6,7 +6,6 @@ use crate::process::memory::OomKills;
 use crate::process::{self, Identity, Look};
 use crate::store::job::EndRecord;
 use crate::store::layout::JobDir;
-use crate::store::lock::{self, Locking};
 use crate::store::{finished, progress, record, room, sweep};
 use std::process::ExitStatus;
 use tracing::warn;
@@ -19,23 +18,17 @@ pub enum Left {
     Unclear(String),
 }
 
-/// A trainer that was killed leaves temporary files, and there may be no other attempt that sweeps them.
-fn sweep_up(job: &JobDir) {
-    // Whoever holds the job now sweeps for itself; and what stays now goes with the next attempt, or does no harm.
-    if let Ok(Locking::Held(_lock)) = lock::take(&job.lock(), "")
-        && let Err(e) = sweep::by_trainer(job)
-    {
-        warn!(job = ?job.path(), error = e.to_string(), "leftovers stay");
-    }
-}
-
 /// Reads what the trainer of attempt `attempt` left, and clears up after it. `before`: the kernel's counters while it lived;
 /// `followed`: a process was seen, and is gone.
 pub fn what_is_left(job: &JobDir, attempt: u32, followed: bool, status: Option<ExitStatus>, before: Option<OomKills>) -> Left {
     let checkpoints = progress::read(job).ok().flatten().map_or(0, |progress| progress.checkpoints);
     let over = |ended: Option<Ended>| {
         let ended = ended.map(|ended| finished::hold_to_results(ended, job));
-        sweep_up(job);
+        // A trainer that was killed leaves temporary files, and there may be no other attempt that sweeps them. What stays now
+        // goes with the next one, or does no harm.
+        if let Err(e) = sweep::after_end(job) {
+            warn!(job = ?job.path(), error = e.to_string(), "leftovers stay");
+        }
         let unwritten = matches!(&ended, Some(Ended::Interrupted { sentence: Some(_) }));
         Left::Over(Outcome { ended, checkpoints, room_wanted: if unwritten { room::wanted(job) } else { 0 } })
     };

@@ -1,7 +1,7 @@
 //! One look at a launch directory, off the actors' thread: its lock, its space file, its job folders.
 
 use super::accept::{self, Accepted};
-use crate::domain::device::Device;
+use crate::domain::device::{Device, Holder};
 use crate::domain::job::{JobName, JobState};
 use crate::engine::restore::{Found, FoundRecord, TrainerSeen, Unread};
 use crate::engine::state::Need;
@@ -192,10 +192,8 @@ fn search_record(launch: &LaunchDir) -> Result<Option<SearchRecord>, StoreError>
 
 /// The holder's words as a person reads them.
 fn who(holder: &str) -> String {
-    let words: Option<(u64, String)> = serde_json::from_str::<serde_json::Value>(holder)
-        .ok()
-        .and_then(|value| Some((value.get("pid")?.as_u64()?, value.get("host")?.as_str()?.to_string())));
-    words.map_or_else(|| format!("{holder:?}"), |(pid, host)| format!("process {pid} on {host:?}"))
+    lock::Holder::parse(holder)
+        .map_or_else(|| format!("{holder:?}"), |holder| format!("process {} on {:?}", holder.pid, holder.host))
 }
 
 fn space(launch: &LaunchDir, known: &Known) -> SpaceSeen {
@@ -284,12 +282,12 @@ fn found(launch: &LaunchDir, name: &JobName) -> Found {
     match read {
         Ok((record, need)) => Found { name: name.clone(), record: Ok(record), need },
         Err(e) => {
-            let runs_on = match trainer(&job, 0) {
-                TrainerSeen::Alive(device) => Some(device),
-                _ => None,
+            let trainer = trainer(&job, 0);
+            let need = match trainer.device() {
+                Some(device) if device != Device::Cpu.as_str() => Need::Gpu,
+                _ => Need::Cpu,
             };
-            let need = if runs_on.as_deref().is_none_or(|device| device == Device::Cpu.as_str()) { Need::Cpu } else { Need::Gpu };
-            Found { name: name.clone(), record: Err(Unread { why: e.to_string(), runs_on }), need }
+            Found { name: name.clone(), record: Err(Unread { why: e.to_string(), trainer }), need }
         }
     }
 }
@@ -336,7 +334,7 @@ fn trainer(job: &JobDir, attempt: u32) -> TrainerSeen {
     match process::look(job) {
         Look::Alive(_) => match record::read::<TrainerRecord>(&job.trainer_record()) {
             Ok(record) => TrainerSeen::Alive(record.device),
-            Err(e) => TrainerSeen::Unclear { why: e.to_string(), free: false },
+            Err(e) => TrainerSeen::Unclear { why: e.to_string(), holder: holder(job) },
         },
         // An earlier attempt's word says nothing about one that died before its own first.
         Look::Ended(end) => {
@@ -344,6 +342,14 @@ fn trainer(job: &JobDir, attempt: u32) -> TrainerSeen {
             TrainerSeen::Gone(word.map(|ended| finished::hold_to_results(ended, job)))
         }
         Look::Gone => TrainerSeen::Gone(None),
-        Look::Unknown(why) => TrainerSeen::Unclear { why, free: matches!(lock::is_held(&job.lock()), Ok(false)) },
+        Look::Unknown(why) => TrainerSeen::Unclear { why, holder: holder(job) },
+    }
+}
+
+/// Who holds the job; one that is to train on the CPU can be nowhere else, whatever else is not known.
+fn holder(job: &JobDir) -> Holder {
+    match process::holder(job) {
+        Holder::Here(None) if matches!(need(job), Ok(Need::Cpu)) => Holder::Here(Some(Device::Cpu.to_string())),
+        holder => holder,
     }
 }

@@ -5,6 +5,7 @@ use super::logging::Filter;
 use super::workshop::Workshop;
 use crate::control::types::Daemon;
 use crate::process::{cpu, identity};
+use crate::store::lock::Holder;
 use crate::store::settings::{Devices, Settings};
 use std::collections::BTreeSet;
 use std::io;
@@ -31,7 +32,7 @@ impl Services {
     /// For this process, with this configuration.
     pub fn new(configuration: Configuration, log: Filter) -> io::Result<Self> {
         let (host, pid) = (identity::host(), std::process::id());
-        let holder = serde_json::json!({ "host": host, "pid": pid, "boot_id": identity::boot_id()? }).to_string();
+        let holder = Holder { host: host.clone(), pid, boot_id: identity::boot_id()?, device: None }.line();
         let program = format!("neurosearchd {}", env!("CARGO_PKG_VERSION"));
         Ok(Services {
             settings: Arc::new(configuration.settings()),

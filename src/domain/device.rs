@@ -36,6 +36,16 @@ impl Device {
     }
 }
 
+/// Who holds a job, as far as this machine can tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    Nobody,
+    /// Another machine, so that none of this one's slots is used.
+    Elsewhere,
+    /// A trainer of this machine, or perhaps so; on this device, where it says so.
+    Here(Option<String>),
+}
+
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -5,6 +5,7 @@ use super::effect::Effect;
 use super::outcome::Outcome;
 use super::react;
 use super::state::{Job, Lease, Need, Search, Standing, StopReason};
+use crate::domain::device::Holder;
 use crate::domain::job::{Ended, JobName, JobState, LastFailure, Wish};
 
 /// One job's folder, as a scan found it.
@@ -20,8 +21,7 @@ pub struct Found {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unread {
     pub why: String,
-    /// Where its trainer lives, if one does.
-    pub runs_on: Option<String>,
+    pub trainer: TrainerSeen,
 }
 
 /// What the records in a job's folder say together.
@@ -49,8 +49,24 @@ pub enum TrainerSeen {
     Alive(String),
     /// Its last attempt ended, in its own word where it left one.
     Gone(Option<Ended>),
-    /// Cannot be known, for this reason; `free`: nobody holds the job's lock, so that whoever looks after the job may say.
-    Unclear { why: String, free: bool },
+    /// Cannot be known, for this reason; where nobody holds the job's lock, whoever looks after the job may say.
+    Unclear { why: String, holder: Holder },
+}
+
+impl TrainerSeen {
+    /// Which of this machine's devices it seems to be on.
+    pub fn device(&self) -> Option<&str> {
+        match self {
+            TrainerSeen::Alive(device) => Some(device),
+            TrainerSeen::Unclear { holder: Holder::Here(device), .. } => device.as_deref(),
+            TrainerSeen::Gone(_) | TrainerSeen::Unclear { .. } => None,
+        }
+    }
+
+    /// Whether it may live on this machine.
+    const fn may_be_here(&self) -> bool {
+        matches!(self, TrainerSeen::Alive(_) | TrainerSeen::Unclear { holder: Holder::Here(_), .. })
+    }
 }
 
 /// Jobs that were not known: live trainers are adopted, those that ended meanwhile are concluded, those that died go on.
@@ -76,11 +92,11 @@ pub fn on_found(search: &mut Search, found: Vec<Found>) -> Vec<Effect> {
                 search.add(name, Job::new(index, need, Standing::Foreign(other.map(|r| r.state))));
                 give_back(held, &mut effects);
             }
-            Err(Unread { why, runs_on }) => {
+            Err(Unread { why, trainer }) => {
                 // Its index is taken, and its trainer may live: nothing is done with it until it can be read.
                 let job = Job { unread: true, wish, ..Job::new(index, need, Standing::Unclear(why)) };
                 search.add(name.clone(), job);
-                keep(search, &name, held, runs_on, &mut effects);
+                keep(search, &name, held, &trainer, None, &mut effects);
             }
         }
     }
@@ -99,16 +115,25 @@ fn forget(search: &mut Search, name: &JobName, ours: bool) -> (Option<Wish>, Opt
 }
 
 /// A job of which nothing more can be known keeps the slot of the trainer that it seems to have, so that it is lent to
-/// nobody else; `held` is the one that it has already.
-fn keep(search: &mut Search, name: &JobName, held: Option<Lease>, runs_on: Option<String>, effects: &mut Vec<Effect>) {
-    match (held, runs_on) {
-        (None, Some(device)) => effects.push(Effect::Claim { job: name.clone(), device }),
-        (held, Some(_)) => {
+/// nobody else; `held` is the one that it has already, and `recorded` the device that its record names.
+fn keep(
+    search: &mut Search,
+    name: &JobName,
+    held: Option<Lease>,
+    seen: &TrainerSeen,
+    recorded: Option<&str>,
+    effects: &mut Vec<Effect>,
+) {
+    if !seen.may_be_here() {
+        return give_back(held, effects);
+    }
+    match (held, seen.device().or(recorded)) {
+        (None, Some(device)) => effects.push(Effect::Claim { job: name.clone(), device: device.to_string() }),
+        (held, _) => {
             if let Some(job) = search.jobs.get_mut(name) {
                 job.held = held;
             }
         }
-        (held, None) => give_back(held, effects),
     }
 }
 
@@ -179,7 +204,7 @@ pub fn on_claimed(search: &mut Search, name: &JobName, lease: Lease) -> Vec<Effe
 pub fn on_looked_again(search: &mut Search, name: &JobName, seen: TrainerSeen, checkpoints: u64) -> Vec<Effect> {
     let mut effects = Vec::new();
     if matches!(search.jobs.get(name).map(|job| &job.standing), Some(Standing::Unclear(_))) {
-        take_over(search, name, seen, checkpoints, &mut effects);
+        take_over(search, name, seen, checkpoints, None, &mut effects);
         react::ask(search, &mut effects);
     }
     effects
@@ -208,21 +233,25 @@ fn restore(search: &mut Search, name: JobName, record: FoundRecord, need: Need, 
     }
     search.add(name.clone(), job);
     if running {
-        let held_by_somebody = matches!(&record.trainer, TrainerSeen::Unclear { free: false, .. });
-        take_over(search, &name, record.trainer, record.checkpoints, effects);
-        if let JobState::Running { device, .. } = record.state
-            && held_by_somebody
-            && !device.is_empty()
-        {
-            keep(search, &name, None, Some(device), effects);
-        }
+        let device = match &record.state {
+            JobState::Running { device, .. } => Some(device.as_str()).filter(|device| !device.is_empty()),
+            _ => None,
+        };
+        take_over(search, &name, record.trainer, record.checkpoints, device, effects);
     }
 }
 
-/// A job that ran when it was last heard of: adopt it, conclude it, or leave it alone until more is known.
-fn take_over(search: &mut Search, name: &JobName, seen: TrainerSeen, checkpoints: u64, effects: &mut Vec<Effect>) {
-    let stays = matches!(&seen, TrainerSeen::Unclear { free: false, .. });
-    let held = search.jobs.get_mut(name).filter(|_| !stays).and_then(|job| job.held.take());
+/// A job that ran when it was last heard of: adopt it, conclude it, or leave it alone until more is known. `recorded` is the
+/// device that its record names.
+fn take_over(
+    search: &mut Search,
+    name: &JobName,
+    seen: TrainerSeen,
+    checkpoints: u64,
+    recorded: Option<&str>,
+    effects: &mut Vec<Effect>,
+) {
+    let held = search.jobs.get_mut(name).and_then(|job| job.held.take());
     match seen {
         TrainerSeen::Alive(device) => {
             search.set(name, Standing::Adopting);
@@ -234,10 +263,14 @@ fn take_over(search: &mut Search, name: &JobName, seen: TrainerSeen, checkpoints
             let ended = ended.filter(|ended| *ended != Ended::Interrupted { sentence: None });
             effects.extend(conclude(search, name, &Outcome { ended, checkpoints, room_wanted: 0 }, stop));
         }
-        TrainerSeen::Unclear { why, free } => match search.jobs.get(name).and_then(|job| job.wish).filter(|_| free) {
-            Some(wish) => settle(search, name, wish, effects),
-            None => search.set(name, Standing::Unclear(why)),
-        },
+        TrainerSeen::Unclear { ref why, ref holder } => {
+            let free = *holder == Holder::Nobody;
+            match search.jobs.get(name).and_then(|job| job.wish).filter(|_| free) {
+                Some(wish) => settle(search, name, wish, effects),
+                None => search.set(name, Standing::Unclear(why.clone())),
+            }
+            return keep(search, name, held, &seen, recorded, effects);
+        }
     }
     give_back(held, effects);
 }

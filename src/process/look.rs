@@ -1,6 +1,7 @@
 //! What became of a job's trainer, judged by its folder alone: absence never means finished.
 
 use super::identity::{self, Identity};
+use crate::domain::device::Holder;
 use crate::store::error::StoreError;
 use crate::store::job::{EndRecord, TrainerRecord};
 use crate::store::layout::JobDir;
@@ -31,6 +32,18 @@ pub fn look_after_end(job: &JobDir) -> Look {
         let record = matches!(&error, StoreError::Content { path, .. } if [job.trainer_record(), job.end()].iter().any(|own| **own == **path));
         if record && matches!(lock::is_held(&job.lock()), Ok(false)) { Look::Gone } else { Look::Unknown(error.to_string()) }
     })
+}
+
+/// Who holds the job's lock. What cannot be looked at may be held here.
+pub fn holder(job: &JobDir) -> Holder {
+    match lock::holder(&job.lock()) {
+        Ok(None) => Holder::Nobody,
+        Ok(Some(line)) => match lock::Holder::parse(&line) {
+            Some(holder) if !identity::is_here(&holder.host, &holder.boot_id) => Holder::Elsewhere,
+            holder => Holder::Here(holder.and_then(|holder| holder.device)),
+        },
+        Err(_) => Holder::Here(None),
+    }
 }
 
 fn judge(job: &JobDir) -> Result<Look, StoreError> {
@@ -177,6 +190,32 @@ mod tests {
         assert!(matches!(look(&job), Look::Unknown(_)));
         drop(held);
         assert_eq!(look(&job), Look::Gone);
+    }
+
+    #[test]
+    fn whoever_holds_a_job_tells_its_device_without_any_record() {
+        let (_dir, job) = job();
+        assert_eq!(holder(&job), Holder::Nobody);
+        let own = lock::Holder {
+            host: identity::host(),
+            pid: 1,
+            boot_id: identity::boot_id().expect("read"),
+            device: Some("GPU-1a".to_string()),
+        };
+        let far = lock::Holder { host: "elsewhere.example".to_string(), boot_id: "another".to_string(), ..own.clone() };
+        let by_hand = lock::Holder { device: None, ..own.clone() };
+        for (line, expected) in [
+            (own.line(), Holder::Here(Some("GPU-1a".to_string()))),
+            (far.line(), Holder::Elsewhere),
+            (by_hand.line(), Holder::Here(None)),
+            (String::new(), Holder::Here(None)),
+        ] {
+            let Locking::Held(_held) = lock::take(&job.lock(), &line).expect("asked") else { panic!("nobody else holds it") };
+            assert_eq!(holder(&job), expected, "{line:?}");
+        }
+        fs::remove_file(job.lock()).expect("removed");
+        std::os::unix::fs::symlink("/etc/hostname", job.lock()).expect("linked");
+        assert_eq!(holder(&job), Holder::Here(None), "it cannot be looked at");
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub mod verdict;
 
 pub use child::Child;
 pub use identity::Identity;
-pub use look::{Look, look, look_after_end};
+pub use look::{Look, holder, look, look_after_end};
 pub use program::find_trainer;
 pub use start::{Assignment, start};
 pub use stop::Stop;

@@ -3,11 +3,34 @@
 use super::below::Place;
 use super::error::StoreError;
 use super::open;
+use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+/// Who holds a lock, as one line of JSON in its file says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    pub host: String,
+    pub pid: u32,
+    pub boot_id: String,
+    /// What a trainer was assigned: `cpu`, or a GPU's UUID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+}
+
+impl Holder {
+    pub fn line(&self) -> String {
+        serde_json::json!(self).to_string()
+    }
+
+    /// The line as it was read; none where it says something else.
+    pub fn parse(line: &str) -> Option<Self> {
+        serde_json::from_str(line).ok()
+    }
+}
 
 /// The open file is the lock: it ends with the process, however that ends.
 #[derive(Debug)]
@@ -46,7 +69,7 @@ pub enum Locking {
     Busy { holder: String },
 }
 
-/// Takes the lock `place`, writing `holder` (host, pid, boot id as one line of JSON) into it.
+/// Takes the lock `place`, writing `holder` (the line of a [`Holder`]) into it.
 ///
 /// # Errors
 /// When the file cannot be made or written; that somebody else holds it is no error.
@@ -59,10 +82,14 @@ pub fn take(place: &(impl Place + ?Sized), holder: &str) -> Result<Locking, Stor
         file.write_all(holder.as_bytes()).map_err(fail)?;
         return Ok(Locking::Held(Lock { file }));
     }
-    let mut holder = Vec::new();
     file.rewind().map_err(fail)?;
-    file.take(4096).read_to_end(&mut holder).map_err(fail)?;
-    Ok(Locking::Busy { holder: String::from_utf8_lossy(&holder).into_owned() })
+    words(file).map(|holder| Locking::Busy { holder }).map_err(fail)
+}
+
+fn words(file: File) -> std::io::Result<String> {
+    let mut words = Vec::new();
+    file.take(4096).read_to_end(&mut words)?;
+    Ok(String::from_utf8_lossy(&words).into_owned())
 }
 
 /// How long [`acquire`] asks again where only lookers stand in its way; each is gone within microseconds.
@@ -108,14 +135,19 @@ pub fn take_free(place: &(impl Place + ?Sized)) -> Result<Option<Lock>, StoreErr
 
 /// Whether somebody holds the lock now, without keeping it.
 pub fn is_held(place: &(impl Place + ?Sized)) -> Result<bool, StoreError> {
+    holder(place).map(|holder| holder.is_some())
+}
+
+/// The words of whoever holds the lock now, without keeping it; none where nobody does.
+pub fn holder(place: &(impl Place + ?Sized)) -> Result<Option<String>, StoreError> {
     let fail = |e| StoreError::io("look at the lock", place.path(), e);
     match open::read(place) {
         Ok(file) => match file.try_lock_shared() {
-            Ok(()) => file.unlock().map(|()| false).map_err(fail),
-            Err(TryLockError::WouldBlock) => Ok(true),
+            Ok(()) => file.unlock().map(|()| None).map_err(fail),
+            Err(TryLockError::WouldBlock) => words(file).map(Some).map_err(fail),
             Err(TryLockError::Error(e)) => Err(fail(e)),
         },
-        Err(e) if e.is_missing() => Ok(false),
+        Err(e) if e.is_missing() => Ok(None),
         Err(e) => Err(e),
     }
 }

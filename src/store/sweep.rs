@@ -21,8 +21,8 @@ pub fn by_starter(job: &JobDir) -> Result<(), StoreError> {
     sweep(&private, &|name| is_left_of(name, record.file_name()))
 }
 
-/// What trainers left of a job that failed or was cancelled for good, which no trainer comes to sweep any more; nothing
-/// where one still runs.
+/// What trainers left of a job whose trainer is gone, which perhaps no other comes to sweep any more; nothing where one still
+/// runs.
 ///
 /// # Errors
 /// Names the folder or file.

@@ -28,7 +28,7 @@ impl Assigned {
     /// # Errors
     /// One clause that names the variable whose value makes no sense.
     pub fn read(get: impl Fn(&str) -> Option<OsString>, last: Option<&TrainerRecord>) -> Result<Self, String> {
-        let text = |name: &str| get(name).map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.is_empty());
+        let text = |name: &str| text(&get, name);
         let number = |name: &str| match text(name).map(|value| (value.parse::<u32>(), value)) {
             None => Ok(None),
             Some((Ok(number), _)) if number > 0 => Ok(Some(number)),
@@ -40,7 +40,7 @@ impl Assigned {
         let precision = precision.map_err(|error| format!("{}: {error}", variable::PRECISION))?;
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Ok(Assigned {
-            device: text(variable::DEVICE),
+            device: device(&get),
             threads: kept.or(given).unwrap_or_else(cores),
             attempt: number(variable::ATTEMPT)?.unwrap_or_else(|| last.map_or(1, |last| last.attempt.saturating_add(1))),
             precision: last.map(|last| last.precision).or(precision).unwrap_or_default(),
@@ -48,6 +48,15 @@ impl Assigned {
             host: identity::host(),
         })
     }
+}
+
+/// What [`Assigned::device`] will be, for what is said before anything else is read.
+pub fn device(get: impl Fn(&str) -> Option<OsString>) -> Option<String> {
+    text(get, variable::DEVICE)
+}
+
+fn text(get: impl Fn(&str) -> Option<OsString>, name: &str) -> Option<String> {
+    get(name).map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]

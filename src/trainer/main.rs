@@ -51,9 +51,9 @@ use assigned::Assigned;
 use control::Interruption;
 use failure::Failure;
 use neurosearch::domain::job::Ended;
+use neurosearch::process::Identity;
 use neurosearch::process::arguments::{self, Request};
 use neurosearch::process::exit::Exit;
-use neurosearch::process::{Identity, identity};
 use neurosearch::store::atomic;
 use neurosearch::store::error::StoreError;
 use neurosearch::store::layout::JobDir;
@@ -140,7 +140,7 @@ fn hold(job: &JobDir) -> Result<(Lock, Identity), Exit> {
     }
     let identity = Identity::own().map_err(|e| refuse(Exit::Crashed, format!("cannot tell who this process is: {e}")))?;
     atomic::make_below(job.path(), &job.private()).map_err(|e| refuse(Exit::unwritten(&e), e.to_string()))?;
-    match lock::take(&job.lock(), &records::holder(&identity, &identity::host())) {
+    match lock::take(&job.lock(), &records::holder(&identity, assigned::device(|name| std::env::var_os(name)))) {
         Ok(Locking::Held(lock)) => Ok((lock, identity)),
         Ok(Locking::Busy { holder }) => {
             Err(refuse(Exit::Busy, format!("{} is being trained by another trainer: {holder:?}", job.path().display())))

@@ -4,10 +4,11 @@ use crate::assigned::Assigned;
 use crate::device::CUDA_LIBRARY;
 use crate::shim::{self, Gpu};
 use neurosearch::domain::job::Ended;
-use neurosearch::process::Identity;
+use neurosearch::process::{Identity, identity};
 use neurosearch::store::error::StoreError;
 use neurosearch::store::job::{EndRecord, TrainerRecord};
 use neurosearch::store::layout::JobDir;
+use neurosearch::store::lock::Holder;
 use neurosearch::store::{atomic, record};
 use std::fs;
 use std::path::Path;
@@ -23,9 +24,10 @@ pub fn last(job: &JobDir) -> Option<TrainerRecord> {
     record::read(&job.trainer_record()).ok()
 }
 
-/// The line in the lock by which a second trainer learns who holds the job.
-pub fn holder(identity: &Identity, host: &str) -> String {
-    serde_json::json!({ "host": host, "pid": identity.pid, "boot_id": identity.boot_id }).to_string()
+/// The line in the lock by which a second trainer learns who holds the job, and a daemon which slot is taken, be every record
+/// unreadable.
+pub fn holder(identity: &Identity, device: Option<String>) -> String {
+    Holder { host: identity::host(), pid: identity.pid, boot_id: identity.boot_id.clone(), device }.line()
 }
 
 /// Records this attempt, and removes an earlier one's last word first: whoever reads must not take it for this one's.

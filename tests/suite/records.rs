@@ -5,7 +5,7 @@ use neurosearch::domain::options::Mode;
 use neurosearch::domain::progress::{Phase, Progress};
 use neurosearch::store::job::{EndRecord, JobRecord, Starter, TrainerRecord, read_options};
 use neurosearch::store::launch::SearchRecord;
-use neurosearch::store::lock::{self, Locking};
+use neurosearch::store::lock::{self, Holder, Locking};
 use neurosearch::store::record::{self, Record};
 use serde::Serialize;
 use serde_json::Value;
@@ -76,8 +76,8 @@ fn the_holder_in_a_lock_of_version_1_is_told_to_the_next() {
     held.try_lock().expect("nobody else holds it");
     assert!(lock::is_held(&path).expect("looked"));
     let Locking::Busy { holder } = lock::take(&path, "another").expect("asked") else { panic!("two holders") };
-    let holder: Value = serde_json::from_str(&holder).expect("JSON");
-    assert_eq!((&holder["pid"], &holder["host"]), (&Value::from(4321), &Value::from("node-7")));
+    let holder = Holder::parse(&holder).expect("who holds it");
+    assert_eq!((holder.pid, holder.host.as_str(), holder.device), (4321, "node-7", None), "no device in the first version");
 }
 
 #[test]

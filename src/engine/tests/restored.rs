@@ -2,9 +2,14 @@
 
 use super::super::restore::{self, Found, FoundRecord, TrainerSeen, Unread};
 use super::*;
+use crate::domain::device::Holder;
 
-fn unclear(why: &str, free: bool) -> TrainerSeen {
-    TrainerSeen::Unclear { why: why.into(), free }
+fn unclear(why: &str, holder: Holder) -> TrainerSeen {
+    TrainerSeen::Unclear { why: why.into(), holder }
+}
+
+fn claim(device: &str) -> Effect {
+    Effect::Claim { job: name(0), device: device.into() }
 }
 
 fn found(state: JobState, trainer: TrainerSeen) -> Vec<Found> {
@@ -36,13 +41,9 @@ fn what_a_new_daemon_makes_of_a_jobs_records() {
         Effect::Record { job: name(0), update }
     };
     let tabulate = Effect::Tabulate { job: name(0) };
-    let table: [(JobState, TrainerSeen, Standing, Vec<Effect>); 8] = [
-        (
-            running(),
-            TrainerSeen::Alive("cpu".into()),
-            Standing::Adopting,
-            vec![Effect::Claim { job: name(0), device: "cpu".into() }],
-        ),
+    let on = |device: &str| unclear("held", Holder::Here(Some(device.into())));
+    let table: [(JobState, TrainerSeen, Standing, Vec<Effect>); 11] = [
+        (running(), TrainerSeen::Alive("cpu".into()), Standing::Adopting, vec![claim("cpu")]),
         (running(), gone(), Standing::Waiting, vec![say_lost(), lost(), tabulate.clone(), Effect::Ask(cpu(1))]),
         // A SIGTERM that nobody saw being sent is no kill: it may have come from a machine that went down.
         (
@@ -52,14 +53,12 @@ fn what_a_new_daemon_makes_of_a_jobs_records() {
             vec![say_lost(), lost(), tabulate.clone(), Effect::Ask(cpu(1))],
         ),
         (running(), TrainerSeen::Gone(Some(Ended::Done)), Standing::Done, vec![record(JobState::Done, 1), tabulate]),
-        // Somebody holds it, on the device that its record names: nobody else gets that slot.
-        (
-            running(),
-            unclear("far", false),
-            Standing::Unclear("far".into()),
-            vec![Effect::Claim { job: name(0), device: "cpu".into() }],
-        ),
-        (running(), unclear("far", true), Standing::Unclear("far".into()), vec![]),
+        // Somebody holds it, on the device that he names, else on that of its record: nobody else gets that slot.
+        (running(), on("cpu-7"), Standing::Unclear("held".into()), vec![claim("cpu-7")]),
+        (JobState::Queued, on("cpu"), Standing::Unclear("held".into()), vec![claim("cpu")]),
+        (running(), unclear("held", Holder::Here(None)), Standing::Unclear("held".into()), vec![claim("cpu")]),
+        (running(), unclear("far", Holder::Elsewhere), Standing::Unclear("far".into()), vec![]),
+        (running(), unclear("far", Holder::Nobody), Standing::Unclear("far".into()), vec![]),
         (JobState::Queued, gone(), Standing::Waiting, vec![Effect::Ask(cpu(1))]),
         (JobState::Paused, gone(), Standing::Paused, vec![]),
     ];
@@ -83,7 +82,7 @@ fn an_adopted_job_is_followed_once_its_slot_is_claimed() {
 #[test]
 fn an_unclear_job_is_neither_finished_nor_started_until_more_is_known() {
     let mut search = accepted(1);
-    restore::on_found(&mut search, found(running(), unclear("far", false)));
+    restore::on_found(&mut search, found(running(), unclear("far", Holder::Elsewhere)));
     assert_eq!(restore::on_gone(&mut search, &[name(0)]), []);
     assert!(search.jobs.contains_key(&name(0)), "its folder may be out of reach for a moment");
     let effects = restore::on_looked_again(&mut search, &name(0), TrainerSeen::Gone(None), 0);
@@ -149,11 +148,11 @@ fn an_unclear_job_becomes_what_somebody_says_once_nobody_holds_it() {
     ];
     for (command, standing) in table {
         let mut search = accepted(1);
-        restore::on_found(&mut search, found(running(), unclear("far", false)));
+        restore::on_found(&mut search, found(running(), unclear("far", Holder::Elsewhere)));
         on_command(&mut search, command).expect("asked");
-        restore::on_looked_again(&mut search, &name(0), unclear("held", false), 0);
+        restore::on_looked_again(&mut search, &name(0), unclear("held", Holder::Here(None)), 0);
         assert_eq!(search.jobs[&name(0)].standing, Standing::Unclear("held".into()), "somebody may train it");
-        restore::on_looked_again(&mut search, &name(0), unclear("far", true), 0);
+        restore::on_looked_again(&mut search, &name(0), unclear("far", Holder::Nobody), 0);
         assert_eq!(search.jobs[&name(0)].standing, standing);
     }
 }
@@ -161,7 +160,8 @@ fn an_unclear_job_becomes_what_somebody_says_once_nobody_holds_it() {
 #[test]
 fn a_job_whose_record_cannot_be_read_keeps_its_index_and_is_left_alone_until_it_can() {
     let mut search = accepted(2);
-    let unreadable = Found { name: name(0), record: Err(Unread { why: "no JSON".into(), runs_on: None }), need: Need::Cpu };
+    let unreadable =
+        Found { name: name(0), record: Err(Unread { why: "no JSON".into(), trainer: TrainerSeen::Gone(None) }), need: Need::Cpu };
     restore::on_found(&mut search, vec![unreadable.clone()]);
     assert_eq!(search.jobs[&name(0)].standing, Standing::Unclear("no JSON".into()));
     assert_eq!(search.next_index(), Some(1));
@@ -173,19 +173,24 @@ fn a_job_whose_record_cannot_be_read_keeps_its_index_and_is_left_alone_until_it_
 
 #[test]
 fn the_slot_of_a_live_trainer_is_lent_to_nobody_else_while_its_jobs_record_cannot_be_read() {
-    let unread = |runs_on: Option<&str>| {
-        let record = Err(Unread { why: "no JSON".into(), runs_on: runs_on.map(str::to_string) });
+    let unread = |trainer: TrainerSeen| {
+        let record = Err(Unread { why: "no JSON".into(), trainer });
         vec![Found { name: name(0), record, need: Need::Cpu }]
     };
-    let claim = || Effect::Claim { job: name(0), device: "cpu".into() };
-    let mut search = Search { terms: Some(terms(1)), ..Search::default() };
-    assert_eq!(restore::on_found(&mut search, unread(Some("cpu"))), [claim()]);
-    assert_eq!(restore::on_claimed(&mut search, &name(0), lease(9)), []);
-    assert_eq!(restore::on_found(&mut search, unread(Some("cpu"))), [], "it has it already");
-    let read = restore::on_found(&mut search.clone(), found(running(), TrainerSeen::Alive("cpu".into())));
-    assert_eq!(read, [claim(), release(9, None)], "claimed anew first");
-    assert_eq!(restore::on_found(&mut search.clone(), unread(None)), [release(9, None)], "its trainer is gone");
-    assert_eq!(restore::on_gone(&mut search, &[name(0)])[0], release(9, None));
+    let held = |device: Option<&str>| unclear("held", Holder::Here(device.map(str::to_string)));
+    for seen in [TrainerSeen::Alive("cpu".into()), held(Some("cpu"))] {
+        let mut search = Search { terms: Some(terms(1)), ..Search::default() };
+        assert_eq!(restore::on_found(&mut search, unread(seen.clone())), [claim("cpu")]);
+        assert_eq!(restore::on_claimed(&mut search, &name(0), lease(9)), []);
+        assert_eq!(restore::on_found(&mut search, unread(seen)), [], "it has it already");
+        assert_eq!(restore::on_found(&mut search, unread(held(None))), [], "somebody holds it still, wherever");
+        let read = restore::on_found(&mut search.clone(), found(running(), TrainerSeen::Alive("cpu".into())));
+        assert_eq!(read, [claim("cpu"), release(9, None)], "claimed anew first");
+        for gone in [TrainerSeen::Gone(None), unclear("free", Holder::Nobody), unclear("far", Holder::Elsewhere)] {
+            assert_eq!(restore::on_found(&mut search.clone(), unread(gone)), [release(9, None)], "its trainer is gone");
+        }
+        assert_eq!(restore::on_gone(&mut search, &[name(0)])[0], release(9, None));
+    }
 }
 
 #[test]

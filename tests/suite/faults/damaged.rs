@@ -18,7 +18,15 @@ fn change(daemon: &Daemon, verb: &str, target: &Path) {
 }
 
 #[test]
-fn a_job_whose_record_cannot_be_read_at_the_start_is_left_alone_and_taken_over_once_it_can() {
+fn a_job_whose_records_cannot_be_read_at_the_start_is_left_alone_with_its_slot_and_taken_over_once_they_can() {
+    std::thread::scope(|scope| {
+        for damaged in [&["job.json"][..], &["job.json", "trainer.json"]] {
+            scope.spawn(|| left_alone_and_taken_over(damaged));
+        }
+    });
+}
+
+fn left_alone_and_taken_over(damaged: &[&str]) {
     let dir = dir();
     let setup = setup(1).with("STAND_IN_PAUSE", "0.2");
     let mut daemon = Daemon::start(dir.path(), &setup);
@@ -26,17 +34,19 @@ fn a_job_whose_record_cannot_be_read_at_the_start_is_left_alone_and_taken_over_o
     drop_space(&launch, &space(2, 20, &json!({})));
     until("its trainer runs", || !trainers(&daemon.root).is_empty());
     daemon.kill();
-    let record = job(&launch, 0).record();
-    let good = fs::read(&record).expect("read");
-    fs::write(&record, "{").expect("damaged");
+    let private = job(&launch, 0).private();
+    let good: Vec<Vec<u8>> = damaged.iter().map(|name| fs::read(private.join(name)).expect("read")).collect();
+    damaged.iter().for_each(|name| fs::write(private.join(name), "{").expect("damaged"));
     daemon.start_again(&setup);
     until("the alarm names the record", || alarmed(&daemon, &launch, "job.json"));
     until("the slot is taken", || daemon.status().devices.iter().any(|device| device.busy == 1));
-    assert_eq!(daemon.counts(&launch).undrawn, 1, "its index is taken, and so is its slot");
-    fs::write(&record, good).expect("mended");
+    assert_eq!(daemon.counts(&launch).undrawn, 1, "{damaged:?}: its index is taken, and so is its slot");
+    for (name, good) in damaged.iter().zip(good) {
+        fs::write(private.join(name), good).expect("mended");
+    }
     wait(&daemon, &launch, "both jobs are done", |counts| counts.done == 2);
     assert_whole(&launch, 2, 20);
-    assert_eq!(json(&record)["attempts"], json!(1), "its live trainer was adopted");
+    assert_eq!(json(&job(&launch, 0).record())["attempts"], json!(1), "{damaged:?}: its live trainer was adopted");
 }
 
 #[test]
