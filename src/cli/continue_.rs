@@ -10,11 +10,12 @@ use crate::domain::footprint::Footprint;
 use crate::domain::job::{FailureClass, JobState};
 use crate::domain::options::JobOptions;
 use crate::domain::precision::Precision;
+use crate::process::identity::may_be_writing;
 use crate::process::{Look, look};
 use crate::store::error::StoreError;
 use crate::store::job::{JobRecord, Starter, TrainerRecord, write_commandline};
 use crate::store::layout::{JobDir, LaunchDir};
-use crate::store::{finished, lock, record, scan};
+use crate::store::{finished, lock, record, scan, sweep};
 use std::path::{Path, PathBuf};
 
 /// Go on with a job that was interrupted or failed, from its last finished epoch
@@ -34,6 +35,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     refuse_running(&job)?;
     refuse_another_precision(&job, args.training.precision)?;
     refuse_strange_results(&job, &options, kept.as_ref())?;
+    sweep::by_starter(&job, may_be_writing)?;
     let mut record = kept.unwrap_or_else(|| JobRecord::queued(Starter::Command));
     if finished::missing(&job, &options).is_empty() {
         return say_finished(&job, record, out);

@@ -5,6 +5,7 @@ use crate::domain::device::{Device, Holder};
 use crate::domain::job::{JobName, JobState};
 use crate::engine::restore::{Found, FoundRecord, TrainerSeen, Unread};
 use crate::engine::state::Need;
+use crate::process::identity::may_be_writing;
 use crate::process::{self, Look};
 use crate::store::error::StoreError;
 use crate::store::job::{JobRecord, Starter, TrainerRecord};
@@ -169,10 +170,12 @@ fn hold(launch: &LaunchDir, known: &Known) -> Held {
             if again { Held::Lost(sentence) } else { Held::No(sentence) }
         }
         Ok(Locking::Held(lock)) if again => Held::Again(Locked { lock, directory }),
-        Ok(Locking::Held(lock)) => match search_record(launch).and_then(|record| new_job::sweep(launch).map(|()| record)) {
-            Ok(record) => Held::Now { locked: Locked { lock, directory }, record },
-            Err(e) => Held::No(e.to_string()),
-        },
+        Ok(Locking::Held(lock)) => {
+            match search_record(launch).and_then(|record| new_job::sweep(launch, may_be_writing).map(|()| record)) {
+                Ok(record) => Held::Now { locked: Locked { lock, directory }, record },
+                Err(e) => Held::No(e.to_string()),
+            }
+        }
         Err(e) => Held::No(e.to_string()),
     }
 }
@@ -223,16 +226,11 @@ fn space(launch: &LaunchDir, known: &Known) -> SpaceSeen {
 /// What is new, gone or changed among the job folders.
 fn compare(launch: &LaunchDir, known: &Known, folders: Vec<JobFolder>, looked: &mut Looked) {
     let now: HashMap<JobName, i128> = folders.into_iter().map(|folder| (folder.name, folder.changed)).collect();
-    // Nothing is written yet by this daemon, so what lies there half-written is a dead one's.
     let first = matches!(looked.held, Held::Now { .. });
     for name in now.keys().filter(|name| !known.folders.contains_key(*name) || known.unread.contains(*name)) {
-        if first && let Err(e) = sweep::by_starter(&launch.job(name)) {
-            looked.troubles.push(e.to_string());
-        }
         let found = found(launch, name);
-        let given_up = |record: &FoundRecord| record.ours && record.state.is_given_up();
-        if first && matches!(&found.record, Ok(Some(record)) if given_up(record)) {
-            looked.troubles.extend(sweep::after_end(&launch.job(name)).err().map(|e| e.to_string()));
+        if first && let Ok(Some(record)) = &found.record {
+            looked.troubles.extend(sweep_first(&launch.job(name), record).err().map(|e| e.to_string()));
         }
         looked.found.push(found);
     }
@@ -253,6 +251,15 @@ fn compare(launch: &LaunchDir, known: &Known, folders: Vec<JobFolder>, looked: &
         looked.folders = Some(now);
     }
     looked.found.sort_by(|a, b| a.name.cmp(&b.name));
+}
+
+/// Nothing is written yet by this daemon, so what lies half-written in a job of the daemon's is a dead one's. Other starters
+/// may be at theirs just now.
+fn sweep_first(job: &JobDir, record: &FoundRecord) -> Result<(), StoreError> {
+    if record.ours {
+        sweep::by_starter(job, |_| false)?;
+    }
+    if record.ours && record.state.is_given_up() { sweep::after_end(job) } else { Ok(()) }
 }
 
 /// The job's record, and whether the daemon looks after the job.

@@ -67,6 +67,11 @@ pub fn may_live(borrower: &Borrower) -> bool {
     !is_here(host, boot_id) || identity.is_alive().unwrap_or(true)
 }
 
+/// Whether a temporary file that names the process `pid` may be in use, by another one than this, which sweeps before it writes.
+pub fn may_be_writing(pid: u32) -> bool {
+    pid != std::process::id() && Identity::of(pid).map_or(true, |found| found.is_some())
+}
+
 /// Whether a record with this host and boot was written on this machine: one that was renamed meanwhile, or a container on
 /// it, is still this machine.
 pub(super) fn is_here(recorded_host: &str, recorded_boot: &str) -> bool {

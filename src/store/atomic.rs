@@ -21,6 +21,13 @@ fn temporary_for(path: &Path) -> String {
     format!(".{name}.{}-{unique}{TEMPORARY}", std::process::id())
 }
 
+/// Whether `name` is that of a temporary file that [`replace`] left for `file`, and whose process `lives` not.
+pub(super) fn is_left_of(name: &str, file: &str, lives: &dyn Fn(u32) -> bool) -> bool {
+    let unique = name.strip_prefix('.').and_then(|rest| rest.strip_prefix(file)?.strip_prefix('.')?.strip_suffix(TEMPORARY));
+    let pid = unique.map(|unique| unique.split('-').next().and_then(|pid| pid.parse().ok()));
+    pid.is_some_and(|pid| !pid.is_some_and(lives))
+}
+
 /// Makes `content` the whole content of `place`: temporary file beside it, sync, rename, sync of the directory.
 ///
 /// # Errors
@@ -124,6 +131,23 @@ pub fn make_below(base: &Path, directory: &Path) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_leftover_is_told_by_its_file_and_by_its_process() {
+        let left = |name: &str| is_left_of(name, "job.json", &|pid| pid == 7);
+        for (name, expected) in [
+            (".job.json.8-0.tmp", true),
+            (".job.json.7-0.tmp", false),
+            (".job.json.old.tmp", true),
+            (".job.json.tmp", false),
+            ("job.json.8-0.tmp", false),
+            (".jobs.json.8-0.tmp", false),
+        ] {
+            assert_eq!(left(name), expected, "{name}");
+        }
+        assert!(is_left_of(&temporary_for(Path::new("/x/job.json")), "job.json", &|_| false));
+        assert!(!is_left_of(&temporary_for(Path::new("/x/job.json")), "job.json", &|pid| pid == std::process::id()));
+    }
 
     #[test]
     fn the_new_content_is_whole_and_no_temporary_file_stays() {

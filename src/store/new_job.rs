@@ -10,6 +10,7 @@ use super::layout::{JobDir, LaunchDir};
 use super::open;
 use super::record;
 use crate::domain::job::JobName;
+use crate::domain::options::Selection;
 use rustix::io::Errno;
 
 /// Begins the name of every folder that is still being made.
@@ -67,16 +68,19 @@ fn make_in(workshop: &JobDir, target: JobDir, commandline: &str, job: &JobRecord
 }
 
 /// Removes what a crash left of folders that were being made, and of files that were being replaced, in this launch
-/// directory and its private folder. Only whoever holds its lock may.
-pub fn sweep(launch: &LaunchDir) -> Result<(), StoreError> {
-    let ours = [launch.error(), launch.jobs_table(), launch.search_record(), launch.probe()];
-    let tables = crate::domain::options::Selection::ALL.iter().map(|s| launch.analysis_table(*s));
-    let names: Vec<String> = ours
-        .into_iter()
-        .chain(tables)
-        .filter_map(|path| path.file_name().map(|name| format!(".{}.", name.to_string_lossy())))
-        .collect();
-    let left = |name: &str| name.ends_with(atomic::TEMPORARY) && names.iter().any(|ours| name.starts_with(ours.as_str()));
+/// directory and its private folder; of a table only where the process `lives` not, which may be that of `analysis`. Only whoever
+/// holds its lock may.
+pub fn sweep(launch: &LaunchDir, lives: impl Fn(u32) -> bool) -> Result<(), StoreError> {
+    let tables = Selection::ALL.iter().map(|selection| launch.analysis_table(*selection)).chain([launch.jobs_table()]);
+    let names = |paths: &mut dyn Iterator<Item = Below>| -> Vec<String> {
+        paths.filter_map(|path| path.file_name().map(|name| name.to_string_lossy().into_owned())).collect()
+    };
+    let tables = names(&mut tables.into_iter());
+    let ours = names(&mut [launch.error(), launch.search_record(), launch.probe()].into_iter());
+    let left = |name: &str| {
+        ours.iter().any(|file| atomic::is_left_of(name, file, &|_| false))
+            || tables.iter().any(|table| atomic::is_left_of(name, table, &lives))
+    };
     sweep_in(launch.place(), &left)?;
     sweep_in(&launch.private(), &|name| name.starts_with(UNFINISHED) || left(name))
 }
@@ -170,7 +174,10 @@ mod tests {
         fs::write(launch.path().join(".random_search.error.1-1.tmp"), "").expect("written");
         fs::write(launch.path().join(".mine.tmp"), "").expect("written");
         fs::write(launch.private().join("search.json"), "").expect("written");
-        sweep(&launch).expect("swept");
+        let table = launch.path().join(".jobs.tsv.7-1.tmp");
+        fs::write(&table, "").expect("written");
+        sweep(&launch, |pid| pid == 7).expect("swept");
+        fs::remove_file(table).expect("it was another's, who lives");
         let names = |path| {
             let names =
                 fs::read_dir(path).expect("listed").map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned());

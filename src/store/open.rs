@@ -206,7 +206,7 @@ mod tests {
             directory(&launch.private()).map(drop),
             atomic::replace(&record, b"ours"),
             atomic::remove(&record),
-            new_job::sweep(&launch),
+            new_job::sweep(&launch, |_| false),
         ];
         for (index, failure) in failures.into_iter().enumerate() {
             let error = failure.expect_err("refused").to_string();

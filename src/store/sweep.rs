@@ -1,24 +1,28 @@
 //! Removes what killed processes left of files that were being replaced in a job's folder; each writer sweeps its own.
 
-use super::atomic::TEMPORARY;
+use super::atomic::{self, TEMPORARY};
 use super::error::StoreError;
 use super::folder::Folder;
 use super::layout::JobDir;
 use super::lock;
 use rustix::fs::FileType;
-use std::ffi::OsStr;
 
 /// The deepest folder below a fold that anything of ours is written in.
 const DEEPEST: usize = 8;
 
-/// What the job's starter left of its record. Only the starter may, and not while it writes the record.
+/// What the job's starter left of its record, unless the process `lives` that did. Only the starter may, and not while it
+/// writes the record.
 ///
 /// # Errors
 /// Names the folder or file.
-pub fn by_starter(job: &JobDir) -> Result<(), StoreError> {
-    let record = job.record();
+pub fn by_starter(job: &JobDir, lives: impl Fn(u32) -> bool) -> Result<(), StoreError> {
+    let record = record_name(job);
     let Some(private) = Folder::find(&job.private())? else { return Ok(()) };
-    sweep(&private, &|name| is_left_of(name, record.file_name()))
+    sweep(&private, &|name| atomic::is_left_of(name, &record, &lives))
+}
+
+fn record_name(job: &JobDir) -> String {
+    job.record().file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// What trainers left of a job whose trainer is gone, which perhaps no other comes to sweep any more; nothing where one still
@@ -38,8 +42,8 @@ pub fn after_end(job: &JobDir) -> Result<(), StoreError> {
 /// # Errors
 /// Names the folder or file.
 pub fn by_trainer(job: &JobDir) -> Result<(), StoreError> {
-    let record = job.record();
-    let left = |name: &str| is_temporary(name) && !is_left_of(name, record.file_name());
+    let record = record_name(job);
+    let left = |name: &str| is_temporary(name) && !atomic::is_left_of(name, &record, &|_| false);
     for place in [job.place().clone(), job.private()] {
         let Some(folder) = Folder::find(&place)? else { continue };
         sweep(&folder, &left)?;
@@ -57,11 +61,6 @@ pub fn by_trainer(job: &JobDir) -> Result<(), StoreError> {
 /// `.<name>.<pid>-<count>.tmp`, as `atomic` names them.
 fn is_temporary(name: &str) -> bool {
     name.starts_with('.') && name.ends_with(TEMPORARY)
-}
-
-fn is_left_of(name: &str, file: Option<&OsStr>) -> bool {
-    let file = file.unwrap_or_default().to_string_lossy();
-    is_temporary(name) && name[1..].strip_prefix(file.as_ref()).is_some_and(|rest| rest.starts_with('.'))
 }
 
 fn sweep_below(folder: &Folder, left: &dyn Fn(&str) -> bool, deepest: usize) -> Result<(), StoreError> {
@@ -130,9 +129,11 @@ mod tests {
         }
         by_trainer(&job).expect("swept");
         assert_eq!(left(dir.path()), [".job.json.7-0.tmp", "job.json", "mine.tmp"]);
-        by_starter(&job).expect("swept");
+        by_starter(&job, |pid| pid == 7).expect("swept");
+        assert_eq!(left(dir.path()), [".job.json.7-0.tmp", "job.json", "mine.tmp"], "it may be writing");
+        by_starter(&job, |_| false).expect("swept");
         assert_eq!(left(dir.path()), ["job.json", "mine.tmp"]);
-        by_starter(&JobDir::new(dir.path().join("absent"))).expect("nothing to sweep");
+        by_starter(&JobDir::new(dir.path().join("absent")), |_| false).expect("nothing to sweep");
     }
 
     #[test]

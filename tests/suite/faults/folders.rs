@@ -4,11 +4,12 @@ use super::check::{assert_nothing_lost, assert_readable, assert_whole, files, jo
 use super::{dir, setup, wait};
 use crate::harness::{Daemon, drop_space, space};
 use crate::needs::skip;
-use crate::stand_in::until;
+use crate::stand_in::{neurosearch, said, until};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
+use std::process::Stdio;
 
 /// Waits until the space file is refused with these words, and asserts that nothing was made of it.
 fn refused(daemon: &Daemon, launch: &Path, words: &str) {
@@ -91,7 +92,7 @@ fn what_dead_processes_left_is_swept_at_the_next_start() {
     let left: [std::path::PathBuf; 5] = [
         private.join(".search.json.1-1.tmp"),
         private.join(".probe.1-1.tmp"),
-        launch.join(".jobs.tsv.1-2.tmp"),
+        launch.join(format!(".jobs.tsv.{}-2.tmp", u32::MAX)),
         launch.join(".random_search.error.1-3.tmp"),
         job(&launch, 0).private().join(".job.json.1-4.tmp").into(),
     ];
@@ -103,6 +104,33 @@ fn what_dead_processes_left_is_swept_at_the_next_start() {
     until("it is swept", || left.iter().all(|path| !path.exists()) && !private.join("new-job-9").exists());
     assert!(launch.join(".mine.tmp").exists(), "what is not ours stays");
     assert_nothing_lost(&launch, 1);
+}
+
+#[test]
+fn a_new_daemon_removes_nothing_of_a_generate_that_is_at_work() {
+    let dir = dir();
+    let failpoints = dir.path().join("failpoints");
+    fs::create_dir(&failpoints).expect("made");
+    let held = failpoints.join("rename:%by-hand%.neurosearch%job.json=wait+");
+    fs::write(&held, "").expect("armed");
+    let mut daemon = Daemon::start(dir.path(), &setup(1));
+    let launch = daemon.launch("shared");
+    drop_space(&launch, &space(1, 1, &json!({})));
+    daemon.wait_for("the daemon's own job is done", &launch, |counts| counts.done == 1);
+    daemon.terminate();
+    let mut command = neurosearch(dir.path());
+    command.args(["generate".as_ref(), launch.as_os_str(), "by-hand".as_ref()]).env("NEUROSEARCH_FAILPOINTS", &failpoints);
+    let generate = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let half_written = || files(&launch.join("by-hand")).iter().any(|path| path.extension().is_some_and(|e| e == "tmp"));
+    until("its record is half-written", half_written);
+    daemon.start_again(&setup(1));
+    until("the daemon has looked", || daemon.jobs(&launch).jobs.len() == 2);
+    assert!(half_written());
+    fs::remove_file(held).expect("disarmed");
+    let ended = generate.wait_with_output().expect("reaped");
+    assert!(ended.status.success(), "{}", said(&ended));
+    wait(&daemon, &launch, "both jobs are done", |counts| counts.done == 2);
+    assert_readable(&launch);
 }
 
 #[test]
