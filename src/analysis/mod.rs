@@ -10,5 +10,5 @@ mod table;
 mod tables;
 
 pub use collect::Notice;
-pub use ranking::{Ranked, RankedFold, Ranking};
+pub use ranking::{Ranked, RankedFold, Ranking, Text};
 pub use tables::Tables;

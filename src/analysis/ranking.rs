@@ -2,10 +2,11 @@
 
 use super::collect::{Fold, Job, mean};
 use super::jobs_table::loss;
-use crate::domain::natural::Natural;
+use crate::domain::natural;
 use crate::domain::options::Selection;
+use serde_json::value::RawValue;
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// One job's figures on the validation images; by selection, `best_loss` first. None where there is none.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +20,18 @@ pub struct Ranked {
     pub loss: Option<f64>,
     /// Those found, ascending.
     pub folds: Vec<RankedFold>,
+    pub text: Text,
+}
+
+/// What an answer says of the figures beside it, written by the first one that needs it: numbers take longer to write than
+/// anything else in a long ranking. Equal to any other, as it says nothing of its own.
+#[derive(Debug, Clone, Default)]
+pub struct Text(pub OnceLock<Box<RawValue>>);
+
+impl PartialEq for Text {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// The same of one fold.
@@ -57,6 +70,7 @@ impl Ranked {
             accuracy: [Selection::BestLoss, Selection::BestBalancedAccuracy].map(|s| job.mean_balanced_accuracy(s)),
             loss: mean(folds.iter().filter_map(|fold| fold.loss)),
             folds,
+            text: Text::default(),
         })
     }
 }
@@ -75,17 +89,13 @@ impl Ranking {
 fn better(a: &Ranked, b: &Ranked) -> Ordering {
     let figure = |job: &Ranked, selection: Selection| job.accuracy[selection as usize].unwrap_or(-1.0);
     let by = |selection| figure(b, selection).total_cmp(&figure(a, selection));
-    by(Selection::BestBalancedAccuracy).then_with(|| by(Selection::BestLoss)).then_with(|| name(a).cmp(&name(b)))
+    by(Selection::BestBalancedAccuracy).then_with(|| by(Selection::BestLoss)).then_with(|| natural::compare(&a.job, &b.job))
 }
 
 /// The lower loss first, those without one last.
 fn lower(a: &Ranked, b: &Ranked) -> Ordering {
     let figure = |job: &Ranked| job.loss.unwrap_or(f64::INFINITY);
-    figure(a).total_cmp(&figure(b)).then_with(|| name(a).cmp(&name(b)))
-}
-
-fn name(job: &Ranked) -> Natural {
-    Natural(job.job.clone())
+    figure(a).total_cmp(&figure(b)).then_with(|| natural::compare(&a.job, &b.job))
 }
 
 #[cfg(test)]

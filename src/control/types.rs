@@ -165,16 +165,17 @@ pub struct Devices {
     pub alarms: Vec<String>,
 }
 
-/// `GET /v1/best?launch=PATH&most=N`: jobs with a result, best first; the first `most` of each list, or all.
+/// `GET /v1/best?launch=PATH&most=N`: jobs with a result, best first; the first `most` of each list, or all. Whoever answers
+/// may give each as anything that is written as a [`BestJob`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Best {
+pub struct Best<J = BestJob> {
     pub version: u32,
     pub launch: String,
     /// By the balanced accuracy of the models kept for it, then of those kept for their loss.
-    pub jobs: Vec<BestJob>,
+    pub jobs: Vec<J>,
     /// Autoencoders, which have no accuracy: by their validation loss, the lowest first.
-    #[serde(default)]
-    pub autoencoders: Vec<BestJob>,
+    #[serde(default = "Vec::new")]
+    pub autoencoders: Vec<J>,
     /// How many jobs have a result, of either kind.
     #[serde(default)]
     pub ranked: u64,

@@ -11,7 +11,9 @@ use crate::store::error::StoreError;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use serde::Deserialize;
+use serde::ser::Error;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::to_raw_value;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -37,12 +39,15 @@ pub struct LogQuery {
 }
 
 /// `GET /v1/best?launch=PATH&most=N`.
-pub async fn best(State(desk): State<Desk>, query: Result<Query<BestQuery>, QueryRejection>) -> Result<Json<Best>, Refused> {
+pub async fn best(
+    State(desk): State<Desk>,
+    query: Result<Query<BestQuery>, QueryRejection>,
+) -> Result<Json<Best<Written>>, Refused> {
     let Query(BestQuery { launch, most }) = query.map_err(|e| Refused::bad(e.body_text()))?;
     let Place { launch, sampler } = places::search(&desk, &launch).await?;
     let analyzer = ask(&sampler, WhoTabulates).await?;
     let ranking = ask(&analyzer, Rank).await?;
-    let first = |jobs: &[Arc<Ranked>]| jobs.iter().take(most.unwrap_or(usize::MAX)).map(|ranked| job(ranked)).collect();
+    let first = |jobs: &[Arc<Ranked>]| jobs.iter().take(most.unwrap_or(usize::MAX)).cloned().map(Written).collect();
     Ok(Json(Best {
         version: VERSION,
         launch: launch.path().display().to_string(),
@@ -50,6 +55,23 @@ pub async fn best(State(desk): State<Desk>, query: Result<Query<BestQuery>, Quer
         autoencoders: first(&ranking.by_loss),
         ranked: (ranking.by_accuracy.len() + ranking.by_loss.len()) as u64,
     }))
+}
+
+/// A [`BestJob`], whose text is written once for as long as its figures hold.
+pub struct Written(Arc<Ranked>);
+
+impl Serialize for Written {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Written(ranked) = self;
+        let text = match ranked.text.0.get() {
+            Some(text) => text,
+            None => {
+                let text = to_raw_value(&job(ranked)).map_err(S::Error::custom)?;
+                ranked.text.0.get_or_init(|| text)
+            }
+        };
+        text.serialize(serializer)
+    }
 }
 
 fn job(ranked: &Ranked) -> BestJob {
@@ -77,4 +99,21 @@ pub async fn logs(State(desk): State<Desk>, query: Result<Query<LogQuery>, Query
     let text = String::from_utf8_lossy(&piece.bytes).into_owned();
     let running = job.state == "running" && attempt == job.attempts;
     Ok(Json(Log { version: VERSION, attempt, text, next: piece.next, running, attempts: job.attempts, state: job.state }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::Text;
+
+    #[test]
+    fn a_ranked_job_is_written_as_the_protocol_says_the_second_time_as_the_first() {
+        let fold = RankedFold { index: 2, accuracy: [Some(0.25), None], loss: Some(0.1 + 0.2) };
+        let (job, accuracy, folds) = ("job-\"3\"".to_string(), [Some(0.25), Some(1.0 / 3.0)], vec![fold]);
+        let ranked = Arc::new(Ranked { job, state: "done", accuracy, loss: None, folds, text: Text::default() });
+        let answer = || serde_json::to_string(&[Written(ranked.clone())]).expect("JSON");
+        let (first, second) = (answer(), answer());
+        assert_eq!(serde_json::from_str::<Vec<BestJob>>(&first).expect("the protocol's"), [super::job(&ranked)]);
+        assert_eq!(first, second);
+    }
 }
