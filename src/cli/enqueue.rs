@@ -23,6 +23,8 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     // As for `retrain`: a job's relative paths are relative to its launch directory.
     let file = absolute(&args.commandline_json)?;
     let base = Path::new(&file).ancestors().nth(2).unwrap_or(Path::new("/"));
-    let order = Order { commandline: Some(text), base: Some(absolute(base)?), ..args.ask.order_about(&args.launch_dir)? };
+    let named = Some(args.commandline_json.display().to_string());
+    let about = args.ask.order_about(&args.launch_dir)?;
+    let order = Order { commandline: Some(text), file: named, base: Some(absolute(base)?), ..about };
     args.ask.order("enqueue", &order, out)
 }

@@ -324,9 +324,12 @@ pub struct Order {
     /// the whole machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
-    /// The text of a `commandline.json`, for `enqueue`, and the directory that its relative paths are relative to.
+    /// The text of a `commandline.json`, for `enqueue`, what its faults are to call it, and the directory that its relative
+    /// paths are relative to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commandline: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
     /// For `shutdown`.

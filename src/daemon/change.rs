@@ -167,7 +167,7 @@ fn only_what_is_read(verb: &str, order: &Order) -> Result<(), String> {
         "pause" | "resume" | "cancel" => &["target", "launch", "job"],
         "retry" => &["target", "launch", "job", "failed", "class"],
         "set" => &["target", "launch", "job", "set"],
-        "enqueue" => &["target", "launch", "commandline", "base"],
+        "enqueue" => &["target", "launch", "commandline", "file", "base"],
         "drain" | "restore" => &["device"],
         "add" | "remove" => &["target", "launch"],
         "reload" => &[],

@@ -91,7 +91,8 @@ fn a_job_of_ones_own_choosing_is_queued_and_trained() {
     assert!(trained["seed"].is_u64(), "{trained}");
     options["batch_size"] = json!(0);
     fs::write(&own, options.to_string()).expect("written");
-    assert!(refused(dir.path(), &["enqueue", path(&launch), path(&own)], 7).contains("batch_size"));
+    let refused = refused(dir.path(), &["enqueue", path(&launch), path(&own)], 7);
+    assert!(refused.contains(&format!("{}: line 1, column", own.display())) && refused.contains("batch_size"), "{refused}");
     assert!(!launch.join("chosen-1").exists());
 }
 

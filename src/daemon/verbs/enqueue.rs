@@ -54,19 +54,19 @@ pub async fn obey(desk: &Desk, peer: &Peer, order: &Order) -> Result<Vec<String>
     let place = places::search(desk, target(order)?).await?;
     may_change_there(peer, &place.launch).await?;
     let text = order.commandline.clone().ok_or_else(|| Refused::bad("commandline is missing: the text of the file"))?;
+    let file = order.file.clone().unwrap_or_else(|| "commandline.json".to_string());
     let base = order.base.clone().unwrap_or_else(|| "/".to_string());
     // Reads the data that the options name, so it may take a while.
-    let checked = spawn_blocking(move || check(&text, &base)).await.map_err(|e| Refused::busy(e.to_string()))?;
+    let checked = spawn_blocking(move || check(&text, &file, &base)).await.map_err(|e| Refused::busy(e.to_string()))?;
     let (chosen, mut done) = checked.map_err(Refused::conflict)?;
     let name = ask(&place.sampler, Enqueue(chosen)).await?.map_err(Refused::conflict)?;
     done.push(format!("{name} waits for a slot"));
     Ok(done)
 }
 
-/// The options in full, as the job's file is to hold them, and notices about them.
-fn check(text: &str, base: &str) -> Result<(Chosen, Vec<String>), String> {
-    let (mut options, notices) =
-        JobOptions::from_json(text, "commandline.json", Path::new(base)).map_err(|faults| faults.to_string())?;
+/// The options in full, as the job's file is to hold them, and notices about them; faults say where in `file` they stand.
+fn check(text: &str, file: &str, base: &str) -> Result<(Chosen, Vec<String>), String> {
+    let (mut options, notices) = JobOptions::from_json(text, file, Path::new(base)).map_err(|faults| faults.to_string())?;
     if options.seed.is_none() {
         let bits = rand::rngs::OsRng.try_next_u64().map_err(|e| format!("cannot draw a seed: {e}; write one into the file"))?;
         // 53 bits, so that every JSON reader keeps it whole.
