@@ -1,7 +1,7 @@
 //! How long running jobs and whole searches will still take, from the reports of the trainers that run.
 
 use crate::domain::job::JobName;
-use crate::domain::progress::Progress;
+use crate::domain::progress::{Phase, Progress};
 use std::collections::HashMap;
 
 /// The running jobs' reports, and what jobs of this search have taken.
@@ -12,10 +12,11 @@ pub struct Courses {
     ended: (u32, f64),
 }
 
-/// One attempt: its first report and its last.
+/// One attempt: where it began to train, or is while it does not yet, and its last report.
 #[derive(Debug, Clone)]
 struct Course {
     begun: (f64, f64),
+    trains: bool,
     last: Progress,
 }
 
@@ -40,13 +41,14 @@ impl Courses {
 
     /// A trainer reported.
     pub fn report(&mut self, job: &JobName, progress: Progress) {
-        match self.running.get_mut(job) {
-            Some(course) => course.last = progress,
-            None => {
-                let begun = (progress.fraction(), progress.written_at);
-                self.running.insert(job.clone(), Course { begun, last: progress });
-            }
-        }
+        let here = (progress.fraction(), progress.written_at);
+        // An attempt that goes on finds out while it loads how far those before it came.
+        let (begun, trained) = match self.running.get(job) {
+            Some(course) if course.trains => (course.begun, true),
+            _ => (here, false),
+        };
+        let trains = trained || progress.phase != Phase::Loading;
+        self.running.insert(job.clone(), Course { begun, trains, last: progress });
     }
 
     /// Its trainer has ended.
@@ -96,7 +98,6 @@ fn seconds(value: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::progress::Phase;
 
     fn name(index: u64) -> JobName {
         JobName::numbered("job", index).expect("a name")
@@ -147,6 +148,21 @@ mod tests {
             assert_eq!(courses.job_left(&name(0), now), left, "{first:?} {last:?}");
         }
         assert_eq!(Courses::default().job_left(&name(0), 0.0), None);
+    }
+
+    #[test]
+    fn what_an_attempt_finds_done_while_it_loads_is_no_pace() {
+        let mut courses = Courses::default();
+        let loading = |epoch, written_at| Progress { phase: Phase::Loading, ..at(epoch, written_at) };
+        courses.report(&name(0), loading(0, 100.0));
+        courses.report(&name(0), loading(8, 101.0));
+        assert_eq!(courses.job_left(&name(0), 101.0), None);
+        courses.report(&name(0), at(8, 102.0));
+        courses.report(&name(0), at(9, 132.0));
+        assert_eq!(courses.job_left(&name(0), 132.0), Some(30));
+        // A later fold loads too.
+        courses.report(&name(0), loading(9, 142.0));
+        assert_eq!(courses.job_left(&name(0), 142.0), Some(40));
     }
 
     #[test]

@@ -137,6 +137,11 @@ impl Control {
     /// The last report: every fold has its results.
     pub fn conclude(&mut self) {
         self.progress.folds_done = self.progress.folds;
+        self.report_now();
+    }
+
+    /// A report that waits for no interval.
+    pub fn report_now(&mut self) {
         self.reported = None;
         self.report();
     }

@@ -2,6 +2,7 @@
 
 use crate::assigned::Assigned;
 use crate::control::{Control, Interruption};
+use crate::course::Course;
 use crate::device;
 use crate::evaluate::Task;
 use crate::failure::Failure;
@@ -198,6 +199,15 @@ impl Job {
         note(format_args!(
             "seconds: loading {loading:.2}, training {training:.2}, evaluating {evaluating:.2}, writing {writing:.2}"
         ));
+    }
+
+    /// Where a training goes on, and what was measured last, which holds until the next evaluation.
+    pub fn report_course(&mut self, course: &Course) {
+        self.control.progress.epoch = course.epochs_done;
+        if let Some(last) = course.rows.last() {
+            self.report_figures(&last.train, &last.validation);
+        }
+        self.control.report_now();
     }
 
     /// The figures of an evaluation, for the next report.

@@ -77,6 +77,7 @@ impl<'a> Training<'a> {
                 network.load_state(&checkpoint.weights).map_err(foreign)?;
                 adam.load_state(&checkpoint.adam).map_err(foreign)?;
                 job.control.progress.checkpoints = job.control.progress.checkpoints.max(checkpoint.count);
+                job.report_course(&checkpoint.course);
                 checkpoint.course
             }
             None => {

@@ -83,6 +83,35 @@ fn time_goes_on_over_a_resume_and_tensorboards_steps_stand_once() {
 }
 
 #[test]
+fn one_that_goes_on_reports_at_once_where_it_is_and_what_was_measured_last() {
+    let job = Job::new(json!({ "epochs": 50 }));
+    let mut child = job.start();
+    wait_until("the checkpoint", || checkpoint(&job, 1).exists());
+    signal(child.id(), Signal::KILL);
+    child.wait().expect("reaped");
+    let report = job.folder.join(".neurosearch/progress.json");
+    fs::remove_file(&report).expect("the killed attempt's");
+    // Held where it writes the fold's files anew, before it trains.
+    let failpoints = job.launch.path().join("failpoints");
+    fs::create_dir(&failpoints).expect("made");
+    fs::write(failpoints.join("create:training.tsv=wait+"), "").expect("armed");
+    let mut child = job.command().env("NEUROSEARCH_FAILPOINTS", &failpoints).spawn().expect("the trainer starts");
+    wait_until("its report", || report.exists() && json_of(&report)["epoch"] != json!(0));
+    let shown = json_of(&report);
+    signal(child.id(), Signal::KILL);
+    child.wait().expect("reaped");
+    // A killed attempt may have kept an epoch that the table does not show yet.
+    let training = table(&job.fold(0).join("training.tsv"));
+    let epoch = shown["epoch"].as_u64().expect("a number") as usize;
+    assert!(epoch >= 2 && shown["batches_done"] == json!(0), "{shown}");
+    for name in ["loss_train", "loss_valid", "balanced_accuracy_train", "balanced_accuracy_valid"] {
+        let column = training.column(name).expect(name);
+        let measured = training.rows.get(epoch - 1).map(|row| row.cells[column].parse::<f64>().expect("a number"));
+        assert!(shown[name].is_f64() && measured.is_none_or(|measured| shown[name] == json!(measured)), "{name}: {shown}");
+    }
+}
+
+#[test]
 fn sigterm_ends_at_the_next_batch_as_interrupted_and_keeps_the_last_epoch() {
     let whole = Job::new(lively());
     whole.train();
