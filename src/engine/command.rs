@@ -44,7 +44,11 @@ pub fn on_command(search: &mut Search, command: Command) -> Answer {
             terms(search, &mut effects, &format!("priority is {priority}"), |t| t.priority = priority)
         }
         Command::SetSlots(slots) => {
-            let said = slots.map_or_else(|| "as many slots as there are".to_string(), |slots| format!("at most {slots} slots"));
+            let said = match slots {
+                None => "as many slots as there are".to_string(),
+                Some(1) => "at most one slot".to_string(),
+                Some(slots) => format!("at most {slots} slots"),
+            };
             terms(search, &mut effects, &said, |t| t.slots = slots)
         }
         Command::SetJobs(n_jobs) => {
@@ -99,6 +103,10 @@ fn terms(
 
 fn standing(search: &Search, name: &JobName) -> Result<Standing, String> {
     let job = search.jobs.get(name).ok_or_else(|| match explain::index_to_draw(search, name) {
+        Some(index) if search.indices.contains(&index) => {
+            let why = explain::undrawn(search, index).map(|explained| format!(": {}", explained.sentence()));
+            format!("there is no job {name} here{}", why.unwrap_or_default())
+        }
         Some(_) => format!("{name} is not drawn yet, so nothing can be done with it; pause its search, or set its n_jobs"),
         None => format!("there is no job {name} here; `neurosearch jobs` lists those there are"),
     })?;

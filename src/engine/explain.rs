@@ -67,9 +67,10 @@ pub fn undrawn(search: &Search, index: u64) -> Option<Explained> {
         return Some(Explained::at_rest("it is being drawn at this moment"));
     }
     if search.indices.contains(&index) {
-        return Some(Explained::at_rest(
-            "its folder's name belongs to something that is not a job, so this index is left out; move that away",
-        ));
+        return Some(Explained::at_rest(match search.jobs.iter().find(|(_, job)| job.index == Some(index)) {
+            Some((name, _)) => format!("{name} has this index already, so no other job is drawn for it"),
+            None => "its folder's name belongs to something that is not a job, so this index is left out; move that away".into(),
+        }));
     }
     let waiting = search.waiting.iter().filter(|(_, name)| search.jobs.get(name).is_some_and(|job| job.need == terms.need));
     let drawn = search.indices.range(..index).count() + search.drawing.range(..index).count();
@@ -120,6 +121,7 @@ fn own_limit(search: &Search) -> Option<String> {
     let cure = "`neurosearch set LAUNCH slots=all` lets it have as many as there are";
     match most {
         0 => Some(format!("its search may use no slot (slots=0); {cure}")),
+        1 if has >= 1 => Some(format!("its search uses the one slot that it may have (slots=1); {cure}")),
         _ if has >= most as usize => Some(format!("its search uses the {most} slots that it may have (slots={most}); {cure}")),
         _ => None,
     }
@@ -184,6 +186,19 @@ mod tests {
             // What is drawn already does not need the file any more.
             assert_eq!(waiting.reasons.len(), usize::from(i < 5), "{waiting:?}");
         }
+    }
+
+    #[test]
+    fn an_index_that_another_job_has_is_said_to_be_its() {
+        let mut search = search();
+        search.add(JobName::try_from("try-1".to_string()).expect("a name"), Job::new(Some(3), Need::Cpu, Standing::Done));
+        let taken = undrawn(&search, 3).expect("below n_jobs");
+        assert_eq!(
+            (taken.sentence().as_str(), taken.waits_for),
+            ("try-1 has this index already, so no other job is drawn for it", None)
+        );
+        search.indices.insert(4);
+        assert!(undrawn(&search, 4).expect("below n_jobs").sentence().contains("is not a job"));
     }
 
     #[test]
