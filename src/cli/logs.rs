@@ -3,9 +3,10 @@
 use super::ask::Ask;
 use super::exit::{Exit, Outcome};
 use super::interrupt::Interrupt;
-use super::out::{Out, escape, note};
+use super::out::{Out, note};
 use super::render;
 use crate::control::types::Log;
+use crate::domain::escape::escape;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// Show what a job's trainer wrote
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The job's folder
+    /// The job's folder, or what `neurosearch status` calls it, as first/job-3
     job: PathBuf,
     /// Go on until the job has ended
     #[arg(short, long, conflicts_with = "json")]

@@ -51,6 +51,7 @@ mod terminal;
 pub mod validate;
 pub mod watch;
 
+use crate::domain::escape;
 use clap::{CommandFactory, Parser, Subcommand};
 use exit::{Exit, Failure, Outcome};
 use out::Out;
@@ -145,7 +146,7 @@ pub fn command() -> clap::Command {
 /// Does what the arguments (the program's name first) ask for, and says how it ended; every failure has been said on stderr.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     let mut out = Out::stdout();
-    let outcome = match Cli::try_parse_from(args) {
+    let outcome = match escape::parsed(args, Cli::try_parse_from) {
         Ok(cli) => run(cli.command, &mut out),
         Err(refusal) => answer(&refusal, &mut out),
     };

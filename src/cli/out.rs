@@ -2,6 +2,7 @@
 //! foreign text reaches the terminal raw.
 
 use super::exit::{Exit, Failure};
+use crate::domain::escape::escape;
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
@@ -88,7 +89,12 @@ impl Out {
     /// # Errors
     /// As [`Out::line`].
     pub fn sentence(&mut self, text: impl Display, indent: usize) -> Result<(), Failure> {
-        self.line(wrapped(&text.to_string(), self.width(), indent))
+        self.line(self.wrapped(&text.to_string(), indent))
+    }
+
+    /// The text as [`Out::sentence`] breaks it.
+    pub fn wrapped<'t>(&self, text: &'t str, indent: usize) -> Cow<'t, str> {
+        wrapped(text, self.width(), indent)
     }
 
     /// Text as it is: our own, or escaped already.
@@ -182,20 +188,6 @@ pub fn shows_progress() -> bool {
 pub fn colour_wanted() -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
-}
-
-/// The text with every control character but line feed and tab written as `\u{1b}`, so that no file can steer a terminal.
-pub fn escape(text: &str) -> Cow<'_, str> {
-    let steers =
-        |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if !text.contains(steers) {
-        return Cow::Borrowed(text);
-    }
-    let mut safe = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        if steers(c) { safe.extend(c.escape_unicode()) } else { safe.push(c) }
-    }
-    Cow::Owned(safe)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A running job's progress on stderr: a bar on a terminal, else a line for each epoch and each new evaluation.
 
 use super::out;
+use crate::domain::escape::escape;
 use crate::domain::progress::{Phase, Progress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Write;
@@ -34,7 +35,7 @@ impl ProgressView {
             Some(bar) => {
                 // Truncation is wanted: the fraction lies between 0 and 1.
                 bar.set_position((progress.fraction() * STEPS as f64) as u64);
-                bar.set_message(out::escape(&sentence(progress)).into_owned());
+                bar.set_message(escape(&sentence(progress)).into_owned());
                 if self.last.is_none() {
                     // What an earlier attempt has done says nothing about this one's speed.
                     bar.reset_eta();

@@ -3,6 +3,7 @@
 use super::exit::{Exit, Failure};
 use super::out::Out;
 use super::screen::Line;
+use crate::domain::escape::escape;
 use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use crossterm::terminal::{
     Clear, ClearType, DisableLineWrap, EnableLineWrap, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
@@ -52,8 +53,7 @@ impl Screen {
     pub fn draw(&self, lines: &[Line], out: &mut Out) -> Result<(), Failure> {
         let mut text = cursor::MoveTo(0, 0).to_string();
         for (at, line) in lines.iter().enumerate() {
-            let painted =
-                line.tone.map_or_else(|| super::out::escape(&line.text).into_owned(), |tone| out.paint(tone, &line.text));
+            let painted = line.tone.map_or_else(|| escape(&line.text).into_owned(), |tone| out.paint(tone, &line.text));
             let end = if at + 1 < lines.len() { "\r\n" } else { "" };
             // Writing to a string cannot fail.
             let _ = write!(text, "{painted}{}{end}", Clear(ClearType::UntilNewLine));

@@ -1,12 +1,22 @@
 //! The configuration that holds, and how it is read again while the daemon runs.
 
+use crate::domain::escape::escape;
 use crate::store::settings::Settings;
 use std::fmt;
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Reads the file, and lays flags and environment over it, the same way each time.
 type Read = dyn Fn() -> Result<Settings, String> + Send + Sync;
+
+/// Says on stderr what keeps the daemon from starting, each sentence on its line.
+pub fn complain(sentences: &str) {
+    for sentence in sentences.lines() {
+        // Nowhere is left to say that stderr cannot be written.
+        let _ = writeln!(std::io::stderr(), "neurosearchd: {}", escape(sentence));
+    }
+}
 
 /// Cheap to clone; all clones share what holds.
 #[derive(Clone)]

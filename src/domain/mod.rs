@@ -5,6 +5,7 @@ pub mod commandline;
 pub mod commandline_write;
 pub mod device;
 pub mod draw;
+pub mod escape;
 pub mod extract;
 pub mod fault;
 pub mod fit;

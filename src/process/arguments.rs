@@ -1,6 +1,7 @@
 //! The trainer's command line, defined here so that the manual and the completions can be made without libtorch.
 
 use super::exit::Exit;
+use crate::domain::escape;
 use crate::domain::precision::Precision;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::error::ErrorKind;
@@ -100,7 +101,7 @@ pub fn command() -> clap::Command {
 /// # Errors
 /// A refusal of the arguments, or the help or version that was asked for.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, clap::Error> {
-    let Arguments { job, other } = Arguments::try_parse_from(arguments)?;
+    let Arguments { job, other } = escape::parsed(arguments, Arguments::try_parse_from)?;
     match (other, job) {
         (Some(Other::Bench(bench)), _) => Ok(Request::Bench(bench)),
         (None, Some(job)) => Ok(Request::Train(job)),

@@ -2,8 +2,10 @@
 
 use super::settings::{self, Given, Settings};
 use super::settings_keys::{KEYS, Key};
+use crate::domain::escape;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What the command line and the environment ask for.
@@ -21,6 +23,14 @@ A flag wins over its variable, a variable over the configuration file, and that 
 Exit codes:
   0  it ended as it was asked to, or --check-config found no fault
   2  the command line or the configuration is wrong, or it cannot work here; stderr says how";
+
+/// What the arguments, the program's name first, and the environment ask for.
+///
+/// # Errors
+/// A refusal of the arguments, or the help or version that was asked for.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, clap::Error> {
+    escape::parsed(arguments, |arguments| command().try_get_matches_from(arguments)).map(|matches| Arguments::new(&matches))
+}
 
 /// The command line's definition.
 pub fn command() -> Command {

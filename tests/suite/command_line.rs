@@ -70,7 +70,11 @@ fn nothing_is_coloured_where_no_terminal_shows_it() {
 fn a_terminal_shows_help_and_refusals_in_colour_and_no_color_takes_every_escape_away() {
     let Some(tmux) = needs("tmux") else { return };
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let programs = [(env!("CARGO_BIN_EXE_neurosearch"), "Commands:"), (env!("CARGO_BIN_EXE_neurosearchd"), "Options:")];
+    let programs = [
+        (env!("CARGO_BIN_EXE_neurosearch"), "Commands:"),
+        (env!("CARGO_BIN_EXE_neurosearchd"), "Options:"),
+        (env!("CARGO_BIN_EXE_neurosearch-trainer"), "Options:"),
+    ];
     let terminal = Terminal::open(tmux, dir.path(), 120, 100);
     // Each run has a number, or the words of the one before would do for its end.
     let mut run = 0;
@@ -145,6 +149,31 @@ fn foreign_text_reaches_the_terminal_escaped() {
     assert_eq!(ended.status.code(), Some(4));
     let said = String::from_utf8_lossy(&ended.stderr);
     assert!(said.contains("\\u{1b}[31mfolder") && !said.contains('\u{1b}'), "{said}");
+}
+
+#[test]
+fn a_refusal_quotes_the_arguments_escaped_in_colour_as_without() {
+    let Some(tmux) = needs("tmux") else { return };
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    // Concealed text, which no refusal asks for itself.
+    let foreign = "--\u{1b}[8mhidden\u{7}";
+    let script = dir.path().join("refused");
+    let programs =
+        [env!("CARGO_BIN_EXE_neurosearch"), env!("CARGO_BIN_EXE_neurosearchd"), env!("CARGO_BIN_EXE_neurosearch-trainer")];
+    for program in programs {
+        let refused = Command::new(program).arg(foreign).stdin(Stdio::null()).output().expect("started");
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{program}: {said}");
+        assert!(said.contains("--\\u{1b}[8mhidden\\u{7}") && !said.contains(['\u{1b}', '\u{7}']), "{program}: {said:?}");
+    }
+    let lines: String = programs.iter().map(|program| format!("{program} '{foreign}'\n")).collect();
+    fs::write(&script, lines + "echo all are refused\n").expect("written");
+    let terminal = Terminal::open(tmux, dir.path(), 160, 60);
+    terminal.keys(&[&format!("sh {}", script.display()), "Enter"]);
+    until("all are refused", || terminal.screen().contains("all are refused"));
+    let painted = terminal.painted();
+    assert_eq!(painted.matches("[8mhidden\\u{7}").count(), terminal.screen().matches("[8mhidden").count(), "{painted:?}");
+    assert!(painted.contains('\u{1b}') && !painted.contains("\u{1b}[8m"), "{painted:?}");
 }
 
 #[test]
