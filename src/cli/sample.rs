@@ -2,13 +2,15 @@
 
 use super::exit::{Exit, Failure, Outcome};
 use super::flags::Flags;
+use super::listing::Listing;
 use super::out::{self, Out};
 use super::validate::accepted;
 use crate::check::{Checker, JobFault};
+use crate::domain::architecture::ConvBlock;
 use crate::domain::draw::draw;
 use crate::domain::footprint::Footprint;
 use crate::domain::json;
-use crate::domain::options::JobOptions;
+use crate::domain::options::{JobOptions, ModeOptions};
 use crate::domain::space::SearchSpace;
 use crate::store::launch::SearchRecord;
 use crate::store::layout::LaunchDir;
@@ -16,9 +18,12 @@ use crate::store::record;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Print the options that a search's jobs would get, as JSON lines; parameters and memory go to stderr
+/// Show what a search's jobs would be: a table on a terminal, else their options as JSON lines
+///
+/// Beside the JSON lines, parameters and memory go to stderr.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The launch directory
@@ -35,6 +40,9 @@ pub struct Args {
     /// Print each job's parameters and the bytes that its training takes, as JSON lines, in place of its options
     #[arg(long)]
     footprint: bool,
+    /// Print every option as JSON lines on a terminal too
+    #[arg(long, conflicts_with = "footprint")]
+    json: bool,
     #[command(flatten)]
     flags: Flags,
 }
@@ -47,6 +55,8 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     };
     let mut checker = Checker::default();
     let mut exit = Exit::Done;
+    let for_a_person = out.is_terminal() && !args.json && !args.footprint;
+    let mut rows = Vec::new();
     for index in args.index..args.index.saturating_add(args.number) {
         let name = format!("{}-{index}", space.own.job_prefix);
         match job(&space, &mut checker, seed, index) {
@@ -55,6 +65,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
                 let line = json!({"job": name, "index": index, "parameters": parameters, "peak_bytes": peak_bytes});
                 out.raw(&format!("{line}\n"))?;
             }
+            Ok((options, footprint)) if for_a_person => rows.push(row(name, &options, &footprint)),
             Ok((options, footprint)) => {
                 out::note(format!("{name}: {footprint}"));
                 out.raw(&format!("{}\n", json::line(&options.to_json())))?;
@@ -68,7 +79,65 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
             break;
         }
     }
+    if !rows.is_empty() {
+        table(rows, out)?;
+    }
     Ok(exit)
+}
+
+/// Those that tell networks from one another; the columns that matter least go first where they do not all fit.
+fn table(rows: Vec<Vec<String>>, out: &mut Out) -> Result<(), Failure> {
+    let head = [
+        "JOB",
+        "PARAMETERS",
+        "MEMORY",
+        "MODE",
+        "NETWORK",
+        "CHANNELS",
+        "REDUCED BY",
+        "NORM.",
+        "FC",
+        "LEARNING RATE",
+        "DECAY",
+        "DROPOUT",
+    ];
+    let width = out.width();
+    let mut listing = Listing { head: head.to_vec(), rows };
+    if let Some(width) = width {
+        let least = ["FC", "NETWORK", "DECAY", "REDUCED BY", "DROPOUT", "NORM.", "MODE", "LEARNING RATE", "CHANNELS"];
+        listing = listing.narrowed(usize::from(width), &least);
+    }
+    listing.lines(width, false).into_iter().try_for_each(|line| out.line(line))?;
+    out.sentence(
+        "the channels that each block gives, with the number of its convolutions where it has several; --json shows every option",
+        0,
+    )
+}
+
+fn row(name: String, options: &JobOptions, footprint: &Footprint) -> Vec<String> {
+    let block = |block: &ConvBlock| match block.n_conv {
+        1 => block.out_channels.to_string(),
+        convolutions => format!("{convolutions}x{}", block.out_channels),
+    };
+    let mode = match &options.mode {
+        ModeOptions::Patch { patch_size, stride_size, .. } => format!("patch {patch_size}/{stride_size}"),
+        mode => mode.mode().to_string(),
+    };
+    let reductions: BTreeSet<&str> = options.convolutions.iter().map(|block| block.d_reduction.as_str()).collect();
+    vec![
+        name,
+        footprint.parameters.to_string(),
+        footprint.memory(),
+        mode,
+        options.network_type.to_string(),
+        options.convolutions.iter().map(block).collect::<Vec<_>>().join(" "),
+        reductions.into_iter().collect::<Vec<_>>().join(", "),
+        options.network_normalization.map_or_else(|| "none".to_string(), |normalization| normalization.to_string()),
+        options.n_fcblocks.to_string(),
+        format!("{:.2e}", options.learning_rate),
+        format!("{:.2e}", options.weight_decay),
+        format!("{:.2}", options.dropout),
+    ]
 }
 
 fn job(space: &SearchSpace, checker: &mut Checker, seed: u64, index: u64) -> Result<(JobOptions, Footprint), JobFault> {

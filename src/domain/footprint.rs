@@ -35,11 +35,16 @@ pub struct Footprint {
 
 impl fmt::Display for Footprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} parameters, about {} to train", self.parameters, size(self.peak_bytes))
+        write!(f, "{} parameters, about {} to train", self.parameters, self.memory())
     }
 }
 
 impl Footprint {
+    /// What training takes, as a person reads it.
+    pub fn memory(&self) -> String {
+        size(self.peak_bytes)
+    }
+
     /// Of a network of this architecture and type, trained with batches of so many items.
     pub fn of(architecture: &Architecture, network_type: NetworkType, batch_size: usize) -> Footprint {
         let parameters = architecture.parameters();

@@ -1,6 +1,9 @@
 //! The verbs that look at a search space without a daemon: `validate`, `sample`, `schema` and `init`.
 
+use crate::needs::needs;
 use crate::quarter::{Quarter, neurosearch};
+use crate::stand_in::until;
+use crate::terminal::Terminal;
 use neurosearch::domain::options::JobOptions;
 use neurosearch::domain::space::SearchSpace;
 use serde_json::{Value, json};
@@ -73,6 +76,44 @@ fn sample_takes_the_files_seed_and_says_which_one_it_drew_where_there_is_none() 
     let seed =
         stderr(&drawn).split("--seed ").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("a seed").to_string();
     assert_eq!(stdout(&neurosearch(&["sample", &launch, "--seed", &seed])), stdout(&drawn));
+}
+
+#[test]
+fn sample_shows_a_person_a_table_that_fits_and_json_lines_where_they_are_asked_for() {
+    let Some(tmux) = needs("tmux") else { return };
+    let quarter = Quarter::new();
+    let launch = text(&quarter.launch());
+    quarter.space(json!({"mode": ["image", "patch"], "patch_size": 20, "learning_rate": [2, 5]}));
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let terminal = Terminal::open(tmux, dir.path(), 130, 50);
+    let mut run = 0;
+    let mut typed = |columns: u16, more: &str| {
+        run += 1;
+        terminal.resize(columns, 50);
+        let program = env!("CARGO_BIN_EXE_neurosearch");
+        terminal
+            .keys(&[&format!("clear; {program} sample {launch} -n 4 --seed 3 {more}; echo run {run} ended with $?"), "Enter"]);
+        until("it has ended", || terminal.screen().contains(&format!("run {run} ended with 0")));
+        terminal.screen()
+    };
+    let words = |line: &str| line.split_whitespace().map(str::to_string).collect::<Vec<_>>();
+    let memory: Vec<Value> = stdout(&neurosearch(&["sample", &launch, "-n", "4", "--seed", "3", "--footprint"]))
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    for (columns, wide) in [(130, true), (60, false)] {
+        let shown = typed(columns, "");
+        assert_eq!(shown.contains("DROPOUT"), wide, "{shown}");
+        assert!(!shown.contains('{'), "{shown}");
+        for job in &memory {
+            let row = shown.lines().map(words).find(|row| row.first().is_some_and(|name| *name == job["job"])).expect("a row");
+            assert_eq!(row[1], job["parameters"].to_string(), "{shown}");
+        }
+    }
+    let raw: String = typed(220, "| cat").split_whitespace().collect();
+    assert_eq!(raw.matches("\"learning_rate\":").count(), 4, "{raw}");
+    let raw: String = typed(220, "--json").split_whitespace().collect();
+    assert_eq!(raw.matches("\"learning_rate\":").count(), 4, "{raw}");
 }
 
 #[test]
