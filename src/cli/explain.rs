@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// Say why a job waits, runs or has ended, and what it needs
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The job's folder
+    /// The job's folder, or what `neurosearch status` calls it, as first/job-3
     job: PathBuf,
     #[command(flatten)]
     ask: Ask,

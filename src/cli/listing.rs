@@ -45,6 +45,13 @@ pub fn searches(searches: &[Search], names: &[String]) -> Listing {
     Listing { head: vec!["SEARCH", "STATE", "JOBS", "LEFT"], rows: searches.iter().zip(names).map(cells).collect() }
 }
 
+/// Searches under their paths, or under these names where the paths take more than the width.
+pub fn searches_by_path(all: &[Search], names: &[String], width: Option<u16>) -> Listing {
+    let paths: Vec<String> = all.iter().map(|search| flat(&search.launch)).collect();
+    let listing = searches(all, &paths);
+    if width.is_some_and(|width| listing.width() > usize::from(width)) { searches(all, names) } else { listing }
+}
+
 /// The jobs that run, with their searches under these names.
 pub fn running(status: &Status, names: &[String]) -> Listing {
     let devices: BTreeMap<&str, String> = status.devices.iter().map(|device| (device.id.as_str(), called(device))).collect();
@@ -195,6 +202,15 @@ mod tests {
         for unclear in ["first", "first/job-3", "job-3", "cond", "third", "second/job-3/fold-0"] {
             assert_eq!(meant(unclear), None, "{unclear}");
         }
+    }
+
+    #[test]
+    fn searches_are_listed_by_path_where_a_line_holds_it_and_by_name_where_it_does_not() {
+        let all = [search("/data/of/the/laboratory/first")];
+        let listed = |width| searches_by_path(&all, &names(&all), width).rows[0][0].clone();
+        assert_eq!(listed(None), all[0].launch);
+        assert_eq!(listed(Some(80)), all[0].launch);
+        assert_eq!(listed(Some(30)), "first");
     }
 
     #[test]

@@ -52,9 +52,9 @@ pub fn print(table: &Table, out: &mut Out) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A line that begins with its kind, in colour where colours are wanted.
+/// A sentence that begins with its kind, in colour where colours are wanted.
 pub fn say(out: &mut Out, tone: Tone, kind: &str, text: &str) -> Result<(), Failure> {
-    let line = format!("{} {}\n", out.paint(tone, &format!("{kind}:")), out.paint(tone, &flat(text)));
+    let line = format!("{}\n", out.paint(tone, &out.wrapped(&format!("{kind}: {}", flat(text)), 2)));
     out.raw(&line)
 }
 

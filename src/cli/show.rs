@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// Show one job
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The job's folder
+    /// The job's folder, or what `neurosearch status` calls it, as first/job-3
     job: PathBuf,
     #[command(flatten)]
     ask: Ask,

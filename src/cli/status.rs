@@ -4,7 +4,7 @@ use super::args::Socket;
 use super::exit::{Exit, Failure, Outcome};
 use super::listing::{self, Listing};
 use super::out::{Out, Tone};
-use super::render::{self, clock, flat, lasting, now, say, since};
+use super::render::{self, clock, lasting, now, say, since};
 use crate::control::client::Client;
 use crate::control::types::{Search, Status};
 
@@ -36,12 +36,12 @@ pub(super) fn show(status: &Status, out: &mut Out) -> Result<(), Failure> {
     if status.searches.is_empty() {
         out.line("no search yet: put a random_search.json into a watched directory, or into one directly below it")?;
     } else {
-        let paths: Vec<String> = status.searches.iter().map(|search| flat(&search.launch)).collect();
-        section(listing::searches(&status.searches, &paths), out)?;
+        let names = listing::names(&status.searches);
+        section(listing::searches_by_path(&status.searches, &names, out.width()), out)?;
         for search in &status.searches {
             remarks(search, out)?;
         }
-        let mut running = listing::running(status, &listing::names(&status.searches));
+        let mut running = listing::running(status, &names);
         if let Some(width) = out.width() {
             running = running.narrowed(usize::from(width), &listing::DISPENSABLE);
         }
