@@ -19,16 +19,19 @@ pub struct Flaw {
     pub sentence: String,
     /// No fault of the data: they could not be read now, and may be readable soon.
     pub passing: bool,
+    /// The file that the disk did not give.
+    pub file: Option<PathBuf>,
 }
 
 impl Flaw {
     pub fn new(key: &'static str, sentence: impl Into<String>) -> Self {
-        Flaw { key, sentence: sentence.into(), passing: false }
+        Flaw { key, sentence: sentence.into(), passing: false, file: None }
     }
 
     /// What could not be read.
     pub fn unread(key: &'static str, error: &StoreError) -> Self {
-        Flaw { key, sentence: error.to_string(), passing: !error.is_of_the_file() }
+        let file = error.is_of_the_disk().then(|| error.path().to_path_buf());
+        Flaw { key, sentence: error.to_string(), passing: !error.is_of_the_file(), file }
     }
 }
 

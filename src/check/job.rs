@@ -27,13 +27,15 @@ pub struct JobFault {
     pub key: String,
     /// The disk that the data are on fails or is out of reach, or the like, which may pass.
     pub passing: bool,
+    /// The file that the disk did not give.
+    pub file: Option<PathBuf>,
     /// The sentence without the option.
     pub(super) clause: String,
 }
 
 impl JobFault {
     fn new(class: FailureClass, key: &str, clause: String) -> Self {
-        JobFault { class, sentence: format!("{key}: {clause}"), key: key.to_string(), passing: false, clause }
+        JobFault { class, sentence: format!("{key}: {clause}"), key: key.to_string(), passing: false, file: None, clause }
     }
 
     pub(super) fn data(key: &str, clause: impl Into<String>) -> Self {
@@ -46,9 +48,9 @@ impl JobFault {
 }
 
 impl From<Flaw> for JobFault {
-    fn from(Flaw { key, sentence, passing }: Flaw) -> Self {
+    fn from(Flaw { key, sentence, passing, file }: Flaw) -> Self {
         let class = if passing { FailureClass::Crashed } else { FailureClass::BadData };
-        JobFault { passing, ..JobFault::new(class, key, sentence) }
+        JobFault { passing, file, ..JobFault::new(class, key, sentence) }
     }
 }
 

@@ -6,7 +6,8 @@ use crate::process::memory::OomKills;
 use crate::process::{self, Identity, Look};
 use crate::store::job::EndRecord;
 use crate::store::layout::JobDir;
-use crate::store::{finished, progress, record, room, sweep};
+use crate::store::{answers, finished, progress, record, room, sweep};
+use std::path::Path;
 use std::process::ExitStatus;
 use tracing::warn;
 
@@ -22,6 +23,8 @@ pub enum Left {
 /// `followed`: a process was seen, and is gone.
 pub fn what_is_left(job: &JobDir, attempt: u32, followed: bool, status: Option<ExitStatus>, before: Option<OomKills>) -> Left {
     let checkpoints = progress::read(job).ok().flatten().map_or(0, |progress| progress.checkpoints);
+    let own_word = record::read::<EndRecord>(&job.end()).ok().filter(|end| end.attempt == attempt);
+    let unread = own_word.as_ref().and_then(|end| end.unread.clone());
     let over = |ended: Option<Ended>| {
         let ended = ended.map(|ended| finished::hold_to_results(ended, job));
         // A trainer that was killed leaves temporary files, and there may be no other attempt that sweeps them. What stays now
@@ -29,10 +32,14 @@ pub fn what_is_left(job: &JobDir, attempt: u32, followed: bool, status: Option<E
         if let Err(e) = sweep::after_end(job) {
             warn!(job = ?job.path(), error = e.to_string(), "leftovers stay");
         }
-        let unwritten = matches!(&ended, Some(Ended::Interrupted { sentence: Some(_) }));
-        Left::Over(Outcome { ended, checkpoints, room_wanted: if unwritten { room::wanted(job) } else { 0 } })
+        let hindered = matches!(&ended, Some(Ended::Interrupted { sentence: Some(_) }));
+        Left::Over(Outcome {
+            ended,
+            checkpoints,
+            room_wanted: if hindered && unread.is_none() { room::wanted(job) } else { 0 },
+            input_alone: hindered && unread.as_deref().is_some_and(|file| answers::otherwise(Path::new(file))),
+        })
     };
-    let own_word = record::read::<EndRecord>(&job.end()).ok().filter(|end| end.attempt == attempt);
     let look = if followed { process::look_after_end(job) } else { process::look(job) };
     match (look, status) {
         (Look::Alive(identity), _) => Left::Another(identity),

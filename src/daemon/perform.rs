@@ -256,7 +256,7 @@ impl Sampler {
     fn launch(&mut self, job: JobName, lease: &Lease, attempt: u32, threads: usize, ctx: &mut Context<Self>) {
         if !matches!(self.search.jobs.get(&job).map(|job| &job.standing), Some(Standing::Starting(_))) {
             // Asked to stop while its record was being written: it never began.
-            let outcome = Outcome { ended: None, checkpoints: 0, room_wanted: 0 };
+            let outcome = Outcome { ended: None, checkpoints: 0, room_wanted: 0, input_alone: false };
             let effects = conclude::on_ended(&mut self.search, &job, &outcome);
             return self.perform(effects, ctx);
         }

@@ -28,7 +28,7 @@ pub fn on_too_large(search: &mut Search, name: &JobName, sentence: String) -> Ve
     job.attempts = job.attempts.saturating_sub(1);
     let checkpoints = job.checkpoints;
     let ended = Some(Ended::Failed { class: FailureClass::TooLarge, sentence });
-    on_ended(search, name, &Outcome { ended, checkpoints, room_wanted: 0 })
+    on_ended(search, name, &Outcome { ended, checkpoints, room_wanted: 0, input_alone: false })
 }
 
 /// The pause before a retry is over.
@@ -63,6 +63,12 @@ pub(super) fn conclude(search: &mut Search, name: &JobName, outcome: &Outcome, s
             search.room_wanted = search.room_wanted.max(outcome.room_wanted);
             unwritten = Some(sentence);
             Standing::Waiting
+        }
+        (Verdict::Unread(sentence), _) => {
+            let standing = counted(job, FailureClass::BadData, sentence.clone(), outcome::UNREAD);
+            // People have to see it long before it is given up, for only they can mend it.
+            job.trouble = (!matches!(standing, Standing::Failed(..))).then_some(sentence);
+            standing
         }
         (Verdict::Lost, _) => {
             failed(job, FailureClass::Lost, "it ended while nobody watched".to_string());
@@ -101,14 +107,19 @@ fn say_ended(name: &JobName, job: &Job, standing: &Standing) -> Option<Effect> {
 
 /// Counts a failure, and says whether the job tries again.
 fn retried(job: &mut Job, class: FailureClass, sentence: String) -> Standing {
+    counted(job, class, sentence, outcome::limit(class))
+}
+
+/// As [`retried`], up to `limit` in a row.
+fn counted(job: &mut Job, class: FailureClass, sentence: String, limit: u32) -> Standing {
     failed(job, class, sentence.clone());
     job.failures_in_a_row += 1;
     // Kills say little about the job, so they have a count and a limit of their own.
-    let (in_a_row, limit) = if class == FailureClass::Killed {
+    let in_a_row = if class == FailureClass::Killed {
         job.kills_in_a_row += 1;
-        (job.kills_in_a_row, outcome::limit(class))
+        job.kills_in_a_row
     } else {
-        (job.failures_in_a_row - job.kills_in_a_row.min(job.failures_in_a_row), outcome::limit(class))
+        job.failures_in_a_row - job.kills_in_a_row.min(job.failures_in_a_row)
     };
     if limit == 0 {
         Standing::Failed(class, sentence)

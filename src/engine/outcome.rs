@@ -11,6 +11,8 @@ pub struct Outcome {
     pub checkpoints: u64,
     /// Bytes that must be free before another attempt has a chance, where this one found no room.
     pub room_wanted: u64,
+    /// It was an input that the disk did not give, and the file system gives others.
+    pub input_alone: bool,
 }
 
 /// What the end of an attempt amounts to.
@@ -23,6 +25,8 @@ pub enum Verdict {
     Lost,
     /// The disk did not take a result or give an input, for this reason: no fault of the job, and not counted.
     Disk(String),
+    /// One input cannot be read, for this reason, as on a bad place of a disk that gives the others.
+    Unread(String),
     Failed(FailureClass, String),
 }
 
@@ -32,6 +36,9 @@ pub fn judge(outcome: &Outcome, asked: bool) -> Verdict {
         Some(Ended::Done) => Verdict::Done,
         _ if asked => Verdict::Interrupted,
         Some(Ended::Failed { class, sentence }) => Verdict::Failed(*class, sentence.clone()),
+        Some(Ended::Interrupted { sentence: Some(sentence) }) if outcome.input_alone => {
+            Verdict::Unread(format!("{sentence}, while its file system gives other files"))
+        }
         Some(Ended::Interrupted { sentence: Some(sentence) }) => Verdict::Disk(sentence.clone()),
         Some(Ended::Interrupted { sentence: None }) => {
             Verdict::Failed(FailureClass::Killed, "somebody other than the daemon sent the trainer SIGTERM".to_string())
@@ -39,6 +46,9 @@ pub fn judge(outcome: &Outcome, asked: bool) -> Verdict {
         None => Verdict::Lost,
     }
 }
+
+/// How many attempts in a row that one input cannot be read end a job as `bad_data`.
+pub const UNREAD: u32 = 5;
 
 /// How many counted failures in a row end a job of this class; 0 for a class that is never retried.
 pub const fn limit(class: FailureClass) -> u32 {
@@ -63,7 +73,7 @@ mod tests {
     use super::*;
 
     fn outcome(ended: Option<Ended>) -> Outcome {
-        Outcome { ended, checkpoints: 0, room_wanted: 0 }
+        Outcome { ended, checkpoints: 0, room_wanted: 0, input_alone: false }
     }
 
     #[test]
@@ -74,6 +84,9 @@ mod tests {
         assert_eq!(judge(&outcome(Some(Ended::Done)), true), Verdict::Done);
         let full = Ended::Interrupted { sentence: Some("full".into()) };
         assert_eq!(judge(&outcome(Some(full.clone())), false), Verdict::Disk("full".into()));
+        let alone = Outcome { input_alone: true, ..outcome(Some(full.clone())) };
+        assert_eq!(judge(&alone, false), Verdict::Unread("full, while its file system gives other files".into()));
+        assert_eq!(judge(&alone, true), Verdict::Interrupted);
         for ended in [Some(failed), Some(full), Some(Ended::Interrupted { sentence: None }), None] {
             assert_eq!(judge(&outcome(ended), true), Verdict::Interrupted);
         }

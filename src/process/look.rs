@@ -133,7 +133,7 @@ mod tests {
     }
 
     fn end(attempt: u32) -> EndRecord {
-        EndRecord { version: 1, ended: Ended::Done, attempt }
+        EndRecord { version: 1, ended: Ended::Done, attempt, unread: None }
     }
 
     #[test]

@@ -4,12 +4,16 @@ use rustix::io::Errno;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What the system says of a disk that is full, read-only, failing or gone, be it at the other end of a network.
-const DISK: [Errno; 17] = [
+/// What the system says of a disk that is full, read-only, failing (the sector, the checksum, the structure) or gone, be it at the
+/// other end of a network.
+const DISK: [Errno; 20] = [
     Errno::NOSPC,
     Errno::DQUOT,
     Errno::ROFS,
     Errno::IO,
+    Errno::NODATA,
+    Errno::BADMSG,
+    Errno::UCLEAN,
     Errno::STALE,
     Errno::NODEV,
     Errno::NXIO,

@@ -135,6 +135,9 @@ pub struct EndRecord {
     #[serde(flatten)]
     pub ended: Ended,
     pub attempt: u32,
+    /// The input that the file system did not give, where that is why it was interrupted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
 }
 
 /// What the job's `commandline.json` says of it, ours or the reference's; the rest of its options may be missing.

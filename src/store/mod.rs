@@ -1,5 +1,6 @@
 //! The only code that touches the disk.
 
+pub mod answers;
 pub mod atomic;
 pub mod attempt_log;
 pub mod below;

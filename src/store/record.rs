@@ -99,7 +99,7 @@ mod tests {
             let error = read::<EndRecord>(&path).expect_err(text).to_string();
             assert!(error.contains(words) && error.contains("end.json"), "{text}: {error}");
         }
-        write(&path, &EndRecord { version: 1, ended: Ended::Done, attempt: 3 }).expect("written");
+        write(&path, &EndRecord { version: 1, ended: Ended::Done, attempt: 3, unread: None }).expect("written");
         assert_eq!(read::<EndRecord>(&path).expect("read").attempt, 3);
     }
 }

@@ -106,7 +106,7 @@ fn options(dir: &JobDir) -> Result<JobOptions, Stop> {
         options.seed = Some(OsRng.try_next_u64().map_err(|e| bad(format!("cannot draw a seed: {e}")))?);
     }
     let options = check::job(&options).map_err(|fault| match fault.passing {
-        true => Stop::Disk(fault.sentence),
+        true => Stop::Disk(format!("an input could not be read: {}", fault.sentence), fault.file),
         false => Stop::failed(fault.class, fault.sentence),
     })?;
     if seedless {

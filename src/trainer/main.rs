@@ -62,6 +62,7 @@ use neurosearch::store::sweep;
 use note::note;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use stop::Stop;
 
@@ -103,13 +104,13 @@ fn train(job: &JobDir) -> Exit {
         }
     };
     let result = catch_unwind(AssertUnwindSafe(|| job::run(job, &assigned, interruption)));
-    let (ended, exit) = verdict(result.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))));
+    let (ended, unread, exit) = verdict(result.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))));
     match &ended {
         Ended::Failed { class, sentence } => note(format_args!("failed ({class}): {sentence}")),
         Ended::Interrupted { sentence: Some(sentence) } => note(format_args!("stopped: {sentence}")),
         Ended::Interrupted { sentence: None } | Ended::Done => {}
     }
-    match records::end(job, ended, assigned.attempt) {
+    match records::end(job, ended, unread.as_deref(), assigned.attempt) {
         Ok(()) => exit,
         Err(error) => {
             note(format_args!("{error}"));
@@ -149,13 +150,13 @@ fn hold(job: &JobDir) -> Result<(Lock, Identity), Exit> {
     }
 }
 
-/// The record and the exit code of a run's result.
-fn verdict(result: Result<(), Stop>) -> (Ended, Exit) {
+/// The last word of a run's result, with the input that the disk did not give, and the exit code.
+fn verdict(result: Result<(), Stop>) -> (Ended, Option<PathBuf>, Exit) {
     match result {
-        Ok(()) => (Ended::Done, Exit::Done),
-        Err(Stop::Interrupted) => (Ended::Interrupted { sentence: None }, Exit::Interrupted),
-        Err(Stop::Disk(sentence)) => (Ended::Interrupted { sentence: Some(sentence) }, Exit::Disk),
-        Err(Stop::Failed(Failure { class, sentence })) => (Ended::Failed { class, sentence }, Exit::of(class)),
+        Ok(()) => (Ended::Done, None, Exit::Done),
+        Err(Stop::Interrupted) => (Ended::Interrupted { sentence: None }, None, Exit::Interrupted),
+        Err(Stop::Disk(sentence, unread)) => (Ended::Interrupted { sentence: Some(sentence) }, unread, Exit::Disk),
+        Err(Stop::Failed(Failure { class, sentence })) => (Ended::Failed { class, sentence }, None, Exit::of(class)),
     }
 }
 

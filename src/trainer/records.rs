@@ -64,9 +64,10 @@ fn name(gpu: Option<&Gpu>, device: Device) -> String {
     }
 }
 
-/// The trainer's last word.
-pub fn end(job: &JobDir, ended: Ended, attempt: u32) -> Result<(), StoreError> {
-    record::write(&job.end(), &EndRecord { version: VERSION, ended, attempt })
+/// The trainer's last word; `unread`: the input that the disk did not give.
+pub fn end(job: &JobDir, ended: Ended, unread: Option<&Path>, attempt: u32) -> Result<(), StoreError> {
+    let unread = unread.map(|file| file.to_string_lossy().into_owned());
+    record::write(&job.end(), &EndRecord { version: VERSION, ended, attempt, unread })
 }
 
 /// `environment.txt`: the versions of everything whose change could change a result.

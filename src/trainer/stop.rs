@@ -3,13 +3,15 @@
 use crate::failure::Failure;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::store::error::StoreError;
+use std::path::PathBuf;
 
 #[derive(Debug)]
 pub enum Stop {
     /// SIGTERM or SIGINT; the last epoch is kept.
     Interrupted,
-    /// The disk is full, read-only, failing or out of reach, which is no fault of the job; the last epoch that was written is kept.
-    Disk(String),
+    /// The disk is full, read-only, failing or out of reach, which is no fault of the job; the last epoch that was written is
+    /// kept. With the input that the disk did not give, if that is why.
+    Disk(String, Option<PathBuf>),
     Failed(Failure),
 }
 
@@ -25,13 +27,17 @@ impl Stop {
 
     /// As [`Stop::input`], where it fails as `failure` says if the file itself is at fault.
     pub fn unread(error: &StoreError, failure: Failure) -> Self {
-        if error.is_of_the_file() { Stop::Failed(failure) } else { Stop::Disk(format!("an input could not be read: {error}")) }
+        if error.is_of_the_file() {
+            return Stop::Failed(failure);
+        }
+        let file = error.is_of_the_disk().then(|| error.path().to_path_buf());
+        Stop::Disk(format!("an input could not be read: {error}"), file)
     }
 
     /// A result cannot be written: the disk's fault, most often, else that of the job's folder.
     pub fn output(error: &StoreError) -> Self {
         if error.is_of_the_disk() {
-            return Stop::Disk(format!("a result could not be written: {error}"));
+            return Stop::Disk(format!("a result could not be written: {error}"), None);
         }
         Stop::failed(FailureClass::Crashed, error.to_string())
     }
@@ -59,8 +65,10 @@ mod tests {
     fn a_fault_of_the_file_system_never_finishes_a_job_and_one_of_the_file_does() {
         let read = |code: Errno| StoreError::io("read", Path::new("/caps/image.nii.gz"), code.into());
         for code in [Errno::IO, Errno::STALE, Errno::NOTCONN, Errno::TIMEDOUT, Errno::HOSTDOWN, Errno::MFILE] {
-            let Stop::Disk(sentence) = Stop::input(&read(code)) else { panic!("{code} finishes the job") };
+            let Stop::Disk(sentence, file) = Stop::input(&read(code)) else { panic!("{code} finishes the job") };
             assert!(sentence.contains("/caps/image.nii.gz"), "{sentence}");
+            let of_the_disk = (code != Errno::MFILE).then(|| PathBuf::from("/caps/image.nii.gz"));
+            assert_eq!(file, of_the_disk, "{code}");
         }
         let content = StoreError::content(Path::new("/caps/image.nii.gz"), "cut short");
         for error in [read(Errno::NOENT), read(Errno::ACCESS), read(Errno::ISDIR), content] {

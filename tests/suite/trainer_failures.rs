@@ -130,6 +130,7 @@ fn an_image_that_the_file_system_does_not_give_just_now_is_no_failure_of_the_job
         assert_eq!(end["ended"], "interrupted", "{end}");
         let name = format!("sub-MNI{participant:04}");
         assert!(end["sentence"].as_str().is_some_and(|why| why.contains(&name) && why.contains("os error 5")), "{end}");
+        assert_eq!(end["unread"].as_str(), path.to_str(), "{end}");
         fs::rename(&kept, &path).expect("back");
     }
     job.train();

@@ -77,6 +77,36 @@ fn a_result_that_the_disk_did_not_take_holds_the_search_and_counts_against_no_jo
     assert_eq!(search.jobs[&name(0)].standing, Standing::Waiting, "however often");
 }
 
+#[test]
+fn an_input_that_alone_cannot_be_read_holds_no_other_job_and_ends_its_own_as_bad_data_at_the_fifth_time_in_a_row() {
+    let unread =
+        |input_alone| Outcome { input_alone, ..ended(Some(Ended::Interrupted { sentence: Some("no /caps/x: EIO".into()) })) };
+    let mut search = with_running(2);
+    conclude::on_ended(&mut search, &name(0), &unread(true));
+    for id in 2..=4 {
+        let job = &search.jobs[&name(0)];
+        assert!(job.trouble.as_deref().is_some_and(|shown| shown.contains("/caps/x")), "people have to see it");
+        assert!(search.is_open(), "the other job may start");
+        conclude::on_retry_due(&mut search, &name(0));
+        // An outage of the whole file system meanwhile counts for nothing.
+        attempt(&mut search, 10 * id, &unread(false));
+        assert!(!search.is_open());
+        super::super::hold::on_room(&mut search);
+        attempt(&mut search, id, &unread(true));
+        assert_eq!(search.jobs[&name(0)].failures_in_a_row as u64, id);
+    }
+    conclude::on_retry_due(&mut search, &name(0));
+    let mut forgiven = search.clone();
+    attempt(&mut search, 5, &unread(true));
+    let job = &search.jobs[&name(0)];
+    let words = ["/caps/x: EIO", "other files", "5 such attempts"];
+    let fits = |sentence: &str| words.iter().all(|word| sentence.contains(word));
+    assert!(matches!(&job.standing, Standing::Failed(FailureClass::BadData, text) if fits(text)), "{:?}", job.standing);
+    assert_eq!(job.trouble, None);
+    attempt(&mut forgiven, 5, &Outcome { checkpoints: 1, ..unread(true) });
+    assert_eq!(forgiven.jobs[&name(0)].failures_in_a_row, 1, "a checkpoint lies between");
+}
+
 /// Runs job 0 in slot `id` until the given end.
 fn attempt(search: &mut Search, id: u64, outcome: &Outcome) -> Vec<Effect> {
     react::on_slot(search, lease(id), 100);

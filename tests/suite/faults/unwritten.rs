@@ -1,11 +1,14 @@
-//! A disk that does not take what a trainer has to write: nothing new starts, no job is at fault, and it goes on by itself.
+//! A disk that does not take what a trainer has to write, or not give what it has to read: what is an outage holds the search until it is over, and one bad file ends its own job alone.
 
-use super::check::{assert_whole, job};
+use super::check::{assert_whole, job, starts};
 use super::{dir, setup, wait};
 use crate::harness::{Daemon, drop_space, space};
 use crate::stand_in::{json, launch, neurosearch, said, until};
+use neurosearch::control::types::Search;
 use serde_json::json;
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 
 #[test]
 fn a_trainer_without_room_holds_the_search_counts_as_no_failure_and_goes_on_by_itself() {
@@ -35,6 +38,49 @@ fn a_trainer_without_room_holds_the_search_counts_as_no_failure_and_goes_on_by_i
     wait(&daemon, &launch, "all jobs are done", |counts| counts.done == 3);
     until("the alarm is gone", || daemon.search(&launch).is_some_and(|search| search.alarms.is_empty()));
     assert_whole(&launch, 3, 2);
+}
+
+/// A daemon on a search of two jobs, to the first of which `input` is not given.
+fn unread(dir: &Path, input: &Path) -> (Daemon, PathBuf) {
+    let setup = setup(1).with("STAND_IN", "unread").with("STAND_IN_UNREAD", input.display().to_string());
+    let daemon = Daemon::start(dir, &setup);
+    let launch = daemon.launch("unread");
+    drop_space(&launch, &space(2, 2, &json!({})));
+    (daemon, launch)
+}
+
+#[test]
+fn one_input_on_a_bad_place_of_the_disk_lets_other_jobs_go_on_and_fails_its_own_in_the_end() {
+    let dir = dir();
+    let caps = dir.path().join("caps");
+    fs::create_dir(&caps).expect("made");
+    // A regular file whose first byte cannot be read, beside one that can.
+    symlink("/proc/self/mem", caps.join("image.nii.gz")).expect("linked");
+    fs::write(caps.join("other.nii.gz"), "x").expect("written");
+    let (daemon, launch) = unread(dir.path(), &caps.join("image.nii.gz"));
+    let alarmed = || daemon.search(&launch).is_some_and(|s| s.alarms.iter().any(|a| a.contains("job-0: an input could not")));
+    until("the file is shown while the job is still tried", alarmed);
+    wait(&daemon, &launch, "the other job is done, and this one has failed", |counts| counts.done == 1 && counts.failed == 1);
+    let job = daemon.jobs(&launch).jobs.remove(0);
+    assert_eq!((job.class.as_deref(), job.attempts), (Some("bad_data"), 5));
+    let words = ["image.nii.gz", "os error 5", "other files", "5 such attempts"];
+    assert!(words.iter().all(|word| job.sentence.as_deref().is_some_and(|said| said.contains(word))), "{:?}", job.sentence);
+    assert!(!daemon.log().contains("nothing new is started"), "{}", daemon.log());
+}
+
+#[test]
+fn inputs_of_which_none_can_be_read_hold_the_search_and_fail_no_job() {
+    let dir = dir();
+    // So deep that what the test itself keeps is not near.
+    let caps = dir.path().join("caps/subjects/sub-1/ses-1");
+    fs::create_dir_all(&caps).expect("made");
+    ["image.nii.gz", "other.nii.gz"].iter().for_each(|name| symlink("/proc/self/mem", caps.join(name)).expect("linked"));
+    let (daemon, launch) = unread(dir.path(), &caps.join("image.nii.gz"));
+    let held = |search: Search| search.alarms.iter().any(|alarm| alarm.contains("nothing new is started: an input could not"));
+    until("the search is held", || daemon.search(&launch).is_some_and(held));
+    until("it is tried again", || starts(&job(&launch, 0)).len() > 2);
+    let record = json(&job(&launch, 0).record());
+    assert_eq!(record["failures_in_a_row"], json!(0), "{record}");
 }
 
 #[test]
