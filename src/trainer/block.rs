@@ -1,7 +1,7 @@
 //! The layers a network is made of, each with its weights and its way forward.
 
+use super::convolution::convolution;
 use super::memory_format::channels_last;
-use super::shim;
 use neurosearch::domain::precision::Precision;
 use tch::{Kind, TchError, Tensor};
 
@@ -133,23 +133,7 @@ impl Conv {
     fn forward(&self, x: &Tensor, kind: Kind) -> Result<Tensor, TchError> {
         let x = channels_last(&x.f_to_kind(kind)?)?;
         let (weight, bias) = (self.weight.f_to_kind(kind)?, self.bias.f_to_kind(kind)?);
-        // On a GPU libtorch's own gradient is the cheaper one.
-        if x.size()[1] == 1 && self.stride == 1 && self.output_padding.is_none() && !x.device().is_cuda() {
-            return shim::thin_convolution(&x, &weight, &bias);
-        }
-        let axes = x.dim() - 2;
-        let none = vec![0; axes];
-        let output_padding = self.output_padding.as_ref().unwrap_or(&none);
-        x.f_convolution(
-            &weight,
-            Some(&bias),
-            vec![self.stride; axes],
-            vec![1; axes],
-            vec![1; axes],
-            self.output_padding.is_some(),
-            output_padding,
-            1,
-        )
+        convolution(&x, &weight, &bias, self.stride, self.output_padding.as_deref())
     }
 }
 

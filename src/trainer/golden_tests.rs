@@ -1,7 +1,7 @@
 //! Holds the networks against the twelve that the reference itself built, trained a little and evaluated.
 
 use super::device;
-use super::loss::cross_entropy_sum;
+use super::loss::{cross_entropy_sum, mse};
 use super::network::Network;
 use super::state::{from_stored, read_model};
 use neurosearch::domain::architecture::{Architecture, ConvBlock, FcLayer};
@@ -110,11 +110,31 @@ fn distances(way: Way) -> [f64; 3] {
         let output = network.forward(&golden.input(way), true).expect("runs");
         let loss = cross_entropy_sum(&output, &Tensor::from_slice(&classes).to_device(way.device)).expect("a loss");
         loss.backward();
-        let squares: f64 = network.trainable().iter().map(|p| p.grad().square().sum(tch::Kind::Double).double_value(&[])).sum();
         note(1, loss.double_value(&[]), golden.number("train_mode_sum_cross_entropy"));
-        note(2, squares.sqrt(), golden.number("train_mode_gradient_norm"));
+        note(2, gradient_norm(&network), golden.number("train_mode_gradient_norm"));
     }
     greatest
+}
+
+fn gradient_norm(network: &Network) -> f64 {
+    let squares = |p: &Tensor| p.grad().square().sum(tch::Kind::Double).double_value(&[]);
+    network.trainable().iter().map(squares).sum::<f64>().sqrt()
+}
+
+/// Loss and gradient's norm of the autoencoder of each architecture, of the same weights everywhere.
+fn autoencoders(device: Device) -> Vec<[f64; 2]> {
+    let one = |i: usize| {
+        let golden = golden(i);
+        let mut drawn = Network::autoencoder(&golden.architecture, Device::Cpu).expect("builds");
+        drawn.init(i as u64).expect("drawn");
+        let network = Network::autoencoder(&golden.architecture, device).expect("builds");
+        network.load_state(&drawn.state().expect("copied")).expect("fits");
+        let input = golden.input(Way { device, precision: Precision::Fp32 });
+        let loss = mse(&network.forward(&input, true).expect("runs"), &input).expect("a loss");
+        loss.backward();
+        [loss.double_value(&[]), gradient_norm(&network)]
+    };
+    (0..12).map(one).collect()
 }
 
 /// Every network is as near the reference, in output, loss and gradient, as its precision allows.
@@ -162,6 +182,12 @@ fn hold_on_a_gpu() {
         // Nowhere is left to report that stderr is closed.
         let _ = writeln!(std::io::stderr(), "{way:?}: greatest distances {:?}", distances(way));
         hold(way, tolerances);
+    }
+    device::use_precision(device, Precision::Fp32);
+    for (i, (there, here)) in autoencoders(device).iter().zip(autoencoders(Device::Cpu)).enumerate() {
+        for (ours, theirs) in there.iter().zip(here) {
+            assert!(distance(*ours, theirs) <= FP32[0], "the autoencoder of net-{i}: {there:?}, and {here:?} on the CPU");
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod chance;
 mod checkpoint;
 mod container;
 mod control;
+mod convolution;
 mod course;
 mod dataset;
 mod device;

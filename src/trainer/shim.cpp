@@ -1,15 +1,11 @@
-// The few calls that tch does not have: Adam in one pass, a cheaper gradient, opening CUDA's library, precision switches.
+// The few calls that tch does not have: Adam in one pass, opening CUDA's library, precision switches.
 #include <ATen/Context.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/_fused_adam.h>
-#include <ATen/ops/convolution.h>
-#include <ATen/ops/convolution_backward.h>
 #include <dlfcn.h>
-#include <torch/csrc/autograd/custom_function.h>
 
 #include <cstdlib>
 #include <cstring>
-#include <numeric>
 
 namespace {
 
@@ -20,33 +16,6 @@ std::vector<at::Tensor> gather(void* const* tensors, size_t count) {
   for (size_t i = 0; i < count; ++i) out.push_back(tensor(tensors[i]));
   return out;
 }
-
-// A convolution of a single channel, kernel 3, padding 1, stride 1. libtorch would spend most of a training step on the
-// gradient of its input, which is but another convolution: of the output's gradient, with the kernel turned round.
-struct ThinConvolution : torch::autograd::Function<ThinConvolution> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
-                            const at::Tensor& bias) {
-    context->save_for_backward({x, weight});
-    const std::vector<int64_t> one(x.dim() - 2, 1), zero(x.dim() - 2, 0);
-    return at::convolution(x, weight, bias, one, one, one, false, zero, 1);
-  }
-
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list gradients) {
-    const auto saved = context->get_saved_variables();
-    const at::Tensor &x = saved[0], &weight = saved[1], &gradient = gradients[0];
-    std::vector<int64_t> one(x.dim() - 2, 1), zero(x.dim() - 2, 0), axes(x.dim() - 2);
-    std::iota(axes.begin(), axes.end(), 2);
-    const auto of_weights = at::convolution_backward(gradient, x, weight, weight.sizes().slice(0, 1), one, one, one, false, zero,
-                                                     1, {false, true, true});
-    at::Tensor of_input;
-    if (context->needs_input_grad(0)) {
-      const auto turned = weight.flip(axes).transpose(0, 1).contiguous();
-      of_input = at::convolution(gradient, turned, {}, one, one, one, false, zero, 1);
-    }
-    return {of_input, std::get<1>(of_weights), std::get<2>(of_weights)};
-  }
-};
 
 }  // namespace
 
@@ -68,14 +37,6 @@ char* neurosearch_adam_step(void* const* parameters, void* const* gradients, voi
 
 // Frees a parameter's gradient, so that the next one is taken over instead of added to zeros.
 void neurosearch_drop_gradient(const void* parameter) { tensor(parameter).mutable_grad().reset(); }
-
-// `*output` becomes a new tensor of the caller's.
-char* neurosearch_thin_convolution(const void* x, const void* weight, const void* bias, at::Tensor** output) try {
-  *output = new at::Tensor(ThinConvolution::apply(tensor(x), tensor(weight), tensor(bias)));
-  return nullptr;
-} catch (const std::exception& error) {
-  return strdup(error.what());
-}
 
 // The file that libtorch's CPU part was loaded from; null where the loader does not say.
 char* neurosearch_library_path() {

@@ -21,12 +21,6 @@ unsafe extern "C" {
         epsilon: c_double,
     ) -> *mut c_char;
     fn neurosearch_drop_gradient(parameter: *const c_void);
-    fn neurosearch_thin_convolution(
-        x: *const c_void,
-        weight: *const c_void,
-        bias: *const c_void,
-        output: *mut *mut c_void,
-    ) -> *mut c_char;
     fn neurosearch_library_path() -> *mut c_char;
     fn neurosearch_open_library(path: *const c_char) -> *mut c_char;
     fn neurosearch_allow_tf32(allow: bool);
@@ -106,18 +100,6 @@ pub fn adam_step(tensors: &AdamTensors<'_>, numbers: AdamNumbers) -> Result<(), 
 pub fn drop_gradient(parameter: &Tensor) {
     // SAFETY: the pointer is to a live at::Tensor, which tch keeps behind every Tensor.
     unsafe { neurosearch_drop_gradient(parameter.as_ptr().cast()) }
-}
-
-/// A convolution of one input channel, kernel 3, padding 1, stride 1, whose gradient costs no more than itself.
-pub fn thin_convolution(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor, TchError> {
-    let mut output = std::ptr::null_mut();
-    // SAFETY: the pointers are to live at::Tensor objects, and the output is set to a new one wherever no text comes back.
-    unsafe {
-        let message =
-            neurosearch_thin_convolution(x.as_ptr().cast(), weight.as_ptr().cast(), bias.as_ptr().cast(), &raw mut output);
-        succeeded(take(message))?;
-        Ok(Tensor::from_ptr(output.cast()))
-    }
 }
 
 /// The file that libtorch's CPU part was loaded from.
