@@ -9,7 +9,7 @@ use serde::Serialize;
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let exit = match &error {
-            ClientError::NoDaemon { .. } | ClientError::TooSlow { .. } => Exit::NoDaemon,
+            ClientError::NoDaemon { .. } | ClientError::NotAllowed { .. } | ClientError::TooSlow { .. } => Exit::NoDaemon,
             ClientError::Refused(_) => Exit::Refused,
             ClientError::Garbled { .. } => Exit::Failed,
         };

@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub enum ClientError {
     #[error("no daemon answers at {} ({source}); start neurosearchd, or name its socket by --socket or NEUROSEARCH_SOCKET", socket.display())]
     NoDaemon { socket: PathBuf, source: io::Error },
+    #[error("this user may not use the socket {} ({source}); its owner and its group may, and `ls -l` shows which", socket.display())]
+    NotAllowed { socket: PathBuf, source: io::Error },
     #[error("the daemon at {} did not answer within {} s", socket.display(), PATIENCE.as_secs())]
     TooSlow { socket: PathBuf },
     /// It answered, and will not; the sentence is the daemon's.
@@ -69,7 +71,7 @@ impl Client {
         let exchange = async { tokio::time::timeout(PATIENCE, exchange(&self.socket, method, target, body)).await };
         let (status, reply) = match runtime.block_on(exchange) {
             Ok(Ok(answer)) => answer,
-            Ok(Err(Trouble::Connect(source))) => return Err(ClientError::NoDaemon { socket: self.socket.clone(), source }),
+            Ok(Err(Trouble::Connect(source))) => return Err(self.unreached(source)),
             Ok(Err(Trouble::Http(why))) => return Err(ClientError::Garbled { socket: self.socket.clone(), why }),
             Err(_) => return Err(ClientError::TooSlow { socket: self.socket.clone() }),
         };
@@ -78,6 +80,14 @@ impl Client {
         }
         let refusal = serde_json::from_slice::<Refusal>(&reply).map(|refusal| refusal.error);
         Err(ClientError::Refused(refusal.unwrap_or_else(|_| format!("the daemon answers {status}"))))
+    }
+
+    fn unreached(&self, source: io::Error) -> ClientError {
+        let socket = self.socket.clone();
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => ClientError::NotAllowed { socket, source },
+            _ => ClientError::NoDaemon { socket, source },
+        }
     }
 
     fn garbled(&self, error: &serde_json::Error) -> ClientError {
@@ -140,5 +150,13 @@ mod tests {
         let client = Client::new(dir.path().join("absent.sock"));
         let error = client.get::<serde_json::Value>("/v1/ping", &[]).expect_err("refused").to_string();
         assert!(error.contains("absent.sock") && error.contains("--socket"), "{error}");
+    }
+
+    #[test]
+    fn a_socket_that_is_not_open_to_the_user_is_not_taken_for_a_daemon_that_is_not_there() {
+        let error = Client::new("/run/d.sock").unreached(io::ErrorKind::PermissionDenied.into());
+        assert!(matches!(error, ClientError::NotAllowed { .. }), "{error:?}");
+        let sentence = error.to_string();
+        assert!(sentence.contains("/run/d.sock") && sentence.contains("its group") && !sentence.contains("start"), "{sentence}");
     }
 }

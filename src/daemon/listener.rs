@@ -49,7 +49,8 @@ pub struct Socket {
 /// # Errors
 /// Says who listens there already, or what the system refused.
 pub fn bind(path: &Path, holder: &str) -> Result<Socket, String> {
-    let fail = |e: &dyn std::fmt::Display| format!("cannot listen at {}: {e}", path.display());
+    let cure = "`socket` in the configuration, or --socket, names another place";
+    let fail = |e: &dyn std::fmt::Display| format!("cannot listen at {}: {e}; {cure}", path.display());
     if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
         std::fs::create_dir_all(directory).map_err(|e| fail(&e))?;
     }
@@ -57,11 +58,11 @@ pub fn bind(path: &Path, holder: &str) -> Result<Socket, String> {
     let lock_path = Below::given(path.parent().unwrap_or(Path::new("."))).join(lock_name);
     let lock = match lock::take(&lock_path, holder).map_err(|e| fail(&e))? {
         Locking::Held(lock) => lock,
-        Locking::Busy { holder } => return Err(fail(&format!("another daemon does already: {}", holder.trim()))),
+        Locking::Busy { holder } => return Err(fail(&format!("another daemon does already: {}", lock::who(&holder)))),
     };
     // Nobody holds the lock, so what is left is a dead daemon's; only a daemon of another kind could still answer.
     match Client::new(path).get::<Pong>("/v1/ping", &[]) {
-        Err(ClientError::NoDaemon { .. }) => {}
+        Err(ClientError::NoDaemon { .. } | ClientError::NotAllowed { .. }) => {}
         Ok(pong) => {
             return Err(fail(&format!("a live daemon does already, process {} on {:?}", pong.daemon.pid, pong.daemon.host)));
         }

@@ -1,6 +1,7 @@
 //! One look at a launch directory, off the actors' thread: its lock, its space file, its job folders.
 
 use super::accept::{self, Accepted};
+use super::verbs::roots::how_to_write;
 use crate::domain::device::{Device, Holder};
 use crate::domain::job::{JobName, JobState};
 use crate::engine::restore::{Found, FoundRecord, TrainerSeen, Unread};
@@ -166,7 +167,7 @@ fn hold(launch: &LaunchDir, known: &Known) -> Held {
     };
     match take(launch, &known.holder) {
         Ok(Locking::Busy { holder }) => {
-            let sentence = format!("another daemon serves this directory: {}", who(&holder));
+            let sentence = format!("another daemon serves this directory: {}", lock::who(&holder));
             if again { Held::Lost(sentence) } else { Held::No(sentence) }
         }
         Ok(Locking::Held(lock)) if again => Held::Again(Locked { lock, directory }),
@@ -176,7 +177,10 @@ fn hold(launch: &LaunchDir, known: &Known) -> Held {
                 Err(e) => Held::No(e.to_string()),
             }
         }
-        Err(e) => Held::No(e.to_string()),
+        Err(e) => {
+            let cure = how_to_write(launch.path()).into_iter().map(|line| format!("; {line}"));
+            Held::No(e.to_string() + &cure.collect::<String>())
+        }
     }
 }
 
@@ -191,12 +195,6 @@ fn search_record(launch: &LaunchDir) -> Result<Option<SearchRecord>, StoreError>
         Err(e) if e.is_missing() => Ok(None),
         Err(e) => Err(e),
     }
-}
-
-/// The holder's words as a person reads them.
-fn who(holder: &str) -> String {
-    lock::Holder::parse(holder)
-        .map_or_else(|| format!("{holder:?}"), |holder| format!("process {} on {:?}", holder.pid, holder.host))
 }
 
 fn space(launch: &LaunchDir, known: &Known) -> SpaceSeen {

@@ -32,6 +32,11 @@ impl Holder {
     }
 }
 
+/// The words in a lock as a person reads them.
+pub fn who(holder: &str) -> String {
+    Holder::parse(holder).map_or_else(|| format!("{holder:?}"), |holder| format!("process {} on {:?}", holder.pid, holder.host))
+}
+
 /// The open file is the lock: it ends with the process, however that ends.
 #[derive(Debug)]
 pub struct Lock {

@@ -144,9 +144,10 @@ fn hold(job: &JobDir) -> Result<(Lock, Identity), Exit> {
     atomic::make_below(job.path(), &job.private()).map_err(|e| refuse(Exit::unwritten(&e), e.to_string()))?;
     match lock::take(&job.lock(), &records::holder(&identity, assigned::device(|name| std::env::var_os(name)))) {
         Ok(Locking::Held(lock)) => Ok((lock, identity)),
-        Ok(Locking::Busy { holder }) => {
-            Err(refuse(Exit::Busy, format!("{} is being trained by another trainer: {holder:?}", job.path().display())))
-        }
+        Ok(Locking::Busy { holder }) => Err(refuse(
+            Exit::Busy,
+            format!("{} is being trained by another trainer: {}", job.path().display(), lock::who(&holder)),
+        )),
         Err(error) => Err(refuse(Exit::unwritten(&error), error.to_string())),
     }
 }

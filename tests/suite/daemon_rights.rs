@@ -2,14 +2,16 @@
 
 use crate::harness::{Daemon, Setup, drop_space, space};
 use crate::needs::{needs, skip};
-use crate::stand_in::{said, until};
+use crate::stand_in::{Signal, said, signal, until};
+use neurosearch::control::client::Client;
+use neurosearch::control::types::Status;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// Numbers of users and a group that nobody has.
 const OWNER: u32 = 61_001;
@@ -67,6 +69,42 @@ fn a_search_is_changed_by_its_owner_and_the_members_of_its_group_and_by_no_stran
         assert!(said(&machine).contains("only root"), "{}", said(&machine));
     }
     daemon.client().get::<Value>("/v1/ping", &[]).expect("still served");
+}
+
+#[test]
+fn a_search_that_the_daemon_may_not_write_to_is_held_and_status_says_what_lets_it() {
+    let Some(setpriv) = needs("setpriv") else { return };
+    if !rustix::process::geteuid().is_root() {
+        return skip("root, who alone can become another user");
+    }
+    let dir = dir();
+    let launch = dir.path().join("watched/first");
+    fs::create_dir_all(&launch).expect("made");
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("opened");
+    drop_space(&launch, &space(1, 1, &json!({})));
+    let own = dir.path().join("own");
+    fs::create_dir(&own).expect("made");
+    chown(&own, Some(STRANGER), Some(STRANGER)).expect("given away");
+    let user = STRANGER.to_string();
+    let mut daemon = Command::new(setpriv)
+        .args(["--reuid", &user, "--regid", &user, "--clear-groups", env!("CARGO_BIN_EXE_neurosearchd")])
+        .arg("--watch")
+        .arg(dir.path().join("watched"))
+        .arg("--socket")
+        .arg(own.join("d.sock"))
+        .env("HOME", &own)
+        .env_remove("NEUROSEARCHD_CONFIG")
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let client = Client::new(own.join("d.sock"));
+    let cure = format!("chgrp neurosearch {0} && chmod g+ws {0}", launch.display());
+    until("the search is held", || {
+        let status = client.get::<Status>("/v1/status", &[]);
+        status.is_ok_and(|status| status.searches.iter().flat_map(|search| &search.alarms).any(|alarm| alarm.contains(&cure)))
+    });
+    signal(daemon.id(), Signal::TERM);
+    assert!(daemon.wait().expect("reaped").success());
 }
 
 fn answer(socket: &PathBuf, request: &[u8]) -> String {

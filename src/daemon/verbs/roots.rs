@@ -115,7 +115,7 @@ async fn left(sampler: &Addr<Sampler>) -> Result<Result<(), String>, Refused> {
 }
 
 /// What to do where the daemon may not write into the directory.
-pub(super) fn how_to_write(directory: &Path) -> Vec<String> {
+pub fn how_to_write(directory: &Path) -> Vec<String> {
     use rustix::fs::{Access, access};
     match access(directory, Access::WRITE_OK) {
         Ok(()) => Vec::new(),
