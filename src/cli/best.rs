@@ -70,6 +70,22 @@ fn figure(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_string(), |value| format!("{value:.4}"))
 }
 
+/// One job's means, in words.
+pub(super) fn sentence(job: &BestJob) -> String {
+    let folds = match job.folds.len() {
+        1 => String::new(),
+        several => format!(", mean of {several} folds"),
+    };
+    match (job.best_balanced_accuracy, job.best_loss) {
+        (None, None) => format!("loss {} on the validation images{folds}", figure(job.loss)),
+        (accuracy, loss) => format!(
+            "balanced accuracy {} on the validation images{folds} (best_balanced_accuracy; best_loss: {})",
+            figure(accuracy),
+            figure(loss)
+        ),
+    }
+}
+
 /// As `fold-0 0.7500, fold-1 0.6250`.
 fn by_fold(job: &BestJob, of: impl Fn(&BestFold) -> Option<f64>) -> String {
     let folds: Vec<String> = job.folds.iter().map(|fold| format!("fold-{} {}", fold.fold, figure(of(fold)))).collect();

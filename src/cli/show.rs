@@ -1,6 +1,7 @@
 //! `neurosearch show`: everything the daemon knows of one job.
 
 use super::ask::Ask;
+use super::best;
 use super::exit::{Exit, Outcome};
 use super::out::Out;
 use super::progress_view;
@@ -35,6 +36,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     lines.extend(answer.footprint.iter().map(|footprint| ("network", footprint.to_string())));
     lines.extend((answer.redraws > 0).then(|| ("redraws", format!("{}, the draws before did not fit", answer.redraws))));
     lines.push(("attempts", format!("{}, {} failed in a row", job.attempts, job.failures_in_a_row)));
+    lines.extend(answer.result.iter().map(|result| ("result", best::sentence(result))));
     let last = job.last_failure.iter();
     lines.extend(last.map(|last| ("failed", format!("attempt {} ({}): {}", last.attempt, last.class, last.sentence))));
     lines.extend(job.progress.iter().map(|progress| ("progress", progress_view::sentence(progress))));

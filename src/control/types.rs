@@ -249,6 +249,9 @@ pub struct OneJob {
     /// Parameters and bytes that its training is foreseen to take; none where nobody foresaw it.
     #[serde(default)]
     pub footprint: Option<Footprint>,
+    /// Its figures, as `/v1/best` ranks it; none before its first fold has results.
+    #[serde(default)]
+    pub result: Option<BestJob>,
     /// How often its draw was repeated because the network would not fit the device.
     #[serde(default)]
     pub redraws: u32,

@@ -189,8 +189,9 @@ async fn job(
     // One that is not there, or cannot be read, has nothing to show.
     let record = spawn_blocking(move || scan::record_of(&folder).ok().flatten()).await.ok().flatten();
     let (footprint, redraws) = record.map_or((None, 0), |record| (record.footprint, record.redraws));
+    let result = reading::result(&place.sampler, &name).await?;
     let launch = launch.path().display().to_string();
-    Ok(Json(OneJob { version: VERSION, launch, job, why, waits_for: explained.reasons, needs, footprint, redraws }))
+    Ok(Json(OneJob { version: VERSION, launch, job, why, waits_for: explained.reasons, needs, footprint, result, redraws }))
 }
 
 /// A job of a search, drawn or to be drawn.

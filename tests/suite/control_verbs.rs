@@ -32,7 +32,9 @@ fn a_search_that_is_done_is_listed_ranked_explained_and_its_logs_are_shown() {
     until("the ranking is there", || granted(dir.path(), &["best", path(&launch)]).contains("job-1"));
     let best: Value = serde_json::from_str(&granted(dir.path(), &["best", path(&launch), "--json"])).expect("JSON");
     assert_eq!((&best["jobs"][0]["job"], &best["jobs"][0]["best_balanced_accuracy"]), (&json!("job-0"), &json!(0.75)));
-    assert!(granted(dir.path(), &["show", "shown/job-1"]).contains("job-1"), "by what `status` calls it");
+    let shown = granted(dir.path(), &["show", "shown/job-1"]);
+    assert!(shown.contains("job-1"), "by what `status` calls it");
+    assert!(shown.contains("balanced accuracy 0.7500 on the validation images"), "{shown}");
     assert!(granted(dir.path(), &["best", "shown"]).contains("job-1"));
     assert!(refused(dir.path(), &["explain", "shown"], 7).contains("is a search; name one of its jobs"));
     assert!(granted(dir.path(), &["ping"]).contains("neurosearchd"));
