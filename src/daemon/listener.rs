@@ -49,7 +49,8 @@ pub struct Socket {
 /// # Errors
 /// Says who listens there already, or what the system refused.
 pub fn bind(path: &Path, holder: &str) -> Result<Socket, String> {
-    let cure = "`socket` in the configuration, or --socket, names another place";
+    let cure =
+        "--socket names another place, and where it is not given NEUROSEARCH_SOCKET, and else `socket` in the configuration";
     let fail = |e: &dyn std::fmt::Display| format!("cannot listen at {}: {e}; {cure}", path.display());
     if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
         std::fs::create_dir_all(directory).map_err(|e| fail(&e))?;
