@@ -47,8 +47,6 @@ fn show(args: &Args, out: &mut Out) -> Outcome {
         render::say(out, Tone::Bad, "alarm", alarm)?;
     }
     let width = out.width();
-    for line in listing::devices(&answer.devices, true).lines(width, false) {
-        out.line(line)?;
-    }
+    listing::devices_within(&answer.devices, width).lines(width, false).into_iter().try_for_each(|line| out.line(line))?;
     Ok(Exit::Done)
 }

@@ -100,7 +100,19 @@ pub fn devices(devices: &[Device], whole: bool) -> Listing {
     };
     let mut head = vec!["DEVICE", "NAME", "SLOTS IN USE", "MEMORY", "USE", "NOTE"];
     head.extend(whole.then_some("ID"));
-    Listing { head, rows: devices.iter().map(cells).collect() }
+    // As `nvidia-smi` lists them; what has no number comes last.
+    let mut ordered: Vec<&Device> = devices.iter().collect();
+    ordered.sort_by_key(|device| device.index.unwrap_or(u32::MAX));
+    Listing { head, rows: ordered.into_iter().map(cells).collect() }
+}
+
+/// The devices, with as much of what they are called as the width has room for: a UUID that is broken cannot be copied.
+pub fn devices_within(all: &[Device], width: Option<u16>) -> Listing {
+    let listing = devices(all, true);
+    match width {
+        Some(width) => listing.narrowed(usize::from(width), &["ID", "NAME"]),
+        None => listing,
+    }
 }
 
 /// `cpu`, or a GPU by the number that `nvidia-smi` gives it, else the beginning of its UUID.
@@ -211,6 +223,32 @@ mod tests {
         assert_eq!(listed(None), all[0].launch);
         assert_eq!(listed(Some(80)), all[0].launch);
         assert_eq!(listed(Some(30)), "first");
+    }
+
+    #[test]
+    fn devices_stand_in_the_order_of_their_numbers_and_a_uuid_stands_whole_or_not_at_all() {
+        let device = |id: &str, index| Device {
+            id: id.to_string(),
+            index,
+            name: "NVIDIA H100 80GB HBM3".to_string(),
+            slots: 1,
+            busy: 0,
+            memory_total: Some(80 << 30),
+            memory_free: Some(79 << 30),
+            utilization: Some(7),
+            out_of_use: None,
+        };
+        let (first, second) = ("GPU-8f5d0a12-1111-2222-3333-444455556666", "GPU-03c1ffff-1111-2222-3333-444455556666");
+        let all = [device("cpu", None), device(second, Some(1)), device(first, Some(0))];
+        let shown = |width: Option<u16>| devices_within(&all, width).lines(width, false).join("\n");
+        let wide = shown(None);
+        let at = |text: &str| wide.find(text).expect("shown");
+        assert!(at(first) < at(second) && at(second) < at(" cpu "), "{wide}");
+        let narrow = shown(Some(80));
+        assert!(
+            narrow.lines().all(|line| line.len() <= 80) && narrow.lines().count() == 4 && !narrow.contains("8f5d"),
+            "{narrow}"
+        );
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(super) fn show(status: &Status, out: &mut Out) -> Result<(), Failure> {
         say(out, Tone::Bad, "alarm", alarm)?;
     }
     if status.searches.is_empty() {
-        out.line("no search yet: put a random_search.json into a watched directory, or into one directly below it")?;
+        out.sentence("no search yet: put a random_search.json into a watched directory, or into one directly below it", 2)?;
     } else {
         let names = listing::names(&status.searches);
         section(listing::searches_by_path(&status.searches, &names, out.width()), out)?;
@@ -49,7 +49,7 @@ pub(super) fn show(status: &Status, out: &mut Out) -> Result<(), Failure> {
             section(running, out)?;
         }
     }
-    section(listing::devices(&status.devices, true), out)
+    section(listing::devices_within(&status.devices, out.width()), out)
 }
 
 /// Who answers, and since when.
