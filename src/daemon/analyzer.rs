@@ -5,6 +5,7 @@ use crate::analysis::{Ranking, Tables};
 use crate::domain::job::JobName;
 use crate::engine::coalesce::Coalesce;
 use crate::engine::outcome;
+use crate::process::memory;
 use crate::store::error::StoreError;
 use crate::store::layout::LaunchDir;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, Recipient, WrapFuture};
@@ -57,6 +58,8 @@ pub struct Tabulated(pub Option<String>);
 pub enum Changed {
     Job(JobName),
     All,
+    /// But a table is not there: it is written from what is known.
+    Nothing,
 }
 
 /// Answered once every message before it was handled.
@@ -77,6 +80,7 @@ impl Due {
             (Due::Jobs(jobs), Changed::Job(job)) if jobs.len() < MOST => {
                 jobs.insert(job);
             }
+            (_, Changed::Nothing) => {}
             _ => *self = Due::All,
         }
     }
@@ -144,6 +148,7 @@ fn tabulate(tables: Option<Tables>, launch: LaunchDir, due: &Due) -> Result<(Tab
         (tables, _) => {
             let mut tables = tables.unwrap_or_else(|| Tables::new(launch.clone()));
             notices.extend(tables.scan()?);
+            memory::give_back();
             tables
         }
     };
@@ -191,4 +196,23 @@ impl Handler<AreYouThere> for Analyzer {
     type Result = ();
 
     fn handle(&mut self, _: AreYouThere, _: &mut Self::Context) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_table_makes_nothing_be_read_again_and_takes_nothing_from_what_is_due() {
+        let job = JobName::try_from("job-1".to_string()).expect("a name");
+        let mut due = Due::Jobs(BTreeSet::new());
+        due.add(Changed::Nothing);
+        assert_eq!(due, Due::Jobs(BTreeSet::new()));
+        due.add(Changed::Job(job.clone()));
+        due.add(Changed::Nothing);
+        assert_eq!(due, Due::Jobs(BTreeSet::from([job])));
+        due.add(Changed::All);
+        due.add(Changed::Nothing);
+        assert_eq!(due, Due::All);
+    }
 }

@@ -75,7 +75,7 @@ impl Sampler {
             self.folders = Arc::new(folders);
         }
         if looked.tables_missing && !self.search.jobs.is_empty() {
-            effects.push(Effect::TabulateAll);
+            effects.push(Effect::WriteTables);
         }
         effects.extend(hold::on_looked(&self.search));
         self.perform(effects, ctx);

@@ -148,6 +148,7 @@ impl Sampler {
                 }
                 Effect::Tabulate { job } => self.analyzer.do_send(Changed::Job(job)),
                 Effect::TabulateAll => self.analyzer.do_send(Changed::All),
+                Effect::WriteTables => self.analyzer.do_send(Changed::Nothing),
                 Effect::Say(text) => info!(launch = ?self.launch.path(), text = text.as_str(), "search"),
             }
         }

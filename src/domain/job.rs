@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 /// A checked name of a job's folder: `[A-Za-z0-9][A-Za-z0-9._-]{0,99}`, so it can stand in a path and on a terminal as it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct JobName(String);
+pub struct JobName(Arc<str>);
 
 impl JobName {
     /// The name of the search's own job `index`: `<prefix>-<index>`.
@@ -36,13 +37,13 @@ impl TryFrom<String> for JobName {
     fn try_from(name: String) -> Result<Self, BadName> {
         let first = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
         let rest = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-        if first && rest && name.len() <= 100 { Ok(JobName(name)) } else { Err(BadName(name)) }
+        if first && rest && name.len() <= 100 { Ok(JobName(name.into())) } else { Err(BadName(name)) }
     }
 }
 
 impl From<JobName> for String {
     fn from(name: JobName) -> String {
-        name.0
+        name.as_str().to_string()
     }
 }
 

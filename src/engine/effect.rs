@@ -44,6 +44,8 @@ pub enum Effect {
     Tabulate { job: JobName },
     /// All of the tables are.
     TabulateAll,
+    /// A table is not there.
+    WriteTables,
     /// Tell whoever reads the log; the text may hold untrusted words.
     Say(String),
 }

@@ -30,6 +30,16 @@ impl OomKills {
     }
 }
 
+/// Gives back to the system what the allocator keeps of memory that is free, as after a look over very many jobs. The memory
+/// that many threads used for a moment would else count as this process's for good.
+pub fn give_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: glibc's own call, which any thread may make at any time.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Bytes that a new process can use without swapping: the machine's `MemAvailable`, or what is left under the control
 /// group's limit where that is less. None where `/proc/meminfo` does not say.
 pub fn available() -> Option<u64> {
