@@ -66,20 +66,22 @@ impl Daemon {
 
     /// The part of a core that it takes while nothing happens.
     pub fn idle(&self, name: &'static str, time: Duration) -> Result<Figure, String> {
-        let before = self.ticks()?;
+        let before = self.computed()?;
         std::thread::sleep(time);
-        // A clock tick is a hundredth of a second, whatever the kernel's own.
-        let values = vec![(self.ticks()? - before) / 100.0 / time.as_secs_f64()];
+        let values = vec![(self.computed()? - before) / time.as_secs_f64()];
         Ok(Figure { name, unit: "", values, limit: Limit::Below(0.001) })
     }
 
-    /// Clock ticks on a processor so far, its own and the kernel's for it.
-    fn ticks(&self) -> Result<f64, String> {
-        let path = format!("/proc/{}/stat", self.child.id());
-        let text = fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;
-        let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = fields.get(11..13).unwrap_or_default().iter().filter_map(|field| field.parse::<f64>().ok()).sum();
-        Ok(ticks)
+    /// Seconds on a processor so far, its own and the kernel's for it; to the nanosecond, as the ticks in /proc are not.
+    fn computed(&self) -> Result<f64, String> {
+        let (mut clock, mut time) = (0, libc::timespec { tv_sec: 0, tv_nsec: 0 });
+        // SAFETY: both calls write to the one place that they are given, which outlives them.
+        let read = unsafe {
+            libc::clock_getcpuclockid(self.child.id() as libc::pid_t, &raw mut clock) == 0
+                && libc::clock_gettime(clock, &raw mut time) == 0
+        };
+        let seconds = time.tv_sec as f64 + time.tv_nsec as f64 / 1e9;
+        if read { Ok(seconds) } else { Err("the daemon's time on a processor is not told".to_string()) }
     }
 
     /// Resident memory, with nothing to do.

@@ -42,11 +42,15 @@ fn folders(dir: &Path, report: &mut Report) -> Result<(), String> {
     Ok(())
 }
 
-/// 10,000 file events a second: how often the tables are made anew meanwhile, and whether they are right at the end.
+/// 10,000 file events a second, of job folders that change places with others of the same names and other results: how often
+/// the tables are made anew meanwhile, and whether they are right at the end.
 fn flood(dir: &Path, report: &mut Report) -> Result<(), String> {
-    let launch = dir.join("watched/search");
+    let (launch, others) = (dir.join("watched/search"), dir.join("others"));
     let made = Made { jobs: 200, folds: 2, epochs: 2 };
-    made.write(&launch)?;
+    for (place, accuracy) in [(&launch, 0.6), (&others, 0.8)] {
+        made.write(place)?;
+        (0..2 * made.jobs).try_for_each(|i| made.finish(place, i / 2, i as u32 % 2, accuracy))?;
+    }
     let table = launch.join("analysis_balanced_accuracy.tsv");
     let _daemon = Daemon::start(dir, "")?;
     until("the tables are there", || table.exists())?;
@@ -54,9 +58,9 @@ fn flood(dir: &Path, report: &mut Report) -> Result<(), String> {
     let (mut seen, mut regenerations, mut events) = (inode(), 0u32, 0u32);
     let begin = Instant::now();
     while begin.elapsed() < FLOOD {
-        let (job, fold) = (events as usize / 2 % made.jobs, events % 2);
-        made.finish(&launch, job, fold, f64::from(events % 97) / 97.0)?;
-        // Two files that each are made anew: at least two events.
+        // When the time is over, some have changed places once more than the others.
+        swap(&launch, &others, &dir.join("hand"), events as usize / 2 % made.jobs)?;
+        // One that it went, and one that another came.
         events += 2;
         let due = begin + Duration::from_secs(1) * events / EVENTS_A_SECOND;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -66,8 +70,6 @@ fn flood(dir: &Path, report: &mut Report) -> Result<(), String> {
         }
     }
     let seconds = begin.elapsed().as_secs_f64();
-    let last = f64::from(events % 97) / 97.0;
-    made.finish(&launch, 0, 0, last)?;
     let expected = || -> Result<String, String> {
         // Of a copy, which the daemon does not watch.
         run(Command::new("cp").arg("-r").arg(&launch).arg(dir.join("anew")))?;
@@ -83,6 +85,13 @@ fn flood(dir: &Path, report: &mut Report) -> Result<(), String> {
     report.add(Figure { name, unit: "", values: vec![f64::from(regenerations) / seconds], limit: Limit::Below(2.0) });
     report.add(Figure { name: "10,000 events a second: right after", unit: "s", values: vec![right], limit: Limit::None });
     Ok(())
+}
+
+/// Two folders of one name change places.
+fn swap(launch: &Path, others: &Path, hand: &Path, job: usize) -> Result<(), String> {
+    let (here, there) = (launch.join(format!("job-{job}")), others.join(format!("job-{job}")));
+    let moves = [(&here, hand), (&there, &here), (&hand.to_path_buf(), &there)];
+    moves.iter().try_for_each(|(from, to)| fs::rename(from, to)).map_err(|e| format!("{}: {e}", here.display()))
 }
 
 /// A search of 100 tiny jobs: what the slots stood empty, as a part of the time that trainers lived.
