@@ -3,9 +3,8 @@
 use crate::note::note;
 use crate::stop::Stop;
 use neurosearch::domain::progress::{Phase, Progress};
-use neurosearch::store::below::Below;
 use neurosearch::store::layout::JobDir;
-use neurosearch::store::{attempt_log, progress};
+use neurosearch::store::progress;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,7 +44,6 @@ pub fn now() -> f64 {
 pub struct Control {
     interruption: Interruption,
     job: JobDir,
-    log: Below,
     pub progress: Progress,
     reported: Option<Instant>,
     /// Seconds of the last steps, the oldest replaced in turn.
@@ -57,8 +55,8 @@ pub struct Control {
 }
 
 impl Control {
-    /// `attempt` is this run's number, `folds` how many the job has; counts of checkpoints go on where the last attempt's report left them.
-    pub fn new(interruption: Interruption, job: JobDir, attempt: u32, folds: u32, epochs: u32) -> Self {
+    /// `folds` is how many the job has; counts of checkpoints go on where the last attempt's report left them.
+    pub fn new(interruption: Interruption, job: JobDir, folds: u32, epochs: u32) -> Self {
         let checkpoints = progress::read(&job).ok().flatten().map_or(0, |last| last.checkpoints);
         let progress = Progress {
             version: 1,
@@ -83,7 +81,6 @@ impl Control {
         };
         Control {
             interruption,
-            log: job.attempt_log(attempt),
             job,
             progress,
             reported: None,
@@ -146,8 +143,7 @@ impl Control {
         self.report();
     }
 
-    /// Replaces the report unless the last one is younger than a second, and keeps the log within bounds. What cannot be
-    /// written is no reason to stop.
+    /// Replaces the report unless the last one is younger than a second. What cannot be written is no reason to stop.
     fn report(&mut self) {
         if self.reported.is_some_and(|at| at.elapsed() < INTERVAL) {
             return;
@@ -157,9 +153,6 @@ impl Control {
         self.progress.step_seconds = median(&self.steps);
         if let Err(error) = progress::write(&self.job, &self.progress) {
             note(format_args!("the progress is not reported: {error}"));
-        }
-        if let Err(error) = attempt_log::bound(&self.log, std::io::stderr()) {
-            note(format_args!("this log may grow without bounds: {error}"));
         }
     }
 }
@@ -176,7 +169,7 @@ mod tests {
 
     fn control(job: &JobDir) -> Control {
         std::fs::create_dir_all(job.private()).expect("made");
-        Control::new(Interruption(Arc::new(AtomicBool::new(false))), job.clone(), 1, 2, 20)
+        Control::new(Interruption(Arc::new(AtomicBool::new(false))), job.clone(), 2, 20)
     }
 
     #[test]

@@ -117,7 +117,7 @@ fn options(dir: &JobDir) -> Result<JobOptions, Stop> {
 
 fn open(dir: &JobDir, assigned: &Assigned, interruption: Interruption, options: JobOptions, device: Device) -> Result<Job, Stop> {
     let folds = options.folds.indices();
-    let mut control = Control::new(interruption, dir.clone(), assigned.attempt, folds.len() as u32, options.epochs);
+    let mut control = Control::new(interruption, dir.clone(), folds.len() as u32, options.epochs);
     control.check()?;
     let first = folds.first().copied().unwrap_or(0);
     let labels = labels::read_fold(&options, first).map_err(|e| Stop::input(&e))?;

@@ -25,6 +25,7 @@ mod init;
 mod job;
 mod kept;
 mod loader;
+mod log;
 mod loss;
 mod memory_format;
 mod network;
@@ -104,6 +105,9 @@ fn train(job: &JobDir) -> Exit {
             return exit;
         }
     };
+    if let Err(error) = log::keep(job.attempt_log(assigned.attempt)) {
+        note(format_args!("this log may grow without bounds: {error}"));
+    }
     let result = catch_unwind(AssertUnwindSafe(|| job::run(job, &assigned, interruption)));
     let (ended, unread, exit) = verdict(result.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))));
     match &ended {

@@ -1,9 +1,11 @@
 //! What cannot be trained ends as a failure of the right class, with a sentence that names the cause.
 
 use super::trainer_run::{Job, fixtures};
+use crate::stand_in::until;
 use neurosearch::store::{attempt_log, nifti};
 use serde_json::json;
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 
 /// A copy of the images of the first eight participants, to spoil.
@@ -137,15 +139,27 @@ fn an_image_that_the_file_system_does_not_give_just_now_is_no_failure_of_the_job
 }
 
 #[test]
-fn a_log_that_has_outgrown_its_bound_loses_its_middle_while_the_trainer_writes_to_it() {
+fn a_log_that_has_outgrown_its_bound_loses_its_middle_while_the_trainer_reports_nothing() {
     let job = Job::new(json!({}));
     let log = job.folder.join(".neurosearch/attempt-1.log");
     fs::create_dir_all(job.folder.join(".neurosearch")).expect("made");
-    fs::write(&log, format!("first\n{}", "a warning\n".repeat(attempt_log::LARGEST as usize / 10))).expect("written");
-    let output = fs::OpenOptions::new().append(true).open(&log).expect("opened");
-    assert!(job.command().stderr(output).status().expect("the trainer runs").success());
+    let failpoints = job.launch.path().join("failpoints");
+    fs::create_dir(&failpoints).expect("made");
+    let held = failpoints.join("write:%environment.txt=wait+");
+    fs::write(&held, "").expect("armed");
+    let mut output = fs::OpenOptions::new().create(true).append(true).open(&log).expect("opened");
+    writeln!(output, "first").expect("written");
+    let errors = output.try_clone().expect("cloned");
+    let mut trainer = job.command().env("NEUROSEARCH_FAILPOINTS", &failpoints).stderr(errors).spawn().expect("it starts");
+    until("it is held before its first report", || job.folder.join(".neurosearch/trainer.json").exists());
+    for _ in 0..2 {
+        output.write_all("a warning\n".repeat(attempt_log::LARGEST as usize / 10 + 1).as_bytes()).expect("written");
+        until("the log is cut", || fs::metadata(&log).is_ok_and(|log| log.len() < attempt_log::LARGEST));
+    }
+    assert!(!job.folder.join(".neurosearch/progress.json").exists());
+    fs::remove_file(held).expect("disarmed");
+    assert!(trainer.wait().expect("reaped").success());
     let text = fs::read_to_string(&log).expect("read");
-    assert!((text.len() as u64) < attempt_log::LARGEST, "{}", text.len());
     assert!(text.starts_with("first\n") && text.contains("was left out"), "its beginning, and a word of what is gone");
     assert!(text.contains("computing waited"), "what the trainer said at the end");
 }
