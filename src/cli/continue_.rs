@@ -6,12 +6,13 @@ use super::job_folder;
 use super::out::{self, Out};
 use super::run_job::{self, Ready};
 use crate::check;
+use crate::domain::device::Holder;
 use crate::domain::footprint::Footprint;
 use crate::domain::job::{FailureClass, JobState};
 use crate::domain::options::JobOptions;
 use crate::domain::precision::Precision;
 use crate::process::identity::may_be_writing;
-use crate::process::{Look, look};
+use crate::process::{Look, holder, look};
 use crate::store::error::StoreError;
 use crate::store::job::{JobRecord, Starter, TrainerRecord, write_commandline};
 use crate::store::layout::{JobDir, LaunchDir};
@@ -23,6 +24,9 @@ use std::path::{Path, PathBuf};
 pub struct Args {
     /// The job's folder
     job_dir: PathBuf,
+    /// Go on also where its last trainer ran on another machine and left no word of its end: it runs no more
+    #[arg(long)]
+    take_over: bool,
     #[command(flatten)]
     training: Training,
 }
@@ -32,7 +36,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     let options = job_folder::read(&job.commandline())?;
     let kept = scan::record_of(&job)?;
     refuse_the_daemons(&job, kept.as_ref())?;
-    refuse_running(&job)?;
+    refuse_running(&job, args.take_over)?;
     refuse_another_precision(&job, args.training.precision)?;
     refuse_strange_results(&job, &options, kept.as_ref())?;
     sweep::by_starter(&job, may_be_writing)?;
@@ -75,15 +79,20 @@ fn refuse_the_daemons(job: &JobDir, record: Option<&JobRecord>) -> Result<(), Fa
     Ok(())
 }
 
-fn refuse_running(job: &JobDir) -> Result<(), Failure> {
+/// Where nobody can know whether a trainer lives, whoever says `take_over` does, as long as nobody holds the job.
+fn refuse_running(job: &JobDir, take_over: bool) -> Result<(), Failure> {
     let folder = job.path().display();
+    let free = holder(job) == Holder::Nobody;
     match look(job) {
+        Look::Unknown(_) if free && take_over => Ok(()),
         Look::Ended(_) | Look::Gone => Ok(()),
         Look::Alive(identity) => {
             Err(Failure::new(Exit::Exists, format!("{folder} is being trained by process {}; wait for its end", identity.pid)))
         }
         Look::Unknown(why) => {
-            Err(Failure::new(Exit::Failed, format!("{folder}: whether it is being trained cannot be known from here: {why}")))
+            let cure = if free { "; if it is not, say so with --take-over" } else { "" };
+            let sentence = format!("{folder}: whether it is being trained cannot be known from here: {why}{cure}");
+            Err(Failure::new(Exit::Failed, sentence))
         }
     }
 }

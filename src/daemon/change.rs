@@ -38,6 +38,10 @@ impl Handler<Change> for Sampler {
             self.perform(effects, ctx);
         }
         self.keep_time(ctx);
+        // Where somebody else has the job, a look decides.
+        if self.search.jobs.values().any(|job| job.lent.is_some() && job.wish.is_some()) {
+            self.want_look(ctx);
+        }
         Ok(done)
     }
 }

@@ -3,7 +3,7 @@
 use super::accept::{self, Accepted};
 use super::verbs::roots::how_to_write;
 use crate::domain::device::{Device, Holder};
-use crate::domain::job::{JobName, JobState};
+use crate::domain::job::{JobName, JobState, Lent};
 use crate::engine::restore::{Found, FoundRecord, TrainerSeen, Unread};
 use crate::engine::state::Need;
 use crate::process::identity::may_be_writing;
@@ -37,7 +37,8 @@ pub struct Known {
     pub jobs: HashSet<JobName>,
     /// Those of them whose record could not be read.
     pub unread: HashSet<JobName>,
-    pub foreign: HashSet<JobName>,
+    /// Those of somebody else's, and whether somebody has asked that they become the daemon's.
+    pub foreign: HashMap<JobName, bool>,
     /// With the number of the attempt that may still run.
     pub unclear: Vec<(JobName, u32)>,
     /// Jobs that are over: their folds change no more.
@@ -97,7 +98,7 @@ pub struct Looked {
     pub space: SpaceSeen,
     pub found: Vec<Found>,
     pub gone: Vec<JobName>,
-    pub foreign: Vec<(JobName, Option<JobState>)>,
+    pub foreign: Vec<(JobName, Option<JobState>, Option<Lent>)>,
     pub unclear: Vec<(JobName, TrainerSeen, u64)>,
     /// None where nothing changed.
     pub folders: Option<HashMap<JobName, i128>>,
@@ -226,17 +227,18 @@ fn compare(launch: &LaunchDir, known: &Known, folders: Vec<JobFolder>, looked: &
     let now: HashMap<JobName, i128> = folders.into_iter().map(|folder| (folder.name, folder.changed)).collect();
     let first = matches!(looked.held, Held::Now { .. });
     for name in now.keys().filter(|name| !known.folders.contains_key(*name) || known.unread.contains(*name)) {
-        let found = found(launch, name);
+        let found = found(launch, name, false);
         if first && let Ok(Some(record)) = &found.record {
             looked.troubles.extend(sweep_first(&launch.job(name), record).err().map(|e| e.to_string()));
         }
         looked.found.push(found);
     }
     looked.gone = known.jobs.iter().filter(|name| !now.contains_key(*name)).cloned().collect();
-    for name in known.foreign.iter().filter(|name| now.contains_key(*name)) {
-        match record_of(&launch.job(name)) {
-            Ok(Some((_, true))) => looked.found.push(found(launch, name)),
-            Ok(record) => looked.foreign.push((name.clone(), record.map(|(record, _)| record.state))),
+    for (name, asked) in known.foreign.iter().filter(|(name, _)| now.contains_key(*name)) {
+        match record_of(&launch.job(name), *asked) {
+            Ok(Some((_, Whose::Ours))) => looked.found.push(found(launch, name, *asked)),
+            Ok(Some((record, whose))) => looked.foreign.push((name.clone(), Some(record.state), whose.lent())),
+            Ok(None) => looked.foreign.push((name.clone(), None, None)),
             Err(e) => looked.troubles.push(e.to_string()),
         }
     }
@@ -260,29 +262,47 @@ fn sweep_first(job: &JobDir, record: &FoundRecord) -> Result<(), StoreError> {
     if record.ours && record.state.is_given_up() { sweep::after_end(job) } else { Ok(()) }
 }
 
-/// The job's record, and whether the daemon looks after the job.
-fn record_of(job: &JobDir) -> Result<Option<(JobRecord, bool)>, StoreError> {
-    let record = scan::record_of(job)?;
-    match record.as_ref().and_then(|record| record.borrower.as_ref()) {
-        Some(borrower) if process::identity::may_live(borrower) => return Ok(record.map(|record| (record, false))),
-        None => {
-            return Ok(record.map(|record| {
-                let ours = record.starter == Starter::Daemon;
-                (record, ours)
-            }));
-        }
-        Some(_) => {}
-    }
-    // Read again: its last word may have come after the first reading, and nothing comes any more.
-    Ok(scan::record_of(job)?.map(|record| (record, true)))
+/// Who looks after a job.
+enum Whose {
+    Ours,
+    /// It is ours, and somebody runs it in our stead.
+    Lent(Lent),
+    SomebodyElses,
 }
 
-fn found(launch: &LaunchDir, name: &JobName) -> Found {
+impl Whose {
+    fn lent(self) -> Option<Lent> {
+        match self {
+            Whose::Lent(lent) => Some(lent),
+            Whose::Ours | Whose::SomebodyElses => None,
+        }
+    }
+}
+
+/// The job's record, and who looks after the job. `asked`: somebody who may has said that nobody on another machine does, which
+/// is believed where nobody holds the job.
+fn record_of(job: &JobDir, asked: bool) -> Result<Option<(JobRecord, Whose)>, StoreError> {
+    let Some(record) = scan::record_of(job)? else { return Ok(None) };
+    let Some(borrower) = &record.borrower else {
+        let whose = if record.starter == Starter::Daemon { Whose::Ours } else { Whose::SomebodyElses };
+        return Ok(Some((record, whose)));
+    };
+    let away = !process::identity::is_here(&borrower.host, &borrower.boot_id);
+    let given_back = away && asked && process::holder(job) == Holder::Nobody;
+    if process::identity::may_live(borrower) && !given_back {
+        let lent = Lent { pid: borrower.pid, host: borrower.host.clone(), away };
+        return Ok(Some((record, Whose::Lent(lent))));
+    }
+    // Read again: its last word may have come after the first reading, and nothing comes any more.
+    Ok(scan::record_of(job)?.map(|record| (record, Whose::Ours)))
+}
+
+fn found(launch: &LaunchDir, name: &JobName, asked: bool) -> Found {
     let job = launch.job(name);
-    let read = record_of(&job).and_then(|record| {
-        let over = record.as_ref().is_none_or(|(record, ours)| record.state.is_final() || !ours);
+    let read = record_of(&job, asked).and_then(|record| {
+        let over = record.as_ref().is_none_or(|(record, whose)| record.state.is_final() || !matches!(whose, Whose::Ours));
         let need = if over { Need::Cpu } else { need(&job)? };
-        Ok((record.map(|(record, ours)| restored(&job, record, ours)), need))
+        Ok((record.map(|(record, whose)| restored(&job, record, whose)), need))
     });
     match read {
         Ok((record, need)) => Found { name: name.clone(), record: Ok(record), need },
@@ -297,11 +317,13 @@ fn found(launch: &LaunchDir, name: &JobName) -> Found {
     }
 }
 
-fn restored(job: &JobDir, record: JobRecord, ours: bool) -> FoundRecord {
+fn restored(job: &JobDir, record: JobRecord, whose: Whose) -> FoundRecord {
+    let ours = matches!(whose, Whose::Ours);
     let over = record.state.is_final() || !ours;
     FoundRecord {
         index: record.index,
         ours,
+        lent: whose.lent(),
         trainer: if over { TrainerSeen::Gone(None) } else { trainer(job, record.attempts) },
         checkpoints: if over { 0 } else { checkpoints(job) },
         state: record.state,

@@ -31,6 +31,7 @@ impl Sampler {
         let settled = |job: &Job| matches!(job.standing, Standing::Done | Standing::Cancelled | Standing::Failed(..));
         let unclear = |job: &Job| matches!(job.standing, Standing::Unclear(_)) && !job.unread;
         let unclear = self.search.jobs.iter().filter(|(_, job)| unclear(job));
+        let foreign = self.search.jobs.iter().filter(|(_, job)| matches!(job.standing, Standing::Foreign(_)));
         let refused = matches!(self.search.space, Space::Refused(_)) && std::mem::take(&mut self.judge_again);
         let known = Known {
             locked: self.locked.clone(),
@@ -40,7 +41,7 @@ impl Sampler {
             folders: self.folders.clone(),
             jobs: self.search.jobs.keys().cloned().collect(),
             unread: those(&|job| job.unread),
-            foreign: those(&|job| matches!(job.standing, Standing::Foreign(_))),
+            foreign: foreign.map(|(name, job)| (name.clone(), job.wish.is_some())).collect(),
             unclear: unclear.map(|(name, job)| (name.clone(), job.attempts)).collect(),
             settled: those(&settled),
         };
@@ -63,8 +64,8 @@ impl Sampler {
         let Some(mut effects) = self.on_held(looked.held, ctx) else { return };
         effects.extend(restore::on_found(&mut self.search, looked.found));
         effects.extend(restore::on_gone(&mut self.search, &looked.gone));
-        for (name, state) in looked.foreign {
-            effects.extend(restore::on_foreign(&mut self.search, &name, state));
+        for (name, state, lent) in looked.foreign {
+            effects.extend(restore::on_foreign(&mut self.search, &name, state, lent));
         }
         for (name, seen, checkpoints) in looked.unclear {
             effects.extend(restore::on_looked_again(&mut self.search, &name, seen, checkpoints));

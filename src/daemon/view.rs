@@ -108,6 +108,8 @@ impl Sampler {
             if let Standing::Unclear(why) = &job.standing {
                 alarms.push(format!("{name} is left alone: {why}"));
             }
+            let away = job.lent.as_ref().filter(|lent| lent.away);
+            alarms.extend(away.map(|lent| format!("{name}: {}", explain::by_another(lent))));
             alarms.extend(job.trouble.iter().map(|trouble| format!("{name}: {trouble}")));
         }
         alarms

@@ -179,6 +179,15 @@ pub enum Wish {
     Retry,
 }
 
+/// Who runs one of the daemon's jobs in its stead: a `neurosearch continue` that was begun while no daemon was there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lent {
+    pub pid: u32,
+    pub host: String,
+    /// Not on this machine, so that nobody here can tell whether it lives.
+    pub away: bool,
+}
+
 /// How the last attempt that came to nothing did so, whether or not the job was tried again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastFailure {

@@ -79,6 +79,7 @@ pub fn on_command(search: &mut Search, command: Command) -> Answer {
                 wish(search, &name, Some(Wish::Retry), &mut effects);
                 Ok(vec![format!("{name} is queued as soon as nobody holds it; until then it is left alone: {why}")])
             }
+            Standing::Foreign(_) if is_away(search, &name) => Ok(take_back(search, &name, Wish::Retry, "queued")),
             other => Err(cannot(&name, "tried again", &other, "only a failed or cancelled job can")),
         },
         Command::RetryFailed(class) => retry_failed(search, class, &mut effects),
@@ -143,8 +144,25 @@ fn stop(search: &mut Search, name: &JobName, reason: StopReason, effects: &mut V
             effects.push(Effect::Tabulate { job: name.clone() });
             Ok(vec![format!("{name} is {verb}")])
         }
+        Standing::Foreign(_) if is_away(search, name) => match reason.wish() {
+            Some(wish) => Ok(take_back(search, name, wish, verb)),
+            None => Ok(Vec::new()),
+        },
         other => Err(cannot(name, verb, &other, "only a queued or running job can")),
     }
+}
+
+/// Whether a `continue` of another machine has the job, so that only people can know that it is over.
+fn is_away(search: &Search, name: &JobName) -> bool {
+    search.jobs.get(name).and_then(|job| job.lent.as_ref()).is_some_and(|lent| lent.away)
+}
+
+/// Its record is somebody else's to write until nobody holds the job, so that the wish is not recorded before.
+fn take_back(search: &mut Search, name: &JobName, wish: Wish, becomes: &str) -> Vec<String> {
+    if let Some(job) = search.jobs.get_mut(name) {
+        job.wish = Some(wish);
+    }
+    vec![format!("{name} is the daemon's again as soon as nobody holds it, and {becomes} then")]
 }
 
 /// Records what is wanted of a job, so that it is done even if this daemon dies first.

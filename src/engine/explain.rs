@@ -2,7 +2,7 @@
 
 use super::pool::called;
 use super::state::{Job, NO_INDEX, Need, Search, Space, Standing};
-use crate::domain::job::JobName;
+use crate::domain::job::{JobName, Lent};
 
 /// What is to be said of one job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,9 +54,23 @@ pub fn known(search: &Search, name: &JobName, job: &Job) -> Explained {
         Standing::Done => Explained::at_rest("every fold has its results"),
         Standing::Cancelled => Explained::at_rest("it was cancelled; retry starts it again"),
         Standing::Failed(class, sentence) => Explained::at_rest(format!("it failed ({class}): {sentence}")),
-        Standing::Foreign(_) => {
-            Explained::at_rest("somebody else runs it, or it was made elsewhere; the daemon only tabulates it")
-        }
+        Standing::Foreign(_) => Explained::at_rest(match &job.lent {
+            Some(lent) => by_another(lent),
+            None => "somebody else runs it, or it was made elsewhere; the daemon only tabulates it".to_string(),
+        }),
+    }
+}
+
+/// Who runs a job in the daemon's stead, and how it becomes the daemon's again.
+pub fn by_another(lent: &Lent) -> String {
+    let Lent { pid, host, away } = lent;
+    if *away {
+        format!(
+            "`neurosearch continue` on {host:?} (process {pid}) took it, and whether that still runs cannot be seen from here; \
+             once it does not, `neurosearch retry` of this job gives it back to the daemon"
+        )
+    } else {
+        format!("`neurosearch continue` (process {pid}) runs it; it is the daemon's again when that ends")
     }
 }
 

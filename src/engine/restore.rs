@@ -6,7 +6,7 @@ use super::outcome::Outcome;
 use super::react;
 use super::state::{Job, Lease, Need, Search, Standing, StopReason};
 use crate::domain::device::Holder;
-use crate::domain::job::{Ended, JobName, JobState, LastFailure, Wish};
+use crate::domain::job::{Ended, JobName, JobState, LastFailure, Lent, Wish};
 
 /// One job's folder, as a scan found it.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +30,7 @@ pub struct FoundRecord {
     pub index: Option<u64>,
     /// The daemon started it, and nobody runs it in its stead; any other starter's job is never touched.
     pub ours: bool,
+    pub lent: Option<Lent>,
     pub state: JobState,
     pub attempts: u32,
     pub failures_in_a_row: u32,
@@ -89,7 +90,8 @@ pub fn on_found(search: &mut Search, found: Vec<Found>) -> Vec<Effect> {
                 give_back(held, &mut effects);
             }
             Ok(other) => {
-                search.add(name, Job::new(index, need, Standing::Foreign(other.map(|r| r.state))));
+                let lent = other.as_ref().and_then(|record| record.lent.clone());
+                search.add(name, Job { lent, ..Job::new(index, need, Standing::Foreign(other.map(|r| r.state))) });
                 give_back(held, &mut effects);
             }
             Err(Unread { why, trainer }) => {
@@ -143,14 +145,13 @@ fn give_back(held: Option<Lease>, effects: &mut Vec<Effect>) {
 }
 
 /// A foreign job's record was read again.
-pub fn on_foreign(search: &mut Search, name: &JobName, state: Option<JobState>) -> Vec<Effect> {
-    match search.jobs.get_mut(name) {
-        Some(job) if matches!(&job.standing, Standing::Foreign(old) if *old != state) => {
-            job.standing = Standing::Foreign(state);
-            vec![Effect::Tabulate { job: name.clone() }]
-        }
-        _ => Vec::new(),
-    }
+pub fn on_foreign(search: &mut Search, name: &JobName, state: Option<JobState>, lent: Option<Lent>) -> Vec<Effect> {
+    let Some(job) = search.jobs.get_mut(name) else { return Vec::new() };
+    let Standing::Foreign(old) = &job.standing else { return Vec::new() };
+    let changed = *old != state;
+    job.lent = lent;
+    job.standing = Standing::Foreign(state);
+    if changed { vec![Effect::Tabulate { job: name.clone() }] } else { Vec::new() }
 }
 
 /// Folders that are gone: their jobs are forgotten, and drawn again if the search still wants them.

@@ -1,6 +1,6 @@
 //! What the daemon believes about one search: its terms, its jobs, and what stands in the way of new ones.
 
-use crate::domain::job::{FailureClass, JobName, JobState, LastFailure, Wish};
+use crate::domain::job::{FailureClass, JobName, JobState, LastFailure, Lent, Wish};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The kind of device a job may run on: `use_cpu` jobs on the CPU, all others on a GPU.
@@ -144,6 +144,8 @@ pub struct Job {
     pub since: u64,
     /// The slot of the trainer that it seems to have, while nothing more can be known of the two.
     pub held: Option<Lease>,
+    /// Who runs it in the daemon's stead, where it is foreign for that.
+    pub lent: Option<Lent>,
     /// Its record could not be read, so that all else here is a guess until it can.
     pub unread: bool,
     /// Its record on the disk is older than this state, since a write failed.
@@ -167,6 +169,7 @@ impl Job {
             checkpoints_at_start: 0,
             since: 0,
             held: None,
+            lent: None,
             unread: false,
             unsaved: false,
             trouble: None,

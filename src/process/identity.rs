@@ -74,7 +74,7 @@ pub fn may_be_writing(pid: u32) -> bool {
 
 /// Whether a record with this host and boot was written on this machine: one that was renamed meanwhile, or a container on
 /// it, is still this machine.
-pub(super) fn is_here(recorded_host: &str, recorded_boot: &str) -> bool {
+pub fn is_here(recorded_host: &str, recorded_boot: &str) -> bool {
     recorded_host == host() || boot_id().is_ok_and(|boot| boot == recorded_boot)
 }
 

@@ -1,12 +1,11 @@
 //! Daemons and trainers that end at any time: nothing is lost and nothing runs twice, with the real daemon.
 
 use crate::harness::{Daemon, Setup, drop_space, space, trainers};
-use crate::stand_in::{Signal, checkout, json, neurosearch, said, signal, until};
-use neurosearch::store::lock;
+use crate::stand_in::{Signal, checkout, json, said, signal, until};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 fn dir() -> tempfile::TempDir {
@@ -169,39 +168,4 @@ fn a_missing_trainer_program_holds_the_search_and_fails_no_job() {
     assert_eq!(daemon.counts(&launch).failed, 0);
     std::os::unix::fs::symlink(checkout("tests/programs/stand-in-trainer"), dir.path().join("absent")).expect("linked");
     daemon.wait_for("both jobs are done", &launch, |counts| counts.done == 2);
-}
-
-#[test]
-fn a_job_that_continue_ran_is_the_daemons_again_once_continue_and_its_trainer_are_killed() {
-    let dir = dir();
-    let setup = Setup::default().with("STAND_IN_PAUSE", "0.2");
-    let mut daemon = Daemon::start(dir.path(), &setup);
-    let launch = daemon.launch("lent");
-    drop_space(&launch, &space(1, 12, &json!({})));
-    let root = daemon.root.clone();
-    let kill_trainers = || {
-        trainers(&root).into_iter().for_each(|trainer| signal(trainer, Signal::KILL));
-        // A program that the stand-in ran holds its lock a moment longer.
-        let lock = launch.join("job-0/.neurosearch/lock");
-        until("the trainers are gone", || trainers(&root).is_empty() && matches!(lock::is_held(&lock), Ok(false)));
-    };
-    until("the first epoch is done", || !epochs(&launch, "job-0").is_empty());
-    daemon.kill();
-    kill_trainers();
-
-    let record = launch.join("job-0/.neurosearch/job.json");
-    let mut command = neurosearch(dir.path());
-    command.arg("continue").arg(launch.join("job-0")).env("STAND_IN_PAUSE", "0.2");
-    let mut command = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-    until("it is lent and trains", || json(&record)["borrower"]["pid"] == json!(command.id()) && !trainers(&root).is_empty());
-    daemon.start_again(&setup);
-    until("the daemon has looked at it", || daemon.search(&launch).is_some() && daemon.jobs(&launch).jobs.len() == 1);
-    assert_eq!(json(&record)["borrower"]["pid"], json!(command.id()), "and leaves it alone");
-    command.kill().expect("killed");
-    command.wait().expect("reaped");
-    kill_trainers();
-    daemon.wait_for("the job is done", &launch, |counts| counts.done == 1);
-    let record = json(&record);
-    assert_eq!((&record["starter"], &record["borrower"]), (&json!("daemon"), &json!(null)));
-    assert_eq!((&record["attempts"], &record["failures_in_a_row"]), (&json!(3), &json!(0)), "lost, and not counted");
 }

@@ -19,6 +19,7 @@ mod harness;
 mod house;
 #[cfg(feature = "torch")]
 mod installed;
+mod lent;
 mod libtorch_script;
 mod linking;
 mod needs;

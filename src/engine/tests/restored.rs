@@ -3,6 +3,7 @@
 use super::super::restore::{self, Found, FoundRecord, TrainerSeen, Unread};
 use super::*;
 use crate::domain::device::Holder;
+use crate::domain::job::Lent;
 
 fn unclear(why: &str, holder: Holder) -> TrainerSeen {
     TrainerSeen::Unclear { why: why.into(), holder }
@@ -16,6 +17,7 @@ fn found(state: JobState, trainer: TrainerSeen) -> Vec<Found> {
     let record = FoundRecord {
         index: Some(0),
         ours: true,
+        lent: None,
         state,
         attempts: 2,
         failures_in_a_row: 1,
@@ -94,8 +96,8 @@ fn other_peoples_jobs_are_tabulated_and_never_touched() {
     let mut search = accepted(2);
     let foreign = Found { name: name(0), record: Ok(None), need: Need::Cpu };
     assert_eq!(restore::on_found(&mut search, vec![foreign]), [Effect::Ask(cpu(1))], "its index counts as drawn");
-    assert_eq!(restore::on_foreign(&mut search, &name(0), Some(JobState::Done)), [Effect::Tabulate { job: name(0) }]);
-    assert_eq!(restore::on_foreign(&mut search, &name(0), Some(JobState::Done)), []);
+    assert_eq!(restore::on_foreign(&mut search, &name(0), Some(JobState::Done), None), [Effect::Tabulate { job: name(0) }]);
+    assert_eq!(restore::on_foreign(&mut search, &name(0), Some(JobState::Done), None), []);
     let draw = Effect::Draw { index: 1, lease: Some(lease(1)), failure: None };
     assert_eq!(react::on_slot(&mut search, lease(1), 0), [draw]);
 }
@@ -221,4 +223,41 @@ fn a_job_that_somebody_ran_in_the_daemons_stead_is_the_daemons_again_when_that_i
     assert_eq!(search.jobs[&name(0)].standing, Standing::Waiting);
     assert_eq!(search.jobs[&name(0)].failures_in_a_row, 1, "lost, and not counted");
     assert_eq!(effects.last(), Some(&Effect::Ask(cpu(1))));
+}
+
+#[test]
+fn a_job_that_a_dead_continue_of_another_machine_has_becomes_the_daemons_again_once_somebody_says_so() {
+    use super::super::command::{Command, on_command};
+    let lent = |away| {
+        let mut lent = found(running(), TrainerSeen::Gone(None));
+        if let Ok(Some(record)) = &mut lent[0].record {
+            (record.ours, record.lent) = (false, Some(Lent { pid: 12, host: "node-7".into(), away }));
+        }
+        let mut search = Search { terms: Some(terms(1)), ..Search::default() };
+        restore::on_found(&mut search, lent);
+        search
+    };
+    let mut here = lent(false);
+    on_command(&mut here, Command::RetryJob(name(0))).expect_err("it is seen to live");
+    assert!(known(&here).contains("process 12") && !known(&here).contains("retry"), "{}", known(&here));
+    let table = [
+        (Command::CancelJob(name(0)), Standing::Cancelled),
+        (Command::PauseJob(name(0)), Standing::Paused),
+        (Command::RetryJob(name(0)), Standing::Waiting),
+    ];
+    for (command, standing) in table {
+        let mut search = lent(true);
+        assert!(["node-7", "neurosearch retry"].iter().all(|word| known(&search).contains(word)), "{}", known(&search));
+        let (_, effects) = on_command(&mut search, command).expect("asked");
+        assert_eq!(effects, [], "its record is not the daemon's to write yet");
+        assert_eq!(search.jobs[&name(0)].standing, Standing::Foreign(Some(running())));
+        // A look finds that nobody holds it, and nothing of how its trainer ended.
+        restore::on_found(&mut search, found(running(), unclear("far", Holder::Nobody)));
+        let job = &search.jobs[&name(0)];
+        assert_eq!((&job.standing, &job.lent, job.wish), (&standing, &None, None));
+    }
+}
+
+fn known(search: &Search) -> String {
+    super::super::explain::known(search, &name(0), &search.jobs[&name(0)]).sentence()
 }
