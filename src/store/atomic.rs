@@ -91,12 +91,21 @@ pub(super) fn settle_in(spot: &Spot<'_>, path: &Path) -> Result<(), StoreError> 
 /// # Errors
 /// Names it; of a folder a part may be gone.
 pub fn remove(place: &(impl Place + ?Sized)) -> Result<(), StoreError> {
-    let removed = failpoint::pass(Point::Remove, place.path()).and_then(|()| {
-        let spot = Spot::of(place)?;
+    remove_at(place.path(), || Spot::of(place))
+}
+
+/// As [`remove`], in the very folder that was opened as the one of `place`, whatever has its name by now.
+pub fn remove_in(folder: &Folder, place: &Path) -> Result<(), StoreError> {
+    remove_at(place, || folder.spot(place.file_name().unwrap_or_default()))
+}
+
+fn remove_at<'a>(path: &Path, spot: impl FnOnce() -> io::Result<Spot<'a>>) -> Result<(), StoreError> {
+    let removed = failpoint::pass(Point::Remove, path).and_then(|()| {
+        let spot = spot()?;
         if spot.remove()? { spot.sync() } else { Ok(()) }
     });
     match removed {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(open::refused("remove", place.path(), e)),
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(open::refused("remove", path, e)),
         _ => Ok(()),
     }
 }

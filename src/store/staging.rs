@@ -29,8 +29,7 @@ impl Staging {
         let path = place.beside(&name);
         let above = Folder::open(&place.folder())?;
         let name = OsString::from(name);
-        failpoint::pass(Point::Remove, &path).map_err(|e| StoreError::io("remove", &path, e))?;
-        above.remove(&name)?;
+        atomic::remove_in(&above, &path)?;
         let made = failpoint::pass(Point::Create, place).and_then(|()| above.spot(&name)?.make_folder());
         made.map_err(|e| open::refused("create", &path, e))?;
         let gone = || StoreError::content(&path, "it was made just now, and is gone");
