@@ -40,7 +40,7 @@ impl Device {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holder {
     Nobody,
-    /// Another machine, so that none of this one's slots is used.
+    /// Another machine; or nobody can know, and it is no trainer here: none of this machine's slots is used.
     Elsewhere,
     /// A trainer of this machine, or perhaps so; on this device, where it says so.
     Here(Option<String>),
