@@ -140,6 +140,10 @@ fn stop(search: &mut Search, name: &JobName, reason: StopReason, effects: &mut V
         }
         Standing::Waiting | Standing::Resting | Standing::Paused => {
             search.set(name, at_rest);
+            // What kept it from its next attempt; a record that is still to be written is shown on.
+            if let Some(job) = search.jobs.get_mut(name).filter(|job| !job.unsaved) {
+                job.trouble = None;
+            }
             record(search, name, effects);
             effects.push(Effect::Tabulate { job: name.clone() });
             Ok(vec![format!("{name} is {verb}")])
