@@ -126,7 +126,7 @@ impl Devices {
                 this.on_listing(listing);
             }
             let rescan = Duration::from_secs(this.services.settings.rescan_seconds);
-            let pause = if this.listing.gpus.is_empty() { rescan.max(LOOK) } else { LOOK };
+            let pause = if this.listing.gpus.is_empty() { rescan } else { LOOK };
             ctx.run_later(pause, |this, ctx| this.look(ctx));
         }));
     }

@@ -28,10 +28,12 @@ fn a_job_whose_records_cannot_be_read_at_the_start_is_left_alone_with_its_slot_a
 
 fn left_alone_and_taken_over(damaged: &[&str]) {
     let dir = dir();
-    let setup = setup(1).with("STAND_IN_PAUSE", "0.2");
+    let hold = dir.path().join("hold");
+    fs::write(&hold, "").expect("held");
+    let setup = setup(1).with("STAND_IN_HOLD", hold.display().to_string());
     let mut daemon = Daemon::start(dir.path(), &setup);
     let launch = daemon.launch("unread");
-    drop_space(&launch, &space(2, 20, &json!({})));
+    drop_space(&launch, &space(2, 3, &json!({})));
     until("its trainer runs", || !trainers(&daemon.root).is_empty());
     daemon.kill();
     let private = job(&launch, 0).private();
@@ -44,8 +46,9 @@ fn left_alone_and_taken_over(damaged: &[&str]) {
     for (name, good) in damaged.iter().zip(good) {
         fs::write(private.join(name), good).expect("mended");
     }
+    fs::remove_file(hold).expect("let go");
     wait(&daemon, &launch, "both jobs are done", |counts| counts.done == 2);
-    assert_whole(&launch, 2, 20);
+    assert_whole(&launch, 2, 3);
     assert_eq!(json(&job(&launch, 0).record())["attempts"], json!(1), "{damaged:?}: its live trainer was adopted");
 }
 

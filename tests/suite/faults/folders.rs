@@ -124,7 +124,7 @@ fn a_new_daemon_removes_nothing_of_a_generate_that_is_at_work() {
     let half_written = || files(&launch.join("by-hand")).iter().any(|path| path.extension().is_some_and(|e| e == "tmp"));
     until("its record is half-written", half_written);
     daemon.start_again(&setup(1));
-    until("the daemon has looked", || daemon.jobs(&launch).jobs.len() == 2);
+    until("the daemon has looked", || daemon.search(&launch).is_some() && daemon.jobs(&launch).jobs.len() == 2);
     assert!(half_written());
     fs::remove_file(held).expect("disarmed");
     let ended = generate.wait_with_output().expect("reaped");

@@ -40,10 +40,11 @@ fn a_search_that_is_removed_during_a_draw_gives_its_slot_to_the_next() {
 #[test]
 fn no_job_and_no_record_is_put_into_another_directory_of_the_same_name_and_the_old_one_goes_on_when_it_is_back() {
     let dir = dir();
-    let daemon = Daemon::start(dir.path(), &setup(1).with("STAND_IN_PAUSE", "0.2"));
+    let hold = dir.path().join("hold");
+    fs::write(&hold, "").expect("held");
+    let daemon = Daemon::start(dir.path(), &setup(1).with("STAND_IN_HOLD", hold.display().to_string()));
     let launch = daemon.launch("replaced");
-    // Long enough that the trainer lives until a busy daemon has looked.
-    drop_space(&launch, &space(2, 40, &json!({})));
+    drop_space(&launch, &space(2, 3, &json!({})));
     // It may move only once the stand-in no longer reads what it begins with.
     let begun = launch.join("job-0/.neurosearch/epochs");
     until("a trainer runs", || fs::metadata(&begun).is_ok_and(|meta| meta.len() > 0));
@@ -66,6 +67,7 @@ fn no_job_and_no_record_is_put_into_another_directory_of_the_same_name_and_the_o
     assert_eq!(ours, Vec::<std::path::PathBuf>::new(), "nothing of ours is put there");
     fs::remove_dir_all(&launch).expect("removed");
     fs::rename(&away, &launch).expect("moved back");
+    fs::remove_file(hold).expect("let go");
     wait(&daemon, &launch, "all jobs are done", |counts| counts.done == 2);
     assert!(held(false));
     recorded(&launch, 2);
