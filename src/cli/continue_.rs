@@ -11,7 +11,7 @@ use crate::domain::footprint::Footprint;
 use crate::domain::job::{FailureClass, JobState};
 use crate::domain::options::JobOptions;
 use crate::domain::precision::Precision;
-use crate::process::identity::may_be_writing;
+use crate::process::identity::{is_here, may_be_writing, may_live};
 use crate::process::{Look, holder, look};
 use crate::store::error::StoreError;
 use crate::store::job::{JobRecord, Starter, TrainerRecord, write_commandline};
@@ -36,6 +36,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     let options = job_folder::read(&job.commandline())?;
     let kept = scan::record_of(&job)?;
     refuse_the_daemons(&job, kept.as_ref())?;
+    refuse_run_by_another(&job, kept.as_ref(), args.take_over)?;
     refuse_running(&job, args.take_over)?;
     refuse_another_precision(&job, args.training.precision)?;
     refuse_strange_results(&job, &options, kept.as_ref())?;
@@ -77,6 +78,18 @@ fn refuse_the_daemons(job: &JobDir, record: Option<&JobRecord>) -> Result<(), Fa
         return Err(Failure::new(Exit::Refused, sentence));
     }
     Ok(())
+}
+
+/// Two processes would write one record.
+fn refuse_run_by_another(job: &JobDir, record: Option<&JobRecord>, take_over: bool) -> Result<(), Failure> {
+    let Some(other) = record.and_then(|record| record.borrower.as_ref()).filter(|other| may_live(other)) else { return Ok(()) };
+    let away = !is_here(&other.host, &other.boot_id);
+    if away && take_over && holder(job) == Holder::Nobody {
+        return Ok(());
+    }
+    let (folder, pid, host) = (job.path().display(), other.pid, &other.host);
+    let cure = if away { "if it runs no more, say so with --take-over" } else { "wait for its end" };
+    Err(Failure::new(Exit::Exists, format!("{folder} is being run by process {pid} on {host:?}; {cure}")))
 }
 
 /// Where nobody can know whether a trainer lives, whoever says `take_over` does, as long as nobody holds the job.

@@ -15,7 +15,7 @@ use crate::process::memory::OomKills;
 use crate::process::stop::Stopped;
 use crate::process::{self, Assignment, Child, Identity, Stop};
 use crate::store::cache::Place;
-use crate::store::job::{EndRecord, JobRecord, Starter};
+use crate::store::job::{EndRecord, JobRecord};
 use crate::store::layout::JobDir;
 use crate::store::{finished, progress, record};
 use std::path::PathBuf;
@@ -57,7 +57,7 @@ impl Ready {
 pub fn run(ready: Ready, job: &JobDir, options: &JobOptions, mut record: JobRecord, out: &mut Out) -> Outcome {
     let mut interrupt = Interrupt::watch()?;
     let own = || Identity::own().map_err(|e| Failure::new(Exit::Failed, format!("cannot tell who this process is: {e}")));
-    record.borrower = if record.starter == Starter::Daemon { Some(own()?.as_borrower()) } else { None };
+    record.borrower = Some(own()?.as_borrower());
     record.attempts += 1;
     let threads = *record.threads.get_or_insert_with(process::cpu::cores);
     let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());

@@ -1,21 +1,18 @@
 //! One look at a launch directory, off the actors' thread: its lock, its space file, its job folders.
 
 use super::accept::{self, Accepted};
+use super::found::{Whose, checkpoints, found, record_of, shown, trainer};
 use super::verbs::roots::how_to_write;
-use crate::domain::device::{Device, Holder};
 use crate::domain::job::{JobName, JobState, Lent};
-use crate::engine::restore::{Found, FoundRecord, TrainerSeen, Unread};
-use crate::engine::state::Need;
+use crate::engine::restore::{Found, FoundRecord, TrainerSeen};
 use crate::process::identity::may_be_writing;
-use crate::process::{self, Look};
 use crate::store::error::StoreError;
-use crate::store::job::{JobRecord, Starter, TrainerRecord};
 use crate::store::launch::SearchRecord;
 use crate::store::layout::{JobDir, LaunchDir};
 use crate::store::lock::{self, Lock, Locking};
 use crate::store::scan::{self, JobFolder};
 use crate::store::space_file::{self, SpaceFile, Stamp};
-use crate::store::{atomic, finished, new_job, progress, record, sweep};
+use crate::store::{atomic, new_job, record, sweep};
 use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
@@ -237,7 +234,9 @@ fn compare(launch: &LaunchDir, known: &Known, folders: Vec<JobFolder>, looked: &
     for (name, asked) in known.foreign.iter().filter(|(name, _)| now.contains_key(*name)) {
         match record_of(&launch.job(name), *asked) {
             Ok(Some((_, Whose::Ours))) => looked.found.push(found(launch, name, *asked)),
-            Ok(Some((record, whose))) => looked.foreign.push((name.clone(), Some(record.state), whose.lent())),
+            Ok(Some((record, whose))) => {
+                looked.foreign.push((name.clone(), Some(shown(&launch.job(name), &record)), whose.lent()));
+            }
             Ok(None) => looked.foreign.push((name.clone(), None, None)),
             Err(e) => looked.troubles.push(e.to_string()),
         }
@@ -260,123 +259,4 @@ fn sweep_first(job: &JobDir, record: &FoundRecord) -> Result<(), StoreError> {
         sweep::by_starter(job, |_| false)?;
     }
     if record.ours && record.state.is_given_up() { sweep::after_end(job) } else { Ok(()) }
-}
-
-/// Who looks after a job.
-enum Whose {
-    Ours,
-    /// It is ours, and somebody runs it in our stead.
-    Lent(Lent),
-    SomebodyElses,
-}
-
-impl Whose {
-    fn lent(self) -> Option<Lent> {
-        match self {
-            Whose::Lent(lent) => Some(lent),
-            Whose::Ours | Whose::SomebodyElses => None,
-        }
-    }
-}
-
-/// The job's record, and who looks after the job. `asked`: somebody who may has said that nobody on another machine does, which
-/// is believed where nobody holds the job.
-fn record_of(job: &JobDir, asked: bool) -> Result<Option<(JobRecord, Whose)>, StoreError> {
-    let Some(record) = scan::record_of(job)? else { return Ok(None) };
-    let Some(borrower) = &record.borrower else {
-        let whose = if record.starter == Starter::Daemon { Whose::Ours } else { Whose::SomebodyElses };
-        return Ok(Some((record, whose)));
-    };
-    let away = !process::identity::is_here(&borrower.host, &borrower.boot_id);
-    let given_back = away && asked && process::holder(job) == Holder::Nobody;
-    if process::identity::may_live(borrower) && !given_back {
-        let lent = Lent { pid: borrower.pid, host: borrower.host.clone(), away };
-        return Ok(Some((record, Whose::Lent(lent))));
-    }
-    // Read again: its last word may have come after the first reading, and nothing comes any more.
-    Ok(scan::record_of(job)?.map(|record| (record, Whose::Ours)))
-}
-
-fn found(launch: &LaunchDir, name: &JobName, asked: bool) -> Found {
-    let job = launch.job(name);
-    let read = record_of(&job, asked).and_then(|record| {
-        let over = record.as_ref().is_none_or(|(record, whose)| record.state.is_final() || !matches!(whose, Whose::Ours));
-        let need = if over { Need::Cpu } else { need(&job)? };
-        Ok((record.map(|(record, whose)| restored(&job, record, whose)), need))
-    });
-    match read {
-        Ok((record, need)) => Found { name: name.clone(), record: Ok(record), need },
-        Err(e) => {
-            let trainer = trainer(&job, 0);
-            let need = match trainer.device() {
-                Some(device) if device != Device::Cpu.as_str() => Need::Gpu,
-                _ => Need::Cpu,
-            };
-            Found { name: name.clone(), record: Err(Unread { why: e.to_string(), trainer }), need }
-        }
-    }
-}
-
-fn restored(job: &JobDir, record: JobRecord, whose: Whose) -> FoundRecord {
-    let ours = matches!(whose, Whose::Ours);
-    let over = record.state.is_final() || !ours;
-    FoundRecord {
-        index: record.index,
-        ours,
-        lent: whose.lent(),
-        trainer: if over { TrainerSeen::Gone(None) } else { trainer(job, record.attempts) },
-        checkpoints: if over { 0 } else { checkpoints(job) },
-        state: record.state,
-        attempts: record.attempts,
-        failures_in_a_row: record.failures_in_a_row,
-        kills_in_a_row: record.kills_in_a_row,
-        last_failure: record.last_failure,
-        wish: record.wish,
-        checkpoints_seen: record.checkpoints_seen,
-    }
-}
-
-/// The device's kind by the one key that decides it; options that are at fault are the trainer's to refuse.
-///
-/// # Errors
-/// When the disk does not give them now: a job must not be sent to a GPU for that.
-fn need(job: &JobDir) -> Result<Need, StoreError> {
-    let value = match record::read_json::<serde_json::Value>(&job.commandline()) {
-        Ok(value) => Some(value),
-        Err(e) if e.is_missing() || matches!(e, StoreError::Content { .. }) => None,
-        Err(e) => return Err(e),
-    };
-    Ok(match value.as_ref().and_then(|value| value.get("use_cpu")).and_then(serde_json::Value::as_bool) {
-        Some(true) => Need::Cpu,
-        _ => Need::Gpu,
-    })
-}
-
-fn checkpoints(job: &JobDir) -> u64 {
-    progress::read(job).ok().flatten().map_or(0, |progress| progress.checkpoints)
-}
-
-/// What became of the trainer; `attempt` is the last one that was recorded as started.
-fn trainer(job: &JobDir, attempt: u32) -> TrainerSeen {
-    match process::look(job) {
-        Look::Alive(_) => match record::read::<TrainerRecord>(&job.trainer_record()) {
-            Ok(record) => TrainerSeen::Alive(record.device),
-            Err(e) => TrainerSeen::Unclear { why: e.to_string(), holder: holder(job) },
-        },
-        // An earlier attempt's word says nothing about one that died before its own first.
-        Look::Ended(end) => {
-            let word = (end.attempt == attempt).then_some(end.ended);
-            TrainerSeen::Gone(word.map(|ended| finished::hold_to_results(ended, job)))
-        }
-        Look::Gone => TrainerSeen::Gone(None),
-        Look::Unknown(why) => TrainerSeen::Unclear { why, holder: holder(job) },
-    }
-}
-
-/// Who holds the job; one that is to train on the CPU can be nowhere else, whatever else is not known.
-fn holder(job: &JobDir) -> Holder {
-    match process::holder(job) {
-        Holder::Here(None) if matches!(need(job), Ok(Need::Cpu)) => Holder::Here(Some(Device::Cpu.to_string())),
-        holder => holder,
-    }
 }

@@ -8,6 +8,7 @@ pub mod configuration;
 pub mod control;
 pub mod devices;
 pub mod draw;
+pub mod found;
 pub mod left;
 pub mod listener;
 pub mod logging;

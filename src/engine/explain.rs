@@ -2,7 +2,7 @@
 
 use super::pool::called;
 use super::state::{Job, NO_INDEX, Need, Search, Space, Standing};
-use crate::domain::job::{JobName, Lent};
+use crate::domain::job::{JobName, JobState, Lent};
 
 /// What is to be said of one job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,9 +54,12 @@ pub fn known(search: &Search, name: &JobName, job: &Job) -> Explained {
         Standing::Done => Explained::at_rest("every fold has its results"),
         Standing::Cancelled => Explained::at_rest("it was cancelled; retry starts it again"),
         Standing::Failed(class, sentence) => Explained::at_rest(format!("it failed ({class}): {sentence}")),
-        Standing::Foreign(_) => Explained::at_rest(match &job.lent {
-            Some(lent) => by_another(lent),
-            None => "somebody else runs it, or it was made elsewhere; the daemon only tabulates it".to_string(),
+        Standing::Foreign(state) => Explained::at_rest(match (&job.lent, state) {
+            (Some(lent), _) => by_another(lent),
+            (None, Some(JobState::Failed { class, sentence })) => {
+                format!("it failed ({class}): {sentence}; the daemon only tabulates it")
+            }
+            (None, _) => "somebody else runs it, or it was made elsewhere; the daemon only tabulates it".to_string(),
         }),
     }
 }

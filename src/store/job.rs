@@ -39,7 +39,8 @@ pub struct JobRecord {
     pub version: u32,
     #[serde(default)]
     pub starter: Starter,
-    /// The process that runs the daemon's job in its stead (`continue`): it is the daemon's again once that process is gone.
+    /// The process that runs the job from the command line. One that `continue` runs in the daemon's stead is the daemon's again
+    /// once that process is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub borrower: Option<Borrower>,
     /// The job's index in its search; none for a job of somebody's own choosing.

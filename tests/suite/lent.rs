@@ -165,3 +165,37 @@ fn continue_goes_on_with_a_job_of_another_machine_only_where_it_is_told_that_not
     let done = left.command().arg("--take-over").output().expect("it runs");
     assert!(done.status.success(), "{}", said(&done));
 }
+
+#[test]
+fn what_became_of_a_job_whose_generate_was_killed_is_shown_and_continue_goes_on_with_it() {
+    let mut left = Left::new();
+    left.daemon.start_again(&left.setup);
+    let generate = |name: &str| {
+        let mut command = neurosearch(&left.daemon.dir);
+        command.arg("generate").arg(left.launch()).arg(name).env("STAND_IN_PAUSE", "0.2");
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
+    };
+    let shown = |name: &str, state: &str| {
+        let jobs = left.daemon.jobs(left.launch()).jobs;
+        jobs.iter().any(|job| job.name == name && job.state == state)
+    };
+    let trainer = |name: &str| {
+        let record = left.launch().join(name).join(".neurosearch/trainer.json");
+        until("its trainer runs", || record.exists());
+        u32::try_from(json(&record)["pid"].as_u64().expect("a pid")).expect("a pid")
+    };
+    let (first, second) = (generate("first"), generate("second"));
+    let (_, victim) = (trainer("first"), trainer("second"));
+    until("both are shown", || shown("first", "running") && shown("second", "running"));
+    kill(first);
+    kill(second);
+    signal(victim, Signal::KILL);
+    until("one is lost", || shown("second", "failed"));
+    until("the other has gone on to its end", || shown("first", "done"));
+    let second = left.launch().join("second");
+    let explained = granted(&left.daemon.dir, &["explain", path(&second)]);
+    assert!(explained.contains("neurosearch continue"), "{explained}");
+    let output = neurosearch(&left.daemon.dir).arg("continue").arg(&second).output().expect("it runs");
+    assert!(output.status.success(), "{}", said(&output));
+    until("it is done too", || shown("second", "done"));
+}

@@ -1,0 +1,149 @@
+//! One job's folder as a look finds it: whose the job is, how far it is, and what became of its trainer.
+
+use crate::domain::device::{Device, Holder};
+use crate::domain::job::{Ended, FailureClass, JobName, JobState, Lent};
+use crate::engine::restore::{Found, FoundRecord, TrainerSeen, Unread};
+use crate::engine::state::Need;
+use crate::process::{self, Look};
+use crate::store::error::StoreError;
+use crate::store::job::{JobRecord, Starter, TrainerRecord};
+use crate::store::layout::{JobDir, LaunchDir};
+use crate::store::{finished, progress, record, scan};
+
+/// Who looks after a job.
+pub enum Whose {
+    Ours,
+    /// It is ours, and somebody runs it in our stead.
+    Lent(Lent),
+    SomebodyElses,
+}
+
+impl Whose {
+    pub fn lent(self) -> Option<Lent> {
+        match self {
+            Whose::Lent(lent) => Some(lent),
+            Whose::Ours | Whose::SomebodyElses => None,
+        }
+    }
+}
+
+/// The job's record, and who looks after the job. `asked`: somebody who may has said that nobody on another machine does, which
+/// is believed where nobody holds the job.
+pub fn record_of(job: &JobDir, asked: bool) -> Result<Option<(JobRecord, Whose)>, StoreError> {
+    let Some(record) = scan::record_of(job)? else { return Ok(None) };
+    if record.starter != Starter::Daemon {
+        return Ok(Some((record, Whose::SomebodyElses)));
+    }
+    let Some(borrower) = &record.borrower else { return Ok(Some((record, Whose::Ours))) };
+    let away = !process::identity::is_here(&borrower.host, &borrower.boot_id);
+    let given_back = away && asked && process::holder(job) == Holder::Nobody;
+    if process::identity::may_live(borrower) && !given_back {
+        let lent = Lent { pid: borrower.pid, host: borrower.host.clone(), away };
+        return Ok(Some((record, Whose::Lent(lent))));
+    }
+    // Read again: its last word may have come after the first reading, and nothing comes any more.
+    Ok(scan::record_of(job)?.map(|record| (record, Whose::Ours)))
+}
+
+/// The job as a look finds it; `asked` as in [`record_of`].
+pub fn found(launch: &LaunchDir, name: &JobName, asked: bool) -> Found {
+    let job = launch.job(name);
+    let read = record_of(&job, asked).and_then(|record| {
+        let over = record.as_ref().is_none_or(|(record, whose)| record.state.is_final() || !matches!(whose, Whose::Ours));
+        let need = if over { Need::Cpu } else { need(&job)? };
+        Ok((record.map(|(record, whose)| restored(&job, record, whose)), need))
+    });
+    match read {
+        Ok((record, need)) => Found { name: name.clone(), record: Ok(record), need },
+        Err(e) => {
+            let trainer = trainer(&job, 0);
+            let need = match trainer.device() {
+                Some(device) if device != Device::Cpu.as_str() => Need::Gpu,
+                _ => Need::Cpu,
+            };
+            Found { name: name.clone(), record: Err(Unread { why: e.to_string(), trainer }), need }
+        }
+    }
+}
+
+fn restored(job: &JobDir, record: JobRecord, whose: Whose) -> FoundRecord {
+    let ours = matches!(whose, Whose::Ours);
+    let over = record.state.is_final() || !ours;
+    FoundRecord {
+        index: record.index,
+        ours,
+        state: if ours { record.state.clone() } else { shown(job, &record) },
+        lent: whose.lent(),
+        trainer: if over { TrainerSeen::Gone(None) } else { trainer(job, record.attempts) },
+        checkpoints: if over { 0 } else { checkpoints(job) },
+        attempts: record.attempts,
+        failures_in_a_row: record.failures_in_a_row,
+        kills_in_a_row: record.kills_in_a_row,
+        last_failure: record.last_failure,
+        wish: record.wish,
+        checkpoints_seen: record.checkpoints_seen,
+    }
+}
+
+/// The state of somebody else's job: whoever ran it may have died and left its record as it was.
+pub fn shown(job: &JobDir, record: &JobRecord) -> JobState {
+    let died = record.borrower.as_ref().is_some_and(|borrower| !process::identity::may_live(borrower));
+    if !died || !matches!(record.state, JobState::Running { .. }) {
+        return record.state.clone();
+    }
+    match trainer(job, record.attempts) {
+        TrainerSeen::Gone(Some(Ended::Done)) => JobState::Done,
+        TrainerSeen::Gone(Some(Ended::Failed { class, sentence })) => JobState::Failed { class, sentence },
+        TrainerSeen::Gone(_) => {
+            let sentence = "it ended while nobody watched; `neurosearch continue` of its folder goes on with it".to_string();
+            JobState::Failed { class: FailureClass::Lost, sentence }
+        }
+        TrainerSeen::Alive(_) | TrainerSeen::Unclear { .. } => record.state.clone(),
+    }
+}
+
+/// The device's kind by the one key that decides it; options that are at fault are the trainer's to refuse.
+///
+/// # Errors
+/// When the disk does not give them now: a job must not be sent to a GPU for that.
+fn need(job: &JobDir) -> Result<Need, StoreError> {
+    let value = match record::read_json::<serde_json::Value>(&job.commandline()) {
+        Ok(value) => Some(value),
+        Err(e) if e.is_missing() || matches!(e, StoreError::Content { .. }) => None,
+        Err(e) => return Err(e),
+    };
+    Ok(match value.as_ref().and_then(|value| value.get("use_cpu")).and_then(serde_json::Value::as_bool) {
+        Some(true) => Need::Cpu,
+        _ => Need::Gpu,
+    })
+}
+
+/// Checkpoints so far, by the last report.
+pub fn checkpoints(job: &JobDir) -> u64 {
+    progress::read(job).ok().flatten().map_or(0, |progress| progress.checkpoints)
+}
+
+/// What became of the trainer; `attempt` is the last one that was recorded as started.
+pub fn trainer(job: &JobDir, attempt: u32) -> TrainerSeen {
+    match process::look(job) {
+        Look::Alive(_) => match record::read::<TrainerRecord>(&job.trainer_record()) {
+            Ok(record) => TrainerSeen::Alive(record.device),
+            Err(e) => TrainerSeen::Unclear { why: e.to_string(), holder: holder(job) },
+        },
+        // An earlier attempt's word says nothing about one that died before its own first.
+        Look::Ended(end) => {
+            let word = (end.attempt == attempt).then_some(end.ended);
+            TrainerSeen::Gone(word.map(|ended| finished::hold_to_results(ended, job)))
+        }
+        Look::Gone => TrainerSeen::Gone(None),
+        Look::Unknown(why) => TrainerSeen::Unclear { why, holder: holder(job) },
+    }
+}
+
+/// Who holds the job; one that is to train on the CPU can be nowhere else, whatever else is not known.
+fn holder(job: &JobDir) -> Holder {
+    match process::holder(job) {
+        Holder::Here(None) if matches!(need(job), Ok(Need::Cpu)) => Holder::Here(Some(Device::Cpu.to_string())),
+        holder => holder,
+    }
+}
