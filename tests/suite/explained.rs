@@ -107,7 +107,8 @@ fn a_search_and_its_jobs_are_known_through_links_and_dots_and_a_wrong_path_is_na
     std::os::unix::fs::symlink(&launch, &link).expect("linked");
     for (args, words) in [
         (["jobs", path(&link)], "job-0"),
-        (["explain", path(&link.join("job-0"))], "it runs on cpu"),
+        // It runs, or is being started.
+        (["explain", path(&link.join("job-0"))], "on cpu"),
         (["explain", path(&launch.join("../waits/./job-2"))], "not drawn yet"),
         (["pause", path(&link)], "paused"),
         (["best", path(&link)], "no job has a result"),
