@@ -239,6 +239,19 @@ fn restore(search: &mut Search, name: JobName, record: FoundRecord, need: Need, 
             _ => None,
         };
         take_over(search, &name, record.trainer, record.checkpoints, device, effects);
+    } else if let Some(wish) = record.wish {
+        heed(search, &name, wish, effects);
+    }
+}
+
+/// What was wished of a job that somebody else had, and that came to rest by itself before.
+fn heed(search: &mut Search, name: &JobName, wish: Wish, effects: &mut Vec<Effect>) {
+    let Some(job) = search.jobs.get_mut(name) else { return };
+    match (&job.standing, wish) {
+        (Standing::Waiting | Standing::Paused, _) | (Standing::Failed(..) | Standing::Cancelled, Wish::Retry) => {
+            settle(search, name, wish, effects);
+        }
+        _ => job.wish = None,
     }
 }
 

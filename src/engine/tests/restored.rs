@@ -248,13 +248,19 @@ fn a_job_that_a_dead_continue_of_another_machine_has_becomes_the_daemons_again_o
     for (command, standing) in table {
         let mut search = lent(true);
         assert!(["node-7", "neurosearch retry"].iter().all(|word| known(&search).contains(word)), "{}", known(&search));
-        let (_, effects) = on_command(&mut search, command).expect("asked");
+        let (_, effects) = on_command(&mut search, command.clone()).expect("asked");
         assert_eq!(effects, [], "its record is not the daemon's to write yet");
         assert_eq!(search.jobs[&name(0)].standing, Standing::Foreign(Some(running())));
         // A look finds that nobody holds it, and nothing of how its trainer ended.
         restore::on_found(&mut search, found(running(), unclear("far", Holder::Nobody)));
         let job = &search.jobs[&name(0)];
         assert_eq!((&job.standing, &job.lent, job.wish), (&standing, &None, None));
+        // It was alive after all, and its job came to rest before the wish was heeded.
+        let mut search = lent(true);
+        on_command(&mut search, command).expect("asked");
+        restore::on_found(&mut search, found(JobState::Paused, TrainerSeen::Gone(None)));
+        let job = &search.jobs[&name(0)];
+        assert_eq!((&job.standing, job.wish), (&standing, None));
     }
 }
 
