@@ -21,6 +21,11 @@ fn temporary_for(path: &Path) -> String {
     format!(".{name}.{}-{unique}{TEMPORARY}", std::process::id())
 }
 
+/// Whether `name` is that of a temporary file of [`replace`], whosever it is.
+pub fn is_temporary(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(TEMPORARY)
+}
+
 /// Whether `name` is that of a temporary file that [`replace`] left for `file`, and whose process `lives` not.
 pub(super) fn is_left_of(name: &str, file: &str, lives: &dyn Fn(u32) -> bool) -> bool {
     let unique = name.strip_prefix('.').and_then(|rest| rest.strip_prefix(file)?.strip_prefix('.')?.strip_suffix(TEMPORARY));

@@ -36,6 +36,13 @@ impl LaunchDir {
             Selection::BestBalancedAccuracy => "analysis_balanced_accuracy.tsv",
         })
     }
+    /// Whether the file at `path` is one that the product itself replaces beside the search space.
+    pub fn replaces(path: &Path) -> bool {
+        let Some(folder) = path.parent() else { return false };
+        let launch = LaunchDir::new(folder);
+        let tables = Selection::ALL.iter().map(|selection| launch.analysis_table(*selection));
+        tables.chain([launch.jobs_table(), launch.error()]).any(|own| &*own == path)
+    }
     /// Ours alone: records and the lock.
     pub fn private(&self) -> Below {
         self.0.join(".neurosearch")

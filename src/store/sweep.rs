@@ -1,6 +1,6 @@
 //! Removes what killed processes left of files that were being replaced in a job's folder; each writer sweeps its own.
 
-use super::atomic::{self, TEMPORARY};
+use super::atomic;
 use super::error::StoreError;
 use super::folder::Folder;
 use super::layout::JobDir;
@@ -43,7 +43,7 @@ pub fn after_end(job: &JobDir) -> Result<(), StoreError> {
 /// Names the folder or file.
 pub fn by_trainer(job: &JobDir) -> Result<(), StoreError> {
     let record = record_name(job);
-    let left = |name: &str| is_temporary(name) && !atomic::is_left_of(name, &record, &|_| false);
+    let left = |name: &str| atomic::is_temporary(name) && !atomic::is_left_of(name, &record, &|_| false);
     for place in [job.place().clone(), job.private()] {
         let Some(folder) = Folder::find(&place)? else { continue };
         sweep(&folder, &left)?;
@@ -56,11 +56,6 @@ pub fn by_trainer(job: &JobDir) -> Result<(), StoreError> {
         }
     }
     Ok(())
-}
-
-/// `.<name>.<pid>-<count>.tmp`, as `atomic` names them.
-fn is_temporary(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(TEMPORARY)
 }
 
 fn sweep_below(folder: &Folder, left: &dyn Fn(&str) -> bool, deepest: usize) -> Result<(), StoreError> {
