@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long events are gathered before they count as one.
-const GATHER: Duration = Duration::from_millis(50);
+const GATHER: Duration = Duration::from_millis(100);
 
 /// What the events of a moment amount to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
