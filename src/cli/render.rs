@@ -28,10 +28,12 @@ pub fn json(answer: &impl Serialize, out: &mut Out) -> Outcome {
 /// An empty table under this head, of this many columns of text at most; none: without a bound.
 pub fn table(head: &[&str], width: Option<u16>) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(head);
-    if let Some(width) = width {
-        table.set_width(width);
-    }
+    table.load_style(presets::NOTHING).set_header(head);
+    // Without a width of our own it would take that of a terminal that it finds itself.
+    match width {
+        Some(width) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width),
+        None => table.set_content_arrangement(ContentArrangement::Disabled),
+    };
     table
 }
 
