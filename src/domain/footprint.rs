@@ -138,8 +138,8 @@ impl Tally {
         }
         if block.d_reduction == Reduction::MaxPooling {
             let (input, output) = (self.cell(block.out_channels, before), self.cell(block.out_channels, after));
-            // The padded copy, which only an autoencoder's pool makes.
             self.layer(input, output);
+            // The padded copy, which only an autoencoder's pool makes.
             let padded = if remembers { output.saturating_mul(1 << before.len()) } else { 0 };
             self.keep(output.saturating_mul(1 + INDEX / NUMBER).saturating_add(padded));
             self.pass(input.saturating_add(output.saturating_mul(2)));
@@ -165,9 +165,9 @@ impl Tally {
 
     fn decoder_block(&mut self, architecture: &Architecture, block: &ConvBlock, before: &[usize], after: &[usize]) {
         if block.d_reduction == Reduction::MaxPooling {
-            // The unpooled tensor as it comes, and channels-last for the convolution.
             let output = self.cell(block.out_channels, before);
             self.layer(self.cell(block.out_channels, after), output);
+            // The unpooled tensor as it comes, and channels-last for the convolution.
             self.keep(output.saturating_mul(2));
             self.pass(output);
         }

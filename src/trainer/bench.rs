@@ -69,7 +69,8 @@ fn measure(arguments: &Bench) -> Result<serde_json::Value, Failure> {
     let an_item = |seconds: &[f64], items: usize| seconds.iter().map(|s| s / items as f64).collect::<Vec<_>>();
     let (training, evaluation) = (an_item(&training, arguments.batch), an_item(&evaluation, work.evaluated));
     Ok(json!({
-        "batch": arguments.batch, "evaluated_at_once": work.evaluated, "threads": threads, "steps": arguments.steps, "parameters": architecture.parameters(),
+        "batch": arguments.batch, "evaluated_at_once": work.evaluated, "threads": threads, "steps": arguments.steps,
+        "parameters": architecture.parameters(),
         "device": if device.is_cuda() { "cuda" } else { "cpu" }, "precision": arguments.precision,
         "training_median": median(&training), "training_fastest": training.first(),
         "evaluation_median": median(&evaluation), "evaluation_fastest": evaluation.first(),

@@ -34,7 +34,7 @@ at::Tensor transposed(const at::Tensor& x, const at::Tensor& weight, const at::T
   return at::convolution(x, weight, bias, stride, one, one, true, output_padding, 1);
 }
 
-// Of a plain convolution: those of `mask` among the gradients of its input and its weight.
+// Of a plain convolution: those of `mask` among the gradients of its input, its weight and its bias.
 std::tuple<at::Tensor, at::Tensor, at::Tensor> backward(const at::Tensor& gradient, const at::Tensor& x, const at::Tensor& weight,
                                                         const Sizes& stride, std::array<bool, 3> mask) {
   const Sizes one(axes(x), 1), zero(axes(x), 0);
