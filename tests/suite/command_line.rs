@@ -16,6 +16,15 @@ fn output(arguments: &[&str]) -> Output {
     neurosearch(arguments).output().expect("started")
 }
 
+/// The programs that this build has, each with a heading of its help: without libtorch there is no trainer.
+fn programs() -> Vec<(&'static str, &'static str)> {
+    let mut programs = vec![(env!("CARGO_BIN_EXE_neurosearch"), "Commands:"), (env!("CARGO_BIN_EXE_neurosearchd"), "Options:")];
+    if cfg!(feature = "torch") {
+        programs.push((env!("CARGO_BIN_EXE_neurosearch-trainer"), "Options:"));
+    }
+    programs
+}
+
 /// The verbs, as the help lists them.
 fn verbs() -> Vec<String> {
     let help = String::from_utf8(output(&["--help"]).stdout).expect("UTF-8");
@@ -70,15 +79,10 @@ fn nothing_is_coloured_where_no_terminal_shows_it() {
 fn a_terminal_shows_help_and_refusals_in_colour_and_no_color_takes_every_escape_away() {
     let Some(tmux) = needs("tmux") else { return };
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let programs = [
-        (env!("CARGO_BIN_EXE_neurosearch"), "Commands:"),
-        (env!("CARGO_BIN_EXE_neurosearchd"), "Options:"),
-        (env!("CARGO_BIN_EXE_neurosearch-trainer"), "Options:"),
-    ];
     let terminal = Terminal::open(tmux, dir.path(), 120, 100);
     // Each run has a number, or the words of the one before would do for its end.
     let mut run = 0;
-    for (program, heading) in programs {
+    for (program, heading) in programs() {
         for arguments in ["--help", "--no-such-flag"] {
             let mut painted = |environment: &str| {
                 run += 1;
@@ -158,9 +162,8 @@ fn a_refusal_quotes_the_arguments_escaped_in_colour_as_without() {
     // Concealed text, which no refusal asks for itself.
     let foreign = "--\u{1b}[8mhidden\u{7}";
     let script = dir.path().join("refused");
-    let programs =
-        [env!("CARGO_BIN_EXE_neurosearch"), env!("CARGO_BIN_EXE_neurosearchd"), env!("CARGO_BIN_EXE_neurosearch-trainer")];
-    for program in programs {
+    let programs: Vec<&str> = programs().into_iter().map(|(program, _)| program).collect();
+    for program in &programs {
         let refused = Command::new(program).arg(foreign).stdin(Stdio::null()).output().expect("started");
         let said = String::from_utf8_lossy(&refused.stderr);
         assert_eq!(refused.status.code(), Some(2), "{program}: {said}");
