@@ -4,6 +4,7 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::course::Course;
 use crate::dataset::Dataset;
 use crate::device;
+use crate::failure::Failure;
 use crate::feed;
 use crate::job::Job;
 use crate::loader::Items;
@@ -12,7 +13,7 @@ use crate::note::note;
 use crate::outputs::{self, Judged};
 use crate::reconstruct;
 use crate::stamp;
-use crate::stop::Stop;
+use crate::stop::{self, Stop};
 use crate::training::{Sets, Training};
 use crate::which::Which;
 use neurosearch::domain::architecture::Architecture;
@@ -132,8 +133,11 @@ fn latest(job: &mut Job, folder: &FoldDir, network: usize, numbers: &[u32], sets
     for number in own {
         let path = folder.checkpoint(*number);
         let read = match Checkpoint::read(&path) {
-            // One that cannot be read just now is not passed over: the next epoch's would take its place.
-            Err(error) if !error.is_of_the_file() => return Err(Stop::input(&error)),
+            // One that cannot be read just now is not passed over: the next epoch's would take its place. One on a bad place of
+            // the disk is lost, as a damaged one is, and training goes on from the one before it.
+            Err(error) if !error.is_of_the_file() && !stop::is_lost(&error) => {
+                return Err(Stop::own(&error, Failure::new(FailureClass::Crashed, error.to_string())));
+            }
             read => read.map_err(|error| error.to_string()),
         };
         match read.and_then(|checkpoint| usable(job, checkpoint, sets)) {

@@ -97,7 +97,7 @@ fn try_sources(job: &mut Job) -> Result<(), Stop> {
 fn options(dir: &JobDir) -> Result<JobOptions, Stop> {
     let bad = |sentence: String| Stop::failed(FailureClass::BadOptions, sentence);
     let read = read_options(&dir.commandline());
-    let (mut options, notices) = read.map_err(|e| Stop::unread(&e, Failure::new(FailureClass::BadOptions, e.to_string())))?;
+    let (mut options, notices) = read.map_err(|e| Stop::own(&e, Failure::new(FailureClass::BadOptions, e.to_string())))?;
     for notice in notices {
         note(format_args!("{}: {notice}", dir.commandline().display()));
     }

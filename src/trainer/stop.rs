@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use neurosearch::domain::job::FailureClass;
+use neurosearch::store::answers;
 use neurosearch::store::error::StoreError;
 use std::path::PathBuf;
 
@@ -34,6 +35,18 @@ impl Stop {
         Stop::Disk(format!("an input could not be read: {error}"), file)
     }
 
+    /// A file of the job's own folder, which is no data, cannot be used, or could not be read just now; it fails as `failure` says if
+    /// the file itself is at fault.
+    pub fn own(error: &StoreError, failure: Failure) -> Self {
+        if error.is_of_the_file() {
+            return Stop::Failed(failure);
+        }
+        if is_lost(error) {
+            return Stop::failed(FailureClass::Crashed, format!("{error}, while its file system gives other files"));
+        }
+        Stop::Disk(format!("a file of the job could not be read: {error}"), None)
+    }
+
     /// A result cannot be written: the disk's fault, most often, else that of the job's folder.
     pub fn output(error: &StoreError) -> Self {
         if error.is_of_the_disk() {
@@ -41,6 +54,11 @@ impl Stop {
         }
         Stop::failed(FailureClass::Crashed, error.to_string())
     }
+}
+
+/// Whether a file lies on a bad place of a disk that gives other files: what was in it is as good as gone.
+pub fn is_lost(error: &StoreError) -> bool {
+    error.is_of_the_disk() && answers::otherwise(error.path())
 }
 
 impl From<Failure> for Stop {
@@ -74,6 +92,25 @@ mod tests {
         for error in [read(Errno::NOENT), read(Errno::ACCESS), read(Errno::ISDIR), content] {
             let Stop::Failed(failure) = Stop::input(&error) else { panic!("{error} is tried again") };
             assert_eq!(failure.class, FailureClass::BadData);
+        }
+    }
+
+    #[test]
+    fn a_disk_that_does_not_give_a_file_of_the_jobs_own_is_never_bad_data() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("job-0/commandline.json");
+        std::fs::create_dir(dir.path().join("job-0")).expect("made");
+        std::fs::write(&path, "{}").expect("written");
+        let own = |path: &Path, code: Errno| {
+            Stop::own(&StoreError::io("read", path, code.into()), Failure::new(FailureClass::BadOptions, "no options"))
+        };
+        let Stop::Failed(failure) = own(&path, Errno::ACCESS) else { panic!("it is tried again") };
+        assert_eq!(failure.class, FailureClass::BadOptions);
+        let Stop::Failed(failure) = own(&path, Errno::IO) else { panic!("the disk gives other files") };
+        assert!(failure.class == FailureClass::Crashed && failure.sentence.contains("commandline.json"), "{failure}");
+        let out_of_reach = dir.path().join("gone/commandline.json");
+        for (path, code) in [(&out_of_reach, Errno::IO), (&path, Errno::MFILE)] {
+            assert!(matches!(own(path, code), Stop::Disk(_, None)), "{code}");
         }
     }
 }

@@ -102,15 +102,20 @@ fn a_disk_that_does_not_take_a_checkpoint_is_no_failure_of_the_job_which_goes_on
     let failpoints = job.launch.path().join("failpoints");
     fs::create_dir(&failpoints).expect("made");
     let run = || job.command().env("NEUROSEARCH_FAILPOINTS", &failpoints).output().expect("the trainer starts");
-    let armed = failpoints.join("write:%checkpoint-#=ENOSPC+");
-    fs::write(&armed, "").expect("armed");
-    assert_eq!(run().status.code(), Some(5));
-    let end = job.end();
-    assert_eq!(end["ended"], "interrupted");
-    assert!(
-        end["sentence"].as_str().is_some_and(|why| why.contains("could not be written") && why.contains("checkpoint-")),
-        "{end}"
-    );
+    let mut armed = failpoints.join("none");
+    fs::write(&armed, "").expect("written");
+    for error in ["ENOSPC", "EIO"] {
+        let next = failpoints.join(format!("write:%checkpoint-#={error}+"));
+        fs::rename(&armed, &next).expect("armed");
+        armed = next;
+        assert_eq!(run().status.code(), Some(5), "{error}");
+        let end = job.end();
+        assert_eq!((&end["ended"], &end["unread"]), (&json!("interrupted"), &json!(null)), "{end}");
+        assert!(
+            end["sentence"].as_str().is_some_and(|why| why.contains("could not be written") && why.contains("checkpoint-")),
+            "{end}"
+        );
+    }
     fs::rename(&armed, failpoints.join("write:*=EIO+")).expect("armed");
     assert_eq!(run().status.code(), Some(5), "without a last word too");
     fs::remove_dir_all(&failpoints).expect("disarmed");
