@@ -5,7 +5,8 @@ use super::collect::{Fold, Job, mean};
 use super::options::{ARCHITECTURE_COLUMNS, COLUMNS};
 use crate::domain::metrics::Metrics;
 use crate::domain::options::Selection;
-use crate::store::tsv::python_repr;
+use crate::store::tsv::push_repr;
+use std::fmt::Write;
 
 /// What comes before the options.
 const STANDING: [&str; 6] = ["job", "index", "state", "failure", "reason", "attempts"];
@@ -39,41 +40,40 @@ pub fn row(name: &str, job: &Job, folds: &[u32]) -> String {
     let mut line = joined([name, &index, state, class, &reason, &attempts].into_iter());
     line.push('\t');
     line.push_str(&job.options.cells);
-    let mut cells = Vec::with_capacity(Selection::ALL.len() * (folds.len() + 1) * (Metrics::COLUMNS.len() + 2));
     for &selection in Selection::ALL {
-        push_means(&mut cells, job, selection);
+        push_means(&mut line, job, selection);
         let mut at_hand = job.folds.iter().peekable();
         for &index in folds {
-            push_fold(&mut cells, at_hand.next_if(|fold| fold.index == index), selection);
+            push_fold(&mut line, at_hand.next_if(|fold| fold.index == index), selection);
         }
-    }
-    // Figures need no quotes.
-    for cell in cells {
-        line.push('\t');
-        line.push_str(&cell);
     }
     line
 }
 
-fn push_means(cells: &mut Vec<String>, job: &Job, selection: Selection) {
-    cells.push(job.found(selection).to_string());
+fn push_means(line: &mut String, job: &Job, selection: Selection) {
+    // Writing to a string cannot fail.
+    let _ = write!(line, "\t{}", job.found(selection));
     let metrics: Vec<[f64; 6]> =
         job.folds.iter().filter_map(|fold| fold.metrics[selection as usize]).map(|metrics| metrics.values()).collect();
     for figure in 0..Metrics::COLUMNS.len() {
-        cells.push(number(mean(metrics.iter().map(|values| values[figure]))));
+        push_number(line, mean(metrics.iter().map(|values| values[figure])));
     }
-    cells.push(number(mean(job.folds.iter().filter_map(|fold| loss(fold, selection)))));
+    push_number(line, mean(job.folds.iter().filter_map(|fold| loss(fold, selection))));
 }
 
-fn push_fold(cells: &mut Vec<String>, fold: Option<&Fold>, selection: Selection) {
-    let metrics = fold.and_then(|fold| fold.metrics[selection as usize]);
-    match metrics {
-        Some(metrics) => cells.extend(metrics.values().map(python_repr)),
-        None => cells.extend(Metrics::COLUMNS.map(|_| String::new())),
+fn push_fold(line: &mut String, fold: Option<&Fold>, selection: Selection) {
+    let metrics = fold.and_then(|fold| fold.metrics[selection as usize]).map(|metrics| metrics.values());
+    for figure in 0..Metrics::COLUMNS.len() {
+        push_number(line, metrics.map(|values| values[figure]));
     }
-    cells.push(number(fold.and_then(|fold| loss(fold, selection))));
-    let epochs = fold.map(|fold| fold.best[selection as usize].iter().map(|best| best.epoch.to_string()).collect::<Vec<_>>());
-    cells.push(epochs.unwrap_or_default().join(" "));
+    push_number(line, fold.and_then(|fold| loss(fold, selection)));
+    let epochs = fold.map_or(&[][..], |fold| &fold.best[selection as usize]).iter().map(|best| best.epoch);
+    line.push('\t');
+    for (position, epoch) in epochs.enumerate() {
+        let space = if position == 0 { "" } else { " " };
+        // Writing to a string cannot fail.
+        let _ = write!(line, "{space}{epoch}");
+    }
 }
 
 /// The validation loss of the fold's best model; several networks have several, which no single figure stands for.
@@ -84,6 +84,10 @@ pub(super) fn loss(fold: &Fold, selection: Selection) -> Option<f64> {
     }
 }
 
-fn number(value: Option<f64>) -> String {
-    value.map(python_repr).unwrap_or_default()
+/// A cell of its own, which needs no quotes; empty without a value.
+fn push_number(line: &mut String, value: Option<f64>) {
+    line.push('\t');
+    if let Some(value) = value {
+        push_repr(line, value);
+    }
 }

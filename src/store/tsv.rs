@@ -4,6 +4,7 @@ use super::atomic;
 use super::below::Place;
 use super::error::StoreError;
 use super::open;
+use std::fmt::Write;
 
 /// No table that is read here is larger; a million rows of predictions take a tenth of it.
 const LARGEST: u64 = 1 << 30;
@@ -102,22 +103,28 @@ fn sentence(error: &csv::Error) -> String {
 
 /// The shortest text that reads back as `value`, in the form of Python's `repr`: `1.0`, `1e-05`, `1e+16`, `inf`; NaN is empty.
 pub fn python_repr(value: f64) -> String {
-    if value.is_nan() {
-        return String::new();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "inf".to_string() } else { "-inf".to_string() };
-    }
-    // Rust's `e` form has the shortest digits: `-1.2345e-7`.
-    let scientific = format!("{value:e}");
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if value != 0.0 && !(-4..16).contains(&exponent) {
+    let mut text = String::new();
+    push_repr(&mut text, value);
+    text
+}
+
+/// Adds what [`python_repr`] gives.
+pub fn push_repr(text: &mut String, value: f64) {
+    let size = value.abs();
+    if size == 0.0 || (1e-4..1e16).contains(&size) {
+        // The range in which Python writes no exponent, and this library neither.
+        text.push_str(ryu::Buffer::new().format_finite(value));
+    } else if size.is_infinite() {
+        text.push_str(if value > 0.0 { "inf" } else { "-inf" });
+    } else if size.is_finite() {
+        // Rust's `e` form has the shortest digits: `-1.2345e-7`.
+        let scientific = format!("{value:e}");
+        let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+        let exponent: i32 = exponent.parse().unwrap_or(0);
         let sign = if exponent < 0 { '-' } else { '+' };
-        return format!("{mantissa}e{sign}{:02}", exponent.abs());
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{mantissa}e{sign}{:02}", exponent.abs());
     }
-    let plain = format!("{value}");
-    if plain.contains('.') { plain } else { format!("{plain}.0") }
 }
 
 #[cfg(test)]
@@ -137,7 +144,10 @@ mod tests {
             (123456.0, "123456.0"),
             (1e15, "1000000000000000.0"),
             (9007199254740993.0, "9007199254740992.0"),
+            (9999999999999998.0, "9999999999999998.0"),
             (1e16, "1e+16"),
+            (0.00012345678901234567, "0.00012345678901234567"),
+            (9.999999999999999e-05, "9.999999999999999e-05"),
             (1.7976931348623157e308, "1.7976931348623157e+308"),
             (5e-324, "5e-324"),
             (f64::from(0.1f32), "0.10000000149011612"),
