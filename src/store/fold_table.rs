@@ -1,11 +1,10 @@
-//! A reader of the small tables of a fold, made once for each thread: building one takes longer than reading a table.
+//! A reader of the small tables of figures of a fold, of which an analysis reads thousands: each thread keeps one with its buffers.
 
 use super::below::Place;
 use super::error::StoreError;
 use super::open;
-use csv::{ByteRecord, Position};
 use std::cell::RefCell;
-use std::io::{Cursor, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 
 /// No table of a fold is larger: a row is about a hundred bytes, and an epoch of inner evaluations has some hundred rows.
@@ -14,52 +13,85 @@ const LARGEST: u64 = 1 << 28;
 const KEPT: usize = 1 << 20;
 
 thread_local! {
-    static READER: RefCell<Rows> = RefCell::new(Rows::new());
+    static ROWS: RefCell<Rows> = RefCell::default();
 }
 
-/// The rows of one table, after its header.
+/// The rows of one table, after its header. Lines end in LF or CR LF, empty ones do not count; cells are figures between tabs,
+/// of which none is ever quoted.
+#[derive(Default)]
 pub struct Rows {
-    reader: csv::Reader<Cursor<Vec<u8>>>,
-    header: ByteRecord,
-    row: ByteRecord,
+    text: String,
+    /// Where the line after this row begins.
+    next: usize,
+    header: Cells,
+    row: Cells,
+}
+
+/// Where the cells of a line begin and end.
+#[derive(Default)]
+struct Cells(Vec<Range<usize>>);
+
+impl Cells {
+    /// Takes the first line with anything in it from `at`, and gives the place after it; none at the end.
+    fn take(&mut self, text: &str, mut at: usize) -> Option<usize> {
+        while at < text.len() {
+            let next = self.line(text, at);
+            if !matches!(self.0.as_slice(), [only] if only.is_empty()) {
+                return Some(next);
+            }
+            at = next;
+        }
+        self.0.clear();
+        None
+    }
+
+    /// Takes the line from `begin`, and gives the place after it. Byte by byte, for the cells are shorter than the start of any
+    /// quicker search.
+    fn line(&mut self, text: &str, mut begin: usize) -> usize {
+        self.0.clear();
+        for (at, byte) in text.bytes().enumerate().skip(begin) {
+            if byte == b'\t' {
+                self.0.push(begin..at);
+                begin = at + 1;
+            } else if byte == b'\n' {
+                self.0.push(begin..at - usize::from(text[begin..at].ends_with('\r')));
+                return at + 1;
+            }
+        }
+        self.0.push(begin..text.len());
+        text.len()
+    }
 }
 
 impl Rows {
-    fn new() -> Self {
-        let reader = csv::ReaderBuilder::new().delimiter(b'\t').flexible(true).has_headers(false).from_reader(Cursor::default());
-        Rows { reader, header: ByteRecord::new(), row: ByteRecord::new() }
-    }
-
-    /// Goes to the beginning of what `fill` puts in place of the last table.
-    fn start(&mut self, fill: impl FnOnce(&mut Vec<u8>) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        let bytes = self.reader.get_mut().get_mut();
+    /// Goes before the first row of what `fill` puts in place of the last table. The outer error is of the file.
+    fn start(&mut self, fill: impl FnOnce(&mut Vec<u8>) -> Result<(), StoreError>) -> Result<Result<(), String>, StoreError> {
+        let mut bytes = std::mem::take(&mut self.text).into_bytes();
         bytes.clear();
         bytes.shrink_to(KEPT);
-        fill(bytes)
-    }
-
-    fn read_header(&mut self) -> csv::Result<()> {
-        self.reader.seek_raw(SeekFrom::Start(0), Position::new())?;
-        self.reader.read_byte_record(&mut self.header)?;
-        Ok(())
+        fill(&mut bytes)?;
+        let Ok(text) = String::from_utf8(bytes) else { return Ok(Err("not UTF-8 text".to_string())) };
+        self.text = text;
+        self.row.0.clear();
+        self.next = self.header.take(&self.text, 0).unwrap_or(self.text.len());
+        Ok(Ok(()))
     }
 
     /// The place of the column `name`.
     pub fn column(&self, name: &str) -> Option<usize> {
-        self.header.iter().position(|column| column == name.as_bytes())
+        self.header.0.iter().position(|cell| &self.text[cell.clone()] == name)
     }
 
     /// Goes to the next row; false after the last.
-    ///
-    /// # Errors
-    /// One clause.
-    pub fn advance(&mut self) -> Result<bool, String> {
-        self.reader.read_byte_record(&mut self.row).map_err(|e| e.to_string())
+    pub fn advance(&mut self) -> bool {
+        let next = self.row.take(&self.text, self.next);
+        self.next = next.unwrap_or(self.text.len());
+        next.is_some()
     }
 
     /// The number in a column of this row; none where there is none.
     pub fn number(&self, column: usize) -> Option<f64> {
-        std::str::from_utf8(self.row.get(column)?).ok()?.trim().parse().ok()
+        self.text[self.row.0.get(column)?.clone()].trim_ascii().parse().ok()
     }
 }
 
@@ -77,10 +109,8 @@ fn table<T>(
     fill: impl FnOnce(&mut Vec<u8>) -> Result<(), StoreError>,
     read: impl FnOnce(&mut Rows) -> Result<T, String>,
 ) -> Result<T, StoreError> {
-    READER.with_borrow_mut(|rows| {
-        rows.start(fill)?;
-        let result = rows.read_header().map_err(|e| e.to_string()).and_then(|()| read(rows));
-        result.map_err(|sentence| StoreError::content(path, sentence))
+    ROWS.with_borrow_mut(|rows| {
+        rows.start(fill)?.and_then(|()| read(rows)).map_err(|sentence| StoreError::content(path, sentence))
     })
 }
 
@@ -96,7 +126,7 @@ mod tests {
         let all = |rows: &mut Rows| {
             let Some(column) = rows.column("b") else { return Err("no b".to_string()) };
             let mut found = Vec::new();
-            while rows.advance()? {
+            while rows.advance() {
                 found.push(rows.number(column));
             }
             Ok(found)
@@ -111,5 +141,6 @@ mod tests {
         assert_eq!(numbers(""), []);
         assert_eq!(numbers("a\n1\n"), []);
         assert_eq!(numbers("b\ta\n\t1\nx\t1\n-1e-5\n"), [None, None, Some(-1e-5)]);
+        assert_eq!(numbers("\n\na\tb\r\n\r\n1\t2\r\n1\n\n1\t 3 \t4"), [Some(2.0), None, Some(3.0)]);
     }
 }

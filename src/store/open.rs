@@ -4,9 +4,11 @@ use super::below::Place;
 use super::error::StoreError;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2};
 use rustix::io::Errno;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Never waits for a pipe's other end, and never becomes a child's.
@@ -149,11 +151,15 @@ fn beneath(base: &OwnedFd, inside: &Path, flags: OFlags) -> Result<OwnedFd, Errn
     }
 }
 
-/// The part that was given, and the part that is ours.
+/// The part that was given, and the part that is ours: its last `own` parts.
 fn split(path: &Path, own: usize) -> (&Path, &Path) {
-    let base = path.ancestors().nth(own).unwrap_or(Path::new(""));
-    let inside = path.strip_prefix(base).unwrap_or(path);
-    (if base.as_os_str().is_empty() { Path::new(".") } else { base }, inside)
+    let bytes = path.as_os_str().as_bytes();
+    let slash = (0..own).try_fold(bytes.len(), |end, _| bytes[..end].iter().rposition(|byte| *byte == b'/'));
+    match slash {
+        None => (Path::new("."), path),
+        Some(0) => (Path::new("/"), Path::new(OsStr::from_bytes(&bytes[1..]))),
+        Some(at) => (Path::new(OsStr::from_bytes(&bytes[..at])), Path::new(OsStr::from_bytes(&bytes[at + 1..]))),
+    }
 }
 
 fn part_by_part(base: &OwnedFd, inside: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
@@ -299,6 +305,20 @@ mod tests {
         // A path that is somebody's own business may be a link, but not to a device.
         let error = bytes(&dir.path().join("link"), 10, "larger").expect_err("refused").to_string();
         assert!(error.contains("regular file"), "{error}");
+    }
+
+    #[test]
+    fn a_path_is_divided_where_our_parts_begin() {
+        for (path, own, given, ours) in [
+            ("/a/b/c", 1, "/a/b", "c"),
+            ("/a/b/c", 2, "/a", "b/c"),
+            ("/a/b/c", 3, "/", "a/b/c"),
+            ("a/b", 1, "a", "b"),
+            ("a/b", 2, ".", "a/b"),
+            ("/a//b", 1, "/a/", "b"),
+        ] {
+            assert_eq!(split(Path::new(path), own), (Path::new(given), Path::new(ours)), "{path}, {own}");
+        }
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub fn validation_metrics(fold: &FoldDir, selection: Selection) -> Result<Metric
 }
 
 fn metrics(rows: &mut Rows) -> Result<Metrics, String> {
-    if !rows.advance()? {
+    if !rows.advance() {
         return Err("it has no row of metrics".to_string());
     }
     let figure = |name: &str| rows.column(name).and_then(|column| rows.number(column)).unwrap_or(f64::NAN);
@@ -62,7 +62,7 @@ fn epochs(rows: &mut Rows) -> Result<[Option<Best>; 2], String> {
     let (epoch_column, loss_column) = (needed("epoch")?, needed("loss_valid")?);
     let accuracy_column = rows.column("balanced_accuracy_valid");
     let mut judge = Judge::default();
-    while rows.advance()? {
+    while rows.advance() {
         let epoch = rows.number(epoch_column).ok_or("a row has no epoch")?;
         let loss = rows.number(loss_column).unwrap_or(f64::NAN);
         judge.row(epoch as u32, loss, accuracy_column.and_then(|column| rows.number(column)));
