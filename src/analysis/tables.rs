@@ -5,7 +5,7 @@ use super::jobs_table;
 use super::options::Options;
 use super::ranking::{Ranked, Ranking};
 use super::table::{self, Counts};
-use crate::domain::natural::Natural;
+use crate::domain::natural::{self, Natural};
 use crate::domain::options::Selection;
 use crate::domain::space::SearchSpace;
 use crate::store::atomic;
@@ -17,12 +17,13 @@ use crate::store::record;
 use crate::store::results;
 use crate::store::space_file::{self, SpaceFile};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// Folders that are worth a thread of their own.
+/// Folders that a thread takes at a time.
 const SHARE: usize = 64;
 /// Which of [`Tables::changed`] is `jobs.tsv`; the others are the selections'.
 const JOBS: usize = 2;
@@ -69,12 +70,14 @@ impl Tables {
         let folder = self.folder()?;
         self.scanned = Some(folder.identity()?);
         let launch = LaunchDir::open(&folder);
-        let names = results::folders(&folder)?;
+        let mut names = results::folders(&folder)?;
+        names.sort_by(|a, b| natural::compare(a, b));
         self.folds = folds_of_space(&launch);
         self.columns = self.folds.clone().unwrap_or_else(|| folds_of_jobs(&launch, &names));
         let mut notices = Vec::new();
         let mut rows = BTreeMap::new();
-        for (name, row, found) in self.collect_all(&launch, &names) {
+        let collected = self.collect_all(&launch, &names);
+        for (name, (row, found)) in names.into_iter().zip(collected) {
             notices.extend(found);
             rows.extend(row.map(|row| (Natural(name), row)));
         }
@@ -121,19 +124,32 @@ impl Tables {
     /// When one cannot be replaced; it is tried again at the next call.
     pub fn write(&mut self) -> Result<(), StoreError> {
         let folder = self.folder()?;
-        for &selection in Selection::ALL {
-            let path = self.launch.analysis_table(selection);
-            if self.changed[selection as usize] || !path.exists() {
-                atomic::replace_in(&folder, &path, |file| file.write_all(self.analysis(selection).as_bytes()))?;
-                self.changed[selection as usize] = false;
+        let launch = &self.launch;
+        let analyses = Selection::ALL.iter().map(|&selection| (Some(selection), launch.analysis_table(selection)));
+        let tables: Vec<(Option<Selection>, Below)> = analyses.chain([(None, launch.jobs_table())]).collect();
+        let is_new = |table: Option<Selection>| self.changed[table.map_or(JOBS, |selection| selection as usize)];
+        let mut replaced = None;
+        for (table, path) in tables.iter().filter(|(table, path)| is_new(*table) || !path.exists()) {
+            atomic::replace_in(&folder, path, |file| self.table_into(*table, file))?;
+            replaced = Some(path);
+        }
+        if let Some(last) = replaced {
+            atomic::settle_all_in(&folder, last)?;
+        }
+        self.changed = [false; 3];
+        Ok(())
+    }
+
+    /// Writes one selection's analysis, or else the table of jobs.
+    fn table_into(&self, table: Option<Selection>, file: &mut File) -> std::io::Result<()> {
+        match table {
+            Some(selection) => file.write_all(self.analysis(selection).as_bytes()),
+            None => {
+                let mut file = BufWriter::with_capacity(1 << 16, file);
+                self.jobs_into(&mut file)?;
+                file.flush()
             }
         }
-        let path = self.launch.jobs_table();
-        if self.changed[JOBS] || !path.exists() {
-            self.write_jobs(&folder, &path)?;
-            self.changed[JOBS] = false;
-        }
-        Ok(())
     }
 
     /// The launch directory, held open: what is written into it cannot land in another that gets its name meanwhile.
@@ -180,14 +196,6 @@ impl Tables {
         text
     }
 
-    fn write_jobs(&self, folder: &Folder, path: &Path) -> Result<(), StoreError> {
-        atomic::replace_in(folder, path, |file| {
-            let mut file = BufWriter::with_capacity(1 << 16, file);
-            self.jobs_into(&mut file)?;
-            file.flush()
-        })
-    }
-
     /// Writes the table of jobs line by line, since a search of many jobs has one of many megabytes.
     ///
     /// # Errors
@@ -201,19 +209,30 @@ impl Tables {
         Ok(())
     }
 
-    /// Every folder's row, on all cores: the time goes into opening many small files.
-    fn collect_all(&self, launch: &LaunchDir, names: &[String]) -> Vec<(String, Option<Row>, Vec<Notice>)> {
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(names.len().div_ceil(SHARE)).max(1);
+    /// The row and the notices of each folder, in the order of the names, on all cores: the time goes into opening many small
+    /// files. Who is done early takes more of them.
+    fn collect_all(&self, launch: &LaunchDir, names: &[String]) -> Vec<(Option<Row>, Vec<Notice>)> {
+        let shares: Vec<&[String]> = names.chunks(SHARE).collect();
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(shares.len());
         let one = |name: &String| {
             let mut notices = Vec::new();
             let job = collect::collect(name, &launch.folder(name), self.folds.as_deref(), &mut notices);
-            (name.clone(), job.map(|job| row(name, &job, &self.columns)), notices)
+            (job.map(|job| row(name, &job, &self.columns)), notices)
         };
-        thread::scope(|scope| {
-            let chunks = names.chunks(names.len().div_ceil(threads).max(1));
-            let workers: Vec<_> = chunks.map(|chunk| scope.spawn(move || chunk.iter().map(one).collect::<Vec<_>>())).collect();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mine = std::iter::from_fn(|| {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                shares.get(index).map(|share| (index, share.iter().map(one).collect::<Vec<_>>()))
+            });
+            mine.collect::<Vec<_>>()
+        };
+        let mut collected: Vec<_> = thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
             workers.into_iter().flat_map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-        })
+        });
+        collected.sort_by_key(|(index, _)| *index);
+        collected.into_iter().flat_map(|(_, rows)| rows).collect()
     }
 }
 
@@ -254,6 +273,7 @@ fn folds_of_space(launch: &LaunchDir) -> Option<Vec<u32>> {
 mod tests {
     use super::*;
     use std::fs;
+    use std::path::Path;
 
     fn finish(launch: &Path, job: &str, fold: u32, accuracy: &str) {
         for selection in ["best_loss", "best_balanced_accuracy"] {

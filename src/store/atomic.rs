@@ -43,19 +43,30 @@ pub fn replace(place: &(impl Place + ?Sized), content: &[u8]) -> Result<(), Stor
 
 /// As [`replace`], for content that is written piece by piece.
 pub fn replace_with(place: &(impl Place + ?Sized), write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), StoreError> {
-    replace_at(place.path(), || Spot::of(place), write)
+    settle_in(&replace_at(place.path(), || Spot::of(place), write)?, place.path())
 }
 
-/// As [`replace_with`], in the very folder that was opened as the one of `place`, whatever has its name by now.
+/// As [`replace_with`], for several files in the very folder that was opened as theirs, whatever has its name by now: the new
+/// names last over a power failure once the last of them is given to [`settle_all_in`].
 pub fn replace_in(folder: &Folder, place: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), StoreError> {
-    replace_at(place, || folder.spot(place.file_name().unwrap_or_default()), write)
+    replace_at(place, || folder.spot(place.file_name().unwrap_or_default()), write).map(drop)
 }
 
+/// Makes the names that files of `folder` were given last over a power failure, that of `place` and those before it.
+///
+/// # Errors
+/// Names the directory; the names are there all the same, for as long as the machine runs.
+pub fn settle_all_in(folder: &Folder, place: &Path) -> Result<(), StoreError> {
+    let spot = folder.spot(place.file_name().unwrap_or_default());
+    settle_in(&spot.map_err(|e| StoreError::io("sync the directory of", place, e))?, place)
+}
+
+/// The new content has the name when this returns, but not yet for good.
 fn replace_at<'a>(
     path: &Path,
     spot: impl FnOnce() -> io::Result<Spot<'a>>,
     write: impl FnOnce(&mut File) -> io::Result<()>,
-) -> Result<(), StoreError> {
+) -> Result<Spot<'a>, StoreError> {
     let temporary = temporary_for(path);
     let spot = failpoint::pass(Point::Create, path).and_then(|()| spot());
     let spot = spot.map_err(|e| open::refused("replace", path, e))?;
@@ -73,7 +84,7 @@ fn replace_at<'a>(
         let _ = spot.unlink_beside(&temporary);
         return Err(StoreError::io("replace", path, source));
     }
-    settle_in(&spot, path)
+    Ok(spot)
 }
 
 /// Makes the name that `place` was just given last over a power failure.
