@@ -3,7 +3,7 @@
 use serde_json::json;
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The documentation's own example, its comma mended, with the folds that are made here.
 pub const SPACE: &str = r#"{"mode": ["patch", "image"], "network_type": "cnn", "caps_dir": "/path/to/caps",
@@ -15,6 +15,9 @@ pub const SPACE: &str = r#"{"mode": ["patch", "image"], "network_type": "cnn", "
 
 const METRICS: &str = "accuracy\tbalanced_accuracy\tsensitivity\tspecificity\tppv\tnpv\t\
     total_loss\ttotal_kl_loss\ttotal_atlas_loss\timage_id\n";
+
+const METRICS_FILE: &str = "validation_image_level_metrics.tsv";
+const SELECTIONS: [&str; 2] = ["best_balanced_accuracy", "best_loss"];
 
 /// How much there is of what.
 #[derive(Debug, Clone, Copy)]
@@ -45,13 +48,29 @@ impl Made {
         Ok(())
     }
 
+    /// Those files that tables are made of.
+    pub fn files(&self, launch: &Path) -> Vec<PathBuf> {
+        let metrics = |fold: &Path, selection| fold.join("cnn_classification").join(selection).join(METRICS_FILE);
+        let of_fold = |fold: PathBuf| {
+            let [accuracy, loss] = SELECTIONS.map(|selection| metrics(&fold, selection));
+            [accuracy, loss, fold.join("training.tsv")]
+        };
+        let of_job = |job: PathBuf| {
+            let folds: Vec<PathBuf> = (0..self.folds).map(|fold| job.join(format!("fold-{fold}"))).collect();
+            [job.join("commandline.json"), job.join(".neurosearch/job.json")]
+                .into_iter()
+                .chain(folds.into_iter().flat_map(of_fold))
+        };
+        (0..self.jobs).flat_map(|job| of_job(launch.join(format!("job-{job}")))).collect()
+    }
+
     /// Gives a fold this balanced accuracy.
     pub fn finish(&self, launch: &Path, job: usize, fold: u32, accuracy: f64) -> Result<(), String> {
-        for selection in ["best_loss", "best_balanced_accuracy"] {
+        for selection in SELECTIONS {
             let folder = launch.join(format!("job-{job}/fold-{fold}/cnn_classification/{selection}"));
             make(&folder)?;
             let figures = format!("{accuracy}\t").repeat(6);
-            put(&folder.join("validation_image_level_metrics.tsv"), &format!("{METRICS}{figures}1.5\t0\t0\t\n"))?;
+            put(&folder.join(METRICS_FILE), &format!("{METRICS}{figures}1.5\t0\t0\t\n"))?;
         }
         Ok(())
     }

@@ -16,8 +16,10 @@ use neurosearch::domain::draw::draw;
 use neurosearch::domain::space::SearchSpace;
 use neurosearch::store::layout::LaunchDir;
 use report::{Figure, Limit, Report, rate, timed};
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::thread;
 use std::time::Instant;
 
 /// The command line's program.
@@ -65,7 +67,7 @@ fn measure(dir: &Path) -> Result<Report, String> {
 /// What is measured within a minute.
 fn basics(dir: &Path, report: &mut Report) -> Result<(), String> {
     report.add(draws(dir)?);
-    report.add(analysis(dir)?);
+    analysis(dir, report)?;
     report.add(one_change(dir)?);
     report.add(version()?);
     daemon::measure(dir, report)
@@ -85,11 +87,37 @@ fn draws(dir: &Path) -> Result<Figure, String> {
     Ok(Figure { name: "jobs drawn a second", unit: "", values: rates, limit: Limit::None })
 }
 
-fn analysis(dir: &Path) -> Result<Figure, String> {
+/// The analysis, in turn with what nothing can do without: its files opened and read, on as many cores.
+fn analysis(dir: &Path, report: &mut Report) -> Result<(), String> {
     let launch = dir.join("thousand");
-    Made { jobs: 1000, folds: 5, epochs: 50 }.write(&launch)?;
-    let values = (0..9).map(|_| run(Command::new(NEUROSEARCH).arg("analysis").arg(&launch))).collect::<Result<_, _>>()?;
-    Ok(Figure { name: "analysis of 1,000 jobs x 5 folds, warm", unit: "s", values, limit: Limit::Below(0.1) })
+    let made = Made { jobs: 1000, folds: 5, epochs: 50 };
+    made.write(&launch)?;
+    let files = made.files(&launch);
+    let (mut values, mut reads) = (Vec::new(), Vec::new());
+    for _ in 0..9 {
+        reads.push(timed(|| read_all(&files))?);
+        values.push(run(Command::new(NEUROSEARCH).arg("analysis").arg(&launch))?);
+    }
+    let ratios = values.iter().zip(&reads).map(|(whole, read)| whole / read).collect();
+    report.add(Figure { name: "analysis of 1,000 jobs x 5 folds, warm", unit: "s", values, limit: Limit::Below(0.1) });
+    report.add(Figure {
+        name: "its 17,000 files read, and nothing done with them",
+        unit: "s",
+        values: reads,
+        limit: Limit::None,
+    });
+    report.add(Figure { name: "analysis / its files read", unit: "", values: ratios, limit: Limit::None });
+    Ok(())
+}
+
+fn read_all(files: &[PathBuf]) -> Result<(), String> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let read = |file: &PathBuf| fs::read(file).map(drop).map_err(|e| format!("{}: {e}", file.display()));
+    thread::scope(|scope| {
+        let shares = files.chunks(files.len().div_ceil(threads));
+        let workers: Vec<_> = shares.map(|share| scope.spawn(move || share.iter().try_for_each(read))).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| "a reader panicked".to_string())?)
+    })
 }
 
 /// What the daemon does for one changed job: read it anew, and replace the tables of all.
