@@ -23,7 +23,7 @@ pub struct Ranked {
     pub text: Text,
 }
 
-/// What an answer says of the figures beside it, written by the first one that needs it: numbers take longer to write than
+/// What an answer says of the figures beside it, written once, by whoever needs it first: numbers take longer to write than
 /// anything else in a long ranking. Equal to any other, as it says nothing of its own.
 #[derive(Debug, Clone, Default)]
 pub struct Text(pub OnceLock<Box<RawValue>>);

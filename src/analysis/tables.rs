@@ -41,6 +41,14 @@ struct Row {
     ranked: Option<Arc<Ranked>>,
 }
 
+impl Row {
+    /// Figures that stayed as they were keep what was written of them.
+    fn after(self, old: Option<&Row>) -> Self {
+        let kept = old.filter(|old| old.ranked == self.ranked).and_then(|old| old.ranked.clone());
+        Row { ranked: kept.or(self.ranked), ..self }
+    }
+}
+
 /// What the tables of a launch directory say. Made by [`Tables::scan`], kept up by [`Tables::refresh`], and put on disk by
 /// [`Tables::write`]; whatever was missed in between, the next scan finds.
 pub struct Tables {
@@ -79,7 +87,9 @@ impl Tables {
         let collected = self.collect_all(&launch, &names);
         for (name, (row, found)) in names.into_iter().zip(collected) {
             notices.extend(found);
-            rows.extend(row.map(|row| (Natural(name), row)));
+            let name = Natural(name);
+            let row = row.map(|row| row.after(self.rows.get(&name)));
+            rows.extend(row.map(|row| (name, row)));
         }
         self.rows = rows;
         self.changed = [true; 3];
@@ -102,8 +112,8 @@ impl Tables {
             // Without a search space the columns were perhaps this job's alone.
             return if self.folds.is_none() { self.scan() } else { Ok(notices) };
         };
-        let row = row(name, &job, &self.columns);
         let old = self.rows.get(&key);
+        let row = row(name, &job, &self.columns).after(old);
         // Without a search space every job's own folds have columns, and a job may bring some or take some away.
         if self.folds.is_none() && old.map_or(&[][..], |old| &old.folds) != &*row.folds {
             return self.scan();
@@ -328,6 +338,25 @@ mod tests {
             let ours = texts(launch);
             assert_eq!(ours, fresh(launch), "after a change of {name}");
         }
+    }
+
+    #[test]
+    fn a_job_whose_figures_stay_as_they_were_keeps_what_was_written_of_them() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let launch = dir.path();
+        job(launch, "job-0", "{}");
+        finish(launch, "job-0", 0, "0.75");
+        let mut tables = Tables::new(LaunchDir::new(launch));
+        tables.scan().expect("scanned");
+        let ranked = |tables: &Tables| tables.ranking().by_accuracy[0].clone();
+        let first = ranked(&tables);
+        tables.refresh("job-0").expect("refreshed");
+        assert!(Arc::ptr_eq(&first, &ranked(&tables)), "after a look at the job");
+        tables.scan().expect("scanned");
+        assert!(Arc::ptr_eq(&first, &ranked(&tables)), "after a look at everything");
+        finish(launch, "job-0", 0, "0.8");
+        tables.refresh("job-0").expect("refreshed");
+        assert_eq!((first.accuracy[0], ranked(&tables).accuracy[0]), (Some(0.75), Some(0.8)));
     }
 
     #[test]

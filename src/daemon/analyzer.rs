@@ -1,6 +1,7 @@
 //! The actor that keeps one launch directory's tables true: any number of changes during a run cost one more run.
 
 use super::workshop::Workshop;
+use super::written;
 use crate::analysis::{Ranking, Tables};
 use crate::domain::job::JobName;
 use crate::engine::coalesce::Coalesce;
@@ -158,6 +159,9 @@ fn tabulate(tables: Option<Tables>, launch: LaunchDir, due: &Due) -> Result<(Tab
     let mut tables = tables;
     tables.write()?;
     let ranking = tables.ranking();
+    if let Err(e) = written::beforehand(&ranking) {
+        warn!(launch = ?launch.path(), error = e.to_string(), "a ranking has to be written at each question");
+    }
     Ok((tables, ranking))
 }
 

@@ -30,3 +30,4 @@ pub mod view;
 pub mod watcher;
 pub mod watches;
 pub mod workshop;
+mod written;

@@ -5,8 +5,9 @@ use super::places::{self, Place, off_thread};
 use super::router::{Desk, Refused, ask, described};
 use super::sampler::Sampler;
 use super::view::WhoTabulates;
-use crate::analysis::{Ranked, RankedFold, Ranking};
-use crate::control::types::{Best, BestFold, BestJob, Log, VERSION};
+use super::written::{self, Written};
+use crate::analysis::{Ranked, Ranking};
+use crate::control::types::{Best, BestJob, Log, VERSION};
 use crate::domain::job::JobName;
 use crate::store::attempt_log::{self, Piece};
 use crate::store::error::StoreError;
@@ -14,9 +15,7 @@ use actix::Addr;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use serde::ser::Error;
-use serde::{Deserialize, Serialize, Serializer};
-use serde_json::value::to_raw_value;
+use serde::Deserialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -68,34 +67,7 @@ async fn ranking(sampler: &Addr<Sampler>) -> Result<Arc<Ranking>, Refused> {
 pub async fn result(sampler: &Addr<Sampler>, name: &JobName) -> Result<Option<BestJob>, Refused> {
     let ranking = ranking(sampler).await?;
     let found = ranking.by_accuracy.iter().chain(&ranking.by_loss).find(|ranked| ranked.job == name.as_str());
-    Ok(found.map(|ranked| job(ranked)))
-}
-
-/// A [`BestJob`], whose text is written once for as long as its figures hold.
-pub struct Written(Arc<Ranked>);
-
-impl Serialize for Written {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Written(ranked) = self;
-        let text = match ranked.text.0.get() {
-            Some(text) => text,
-            None => {
-                let text = to_raw_value(&job(ranked)).map_err(S::Error::custom)?;
-                ranked.text.0.get_or_init(|| text)
-            }
-        };
-        text.serialize(serializer)
-    }
-}
-
-fn job(ranked: &Ranked) -> BestJob {
-    let fold = |fold: &RankedFold| {
-        let [best_loss, best_balanced_accuracy] = fold.accuracy;
-        BestFold { fold: fold.index, best_loss, best_balanced_accuracy, loss: fold.loss }
-    };
-    let [best_loss, best_balanced_accuracy] = ranked.accuracy;
-    let (job, state, loss) = (ranked.job.clone(), ranked.state.to_string(), ranked.loss);
-    BestJob { job, state, best_loss, best_balanced_accuracy, loss, folds: ranked.folds.iter().map(fold).collect() }
+    Ok(found.map(|ranked| written::job(ranked)))
 }
 
 /// `GET /v1/logs?path=PATH&attempt=N&from=BYTE`.
@@ -138,17 +110,5 @@ mod tests {
             let refused = piece(missing(kind), running, 0).map(|_| ()).expect_err("refused");
             assert!(refused.sentence().contains("attempt-4.log"), "{kind}: {}", refused.sentence());
         }
-    }
-    use crate::analysis::Text;
-
-    #[test]
-    fn a_ranked_job_is_written_as_the_protocol_says_the_second_time_as_the_first() {
-        let fold = RankedFold { index: 2, accuracy: [Some(0.25), None], loss: Some(0.1 + 0.2) };
-        let (job, accuracy, folds) = ("job-\"3\"".to_string(), [Some(0.25), Some(1.0 / 3.0)], vec![fold]);
-        let ranked = Arc::new(Ranked { job, state: "done", accuracy, loss: None, folds, text: Text::default() });
-        let answer = || serde_json::to_string(&[Written(ranked.clone())]).expect("JSON");
-        let (first, second) = (answer(), answer());
-        assert_eq!(serde_json::from_str::<Vec<BestJob>>(&first).expect("the protocol's"), [super::job(&ranked)]);
-        assert_eq!(first, second);
     }
 }
