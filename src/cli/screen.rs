@@ -60,7 +60,9 @@ fn alarms(status: &Status) -> Vec<Line> {
     let own = status.alarms.iter().map(|alarm| Line::new(Tone::Bad, format!("alarm: {}", flat(alarm))));
     let names = listing::names(&status.searches);
     let of_search = |(search, name): (&Search, String)| {
-        let faults = search.faults.iter().map(|fault| Line::new(Tone::Bad, format!("fault: {}", flat(fault))));
+        // What is wrong would else often stand beyond the right edge.
+        let short = |fault: &String| fault.strip_prefix(&search.launch).map_or(fault.clone(), |rest| format!("{name}{rest}"));
+        let faults = search.faults.iter().map(|fault| Line::new(Tone::Bad, format!("fault: {}", flat(&short(fault)))));
         let alarms = search.alarms.iter().map(|alarm| Line::new(Tone::Warning, format!("alarm: {name}: {}", flat(alarm))));
         faults.chain(alarms).collect::<Vec<_>>()
     };
@@ -68,7 +70,7 @@ fn alarms(status: &Status) -> Vec<Line> {
     if all.len() > ALARMS {
         let more = all.len() - (ALARMS - 1);
         all.truncate(ALARMS - 1);
-        all.push(Line::new(Tone::Warning, format!("and {more} more alarms; `neurosearch status` shows them")));
+        all.push(Line::new(Tone::Warning, format!("and {more} more; `neurosearch status` shows them all")));
     }
     all
 }
@@ -161,6 +163,14 @@ mod tests {
             let widest = lines.iter().map(|line| line.text.chars().count()).max().unwrap_or_default();
             assert!(widest <= usize::from(width.max(20)), "{width}x{height}: {}", text(&lines));
         }
+    }
+
+    #[test]
+    fn a_fault_is_told_of_the_search_by_its_name() {
+        let mut status = status(0, 1);
+        status.searches[0].faults = vec!["/data/search-0/random_search.json: line 2, column 3: foo: unknown key".into()];
+        let all = text(&lines(&status, None, 80, 24));
+        assert!(all.contains("fault: search-0/random_search.json: line 2, column 3: foo: unknown key\n"), "{all}");
     }
 
     #[test]

@@ -10,8 +10,12 @@ use crossterm::terminal::{
     enable_raw_mode,
 };
 use crossterm::{cursor, execute};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use std::fmt::Write;
-use std::io;
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 /// The terminal while it is ours; dropping it gives it back as it was.
@@ -34,6 +38,7 @@ impl Screen {
     /// When the terminal cannot be taken over.
     pub fn take() -> Result<Self, Failure> {
         let fail = |e: io::Error| Failure::new(Exit::Output, format!("cannot use the terminal as a screen: {e}"));
+        end_with(keys().map_err(fail)?);
         enable_raw_mode().map_err(fail)?;
         // From here on, the drop gives it back.
         let screen = Screen { size: crossterm::terminal::size().unwrap_or((80, 24)) };
@@ -86,6 +91,27 @@ impl Drop for Screen {
         let _ = execute!(io::stdout(), EnableLineWrap, cursor::Show, LeaveAlternateScreen);
         let _ = disable_raw_mode();
     }
+}
+
+/// Where crossterm reads the keys.
+fn keys() -> io::Result<OwnedFd> {
+    if io::stdin().is_terminal() { io::stdin().as_fd().try_clone_to_owned() } else { File::open("/dev/tty").map(OwnedFd::from) }
+}
+
+/// Ends the program once this terminal is gone, as where a connection breaks: nobody is left to give it back to, and crossterm,
+/// which reads its end again and again, would never come back from a wait for keys.
+fn end_with(terminal: OwnedFd) {
+    std::thread::spawn(move || {
+        loop {
+            // Asked for nothing, the system tells of an end alone.
+            let mut asked = [PollFd::new(&terminal, PollFlags::empty())];
+            match poll(&mut asked, None) {
+                Ok(_) => std::process::exit(i32::from(Exit::Done.code())),
+                Err(Errno::INTR) => {}
+                Err(_) => return,
+            }
+        }
+    });
 }
 
 fn deed(event: &Event) -> Deed {

@@ -5,6 +5,7 @@ use crate::needs::needs;
 use crate::stand_in::until;
 use crate::terminal::Terminal;
 use serde_json::json;
+use std::path::Path;
 
 #[test]
 fn watch_fits_its_terminal_follows_its_size_outlives_the_daemon_and_leaves_the_terminal_as_it_was() {
@@ -45,4 +46,10 @@ fn watch_fits_its_terminal_follows_its_size_outlives_the_daemon_and_leaves_the_t
     shows(&["q ends"]);
     terminal.keys(&["C-c"]);
     until("Ctrl-C ends it too", || !terminal.screen().contains("q ends"));
+
+    terminal.keys(&[&format!("exec {watch}"), "Enter"]);
+    shows(&["q ends"]);
+    let process = terminal.ask(&["display-message", "-p", "#{pane_pid}"]);
+    terminal.ask(&["kill-server"]);
+    until("it ends with its terminal", || !Path::new("/proc").join(process.trim()).exists());
 }
