@@ -8,7 +8,7 @@ use super::sampler::Sampler;
 use super::services::Services;
 use super::view::{DescribeJob, DescribeJobs, DescribeSearch, Described};
 use super::watcher::{List, Searches, Watcher};
-use crate::control::types::{self, Jobs, Needs, OneJob, Pong, Refusal, Status, VERSION};
+use crate::control::types::{self, Jobs, Needs, OneJob, Pong, Refusal, SearchState, Status, VERSION};
 use crate::domain::job::JobName;
 use crate::engine::state::Need;
 use crate::store::scan;
@@ -196,9 +196,32 @@ async fn job(
 
 /// A job of a search, drawn or to be drawn.
 pub async fn described(place: &Place, name: &JobName) -> Result<Described, Refused> {
-    let sentence = "neither drawn nor to be drawn; `neurosearch jobs` lists those there are, `neurosearch set` gives more n_jobs";
-    let unknown = || Refused::not_found(format!("{} has no job {name}, {sentence}", place.launch.path().display()));
-    ask::<Sampler, _>(&place.sampler, DescribeJob(name.clone())).await?.ok_or_else(unknown)
+    if let Some(described) = ask::<Sampler, _>(&place.sampler, DescribeJob(name.clone())).await? {
+        return Ok(described);
+    }
+    Err(no_such_job(name, &ask(&place.sampler, DescribeSearch).await?))
+}
+
+/// Why the search has no such job: whose file was never accepted, or whose folder cannot be served, has none at all.
+fn no_such_job(name: &JobName, search: &types::Search) -> Refused {
+    let launch = &search.launch;
+    let never = search.n_jobs.is_none();
+    match search.state {
+        SearchState::Held if never => Refused::conflict(format!("{launch} is held: {}", search.alarms.join("; "))),
+        SearchState::Refused if never => {
+            let first = search.faults.first().map_or_else(String::new, |fault| format!(": {fault}"));
+            Refused::conflict(format!(
+                "no job is drawn, for random_search.json is refused{first}; `neurosearch status` shows it all"
+            ))
+        }
+        SearchState::Settling if never => Refused::conflict(format!(
+            "{launch} has only just been found, and its random_search.json is still being read; ask again"
+        )),
+        _ => Refused::not_found(format!(
+            "{launch} has no job {name}, neither drawn nor to be drawn; `neurosearch jobs` lists those there are, \
+             `neurosearch set` gives more n_jobs"
+        )),
+    }
 }
 
 /// A job's launch directory and name.
@@ -215,4 +238,32 @@ fn bad_query(rejection: &axum::extract::rejection::QueryRejection) -> Refused {
 
 async fn unknown(request: axum::extract::Request) -> Refused {
     Refused::not_found(format!("{} {} is not known to version {VERSION}", request.method(), request.uri().path()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_is_not_there_is_missing_for_what_its_search_says() {
+        let search = |state, n_jobs| types::Search {
+            launch: "/data/first".into(),
+            state,
+            n_jobs,
+            faults: vec!["/data/first/random_search.json: line 1, column 1: mode: missing".into()],
+            alarms: vec!["another daemon serves this directory".into()],
+            ..types::Search::default()
+        };
+        let cases = [
+            (SearchState::Held, None, StatusCode::CONFLICT, "/data/first is held: another daemon serves"),
+            (SearchState::Refused, None, StatusCode::CONFLICT, "line 1, column 1: mode: missing"),
+            (SearchState::Settling, None, StatusCode::CONFLICT, "still being read"),
+            (SearchState::Active, None, StatusCode::NOT_FOUND, "has no job job-7"),
+            (SearchState::Held, Some(3), StatusCode::NOT_FOUND, "has no job job-7"),
+        ];
+        for (state, n_jobs, status, words) in cases {
+            let Refused(code, said) = no_such_job(&JobName::numbered("job", 7).expect("a name"), &search(state, n_jobs));
+            assert!(code == status && said.contains(words), "{state:?} {n_jobs:?}: {code} {said}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use super::devices::{Delist, Devices, Open};
 use super::sampler::{LookNow, Sampler};
 use super::services::Services;
+use super::verbs::roots::how_to_read;
 use super::watches::{Changes, Hints, Watches};
 use crate::engine::coalesce::Coalesce;
 use crate::engine::rest;
@@ -254,9 +255,11 @@ fn look_at_root(root: &Path, watches: &Mutex<Watches>, changes: &Changes) -> Loo
         Err(e) => {
             // Its parent tells when it comes back.
             let directories = root.parent().map(PathBuf::from).into_iter().collect();
-            (Watched { directories, ..Watched::default() }, vec![format!("{e}; it is looked for again")])
+            let alarm = if e.is_denied() { how_to_read(root) } else { format!("{e}; it is looked for again") };
+            (Watched { directories, ..Watched::default() }, vec![alarm])
         }
     };
+    alarms.extend(found.closed.iter().map(|closed| how_to_read(closed)));
     let took = begun.elapsed();
     let mut placed = false;
     match soon(watches) {

@@ -89,6 +89,11 @@ impl StoreError {
     pub fn is_missing(&self) -> bool {
         matches!(self, StoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
+
+    /// Whoever asked may not.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, StoreError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+    }
 }
 
 #[cfg(test)]

@@ -66,6 +66,8 @@ pub struct Watched {
     pub directories: Vec<PathBuf>,
     /// Those in which there is one, or was one when a search was accepted.
     pub launches: Vec<LaunchDir>,
+    /// Directories into which nobody let us look, so that there may be one.
+    pub closed: Vec<PathBuf>,
 }
 
 /// Looks at a watched directory and directly below it.
@@ -86,15 +88,23 @@ pub fn watched(root: &Path) -> Result<Watched, StoreError> {
 }
 
 fn consider(directory: &Path, found: &mut Watched) {
+    let launch = LaunchDir::new(directory);
+    // What a file system keeps for its own repairs is no search, and is closed on every machine.
+    if is_closed(&launch) && !directory.ends_with("lost+found") {
+        return found.closed.push(directory.to_path_buf());
+    }
     if is_job(directory) {
         return;
     }
     found.directories.push(directory.to_path_buf());
-    let launch = LaunchDir::new(directory);
     let has = |path: Below| fs::symlink_metadata(path).is_ok();
     if has(launch.space()) || has(launch.search_record()) {
         found.launches.push(launch);
     }
+}
+
+fn is_closed(launch: &LaunchDir) -> bool {
+    fs::symlink_metadata(launch.space()).is_err_and(|e| e.kind() == ErrorKind::PermissionDenied)
 }
 
 /// The entries of a directory; one that vanishes while it is listed is left out.

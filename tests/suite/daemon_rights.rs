@@ -3,6 +3,7 @@
 use crate::harness::{Daemon, Setup, drop_space, space};
 use crate::needs::{needs, skip};
 use crate::stand_in::{Signal, said, signal, until};
+use crate::verbs::path;
 use neurosearch::control::client::Client;
 use neurosearch::control::types::Status;
 use serde_json::{Value, json};
@@ -72,7 +73,7 @@ fn a_search_is_changed_by_its_owner_and_the_members_of_its_group_and_by_no_stran
 }
 
 #[test]
-fn a_search_that_the_daemon_may_not_write_to_is_held_and_status_says_what_lets_it() {
+fn status_says_what_lets_the_daemon_where_it_may_not_write_or_look() {
     let Some(setpriv) = needs("setpriv") else { return };
     if !rustix::process::geteuid().is_root() {
         return skip("root, who alone can become another user");
@@ -82,14 +83,21 @@ fn a_search_that_the_daemon_may_not_write_to_is_held_and_status_says_what_lets_i
     fs::create_dir_all(&launch).expect("made");
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("opened");
     drop_space(&launch, &space(1, 1, &json!({})));
+    let (closed, beyond) = (dir.path().join("watched/closed"), dir.path().join("home/searches"));
+    for (made, shut) in [(&closed, &closed), (&beyond, &dir.path().join("home"))] {
+        fs::create_dir_all(made).expect("made");
+        fs::set_permissions(shut, fs::Permissions::from_mode(0o700)).expect("closed");
+    }
     let own = dir.path().join("own");
     fs::create_dir(&own).expect("made");
     chown(&own, Some(STRANGER), Some(STRANGER)).expect("given away");
     let user = STRANGER.to_string();
-    let mut daemon = Command::new(setpriv)
+    let mut daemon = Command::new(&setpriv)
         .args(["--reuid", &user, "--regid", &user, "--clear-groups", env!("CARGO_BIN_EXE_neurosearchd")])
         .arg("--watch")
         .arg(dir.path().join("watched"))
+        .arg("--watch")
+        .arg(&beyond)
         .arg("--socket")
         .arg(own.join("d.sock"))
         .env("HOME", &own)
@@ -103,6 +111,21 @@ fn a_search_that_the_daemon_may_not_write_to_is_held_and_status_says_what_lets_i
         let status = client.get::<Status>("/v1/status", &[]);
         status.is_ok_and(|status| status.searches.iter().flat_map(|search| &search.alarms).any(|alarm| alarm.contains(&cure)))
     });
+    let cures = [
+        format!(
+            "{0}: the daemon may not look into it, so that no search there is seen; `chgrp neurosearch {0}",
+            closed.display()
+        ),
+        format!("`chmod o+x {}` opens the way", dir.path().join("home").display()),
+    ];
+    for cure in cures {
+        until(&format!("status says {cure}"), || {
+            let status = client.get::<Status>("/v1/status", &[]);
+            status.is_ok_and(|status| status.alarms.iter().any(|alarm| alarm.contains(&cure)))
+        });
+    }
+    let held = asked_by(&setpriv, &own, STRANGER, &[], &["explain", path(&launch.join("job-0"))]);
+    assert!(said(&held).contains("is held") && said(&held).contains(&cure), "{}", said(&held));
     signal(daemon.id(), Signal::TERM);
     assert!(daemon.wait().expect("reaped").success());
 }

@@ -133,6 +133,20 @@ pub fn how_to_write(directory: &Path) -> Vec<String> {
     }
 }
 
+/// What to do where the daemon may not look into the directory: it, or one above it, is closed.
+pub fn how_to_read(directory: &Path) -> String {
+    use rustix::fs::{Access, access};
+    let closed = |directory: &&Path| access(*directory, Access::EXEC_OK) == Err(rustix::io::Errno::ACCESS);
+    let outermost = directory.ancestors().filter(closed).last().unwrap_or(directory);
+    let path = shell_word(outermost);
+    let cure = if outermost == directory {
+        format!("`chgrp neurosearch {path} && chmod g+rwxs {path}` lets the service")
+    } else {
+        format!("{path} is closed to it, and `chmod o+x {path}` opens the way")
+    };
+    format!("{}: the daemon may not look into it, so that no search there is seen; {cure}", directory.display())
+}
+
 /// The directory as a shell reads it, quoted where it holds more than plain characters.
 fn shell_word(directory: &Path) -> String {
     let path = directory.display().to_string();
