@@ -4,20 +4,24 @@ use super::exit::{Exit, Failure};
 use crate::domain::precision::Precision;
 use crate::process::cache;
 use crate::store::cache::Place;
+use crate::store::settings::SOCKET;
 use std::path::PathBuf;
 
 /// Where the daemon listens.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Socket {
-    /// The daemon's socket
-    #[arg(
-        long,
-        global = true,
-        env = "NEUROSEARCH_SOCKET",
-        value_name = "PATH",
-        default_value = "/run/neurosearch/neurosearchd.sock"
-    )]
-    pub socket: PathBuf,
+    /// The daemon's socket [env: NEUROSEARCH_SOCKET] [default: /run/neurosearch/neurosearchd.sock]
+    // clap's own way to read a variable would show the flag as if it had to be given, wherever the variable is set.
+    #[arg(long, global = true, value_name = "PATH")]
+    socket: Option<PathBuf>,
+}
+
+impl Socket {
+    /// Where it is: the flag wins over the variable.
+    pub fn path(&self) -> PathBuf {
+        let named = || std::env::var_os("NEUROSEARCH_SOCKET").filter(|named| !named.is_empty()).map(PathBuf::from);
+        self.socket.clone().or_else(named).unwrap_or_else(|| PathBuf::from(SOCKET))
+    }
 }
 
 /// How a job's trainer works, here and now.

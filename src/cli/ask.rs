@@ -20,7 +20,7 @@ pub struct Ask {
 
 impl Ask {
     pub fn client(&self) -> Client {
-        Client::new(&self.socket.socket)
+        Client::new(self.socket.path())
     }
 
     /// The path of the search or job that somebody names: a path of their own, or else what `status` calls it.

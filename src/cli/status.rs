@@ -19,7 +19,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    let status: Status = Client::new(&args.socket.socket).get("/v1/status", &[])?;
+    let status: Status = Client::new(args.socket.path()).get("/v1/status", &[])?;
     if args.json {
         return render::json(&status, out);
     }

@@ -48,6 +48,14 @@ fn help_and_version_are_answers_and_a_wrong_command_line_is_exit_code_2() {
 }
 
 #[test]
+fn the_usage_of_a_verb_is_the_same_whether_the_environment_names_the_socket_or_not() {
+    let named = neurosearch(&["jobs"]).env("NEUROSEARCH_SOCKET", "/run/here.sock").output().expect("started");
+    let plain = output(&["jobs"]);
+    assert_eq!(String::from_utf8_lossy(&named.stderr), String::from_utf8_lossy(&plain.stderr));
+    assert!(!String::from_utf8_lossy(&plain.stderr).contains("--socket"), "{plain:?}");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error_and_no_panic() {
     for arguments in [&["--help"][..], &["completions", "bash"], &["schema"]] {
         let (reader, writer) = std::io::pipe().expect("a pipe");
