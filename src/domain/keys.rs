@@ -382,9 +382,3 @@ fn same(text: &str, value: &Value) -> bool {
         Err(_) => false,
     }
 }
-
-/// The name among `names` that is most like `name`.
-pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = name.to_lowercase();
-    names.max_by(|a, b| strsim::jaro_winkler(&lower, a).total_cmp(&strsim::jaro_winkler(&lower, b)))
-}

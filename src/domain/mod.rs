@@ -26,3 +26,4 @@ pub mod schema;
 pub mod seed;
 pub mod space;
 pub mod transfer;
+pub mod unknown;

@@ -2,10 +2,11 @@
 
 use super::fault::{Fault, Faults, Place};
 use super::json::{self, Entry, Json, Node};
-use super::keys::{self, Fallback, Key, Kind, nearest};
+use super::keys::{self, Fallback, Key, Kind};
 use super::options::{
     Augmentation, Diagnosis, Mode, NetworkType, Normalization, Preprocessing, Reduction, SamplerKind, Selection,
 };
+use super::unknown;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
@@ -152,8 +153,7 @@ impl<'a> Reader<'a> {
     pub fn refuse_unknown(&mut self, tables: &[&'static [Key]]) {
         for entry in self.unknown(tables) {
             let names = tables.iter().flat_map(|table| table.iter()).map(|key| key.name);
-            let sentence = format!("unknown key; the nearest known one is {:?}", nearest(&entry.key, names).unwrap_or_default());
-            self.faults.push(Fault::at(entry.place, &json::shown_key(&entry.key), sentence));
+            self.faults.push(Fault::at(entry.place, &json::shown_key(&entry.key), unknown::sentence(&entry.key, names)));
         }
     }
 

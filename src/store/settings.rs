@@ -4,8 +4,8 @@ use super::record;
 use super::settings_keys::{KEYS, Key, Raw, Refused};
 use crate::domain::fault::{Fault, Faults, Place};
 use crate::domain::fit::OnTooLarge;
-use crate::domain::keys::nearest;
 use crate::domain::precision::Precision;
+use crate::domain::unknown;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -172,12 +172,8 @@ impl Reading<'_> {
                     );
                 }
                 (None, _) => {
-                    let near = nearest(&name, KEYS.iter().map(|key| key.name)).unwrap_or_default();
-                    self.fault(
-                        key.span(),
-                        &name.escape_debug().to_string(),
-                        format!("unknown key; the nearest known one is {near:?}"),
-                    );
+                    let sentence = unknown::sentence(&name, KEYS.iter().map(|key| key.name));
+                    self.fault(key.span(), &name.escape_debug().to_string(), sentence);
                 }
             }
         }
