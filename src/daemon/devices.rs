@@ -179,7 +179,8 @@ impl Devices {
 
     /// Ends the sentence for a job that needs a GPU where there is none; none where the driver has not told all there is.
     fn no_gpu(&self) -> Option<String> {
-        const CURE: &str = "set use_cpu to true in random_search.json to train on the CPU";
+        const CURE: &str = "to train on the CPU, set use_cpu to true in random_search.json, and remove the folders of the jobs that were \
+                            drawn before: they are drawn anew then";
         match (&self.services.settings.devices, &self.listing.problem) {
             (settings::Devices::Cpu, _) => Some(format!("the daemon's configuration says devices = \"cpu\"; {CURE}")),
             (_, Some(_)) => None,
