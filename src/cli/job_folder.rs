@@ -3,10 +3,12 @@
 use super::exit::{Exit, Failure};
 use super::out;
 use crate::domain::options::JobOptions;
+use crate::process::identity;
 use crate::store::error::StoreError;
 use crate::store::job::{JobRecord, read_options};
 use crate::store::layout::JobDir;
-use crate::store::new_job::{self, Made};
+use crate::store::lock::Holder;
+use crate::store::new_job::{self, Made, Maker};
 use crate::store::scan;
 use rand::TryRngCore;
 use std::path::Path;
@@ -16,7 +18,11 @@ use std::path::Path;
 /// # Errors
 /// When it is there already, or cannot be written.
 pub fn make(job: &JobDir, options: &JobOptions, record: &JobRecord) -> Result<(), Failure> {
-    match new_job::make_at(job.clone(), &text(job, options)?, record)? {
+    let unknown = |e| Failure::new(Exit::Failed, format!("cannot tell on which machine this is: {e}"));
+    let boot_id = identity::boot_id().map_err(unknown)?;
+    let holder = Holder { host: identity::host(), pid: std::process::id(), boot_id, device: None }.line();
+    let maker = Maker { holder: &holder, lives: &identity::may_be_writing };
+    match new_job::make_at(job.clone(), &text(job, options)?, record, &maker)? {
         Made::Made(_) => Ok(()),
         Made::NameTaken => Err(exists(job)),
     }

@@ -7,10 +7,12 @@ use super::failpoint::{self, Point};
 use super::folder::{Folder, Spot};
 use super::job::JobRecord;
 use super::layout::{JobDir, LaunchDir};
+use super::lock::{self, Locking};
 use super::open;
 use super::record;
 use crate::domain::job::JobName;
 use crate::domain::options::Selection;
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
 /// Begins the name of every folder that is still being made.
@@ -31,22 +33,48 @@ pub enum Made {
 /// Names the file that could not be written; then no folder has appeared.
 pub fn make(launch: &LaunchDir, name: &JobName, commandline: &str, job: &JobRecord) -> Result<Made, StoreError> {
     let workshop = JobDir::at(launch.private().join(format!("{UNFINISHED}{name}")));
+    discard(&workshop)?;
     make_in(&workshop, launch.job(name), commandline, job)
 }
 
-/// As [`make`], for a folder anywhere, below a directory that is there. Nothing but the folder is left beside it.
+/// Who makes a folder beside others' work.
+pub struct Maker<'a> {
+    /// The line of a [`lock::Holder`].
+    pub holder: &'a str,
+    /// Whether a process of this number may be at work.
+    pub lives: &'a dyn Fn(u32) -> bool,
+}
+
+/// As [`make`], for a folder anywhere, below a directory that is there. Nothing but the folder is left beside it; what a killed
+/// maker left there is removed.
 ///
 /// # Errors
 /// As [`make`].
-pub fn make_at(target: JobDir, commandline: &str, job: &JobRecord) -> Result<Made, StoreError> {
+pub fn make_at(target: JobDir, commandline: &str, job: &JobRecord, maker: &Maker) -> Result<Made, StoreError> {
+    // What cannot be removed now is in nobody's way, and goes another time.
+    let _ = sweep_made_at(&target.place().folder(), maker.lives);
     let name = target.path().file_name().unwrap_or_default().to_string_lossy();
-    let workshop = target.place().beside(&format!(".{UNFINISHED}{name}.{}", std::process::id()));
-    make_in(&JobDir::at(workshop), target, commandline, job)
+    let workshop = JobDir::at(target.place().beside(&format!(".{UNFINISHED}{name}.{}", std::process::id())));
+    discard(&workshop)?;
+    atomic::make_folder(workshop.place())?;
+    let held = atomic::make_folder(&workshop.private()).and_then(|()| lock::take(&workshop.lock(), maker.holder));
+    // It goes with the folder to its place, where the trainer takes it.
+    let _lock = match held {
+        Ok(Locking::Held(lock)) => lock,
+        Ok(Locking::Busy { holder }) => {
+            let sentence = format!("it is held by {}", lock::who(&holder));
+            return Err(StoreError::content(workshop.path(), sentence));
+        }
+        Err(e) => {
+            let _ = discard(&workshop);
+            return Err(e);
+        }
+    };
+    make_in(&workshop, target, commandline, job)
 }
 
 /// Fills `workshop`, on the file system of `target`, and renames it.
 fn make_in(workshop: &JobDir, target: JobDir, commandline: &str, job: &JobRecord) -> Result<Made, StoreError> {
-    discard(workshop)?;
     let written = (|| {
         // One by one: a launch directory that was moved away must not come up again at its old place.
         failpoint::pass(Point::Create, target.path()).map_err(|e| StoreError::io("make", target.path(), e))?;
@@ -68,8 +96,8 @@ fn make_in(workshop: &JobDir, target: JobDir, commandline: &str, job: &JobRecord
 }
 
 /// Removes what a crash left of folders that were being made, and of files that were being replaced, in this launch
-/// directory and its private folder; of a table only where the process `lives` not, which may be that of `analysis`. Only whoever
-/// holds its lock may.
+/// directory and its private folder; of a table, or of a folder that `generate` was making, only where the process `lives` not. Only
+/// whoever holds the launch directory's lock may.
 pub fn sweep(launch: &LaunchDir, lives: impl Fn(u32) -> bool) -> Result<(), StoreError> {
     let tables = Selection::ALL.iter().map(|selection| launch.analysis_table(*selection)).chain([launch.jobs_table()]);
     let names = |paths: &mut dyn Iterator<Item = Below>| -> Vec<String> {
@@ -82,7 +110,23 @@ pub fn sweep(launch: &LaunchDir, lives: impl Fn(u32) -> bool) -> Result<(), Stor
             || tables.iter().any(|table| atomic::is_left_of(name, table, &lives))
     };
     sweep_in(launch.place(), &left)?;
+    sweep_made_at(launch.place(), &lives)?;
     sweep_in(&launch.private(), &|name| name.starts_with(UNFINISHED) || left(name))
+}
+
+/// Removes what [`make_at`] left in `place` where its process `lives` not. One of another machine has no number here, but its lock.
+fn sweep_made_at(place: &Below, lives: &dyn Fn(u32) -> bool) -> Result<(), StoreError> {
+    let Some(folder) = Folder::find(place)? else { return Ok(()) };
+    for entry in folder.entries()?.iter().filter(|entry| entry.kind == FileType::Directory) {
+        let name = entry.name.to_string_lossy();
+        let unfinished = name.strip_prefix('.').and_then(|rest| rest.strip_prefix(UNFINISHED)?.rsplit_once('.'));
+        let Some(pid) = unfinished.and_then(|(_, pid)| pid.parse().ok()) else { continue };
+        let lock = JobDir::at(folder.place().join(&entry.name)).lock();
+        if !lives(pid) && !lock::is_held(&lock)? {
+            folder.remove(&entry.name)?;
+        }
+    }
+    Ok(())
 }
 
 fn sweep_in(place: &Below, left: &dyn Fn(&str) -> bool) -> Result<(), StoreError> {
@@ -131,6 +175,8 @@ mod tests {
         JobRecord { index: Some(0), search_seed: Some(1), ..JobRecord::queued(Starter::Daemon) }
     }
 
+    const MAKER: Maker = Maker { holder: "{}", lives: &|pid| pid == 7 };
+
     fn name() -> JobName {
         JobName::numbered("job", 0).expect("a name")
     }
@@ -160,10 +206,35 @@ mod tests {
     fn a_folder_outside_a_launch_directory_leaves_nothing_beside_it() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let target = JobDir::new(dir.path().join("again"));
-        assert!(matches!(make_at(target.clone(), "{}\n", &job_record()), Ok(Made::Made(_))));
-        assert_eq!(make_at(target.clone(), "[]\n", &job_record()).expect("tried"), Made::NameTaken);
+        assert!(matches!(make_at(target.clone(), "{}\n", &job_record(), &MAKER), Ok(Made::Made(_))));
+        assert_eq!(make_at(target.clone(), "[]\n", &job_record(), &MAKER).expect("tried"), Made::NameTaken);
         assert_eq!(fs::read_to_string(target.commandline()).expect("read"), "{}\n");
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_maker_left_goes_with_the_next_one_and_with_a_sweep_and_what_a_live_one_makes_stays() {
+        let (_dir, launch) = launch();
+        let left = |name: &str| launch.folder(name);
+        let plant = || {
+            for name in [".new-a.b.6", ".new-far.8", ".new-live.7", ".new-mine"] {
+                fs::create_dir_all(left(name).private()).expect("made");
+            }
+            fs::write(left(".new-a.b.6").lock(), "").expect("written");
+            fs::write(launch.path().join(".new-file.6"), "").expect("written");
+        };
+        plant();
+        let held = lock::take(&left(".new-far.8").lock(), "another machine's").expect("taken");
+        let stay = || [".new-far.8", ".new-live.7", ".new-mine", ".new-file.6"].iter().all(|name| left(name).path().exists());
+        make_at(launch.job(&name()), "{}\n", &job_record(), &MAKER).expect("made");
+        assert!(!left(".new-a.b.6").path().exists() && stay());
+        plant();
+        sweep(&launch, MAKER.lives).expect("swept");
+        assert!(!left(".new-a.b.6").path().exists() && stay());
+        drop(held);
+        sweep(&launch, MAKER.lives).expect("swept");
+        assert!(!left(".new-far.8").path().exists() && left(".new-live.7").path().exists());
+        assert!(!lock::is_held(&launch.job(&name()).lock()).expect("looked"), "the trainer may take it");
     }
 
     #[test]

@@ -71,6 +71,23 @@ fn the_documented_flags_win_over_the_file_in_either_spelling() {
 }
 
 #[test]
+fn what_a_killed_generate_was_making_goes_with_the_next_one() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let launch = launch(dir.path(), json!({}));
+    let failpoints = dir.path().join("failpoints");
+    std::fs::create_dir(&failpoints).expect("made");
+    std::fs::write(failpoints.join("write:%.new-x.#%commandline.json=kill"), "").expect("armed");
+    let unfinished = || {
+        let names = std::fs::read_dir(&launch).expect("listed").map(|entry| entry.expect("an entry").file_name());
+        names.filter(|name| name.to_string_lossy().starts_with(".new-x.")).count()
+    };
+    let killed = output(generate(dir.path(), "x").env("NEUROSEARCH_FAILPOINTS", &failpoints));
+    assert_eq!((killed.status.code(), unfinished()), (None, 1), "{}", said(&killed));
+    let next = output(&mut generate(dir.path(), "x"));
+    assert_eq!((next.status.code(), unfinished()), (Some(0), 0), "{}", said(&next));
+}
+
+#[test]
 fn a_folder_that_is_there_is_never_touched_and_the_error_says_what_goes_on_with_it() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let launch = launch(dir.path(), json!({}));

@@ -89,6 +89,9 @@ fn what_dead_processes_left_is_swept_at_the_next_start() {
     daemon.terminate();
     let private = launch.join(".neurosearch");
     fs::create_dir_all(private.join("new-job-9/.neurosearch")).expect("made");
+    // Of a `generate` that was killed while it made its folder.
+    let by_hand = launch.join(format!(".new-by-hand.{}", u32::MAX));
+    fs::create_dir_all(by_hand.join(".neurosearch")).expect("made");
     let left: [std::path::PathBuf; 5] = [
         private.join(".search.json.1-1.tmp"),
         private.join(".probe.1-1.tmp"),
@@ -101,7 +104,8 @@ fn what_dead_processes_left_is_swept_at_the_next_start() {
     }
     fs::write(launch.join(".mine.tmp"), "not the daemon's").expect("written");
     daemon.start_again(&setup(1));
-    until("it is swept", || left.iter().all(|path| !path.exists()) && !private.join("new-job-9").exists());
+    let folders = [private.join("new-job-9"), by_hand];
+    until("it is swept", || left.iter().chain(&folders).all(|path| !path.exists()));
     assert!(launch.join(".mine.tmp").exists(), "what is not ours stays");
     assert_nothing_lost(&launch, 1);
 }
