@@ -84,7 +84,7 @@ fn fitting(space: &SearchSpace, seed: u64, index: u64, slot: &Result<Slot, Strin
         };
         let (options, footprint) = match checker.weighed(&options) {
             Ok(weighed) => weighed,
-            Err(fault) if fault.passing => return Err(NotDrawn::Refused(fault.to_string())),
+            Err(fault) if fault.passing => return Err(NotDrawn::OutOfReach(fault.to_string(), fault.file)),
             Err(fault) => return Ok(failed(options, fault)),
         };
         let failure = match slot {

@@ -33,12 +33,11 @@ pub fn what_is_left(job: &JobDir, attempt: u32, followed: bool, status: Option<E
             warn!(job = ?job.path(), error = e.to_string(), "leftovers stay");
         }
         let hindered = matches!(&ended, Some(Ended::Interrupted { sentence: Some(_) }));
-        Left::Over(Outcome {
-            ended,
-            checkpoints,
-            room_wanted: if hindered && unread.is_none() { room::wanted(job) } else { 0 },
-            input_alone: hindered && unread.as_deref().is_some_and(|file| answers::otherwise(Path::new(file))),
-        })
+        let room_wanted = if hindered && unread.is_none() { room::wanted(job) } else { 0 };
+        let input = unread.as_deref().map(Path::new).filter(|_| hindered);
+        let input_alone = input.is_some_and(answers::otherwise);
+        let out_of_reach = input.filter(|_| !input_alone).map(Path::to_path_buf);
+        Left::Over(Outcome { ended, checkpoints, room_wanted, input_alone, out_of_reach })
     };
     let look = if followed { process::look_after_end(job) } else { process::look(job) };
     match (look, status) {

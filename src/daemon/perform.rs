@@ -22,7 +22,7 @@ use crate::store::error::StoreError;
 use crate::store::job::{JobRecord, Starter};
 use crate::store::launch::SearchRecord;
 use crate::store::layout::{JobDir, LaunchDir};
-use crate::store::{record, room, scan, space_file, sweep};
+use crate::store::{answers, record, room, scan, space_file, sweep};
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -141,10 +141,7 @@ impl Sampler {
                     });
                 }
                 Effect::Probe { seconds } => {
-                    ctx.run_later(Duration::from_secs(seconds), |this, ctx| {
-                        let wanted = this.search.room_wanted;
-                        this.add_task(Task::Probe { wanted }, ctx);
-                    });
+                    ctx.run_later(Duration::from_secs(seconds), |this, ctx| this.probe(ctx));
                 }
                 Effect::Tabulate { job } => self.analyzer.do_send(Changed::Job(job)),
                 Effect::TabulateAll => self.analyzer.do_send(Changed::All),
@@ -152,6 +149,20 @@ impl Sampler {
                 Effect::Say(text) => info!(launch = ?self.launch.path(), text = text.as_str(), "search"),
             }
         }
+    }
+
+    /// Tries what held the search: an input first, beside the line of records, since its disk may be another one, and dead.
+    fn probe(&mut self, ctx: &mut Context<Self>) {
+        let wanted = self.search.room_wanted;
+        let Some(input) = self.search.out_of_reach.clone() else { return self.add_task(Task::Probe { wanted }, ctx) };
+        let work = self.services.workshop.run(self.launch.path(), move || answers::again(&input));
+        ctx.spawn(work.into_actor(self).map(move |again, this, ctx| match again {
+            Ok(Err(e)) => {
+                let effects = hold::on_no_room(&mut this.search, format!("an input could not be read: {e}"));
+                this.perform(effects, ctx);
+            }
+            Ok(Ok(())) | Err(_) => this.add_task(Task::Probe { wanted }, ctx),
+        }));
     }
 
     fn claim(&mut self, job: JobName, device: String, ctx: &mut Context<Self>) {
@@ -257,7 +268,7 @@ impl Sampler {
     fn launch(&mut self, job: JobName, lease: &Lease, attempt: u32, threads: usize, ctx: &mut Context<Self>) {
         if !matches!(self.search.jobs.get(&job).map(|job| &job.standing), Some(Standing::Starting(_))) {
             // Asked to stop while its record was being written: it never began.
-            let outcome = Outcome { ended: None, checkpoints: 0, room_wanted: 0, input_alone: false };
+            let outcome = Outcome::default();
             let effects = conclude::on_ended(&mut self.search, &job, &outcome);
             return self.perform(effects, ctx);
         }

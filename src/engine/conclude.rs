@@ -28,7 +28,7 @@ pub fn on_too_large(search: &mut Search, name: &JobName, sentence: String) -> Ve
     job.attempts = job.attempts.saturating_sub(1);
     let checkpoints = job.checkpoints;
     let ended = Some(Ended::Failed { class: FailureClass::TooLarge, sentence });
-    on_ended(search, name, &Outcome { ended, checkpoints, room_wanted: 0, input_alone: false })
+    on_ended(search, name, &Outcome { ended, checkpoints, ..Outcome::default() })
 }
 
 /// The pause before a retry is over.
@@ -61,6 +61,7 @@ pub(super) fn conclude(search: &mut Search, name: &JobName, outcome: &Outcome, s
         (Verdict::Interrupted, _) => Standing::Paused,
         (Verdict::Disk(sentence), _) => {
             search.room_wanted = search.room_wanted.max(outcome.room_wanted);
+            search.out_of_reach = outcome.out_of_reach.clone().or(search.out_of_reach.take());
             unwritten = Some(sentence);
             Standing::Waiting
         }

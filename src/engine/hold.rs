@@ -58,13 +58,17 @@ pub fn on_looked(search: &Search) -> Vec<Effect> {
     effects
 }
 
-/// The disk takes writes again: what could not be recorded is recorded now, and the search goes on.
+/// The disk takes writes again, and gives what it did not: what could not be recorded is recorded now, and the search goes on.
 pub fn on_room(search: &mut Search) -> Vec<Effect> {
     if search.holds.remove(&Hold::Surroundings).is_none() {
         return Vec::new();
     }
     search.room_wanted = 0;
-    let mut effects = vec![Effect::Say("the directory can be written again; the search goes on".into())];
+    let what = match search.out_of_reach.take() {
+        Some(_) => "the inputs can be read again",
+        None => "the directory can be written again",
+    };
+    let mut effects = vec![Effect::Say(format!("{what}; the search goes on"))];
     if std::mem::take(&mut search.unsaved) {
         effects.push(Effect::RecordSearch);
     }
@@ -76,7 +80,7 @@ pub fn on_room(search: &mut Search) -> Vec<Effect> {
     effects
 }
 
-/// The disk was tried, and does not take writes yet: it is tried again, ever more seldom.
+/// The disk was tried, and does not take writes, or give inputs, yet: it is tried again, ever more seldom.
 pub fn on_no_room(search: &mut Search, sentence: String) -> Vec<Effect> {
     match search.holds.get_mut(&Hold::Surroundings) {
         Some(why) => *why = sentence,

@@ -1,9 +1,10 @@
 //! How an attempt ended, and what follows from it: the retry rules in one place.
 
 use crate::domain::job::{Ended, FailureClass};
+use std::path::PathBuf;
 
 /// Everything known about the end of one attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// The trainer's own word about this very attempt, else what its exit status tells; none where nobody saw it end.
     pub ended: Option<Ended>,
@@ -13,6 +14,8 @@ pub struct Outcome {
     pub room_wanted: u64,
     /// It was an input that the disk did not give, and the file system gives others.
     pub input_alone: bool,
+    /// That input, where the file system gives no others either.
+    pub out_of_reach: Option<PathBuf>,
 }
 
 /// What the end of an attempt amounts to.
@@ -73,7 +76,7 @@ mod tests {
     use super::*;
 
     fn outcome(ended: Option<Ended>) -> Outcome {
-        Outcome { ended, checkpoints: 0, room_wanted: 0, input_alone: false }
+        Outcome { ended, ..Outcome::default() }
     }
 
     #[test]

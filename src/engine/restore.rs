@@ -275,7 +275,7 @@ fn take_over(
             let stop = search.jobs.get(name).and_then(|job| job.wish).and_then(StopReason::of);
             // Nobody watched, so nobody knows who asked it to stop: that is lost, and no kill.
             let ended = ended.filter(|ended| *ended != Ended::Interrupted { sentence: None });
-            effects.extend(conclude(search, name, &Outcome { ended, checkpoints, room_wanted: 0, input_alone: false }, stop));
+            effects.extend(conclude(search, name, &Outcome { ended, checkpoints, ..Outcome::default() }, stop));
         }
         TrainerSeen::Unclear { ref why, ref holder } => {
             let free = *holder == Holder::Nobody;

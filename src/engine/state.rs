@@ -2,6 +2,7 @@
 
 use crate::domain::job::{FailureClass, JobName, JobState, LastFailure, Lent, Wish};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 /// The kind of device a job may run on: `use_cpu` jobs on the CPU, all others on a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -241,6 +242,8 @@ pub struct Search {
     pub(crate) holds_in_a_row: u32,
     /// Bytes that must be free before it goes on, as far as that is known.
     pub room_wanted: u64,
+    /// An input that must be given before it goes on, where its file system gave none.
+    pub out_of_reach: Option<PathBuf>,
     /// Its time limit is over: nothing new is started.
     pub time_over: bool,
     /// The demand that the devices were last told.
@@ -275,6 +278,7 @@ impl Default for Search {
             holds: BTreeMap::new(),
             holds_in_a_row: 0,
             room_wanted: 0,
+            out_of_reach: None,
             time_over: false,
             told: Demand::default(),
         }

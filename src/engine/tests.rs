@@ -66,7 +66,7 @@ fn with_running(n_jobs: u64) -> Search {
 }
 
 fn ended(ended: Option<Ended>) -> Outcome {
-    Outcome { ended, checkpoints: 0, room_wanted: 0, input_alone: false }
+    Outcome { ended, ..Outcome::default() }
 }
 
 fn crashed() -> Outcome {

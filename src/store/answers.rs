@@ -1,9 +1,10 @@
 //! Whether a file system gives other files than the one that it does not: a bad place on a disk is told from an outage.
 
+use super::error::StoreError;
 use super::open;
 use rustix::fs::{Advice, fadvise, statvfs};
-use std::fs;
-use std::io::Read;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -25,6 +26,25 @@ pub fn otherwise(file: &Path) -> bool {
     let mut search = Search { but: file, names, content: disk(file).unwrap_or(names), left: LOOKED_AT, tried: 0 };
     // Without any other file, the folder's answer is all that there is.
     folder.ancestors().take(UP + 1).enumerate().any(|(depth, above)| search.finds(above, depth)) || search.tried == 0
+}
+
+/// Tries an input again that its file system did not give.
+///
+/// # Errors
+/// When it still does not, nor any other file. May take as long as the file system does.
+pub fn again(file: &Path) -> Result<(), StoreError> {
+    match open::read(file).and_then(|mut open| first_byte(&mut open).map_err(|e| StoreError::io("read", file, e))) {
+        Err(error) if error.is_of_the_disk() && !otherwise(file) => Err(error),
+        // Whatever else is wrong with it, its own job finds out.
+        _ => Ok(()),
+    }
+}
+
+/// How much of one byte can be read from a file, from the disk where the system can be moved to that.
+fn first_byte(file: &mut File) -> io::Result<usize> {
+    // Only a hint: a byte that the system has kept in memory would tell nothing of the disk.
+    let _ = fadvise(&*file, 0, None, Advice::DontNeed);
+    file.read(&mut [0])
 }
 
 /// Which file system something is on; none where that cannot be known.
@@ -64,7 +84,7 @@ impl Search<'_> {
         false
     }
 
-    /// Whether the first byte of a file can be read, from the disk where the system can be moved to that.
+    /// Whether the first byte of a file can be read.
     fn reads(&mut self, path: &Path) -> bool {
         if path == self.but {
             return false;
@@ -80,9 +100,7 @@ impl Search<'_> {
         if file.metadata().map_or(true, |meta| meta.dev() != self.content) {
             return false;
         }
-        // Only a hint: a byte that the system has kept in memory would tell nothing of the disk.
-        let _ = fadvise(&file, 0, None, Advice::DontNeed);
-        let read = file.read(&mut [0]);
+        let read = first_byte(&mut file);
         // An empty file says nothing either.
         self.tried += usize::from(!matches!(read, Ok(0)));
         matches!(read, Ok(1..))
@@ -120,6 +138,11 @@ mod tests {
         symlink("/proc/self/status", other.with_file_name("image.pt")).expect("linked");
         assert!(otherwise(&image), "another participant's can");
         assert!(!otherwise(&dir.path().join("gone/image.nii.gz")), "the folder cannot be listed");
+        assert!(again(&image).is_ok(), "it is the only one");
+        fs::remove_file(other.with_file_name("image.pt")).expect("removed");
+        assert!(again(&image).expect_err("none can").to_string().contains("sub-1"));
+        assert!(again(&other.with_file_name("image.json")).is_ok());
+        symlink("/proc/self/status", other.with_file_name("image.pt")).expect("linked");
         let (but, left, tried) = (image.as_path(), LOOKED_AT, 0);
         let (names, content) = (disk(&subjects).expect("looked"), disk(&image).expect("looked"));
         assert!(Search { but, names, content, left, tried }.finds(&subjects, UP));

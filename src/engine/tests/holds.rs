@@ -41,6 +41,25 @@ fn a_disk_without_room_is_tried_ever_more_seldom_until_a_job_gets_somewhere() {
 }
 
 #[test]
+fn inputs_out_of_reach_start_no_trainer_until_they_can_be_read_again() {
+    let sentence = || "no /caps/x: EIO".to_string();
+    let out_of_reach =
+        Outcome { out_of_reach: Some("/caps/x".into()), ..ended(Some(Ended::Interrupted { sentence: Some(sentence()) })) };
+    let mut search = with_running(2);
+    conclude::on_ended(&mut search, &name(0), &out_of_reach);
+    assert_eq!(search.out_of_reach, Some("/caps/x".into()));
+    assert_eq!(hold::on_no_room(&mut search, sentence()), [Effect::Probe { seconds: 2 }]);
+    assert_eq!(react::on_slot(&mut search, lease(2), 0), [release(2, None)]);
+    let effects = hold::on_room(&mut search);
+    assert_eq!(effects[0], Effect::Say("the inputs can be read again; the search goes on".into()));
+    assert!(search.is_open() && search.out_of_reach.is_none());
+    // The same where a draw needs them.
+    let mut search = with_running(1);
+    react::on_not_drawn(&mut search, 1, NotDrawn::OutOfReach(sentence(), Some("/caps/y".into())));
+    assert_eq!((search.held(), search.out_of_reach.clone()), (Some("no /caps/x: EIO"), Some("/caps/y".into())));
+}
+
+#[test]
 fn a_search_whose_directory_is_away_starts_nothing_and_goes_on_when_it_is_back() {
     let mut search = with_running(2);
     let effects = hold::on_away(&mut search, "gone".into());

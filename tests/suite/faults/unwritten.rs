@@ -69,18 +69,26 @@ fn one_input_on_a_bad_place_of_the_disk_lets_other_jobs_go_on_and_fails_its_own_
 }
 
 #[test]
-fn inputs_of_which_none_can_be_read_hold_the_search_and_fail_no_job() {
+fn inputs_of_which_none_can_be_read_hold_the_search_until_one_can_and_start_and_fail_no_job() {
     let dir = dir();
     // So deep that what the test itself keeps is not near.
     let caps = dir.path().join("caps/subjects/sub-1/ses-1");
     fs::create_dir_all(&caps).expect("made");
     ["image.nii.gz", "other.nii.gz"].iter().for_each(|name| symlink("/proc/self/mem", caps.join(name)).expect("linked"));
     let (daemon, launch) = unread(dir.path(), &caps.join("image.nii.gz"));
-    let held = |search: Search| search.alarms.iter().any(|alarm| alarm.contains("nothing new is started: an input could not"));
-    until("the search is held", || daemon.search(&launch).is_some_and(held));
-    until("it is tried again", || starts(&job(&launch, 0)).len() > 2);
+    let held = |by: &dyn Fn(&str) -> bool| {
+        let told = |alarm: &String| alarm.contains("nothing new is started: an input could not") && by(alarm);
+        daemon.search(&launch).is_some_and(|search: Search| search.alarms.iter().any(told))
+    };
+    until("the search is held", || held(&|_| true));
+    until("the daemon tries the input itself, in vain", || held(&|alarm| !alarm.contains("says the stand-in")));
+    assert_eq!(starts(&job(&launch, 0)).len(), 1, "no trainer is started for that");
     let record = json(&job(&launch, 0).record());
     assert_eq!(record["failures_in_a_row"], json!(0), "{record}");
+    fs::remove_file(caps.join("image.nii.gz")).expect("removed");
+    fs::write(caps.join("image.nii.gz"), "x").expect("written");
+    wait(&daemon, &launch, "all jobs are done", |counts| counts.done == 2);
+    assert_eq!(starts(&job(&launch, 0)).len(), 2, "it went on by itself");
 }
 
 #[test]
