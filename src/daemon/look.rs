@@ -5,7 +5,7 @@ use super::found::{Whose, checkpoints, found, record_of, shown, trainer};
 use super::verbs::roots::how_to_write;
 use crate::domain::job::{JobName, JobState, Lent};
 use crate::engine::restore::{Found, FoundRecord, TrainerSeen};
-use crate::process::identity::may_be_writing;
+use crate::process::identity::{is_here, may_be_writing};
 use crate::store::error::StoreError;
 use crate::store::launch::SearchRecord;
 use crate::store::layout::{JobDir, LaunchDir};
@@ -61,8 +61,11 @@ pub enum Held {
     },
     /// Its file was removed, and taken anew: what lay beside it is gone as well.
     Again(Locked),
-    /// By somebody else, or not to be had: the sentence says so.
-    No(String),
+    /// By somebody else, or not to be had: the sentence says so. For good, where waiting would show no trainer of ours in it.
+    No {
+        sentence: String,
+        for_good: bool,
+    },
     /// It was ours, and is somebody else's now.
     Lost(String),
     /// The directory is gone, or another one has its name.
@@ -152,34 +155,42 @@ fn hold(launch: &LaunchDir, known: &Known) -> Held {
     let directory = match directory(launch) {
         Ok(Some(directory)) => directory,
         Ok(None) => return Held::Gone,
-        Err(e) => return Held::No(e.to_string()),
+        Err(e) => return not_to_be_had(launch, &e, ""),
     };
     let again = match &known.locked {
         Some(locked) if locked.directory != directory => return Held::Gone,
         Some(locked) => match locked.lock.is_at(&launch.lock()) {
             Ok(true) => return Held::Already,
             Ok(false) => true,
-            Err(e) => return Held::No(e.to_string()),
+            Err(e) => return not_to_be_had(launch, &e, ""),
         },
         None => false,
     };
     match take(launch, &known.holder) {
         Ok(Locking::Busy { holder }) => {
             let sentence = format!("another daemon serves this directory: {}", lock::who(&holder));
-            if again { Held::Lost(sentence) } else { Held::No(sentence) }
+            // One on this machine may be about to end, and its trainers are ours then.
+            let for_good = lock::Holder::parse(&holder).is_some_and(|holder| !is_here(&holder.host, &holder.boot_id));
+            if again { Held::Lost(sentence) } else { Held::No { sentence, for_good } }
         }
         Ok(Locking::Held(lock)) if again => Held::Again(Locked { lock, directory }),
         Ok(Locking::Held(lock)) => {
             match search_record(launch).and_then(|record| new_job::sweep(launch, may_be_writing).map(|()| record)) {
                 Ok(record) => Held::Now { locked: Locked { lock, directory }, record },
-                Err(e) => Held::No(e.to_string()),
+                Err(e) => not_to_be_had(launch, &e, ""),
             }
         }
         Err(e) => {
             let cure = how_to_write(launch.path()).into_iter().map(|line| format!("; {line}"));
-            Held::No(e.to_string() + &cure.collect::<String>())
+            not_to_be_had(launch, &e, &cure.collect::<String>())
         }
     }
+}
+
+/// A disk may give the directory in a moment, with live trainers in it, unless no daemon has ever looked after it.
+fn not_to_be_had(launch: &LaunchDir, error: &StoreError, cure: &str) -> Held {
+    let for_good = error.is_of_the_file() || matches!(search_record(launch), Ok(None));
+    Held::No { sentence: format!("{error}{cure}"), for_good }
 }
 
 fn take(launch: &LaunchDir, holder: &str) -> Result<Locking, StoreError> {
@@ -259,4 +270,47 @@ fn sweep_first(job: &JobDir, record: &FoundRecord) -> Result<(), StoreError> {
         sweep::by_starter(job, |_| false)?;
     }
     if record.ours && record.state.is_given_up() { sweep::after_end(job) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::identity;
+    use rustix::io::Errno;
+
+    #[test]
+    fn a_directory_is_refused_for_good_where_no_trainer_of_ours_can_be_waited_for() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let launch = LaunchDir::new(dir.path());
+        let error = |code: Errno| StoreError::io("lock", dir.path(), code.into());
+        let for_good = |held| match held {
+            Held::No { for_good, .. } => for_good,
+            other => panic!("{other:?}"),
+        };
+        assert!(for_good(not_to_be_had(&launch, &error(Errno::ROFS), "")), "never served");
+        std::fs::create_dir(launch.private()).expect("made");
+        std::fs::write(launch.search_record(), "{").expect("written");
+        assert!(!for_good(not_to_be_had(&launch, &error(Errno::ROFS), "")), "trainers may live in it");
+        assert!(for_good(not_to_be_had(&launch, &error(Errno::ACCESS), "")));
+        let boot_id = identity::boot_id().expect("read");
+        let here = lock::Holder { host: identity::host(), pid: 1, boot_id, device: None };
+        let far = lock::Holder { host: "elsewhere.example".to_string(), boot_id: "another".to_string(), ..here.clone() };
+        let known = Known {
+            locked: None,
+            holder: "{}".into(),
+            judged: None,
+            settled_file: None,
+            folders: Arc::default(),
+            jobs: HashSet::new(),
+            unread: HashSet::new(),
+            foreign: HashMap::new(),
+            unclear: Vec::new(),
+            settled: HashSet::new(),
+        };
+        for (holder, expected) in [(here, false), (far, true)] {
+            let held = lock::take(&launch.lock(), &holder.line()).expect("taken");
+            assert_eq!(for_good(hold(&launch, &known)), expected, "{holder:?}");
+            drop(held);
+        }
+    }
 }

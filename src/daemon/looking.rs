@@ -105,9 +105,13 @@ impl Sampler {
                 effects.push(Effect::RecordSearch);
                 Some(effects)
             }
-            Held::No(sentence) => {
+            Held::No { sentence, for_good } => {
                 warn!(launch = ?self.launch.path(), why = sentence.as_str(), "not served");
                 self.alarms.push(sentence);
+                if for_good {
+                    // Slots are lent without waiting for it.
+                    self.watcher.do_send(Ready(self.launch.clone()));
+                }
                 Some(Vec::new())
             }
             Held::Lost(sentence) => {

@@ -71,7 +71,7 @@ impl Root {
 #[rtype(result = "()")]
 pub struct Hint(pub Hints);
 
-/// A search has looked once: its live trainers have claimed their slots.
+/// A search has looked once: its live trainers have claimed their slots, or it is refused, and none can be waited for.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Ready(pub LaunchDir);
