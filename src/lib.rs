@@ -5,7 +5,7 @@
 //! - [`check`]: a search space against its data (imports `domain`, `store`)
 //! - [`process`]: one trainer process, and the devices found (imports `domain`, `store`)
 //! - [`engine`]: decisions as plain functions (imports `domain`)
-//! - [`analysis`]: job folders become tables (imports `domain`, `store`)
+//! - [`analysis`]: job folders become tables (imports `domain`, `store`, `process`)
 //! - [`control`]: requests, replies and the client (imports `domain`)
 //! - [`daemon`]: the actors (imports all of the above)
 //! - [`cli`]: the command line (imports all of the above but `engine` and `daemon`)

@@ -4,6 +4,7 @@ use super::options::Options;
 use crate::domain::job::{Ended, FailureClass, JobState};
 use crate::domain::metrics::Metrics;
 use crate::domain::options::{NetworkType, Selection};
+use crate::process;
 use crate::store::error::StoreError;
 use crate::store::job::{EndRecord, JobRecord};
 use crate::store::layout::{FoldDir, JobDir};
@@ -169,14 +170,14 @@ impl Collector<'_> {
     }
 }
 
-/// The starter's record; where it still says that a trainer runs, the trainer's own last word about that very attempt.
+/// The starter's record; where it still says that a trainer runs, what became of that, or its own last word about that very attempt.
 fn standing(dir: &JobDir) -> Result<Standing, StoreError> {
     let record: JobRecord = match record::read(&dir.record()) {
         Ok(record) => record,
         Err(error) if error.is_missing() => return Ok(Standing::default()),
         Err(error) => return Err(error),
     };
-    let mut state = record.state;
+    let mut state = process::shown(dir, &record);
     if matches!(state, JobState::Running { .. })
         && let Ok(end) = record::read::<EndRecord>(&dir.end())
         && end.attempt == record.attempts

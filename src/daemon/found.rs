@@ -1,7 +1,7 @@
 //! One job's folder as a look finds it: whose the job is, how far it is, and what became of its trainer.
 
 use crate::domain::device::{Device, Holder};
-use crate::domain::job::{Ended, FailureClass, JobName, JobState, Lent};
+use crate::domain::job::{JobName, Lent};
 use crate::engine::restore::{Found, FoundRecord, TrainerSeen, Unread};
 use crate::engine::state::Need;
 use crate::process::{self, Look};
@@ -72,7 +72,7 @@ fn restored(job: &JobDir, record: JobRecord, whose: Whose) -> FoundRecord {
     FoundRecord {
         index: record.index,
         ours,
-        state: if ours { record.state.clone() } else { shown(job, &record) },
+        state: if ours { record.state.clone() } else { process::shown(job, &record) },
         lent: whose.lent(),
         trainer: if over { TrainerSeen::Gone(None) } else { trainer(job, record.attempts) },
         checkpoints: if over { 0 } else { checkpoints(job) },
@@ -82,23 +82,6 @@ fn restored(job: &JobDir, record: JobRecord, whose: Whose) -> FoundRecord {
         last_failure: record.last_failure,
         wish: record.wish,
         checkpoints_seen: record.checkpoints_seen,
-    }
-}
-
-/// The state of somebody else's job: whoever ran it may have died and left its record as it was.
-pub fn shown(job: &JobDir, record: &JobRecord) -> JobState {
-    let died = record.borrower.as_ref().is_some_and(|borrower| !process::identity::may_live(borrower));
-    if !died || !matches!(record.state, JobState::Running { .. }) {
-        return record.state.clone();
-    }
-    match trainer(job, record.attempts) {
-        TrainerSeen::Gone(Some(Ended::Done)) => JobState::Done,
-        TrainerSeen::Gone(Some(Ended::Failed { class, sentence })) => JobState::Failed { class, sentence },
-        TrainerSeen::Gone(_) => {
-            let sentence = "it ended while nobody watched; `neurosearch continue` of its folder goes on with it".to_string();
-            JobState::Failed { class: FailureClass::Lost, sentence }
-        }
-        TrainerSeen::Alive(_) | TrainerSeen::Unclear { .. } => record.state.clone(),
     }
 }
 

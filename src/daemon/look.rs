@@ -1,11 +1,12 @@
 //! One look at a launch directory, off the actors' thread: its lock, its space file, its job folders.
 
 use super::accept::{self, Accepted};
-use super::found::{Whose, checkpoints, found, record_of, shown, trainer};
+use super::found::{Whose, checkpoints, found, record_of, trainer};
 use super::verbs::roots::how_to_write;
 use crate::domain::job::{JobName, JobState, Lent};
 use crate::engine::restore::{Found, FoundRecord, TrainerSeen};
 use crate::process::identity::{is_here, may_be_writing};
+use crate::process::shown;
 use crate::store::error::StoreError;
 use crate::store::launch::SearchRecord;
 use crate::store::layout::{JobDir, LaunchDir};

@@ -14,7 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("check", &["domain", "store"]),
     ("process", &["domain", "store"]),
     ("engine", &["domain"]),
-    ("analysis", &["domain", "store"]),
+    ("analysis", &["domain", "store", "process"]),
     ("control", &["domain"]),
     ("daemon", &["domain", "store", "check", "process", "engine", "analysis", "control"]),
     ("cli", &["domain", "store", "check", "process", "analysis", "control"]),

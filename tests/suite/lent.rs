@@ -191,6 +191,11 @@ fn what_became_of_a_job_whose_generate_was_killed_is_shown_and_continue_goes_on_
     kill(second);
     signal(victim, Signal::KILL);
     until("one is lost", || shown("second", "failed"));
+    let tabulated = || {
+        let table = fs::read_to_string(left.launch().join("jobs.tsv")).unwrap_or_default();
+        table.lines().any(|line| line.starts_with("second\t") && line.contains("\tfailed\tlost\t"))
+    };
+    until("so says the table", tabulated);
     until("the other has gone on to its end", || shown("first", "done"));
     let second = left.launch().join("second");
     let explained = granted(&left.daemon.dir, &["explain", path(&second)]);
