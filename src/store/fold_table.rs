@@ -47,18 +47,20 @@ impl Cells {
 
     /// Takes the line from `begin`, and gives the place after it. Byte by byte, for the cells are shorter than the start of any
     /// quicker search.
-    fn line(&mut self, text: &str, mut begin: usize) -> usize {
+    fn line(&mut self, text: &str, begin: usize) -> usize {
         self.0.clear();
-        for (at, byte) in text.bytes().enumerate().skip(begin) {
-            if byte == b'\t' {
-                self.0.push(begin..at);
-                begin = at + 1;
-            } else if byte == b'\n' {
-                self.0.push(begin..at - usize::from(text[begin..at].ends_with('\r')));
+        let mut cell = begin;
+        for (offset, byte) in text.as_bytes()[begin..].iter().enumerate() {
+            let at = begin + offset;
+            if *byte == b'\t' {
+                self.0.push(cell..at);
+                cell = at + 1;
+            } else if *byte == b'\n' {
+                self.0.push(cell..at - usize::from(text[cell..at].ends_with('\r')));
                 return at + 1;
             }
         }
-        self.0.push(begin..text.len());
+        self.0.push(cell..text.len());
         text.len()
     }
 }
