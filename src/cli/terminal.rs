@@ -60,8 +60,9 @@ impl Screen {
         for (at, line) in lines.iter().enumerate() {
             let painted = line.tone.map_or_else(|| escape(&line.text).into_owned(), |tone| out.paint(tone, &line.text));
             let end = if at + 1 < lines.len() { "\r\n" } else { "" };
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{painted}{}{end}", Clear(ClearType::UntilNewLine));
+            // Cleared first, for a terminal whose last column is written stays there and would clear that too. Writing to a
+            // string cannot fail.
+            let _ = write!(text, "{}{painted}{end}", Clear(ClearType::UntilNewLine));
         }
         let _ = write!(text, "{}", Clear(ClearType::FromCursorDown));
         out.raw(&text)?;

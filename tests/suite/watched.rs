@@ -25,6 +25,8 @@ fn watch_fits_its_terminal_follows_its_size_outlives_the_daemon_and_leaves_the_t
     shows(&["watched/job-0", "1 running, 2 to draw", "TRAIN LOSS", "0.625", "of 5000", "cpu", "q ends"]);
     assert!(!terminal.screen().contains("ready>"), "the shell's lines are out of sight: {}", terminal.screen());
 
+    terminal.resize(40, 12);
+    until("a line that is cut fills the width", || terminal.screen().lines().any(|line| line.chars().count() == 40));
     for (columns, lines) in [(60, 9), (160, 40)] {
         terminal.resize(columns, lines);
         shows(&["job-0", "q ends", "neurosearchd"]);
