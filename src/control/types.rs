@@ -228,7 +228,7 @@ pub struct Log {
 pub struct Jobs {
     pub version: u32,
     pub launch: String,
-    /// By index, then by name.
+    /// By index, then by name, job-2 before job-10.
     pub jobs: Vec<Job>,
 }
 

@@ -5,6 +5,7 @@ use super::sampler::Sampler;
 use super::services::now;
 use crate::control::types::{self, Counts, SearchState};
 use crate::domain::job::{JobName, JobState};
+use crate::domain::natural;
 use crate::engine::explain::{self, Explained};
 use crate::engine::state::{Job, NO_INDEX, Need, Space, Standing};
 use actix::{Addr, Handler, Message, MessageResult};
@@ -167,7 +168,8 @@ impl Handler<DescribeJobs> for Sampler {
 
     fn handle(&mut self, _: DescribeJobs, _: &mut Self::Context) -> Self::Result {
         let mut jobs: Vec<(&JobName, &Job)> = self.search.jobs.iter().collect();
-        jobs.sort_by_key(|(name, job)| (job.index.unwrap_or(NO_INDEX), *name));
+        let index = |job: &Job| job.index.unwrap_or(NO_INDEX);
+        jobs.sort_by(|(a, x), (b, y)| index(x).cmp(&index(y)).then_with(|| natural::compare(a.as_str(), b.as_str())));
         MessageResult(jobs.into_iter().map(|(name, job)| self.describe_job(name, job)).collect())
     }
 }
