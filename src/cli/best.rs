@@ -86,8 +86,8 @@ pub(super) fn sentence(job: &BestJob) -> String {
     }
 }
 
-/// As `fold-0 0.7500, fold-1 0.6250`.
+/// As `0: 0.7500, 1: 0.6250`: short, so that few lines break.
 fn by_fold(job: &BestJob, of: impl Fn(&BestFold) -> Option<f64>) -> String {
-    let folds: Vec<String> = job.folds.iter().map(|fold| format!("fold-{} {}", fold.fold, figure(of(fold)))).collect();
+    let folds: Vec<String> = job.folds.iter().map(|fold| format!("{}: {}", fold.fold, figure(of(fold)))).collect();
     folds.join(", ")
 }

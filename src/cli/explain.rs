@@ -22,7 +22,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     if args.ask.json {
         return render::json(&answer, out);
     }
-    out.sentence(format!("{} is {}: {}", answer.job.name, answer.job.state, render::flat(&answer.why)), 2)?;
+    out.sentence(format!("{} ({}): {}", answer.job.name, answer.job.state, render::flat(&answer.why)), 2)?;
     for reason in answer.waits_for.iter().skip(1) {
         out.sentence(format!("besides, {}", render::flat(reason)), 2)?;
     }
