@@ -18,11 +18,13 @@ use std::io;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::task::JoinError;
 use tracing::{info, warn};
 
-/// How often a process is looked at; each look is one system call or two.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often a process is looked at whose end the kernel does not tell of, and one that was told to stop.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// How often the progress record is read: the trainer replaces it at most once a second.
 const FOLLOW: Duration = Duration::from_secs(1);
@@ -180,8 +182,26 @@ impl Trainer {
         if std::mem::take(&mut self.stop_wanted) {
             self.begin_stop();
         }
+        self.look_at_its_end(ctx);
         ctx.run_interval(LOOK, |this, ctx| this.look(ctx));
         ctx.run_interval(FOLLOW, |this, ctx| this.follow(ctx));
+    }
+
+    fn identity(&self) -> Option<&Identity> {
+        match &self.process {
+            Process::None => None,
+            Process::Ours(child) => Some(child.identity()),
+            Process::Adopted(identity) => Some(identity),
+        }
+    }
+
+    /// Looks at the process at once when it ends, where the kernel tells of it: its slot stands empty until then.
+    fn look_at_its_end(&self, ctx: &mut Context<Self>) {
+        let Some(process) = self.identity().and_then(|identity| identity.descriptor().ok()) else { return };
+        // SAFETY: an owned descriptor is open and the same for as long as it lives.
+        let Ok(process) = (unsafe { AsyncFd::register_with_interest(process, Interest::READABLE) }) else { return };
+        let ended = async move { process.readable().await.map(drop) };
+        ctx.spawn(ended.into_actor(self).map(|_, this, ctx| this.look(ctx)));
     }
 
     /// Whether the process still runs, and whether a stop has to become a kill.
@@ -210,10 +230,8 @@ impl Trainer {
     /// The process is gone: reads what it left behind.
     fn conclude(&mut self, status: Option<ExitStatus>, ctx: &mut Context<Self>) {
         self.concluding = true;
-        match &self.process {
-            Process::Ours(child) => self.services.trainers.remove(child.id()),
-            Process::Adopted(identity) => self.services.trainers.remove(identity.pid),
-            Process::None => {}
+        if let Some(identity) = self.identity() {
+            self.services.trainers.remove(identity.pid);
         }
         let (job, attempt, before) = (self.job.clone(), self.attempt, self.memory.front().copied());
         let followed = !matches!(self.process, Process::None);
@@ -227,6 +245,7 @@ impl Trainer {
                 info!(job = ?this.job.path(), pid = identity.pid, "another trainer holds the job; it is followed");
                 this.services.trainers.insert(identity.pid);
                 this.process = Process::Adopted(identity);
+                this.look_at_its_end(ctx);
                 this.concluding = false;
                 // What was asked of the other one holds for this one.
                 this.stop_wanted |= this.stop.take().is_some();
@@ -300,13 +319,9 @@ impl Trainer {
     }
 
     fn begin_stop(&mut self) {
-        let identity = match &self.process {
-            Process::Ours(child) => child.identity().clone(),
-            Process::Adopted(identity) => identity.clone(),
-            Process::None => {
-                self.stop_wanted = true;
-                return;
-            }
+        let Some(identity) = self.identity().cloned() else {
+            self.stop_wanted = true;
+            return;
         };
         let grace = Duration::from_secs(self.services.settings.stop_grace_seconds);
         match Stop::begin(identity, grace, Instant::now()) {

@@ -2,9 +2,10 @@
 
 use crate::store::job::{Borrower, TrainerRecord};
 use rustix::io::Errno;
-use rustix::process::Pid;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 
 /// One process of this machine, told from every earlier and later one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -46,6 +47,19 @@ impl Identity {
             return Ok(false);
         }
         Ok(stat(self.pid)?.is_some_and(|stat| !stat.ended && stat.start_time == self.start_time))
+    }
+
+    /// A descriptor of this very process, which can be read from once it has ended.
+    ///
+    /// # Errors
+    /// It is gone, or the kernel gives no such descriptors, as before 5.3.
+    pub fn descriptor(&self) -> io::Result<OwnedFd> {
+        let descriptor = pidfd_open(self.raw()?, PidfdFlags::empty())?;
+        // Its number may have come to another before that was opened.
+        match stat(self.pid)? {
+            Some(stat) if stat.start_time == self.start_time => Ok(descriptor),
+            _ => Err(Errno::SRCH.into()),
+        }
     }
 
     /// The pid in the form that system calls take; a pid of 0 or beyond the kernel's range names no process.
@@ -116,6 +130,7 @@ fn parse(stat: &[u8]) -> Option<Stat> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::event::{PollFd, PollFlags, poll};
 
     #[test]
     fn a_name_with_parentheses_spaces_and_foreign_bytes_does_not_shift_the_fields() {
@@ -141,6 +156,23 @@ mod tests {
         assert!(!may_live(&Borrower { start_time: own.start_time + 1, ..borrower.clone() }), "another process of this number");
         let far = Borrower { host: "elsewhere".to_string(), boot_id: "another".to_string(), ..borrower };
         assert!(may_live(&far), "nobody here can know");
+    }
+
+    #[test]
+    fn a_descriptor_tells_of_the_end_of_the_very_process() {
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().expect("sleep runs");
+        let identity = Identity::of(child.id()).expect("looked").expect("it runs");
+        let descriptor = identity.descriptor().expect("of a living process");
+        let told = |timeout| {
+            let timeout = rustix::event::Timespec { tv_sec: timeout, tv_nsec: 0 };
+            poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], Some(&timeout)).expect("asked")
+        };
+        assert_eq!(told(0), 0, "it lives");
+        child.kill().expect("killed");
+        assert_eq!(told(20), 1, "it has ended, and nobody has reaped it");
+        Identity { start_time: identity.start_time + 1, ..identity.clone() }.descriptor().expect_err("another process");
+        child.wait().expect("reaped");
+        identity.descriptor().expect_err("gone");
     }
 
     #[test]
