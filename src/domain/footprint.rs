@@ -139,8 +139,10 @@ impl Tally {
         if block.d_reduction == Reduction::MaxPooling {
             let (input, output) = (self.cell(block.out_channels, before), self.cell(block.out_channels, after));
             self.layer(input, output);
-            // The padded copy, which only an autoencoder's pool makes.
-            let padded = if remembers { output.saturating_mul(1 << before.len()) } else { 0 };
+            // The padded copy, which only an autoencoder's pool makes, of odd sizes; after a normalisation it is the one that is
+            // channels-last, which is counted there.
+            let copied = remembers && architecture.normalization.is_none() && before.iter().any(|size| size % 2 == 1);
+            let padded = if copied { output.saturating_mul(1 << before.len()) } else { 0 };
             self.keep(output.saturating_mul(1 + INDEX / NUMBER).saturating_add(padded));
             self.pass(input.saturating_add(output.saturating_mul(2)));
         }
@@ -165,11 +167,12 @@ impl Tally {
 
     fn decoder_block(&mut self, architecture: &Architecture, block: &ConvBlock, before: &[usize], after: &[usize]) {
         if block.d_reduction == Reduction::MaxPooling {
-            let output = self.cell(block.out_channels, before);
-            self.layer(self.cell(block.out_channels, after), output);
-            // The unpooled tensor as it comes, and channels-last for the convolution.
-            self.keep(output.saturating_mul(2));
-            self.pass(output);
+            let (input, output) = (self.cell(block.out_channels, after), self.cell(block.out_channels, before));
+            self.layer(input, output);
+            // The pool's indices in another order, and the unpooled tensor channels-last for the convolution. As it came it is
+            // needed no more, and of its gradient there are two for a moment.
+            self.keep(output.saturating_add(input.saturating_mul(INDEX / NUMBER)));
+            self.pass(output.saturating_mul(2));
         }
         for i in (0..block.n_conv).rev() {
             let last = i + 1 == block.n_conv;
@@ -264,7 +267,7 @@ mod tests {
         use Normalization::{Batch, Instance};
         use Reduction::{MaxPooling, Stride};
         type Measured = (NetworkType, usize, &'static [usize], Reduction, Option<Normalization>, usize, usize, u64);
-        let draws: [Measured; 19] = [
+        let draws: [Measured; 33] = [
             (Cnn, 4, &[1, 2, 1, 2, 2, 2], MaxPooling, Some(Batch), 3, 1, 745),
             (Cnn, 4, &[1, 2, 1, 2, 2, 2], MaxPooling, Some(Batch), 3, 2, 1238),
             (Cnn, 4, &[1, 2, 1, 2, 2, 2], MaxPooling, Some(Batch), 3, 4, 2255),
@@ -281,9 +284,23 @@ mod tests {
             (Cnn, 8, &[2, 2, 2, 2, 2, 1], Stride, Some(Batch), 3, 1, 477),
             (Cnn, 16, &[1, 2, 1, 1], Stride, Some(Batch), 2, 1, 1510),
             (Cnn, 16, &[1, 2, 1, 1, 1, 2], Stride, Some(Batch), 1, 1, 626),
+            (Cnn, 4, &[1, 2, 1, 2, 2, 2], MaxPooling, Some(Instance), 3, 1, 768),
+            (Cnn, 4, &[1, 2, 1, 2, 2, 2], MaxPooling, Some(Instance), 3, 2, 1254),
+            (Cnn, 4, &[2, 1, 1, 2, 1], Stride, Some(Instance), 3, 1, 543),
+            (Cnn, 4, &[2, 1, 1, 2, 1], Stride, Some(Instance), 3, 2, 633),
             (Cnn, 4, &[2, 1, 1, 2, 1], Stride, Some(Instance), 3, 4, 949),
+            (Cnn, 4, &[1, 2, 2, 1, 1, 1], Stride, Some(Instance), 3, 2, 381),
+            (Autoencoder, 4, &[1, 2, 1, 2, 2, 2], MaxPooling, Some(Batch), 3, 1, 1181),
+            (Autoencoder, 4, &[2, 1], MaxPooling, None, 3, 1, 786),
+            (Autoencoder, 4, &[2, 1], MaxPooling, None, 3, 2, 1433),
+            (Autoencoder, 16, &[2, 1, 1, 1], Stride, Some(Batch), 3, 1, 786),
             (Autoencoder, 16, &[2, 1, 1, 1], Stride, Some(Batch), 3, 2, 1352),
+            (Autoencoder, 4, &[1, 2, 2], MaxPooling, Some(Instance), 3, 1, 1065),
+            (Autoencoder, 4, &[1, 2, 2], MaxPooling, Some(Instance), 3, 2, 1981),
+            (Autoencoder, 32, &[1, 1, 1], Stride, None, 1, 1, 560),
             (Autoencoder, 32, &[1, 1, 1], Stride, None, 1, 2, 1089),
+            (Autoencoder, 8, &[2, 1, 1, 1, 1, 2], MaxPooling, Some(Instance), 3, 1, 1810),
+            (Autoencoder, 4, &[2, 2], MaxPooling, Some(Batch), 3, 2, 1907),
         ];
         for (kind, first, n_conv, reduction, normalization, n_fcblocks, batch, measured) in draws {
             let mut shape = shaped(first, n_conv, reduction, normalization, n_fcblocks, &[1, 169, 208, 179]);
