@@ -176,15 +176,17 @@ fn a_daemon_killed_between_any_two_steps_of_a_write_leaves_nothing_half_done() {
         let name = launch.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let (point, path) = step.split_once(':').expect("a point and a path");
         fs::write(failpoints.join(format!("{point}:%{name}%{path}=kill")), "").expect("armed");
-        if path == "random_search.error" {
-            drop_space(&launch, &space(2, 0, &json!({})));
-            wait_for_death(&mut daemon, step);
-            daemon.start_again(&setup);
+        // The error goes when its fault is mended; it is written while the fault is all there is.
+        let faulty = path == "random_search.error" && point != "remove";
+        match path {
+            _ if faulty => drop_space(&launch, &space(2, 0, &json!({}))),
+            "random_search.error" => drop_faulty_then_mended(&daemon, &launch, 2),
+            _ => drop_space(&launch, &space(2, 1, &json!({}))),
+        }
+        wait_for_death(&mut daemon, step);
+        daemon.start_again(&setup);
+        if faulty {
             drop_space(&launch, &space(2, 1, &json!({})));
-        } else {
-            drop_space(&launch, &space(2, 1, &json!({})));
-            wait_for_death(&mut daemon, step);
-            daemon.start_again(&setup);
         }
         wait(&daemon, &launch, &format!("both jobs are done after a kill at {step}"), |counts| counts.done == 2);
         assert_whole(&launch, 2, 1);
