@@ -40,7 +40,7 @@ fuzz: ## Fuzz the readers of untrusted files and requests, ten million execution
 test-pytorch: build ## Hold what the trainer writes against PyTorch itself (about 5 GB on disk, for PyTorch)
 	@scripts/test-pytorch
 
-# STAGES names what to measure: basics, answers, growth (these three where nothing is named), jobs, data, many, or all.
+# STAGES names what to measure: basics, answers, growth (these three where nothing is named), jobs, data, tiny, many, or all.
 bench: build ## Measure, and print the figures as a table (ten minutes)
 	$(CARGO) bench --profile release --bench figures -- $(STAGES)
 

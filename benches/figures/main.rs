@@ -9,6 +9,7 @@ mod jobs;
 mod made;
 mod many;
 mod report;
+mod tiny;
 
 use made::Made;
 use neurosearch::analysis::Tables;
@@ -40,14 +41,15 @@ type Stage = fn(&Path, &mut Report) -> Result<(), String>;
 
 /// By name; those that `make bench` measures when it is not told what, and those that take long.
 const SHORT: [(&str, Stage); 3] = [("basics", basics), ("answers", answers::measure), ("growth", growth::measure)];
-const LONG: [(&str, Stage); 3] = [("jobs", jobs::measure), ("data", data::measure), ("many", many::measure)];
+const LONG: [(&str, Stage); 4] =
+    [("jobs", jobs::measure), ("data", data::measure), ("tiny", tiny::measure), ("many", many::measure)];
 
 fn measure(dir: &Path) -> Result<Report, String> {
     // cargo itself adds an option.
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let known = |name: &String| name == "all" || SHORT.iter().chain(&LONG).any(|(known, _)| known == name);
     if let Some(unknown) = asked.iter().find(|name| !known(name)) {
-        return Err(format!("{unknown:?} is no stage; there are basics, answers, growth, jobs, data, many, and all"));
+        return Err(format!("{unknown:?} is no stage; there are basics, answers, growth, jobs, data, tiny, many, and all"));
     }
     let wanted = |name: &str, short: bool| {
         if asked.is_empty() { short } else { asked.iter().any(|asked| asked == name || asked == "all") }

@@ -48,6 +48,7 @@ pub fn run(configuration: Configuration) -> Result<(), String> {
         let control = Control::new(desk.clone(), socket).start();
         info!(pid = services.daemon.pid, socket = ?services.settings.socket, "neurosearchd is up");
         systemd::tell(&[NotifyState::Ready]);
+        actix::spawn(services.standbys.clone().tend());
         actix::spawn(systemd::watchdog(watcher.clone(), devices, control.clone()));
         wait_for_stop(signals, &desk).await?;
         systemd::tell(&[NotifyState::Stopping]);

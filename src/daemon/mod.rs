@@ -22,6 +22,7 @@ pub mod router;
 pub mod sampler;
 pub mod seats;
 pub mod services;
+pub mod standby;
 pub mod systemd;
 pub mod time_limit;
 pub mod trainer;

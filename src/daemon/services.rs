@@ -2,6 +2,7 @@
 
 use super::configuration::Configuration;
 use super::logging::Filter;
+use super::standby::Standbys;
 use super::workshop::Workshop;
 use crate::control::types::Daemon;
 use crate::process::{cpu, identity};
@@ -24,6 +25,8 @@ pub struct Services {
     pub holder: Arc<str>,
     /// Pids of our trainers, by which a GPU that they occupy is told from one that others occupy.
     pub trainers: Pids,
+    /// By which trainers are started.
+    pub standbys: Standbys,
     /// Where work that may block is done.
     pub workshop: Workshop,
 }
@@ -41,6 +44,7 @@ impl Services {
             daemon: Arc::new(Daemon { program, pid, host, started_at: now() }),
             holder: holder.into(),
             trainers: Pids::default(),
+            standbys: Standbys::default(),
             workshop: Workshop::default(),
         })
     }

@@ -90,6 +90,8 @@ pub struct Trainer {
     sampler: Recipient<Report>,
     role: Option<Role>,
     attempt: u32,
+    /// When it was started or adopted.
+    since: Instant,
     process: Process,
     stop: Option<Stop>,
     stop_wanted: bool,
@@ -116,6 +118,7 @@ impl Trainer {
             sampler,
             role: Some(role),
             attempt,
+            since: Instant::now(),
             process: Process::None,
             stop: None,
             stop_wanted: false,
@@ -144,10 +147,11 @@ impl Trainer {
     }
 
     fn begin(&mut self, assignment: Assignment, ctx: &mut Context<Self>) {
+        let standbys = self.services.standbys.clone();
         let work = self.on_disk(move || {
             let before = OomKills::now();
             let program = process::find_trainer().map_err(|e| News::NotStarted(e.to_string()))?;
-            process::start(&program, &assignment).map(|child| (child, before)).map_err(not_started)
+            standbys.start(&program, &assignment).map(|child| (child, before)).map_err(not_started)
         });
         ctx.spawn(work.into_actor(self).map(|started, this, ctx| match started {
             Ok(Ok((child, before))) => {
@@ -238,6 +242,7 @@ impl Trainer {
         let work = self.on_disk(move || what_is_left(&job, attempt, followed, status, before));
         ctx.spawn(work.into_actor(self).map(move |left, this, ctx| match left {
             Ok(Left::Over(outcome)) => {
+                this.services.standbys.ended(this.since.elapsed());
                 this.report(News::Ended(outcome));
                 ctx.stop();
             }

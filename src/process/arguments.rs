@@ -15,6 +15,8 @@ use std::path::PathBuf;
 pub enum Request {
     /// Train the job in this folder, whose path is absolute.
     Train(PathBuf),
+    /// Wait, loaded, for the order that names one.
+    Standby,
     Bench(Bench),
 }
 
@@ -35,7 +37,19 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Other {
+    Standby(Standby),
     Bench(Bench),
+}
+
+/// Load, and wait for the job that the daemon then names
+///
+/// It says `ready` on its standard output, and reads the job's folder and environment from its standard input. Where that
+/// ends before, so does the trainer. The daemon keeps one while short jobs follow one another, so that none waits for libtorch.
+#[derive(Debug, clap::Args)]
+struct Standby {
+    /// Room in the process's command line for the job's folder
+    #[arg(hide = true)]
+    _room: Option<OsString>,
 }
 
 /// Time one network's training steps and forward passes on resident tensors
@@ -104,6 +118,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, c
     let Arguments { job, other } = escape::parsed(arguments, Arguments::try_parse_from)?;
     match (other, job) {
         (Some(Other::Bench(bench)), _) => Ok(Request::Bench(bench)),
+        (Some(Other::Standby(_)), _) => Ok(Request::Standby),
         (None, Some(job)) => Ok(Request::Train(job)),
         (None, None) => Err(command().error(ErrorKind::MissingRequiredArgument, "the job's folder is missing")),
     }
@@ -151,6 +166,13 @@ mod tests {
             let refusal = request(wrong).map(|request| panic!("{wrong:?} is {request:?}")).unwrap_err();
             assert_eq!(refusal.exit_code(), i32::from(Exit::Usage.code()), "{wrong:?}");
             assert!(refusal.to_string().contains(sentence), "{wrong:?}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn a_trainer_waits_with_and_without_room_for_its_jobs_name() {
+        for words in [&["standby"][..], &["standby", "      "]] {
+            assert!(matches!(request(words), Ok(Request::Standby)), "{words:?}");
         }
     }
 

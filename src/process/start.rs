@@ -4,11 +4,11 @@ use super::child::Child;
 use crate::domain::device::Device;
 use crate::domain::precision::Precision;
 use crate::store::attempt_log;
-use crate::store::below::Below;
 use crate::store::cache::Place;
 use crate::store::error::StoreError;
 use crate::store::layout::JobDir;
 use crate::store::open;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -58,47 +58,54 @@ pub enum NotStarted {
 /// When the log cannot be opened or the program cannot be started.
 pub fn start(program: &Path, assignment: &Assignment) -> Result<Child, NotStarted> {
     let fail = |source| NotStarted::Spawn { program: program.to_path_buf(), source };
-    let folder = std::path::absolute(assignment.job.path()).map_err(|e| StoreError::io("find", assignment.job.path(), e))?;
-    // One that stays is one too many, and nothing worse.
-    let _ = attempt_log::make_place(&assignment.job, assignment.attempt);
-    let output = log(&assignment.job.attempt_log(assignment.attempt))?;
+    let folder = folder(assignment)?;
+    let output = log(assignment)?;
     let errors = output.try_clone().map_err(fail)?;
     let mut command = Command::new(program);
     // The root, so that a trainer never keeps a file system busy that it does not use.
     command.arg(&folder).current_dir("/").process_group(0);
-    command.stdin(Stdio::null()).stdout(output).stderr(errors);
-    environment(&mut command, assignment);
+    command.stdin(Stdio::null()).stdout(output).stderr(errors).envs(variables(assignment));
     let child = command.spawn().map_err(fail)?;
     Child::lead(child).map_err(fail)
 }
 
-/// Appends, for an attempt whose number was never recorded has left its words under the same name.
-fn log(log: &Below) -> Result<File, StoreError> {
-    open::append(log)
+/// The job's folder as a trainer is told it.
+pub(super) fn folder(assignment: &Assignment) -> Result<PathBuf, StoreError> {
+    let path = assignment.job.path();
+    std::path::absolute(path).map_err(|e| StoreError::io("find", path, e))
 }
 
-fn environment(command: &mut Command, assignment: &Assignment) {
-    command.env(variable::DEVICE, assignment.device.as_str());
-    command.env(variable::THREADS, assignment.threads.to_string());
-    command.env(variable::ATTEMPT, assignment.attempt.to_string());
-    command.env(variable::PRECISION, assignment.precision.as_str());
+/// The attempt's log, which is appended to: an attempt whose number was never recorded has left its words under the same name.
+pub(super) fn log(assignment: &Assignment) -> Result<File, StoreError> {
+    // One that stays is one too many, and nothing worse.
+    let _ = attempt_log::make_place(&assignment.job, assignment.attempt);
+    open::append(&assignment.job.attempt_log(assignment.attempt))
+}
+
+/// What a trainer's environment holds beside ours.
+pub(super) fn variables(assignment: &Assignment) -> Vec<(&'static str, OsString)> {
+    let mut variables = vec![
+        (variable::DEVICE, assignment.device.as_str().into()),
+        (variable::THREADS, assignment.threads.to_string().into()),
+        (variable::ATTEMPT, assignment.attempt.to_string().into()),
+        (variable::PRECISION, assignment.precision.as_str().into()),
+        ("CUDA_DEVICE_ORDER", "PCI_BUS_ID".into()),
+    ];
     match &assignment.cache {
         Some(place) => {
-            command.env(variable::CACHE_DIR, &place.folder);
-            command.env(variable::CACHE_GIGABYTES, place.gigabytes().to_string());
+            variables.push((variable::CACHE_DIR, place.folder.clone().into()));
+            variables.push((variable::CACHE_GIGABYTES, place.gigabytes().to_string().into()));
         }
         // Empty, since an absent one would mean the usual folder.
-        None => {
-            command.env(variable::CACHE_DIR, "");
-        }
+        None => variables.push((variable::CACHE_DIR, OsString::new())),
     }
-    command.env("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
     // Empty hides every GPU, so that a job on the processor never wakes one.
     let visible = match &assignment.device {
-        Device::Cpu => "",
-        Device::Gpu { uuid } => uuid,
+        Device::Cpu => OsString::new(),
+        Device::Gpu { uuid } => uuid.into(),
     };
-    command.env("CUDA_VISIBLE_DEVICES", visible);
+    variables.push(("CUDA_VISIBLE_DEVICES", visible));
+    variables
 }
 
 #[cfg(test)]

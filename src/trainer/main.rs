@@ -40,6 +40,7 @@ mod reconstruct;
 mod records;
 mod shim;
 mod stamp;
+mod standby;
 mod state;
 mod stop;
 mod table;
@@ -71,6 +72,11 @@ use stop::Stop;
 fn main() -> ExitCode {
     match arguments::parse(std::env::args_os()) {
         Ok(Request::Train(folder)) => leave(train(&JobDir::new(folder))),
+        Ok(Request::Standby) => leave(match standby::wait() {
+            Ok(Some(job)) => train(&job),
+            Ok(None) => Exit::Done,
+            Err(exit) => exit,
+        }),
         Ok(Request::Bench(bench)) => bench::run(&bench),
         // Where nobody can read a refusal, the exit code still says it.
         Err(answer) => match (answer.print(), answer.use_stderr()) {

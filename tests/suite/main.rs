@@ -62,6 +62,8 @@ mod trainer_seed;
 #[cfg(feature = "torch")]
 mod trainer_small;
 #[cfg(feature = "torch")]
+mod trainer_standby;
+#[cfg(feature = "torch")]
 mod trainer_steps;
 #[cfg(feature = "torch")]
 mod trainer_transfer;

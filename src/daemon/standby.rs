@@ -1,0 +1,189 @@
+//! The trainers that are kept loaded while short jobs follow one another, so that none of them waits for libtorch.
+
+use crate::process::{self, Assignment, Child, Standby, start::NotStarted};
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::task::spawn_blocking;
+use tracing::{debug, info, warn};
+
+/// So many at once: two slots may fall empty together.
+const MOST: usize = 2;
+
+/// Loading takes a third of a second, and a process that waits sixty megabytes: worth it where jobs are no longer than this.
+const SHORT: Duration = Duration::from_secs(60);
+
+/// One that no job has come for is ended after this time, and looked for so often.
+const UNUSED: Duration = Duration::from_secs(120);
+const LOOK: Duration = Duration::from_secs(10);
+
+/// How long one that is still loading is waited for: what has begun to load is there sooner than what begins now.
+const LOADING: Duration = Duration::from_secs(30);
+
+/// Cheap to clone; all clones share those that wait.
+#[derive(Debug, Clone, Default)]
+pub struct Standbys(Arc<Mutex<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// Each with the time of its start, the oldest first.
+    waiting: VecDeque<(Standby, Instant)>,
+    /// Whether the last job that ended was short.
+    short: bool,
+    /// A program that does not know how to wait.
+    unable: Option<PathBuf>,
+}
+
+impl Standbys {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // A panic ends the process, so a poisoned lock is never seen; its content would still be whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts `program` for `assignment`: with a trainer that waits where there is one, and has the next one loaded
+    /// where jobs are short. May wait for the loading.
+    ///
+    /// # Errors
+    /// Those of [`process::start()`].
+    pub fn start(&self, program: &Path, assignment: &Assignment) -> Result<Child, NotStarted> {
+        let waiting = self.kept().waiting.pop_front().map(|(standby, _)| standby);
+        let started = match waiting.map(|standby| self.assign(standby, program, assignment)) {
+            Some(Ok(Some(child))) => Ok(child),
+            Some(Err(error)) => Err(error),
+            Some(Ok(None)) | None => process::start(program, assignment),
+        };
+        if started.is_ok() {
+            self.prepare(program);
+        }
+        started
+    }
+
+    /// None where it has to be started in the usual way.
+    fn assign(&self, mut standby: Standby, program: &Path, assignment: &Assignment) -> Result<Option<Child>, NotStarted> {
+        if standby.is_ready(LOADING) {
+            let child = standby.assign(assignment)?;
+            debug!(pid = child.as_ref().map(Child::id), "a trainer that waited takes the job");
+            return Ok(child);
+        }
+        info!(program = ?program, "this trainer does not wait for jobs; each is started anew");
+        self.kept().unable = Some(program.to_path_buf());
+        Ok(None)
+    }
+
+    /// Has one loaded for the next job.
+    fn prepare(&self, program: &Path) {
+        let mut kept = self.kept();
+        if !kept.short || kept.unable.as_deref() == Some(program) {
+            return;
+        }
+        while kept.waiting.len() < MOST {
+            match Standby::begin(program) {
+                Ok(standby) => kept.waiting.push_back((standby, Instant::now())),
+                Err(e) => return warn!(program = ?program, error = e.to_string(), "no trainer is kept loaded for the next job"),
+            }
+        }
+    }
+
+    /// A job's trainer has ended after so long.
+    pub fn ended(&self, lived: Duration) {
+        self.kept().short = lived < SHORT;
+    }
+
+    /// Takes the one out that was not used by `now`.
+    fn unused(&self, now: Instant) -> Option<Standby> {
+        let unused = |(_, since): &mut (Standby, Instant)| now.duration_since(*since) >= UNUSED;
+        self.kept().waiting.pop_front_if(unused).map(|(standby, _)| standby)
+    }
+
+    /// Ends what nobody used, for as long as the daemon lives.
+    pub async fn tend(self) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            while let Some(standby) = self.unused(Instant::now()) {
+                // It may take a moment until it is gone. A panic there ends the process.
+                let _ = spawn_blocking(move || drop(standby)).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::device::Device;
+    use crate::domain::precision::Precision;
+    use crate::store::layout::JobDir;
+    use std::fs;
+    use std::process::Command;
+
+    /// A job's folder, and a program that notes in `folder/asked` what it was started as.
+    fn made(standby: &str) -> (tempfile::TempDir, PathBuf, Assignment) {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let job = JobDir::new(dir.path().join("job-0"));
+        fs::create_dir_all(job.private()).expect("made");
+        let program = dir.path().join("trainer.sh");
+        let asked = dir.path().join("asked");
+        let body = format!("#!/bin/sh\ncase $1 in standby) {standby} ;; *) echo anew >> {} ;; esac\n", asked.display());
+        // Written by another process: a descriptor open for writing, inherited by a child of another test, would make the
+        // program busy.
+        let mut write = Command::new("sh");
+        write.args(["-c", "printf %s \"$2\" > \"$1\" && chmod 755 \"$1\"", "sh"]).arg(&program).arg(body);
+        assert!(write.status().expect("sh runs").success());
+        let assignment = Assignment { job, device: Device::Cpu, threads: 1, attempt: 1, precision: Precision::Fp32, cache: None };
+        (dir, program, assignment)
+    }
+
+    fn waiting(standbys: &Standbys) -> usize {
+        standbys.kept().waiting.len()
+    }
+
+    #[test]
+    fn trainers_are_kept_loaded_only_while_jobs_are_short_and_go_when_nobody_comes() {
+        let (_dir, program, assignment) = made("echo ready; cat > /dev/null");
+        let standbys = Standbys::default();
+        standbys.start(&program, &assignment).expect("started");
+        assert_eq!(waiting(&standbys), 0, "nobody knows yet how long jobs take");
+        standbys.ended(SHORT);
+        standbys.start(&program, &assignment).expect("started");
+        assert_eq!(waiting(&standbys), 0, "jobs are long");
+        standbys.ended(Duration::from_secs(1));
+        let anew = standbys.start(&program, &assignment).expect("started");
+        assert_eq!(waiting(&standbys), MOST);
+        let first = standbys.kept().waiting.front().expect("one").0.id();
+        let taken = standbys.start(&program, &assignment).expect("started");
+        assert_eq!((taken.id(), waiting(&standbys)), (first.expect("it waits"), MOST), "the next is loaded in its place");
+        assert_ne!(anew.id(), taken.id());
+        let now = Instant::now();
+        assert!(standbys.unused(now).is_none());
+        assert_eq!(std::iter::from_fn(|| standbys.unused(now + UNUSED)).count(), MOST);
+    }
+
+    #[test]
+    fn a_program_that_does_not_wait_is_asked_once_and_every_job_is_started_all_the_same() {
+        let (dir, program, assignment) = made("exit 2");
+        let standbys = Standbys::default();
+        standbys.ended(Duration::from_secs(1));
+        for _ in 0..3 {
+            standbys.start(&program, &assignment).expect("started");
+        }
+        assert_eq!(standbys.kept().unable.as_deref(), Some(program.as_path()));
+        let asked = dir.path().join("asked");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while fs::read_to_string(&asked).unwrap_or_default() != "anew\nanew\nanew\n" {
+            assert!(Instant::now() < deadline, "{:?}", fs::read_to_string(&asked));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn where_the_one_that_waits_is_gone_the_job_is_started_anew() {
+        let (_dir, program, assignment) = made("echo ready");
+        let standbys = Standbys::default();
+        standbys.ended(Duration::from_secs(1));
+        standbys.start(&program, &assignment).expect("started");
+        let gone = standbys.kept().waiting.front().expect("one").0.id();
+        let started = standbys.start(&program, &assignment).expect("started");
+        assert_ne!(Some(started.id()), gone);
+    }
+}
