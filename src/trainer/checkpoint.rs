@@ -21,7 +21,7 @@ use tch::Tensor;
 /// 2: with the rows that it was trained on.
 const VERSION: u32 = 2;
 
-/// A training as it is written and read.
+/// A training as it is kept and read again.
 #[derive(Debug)]
 pub struct Checkpoint {
     pub stamp: Stamp,
@@ -33,8 +33,15 @@ pub struct Checkpoint {
     pub adam: State,
 }
 
+/// A checkpoint on its way to the disk: its tensors are handles, so that it belongs to no thread.
+#[derive(Debug)]
+pub struct Draft {
+    record: Record,
+    tensors: State,
+}
+
 /// The part that is not tensors.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Record {
     version: u32,
     stamp: Stamp,
@@ -48,7 +55,7 @@ struct Record {
     best: Vec<BestRecord>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct BestRecord {
     /// For which selections it is the best, by name.
     selections: Vec<String>,
@@ -64,9 +71,9 @@ struct BestRecord {
 }
 
 impl Checkpoint {
-    /// Makes this the content of `path`.
-    pub fn write(&self, path: &Path) -> Result<(), StoreError> {
-        let mut tensors: Vec<(String, Tensor)> = Vec::new();
+    /// As it is written.
+    pub fn draft(self) -> Draft {
+        let mut tensors = State::new();
         push(&mut tensors, "weights", &self.weights);
         push(&mut tensors, "adam", &self.adam);
         let mut best = Vec::new();
@@ -80,22 +87,21 @@ impl Checkpoint {
             }
             best.push(BestRecord::of(model, selections, is_running));
         }
-        let handles: Vec<(String, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.clone(), tensor)).collect();
-        container::write(path, self.record(best), &handles)
+        Draft { record: self.record(best), tensors }
     }
 
-    fn record(&self, best: Vec<BestRecord>) -> Record {
-        let course = &self.course;
+    fn record(self, best: Vec<BestRecord>) -> Record {
+        let course = self.course;
         Record {
             version: VERSION,
-            stamp: self.stamp.clone(),
+            stamp: self.stamp,
             count: self.count,
             epochs_done: course.epochs_done,
             finished: course.finished,
             elapsed: course.elapsed,
-            rows: course.rows.clone(),
-            stopping: course.stopping.clone(),
-            figures: course.figures.clone(),
+            rows: course.rows,
+            stopping: course.stopping,
+            figures: course.figures,
             best,
         }
     }
@@ -130,6 +136,23 @@ impl Checkpoint {
             best,
         };
         Ok(Checkpoint { stamp: record.stamp, count: record.count, course, weights, adam })
+    }
+}
+
+impl Draft {
+    /// Makes this the content of `path`.
+    pub fn write(&self, path: &Path) -> Result<(), StoreError> {
+        container::write(path, &self.record, &self.tensors)
+    }
+
+    /// Checkpoints of the job so far, this one included.
+    pub const fn count(&self) -> u64 {
+        self.record.count
+    }
+
+    /// The rows of the training's table up to here.
+    pub fn rows(&self) -> &[Row] {
+        &self.record.rows
     }
 }
 
@@ -181,7 +204,7 @@ fn distinct(best: &BTreeMap<Selection, Rc<Best>>) -> Vec<(Rc<Best>, Vec<Selectio
     found
 }
 
-fn push(tensors: &mut Vec<(String, Tensor)>, group: &str, state: &State) {
+fn push(tensors: &mut State, group: &str, state: &State) {
     tensors.extend(state.iter().map(|(name, tensor)| (format!("{group}/{name}"), tensor.shallow_clone())));
 }
 
@@ -304,7 +327,7 @@ mod tests {
         let path = dir.path().join("checkpoint-3");
         for (shared, answers) in [(true, true), (false, true), (true, false)] {
             let written = checkpoint(shared, answers);
-            written.write(&path).expect("written");
+            checkpoint(shared, answers).draft().write(&path).expect("written");
             let read = Checkpoint::read(&path).expect("read");
             assert_eq!((read.stamp, read.count), (written.stamp, written.count));
             assert_eq!(read.course.rows, written.course.rows);

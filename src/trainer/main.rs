@@ -7,6 +7,7 @@ mod bench;
 mod block;
 mod chance;
 mod checkpoint;
+mod commit;
 mod container;
 mod control;
 mod convolution;
@@ -49,6 +50,7 @@ mod transfer;
 #[cfg(test)]
 mod transfer_tests;
 mod which;
+mod writer;
 
 use assigned::Assigned;
 use control::Interruption;

@@ -104,8 +104,13 @@ impl Network {
 
     /// The whole state in PyTorch's order and by its names, copied to the CPU.
     pub fn state(&self) -> Result<State, Failure> {
-        let copies = self.tensors().map(|(name, tensor, _)| Ok((name, copied(tensor)?)));
-        copies.collect::<Result<State, TchError>>().map_err(Failure::from)
+        self.state_by(copied)
+    }
+
+    /// The same by another way than a copy.
+    pub fn state_by(&self, take: impl Fn(&Tensor) -> Result<Tensor, TchError>) -> Result<State, Failure> {
+        let taken = self.tensors().map(|(name, tensor, _)| Ok((name, take(tensor)?)));
+        taken.collect::<Result<State, TchError>>().map_err(Failure::from)
     }
 
     /// Takes over a whole state: the same names and shapes, no more and no fewer; otherwise nothing changes.

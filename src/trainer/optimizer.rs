@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::shim::{self, AdamNumbers, AdamTensors};
-use super::state::{Mismatch, State, copied, copy_into};
+use super::state::{Mismatch, State, copy_into};
 use tch::{Device, Kind, TchError, Tensor};
 
 /// PyTorch's Adam: betas 0.9 and 0.999, epsilon 1e-8, weight decay added to the gradient.
@@ -54,29 +54,31 @@ impl Adam {
         self.parameters.iter().for_each(shim::drop_gradient);
     }
 
-    /// Everything a later `load_state` needs to go on exactly here, copied to the CPU: `step`, then `mean.i` and `square.i`.
-    pub fn state(&self) -> Result<State, Failure> {
-        let mut state = vec![("step".to_string(), copied(&self.count)?)];
+    /// Everything a later `load_state` needs to go on exactly here, each tensor as `take` gives it (`state::copied` or `live`):
+    /// `step`, then `mean.i` and `square.i`.
+    pub fn state_by(&self, take: impl Fn(&Tensor) -> Result<Tensor, TchError>) -> Result<State, Failure> {
+        let taken = self.named().into_iter().map(|(name, tensor)| Ok((name, take(tensor)?)));
+        taken.collect::<Result<State, TchError>>().map_err(Failure::from)
+    }
+
+    fn named(&self) -> Vec<(String, &Tensor)> {
+        let mut named = vec![("step".to_string(), &self.count)];
         for (i, (mean, square)) in self.means.iter().zip(&self.squares).enumerate() {
-            state.push((format!("mean.{i}"), copied(mean)?));
-            state.push((format!("square.{i}"), copied(square)?));
+            named.push((format!("mean.{i}"), mean));
+            named.push((format!("square.{i}"), square));
         }
-        Ok(state)
+        named
     }
 
     /// Takes over a state of an optimizer of the same parameters; one that does not fit changes nothing.
     pub fn load_state(&mut self, state: &State) -> Result<(), Mismatch> {
-        let mut own = vec![("step".to_string(), &self.count)];
-        for (i, (mean, square)) in self.means.iter().zip(&self.squares).enumerate() {
-            own.push((format!("mean.{i}"), mean));
-            own.push((format!("square.{i}"), square));
-        }
-        copy_into(&own, state)
+        copy_into(&self.named(), state)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::state::copied;
     use super::*;
     use tch::nn::{self, OptimizerConfig};
 
@@ -163,7 +165,7 @@ mod tests {
         let first = parameters();
         let mut before = adam(&first);
         train(&mut before, &first, 0..4);
-        let saved = before.state().expect("copied");
+        let saved = before.state_by(copied).expect("copied");
         let second: Vec<Tensor> = first.iter().map(|p| copied(p).expect("copied").set_requires_grad(true)).collect();
         train(&mut before, &first, 4..6);
         let mut after = adam(&second);

@@ -1,10 +1,10 @@
 //! What a fold's folder shows of one network's training: its table, its curves and its best models.
 
 use crate::control::now;
-use crate::course::Course;
+use crate::course::{Best, Course};
 use crate::evaluate::Task;
 use crate::events::{EventFile, Scalar};
-use crate::state;
+use crate::state::{self, State};
 use crate::stop::Stop;
 use crate::table::{self, Row};
 use neurosearch::domain::options::Selection;
@@ -13,14 +13,37 @@ use neurosearch::store::error::StoreError;
 use neurosearch::store::layout::FoldDir;
 use neurosearch::store::torch_file;
 use neurosearch::store::tsv::{Table, python_repr};
+use tch::Tensor;
 
 /// The files of one network; what they hold always follows from a checkpoint.
 pub struct Published {
+    shown: Shown,
+    train: EventFile,
+    validation: EventFile,
+}
+
+/// Those of them that are replaced whole, by whoever has this.
+#[derive(Debug, Clone)]
+pub struct Shown {
     folder: FoldDir,
     position: Option<usize>,
     task: Task,
-    train: EventFile,
-    validation: EventFile,
+}
+
+/// A best model as its file holds it; the tensors are handles on those that are kept.
+#[derive(Debug)]
+pub struct Model {
+    state: State,
+    epoch: u32,
+    valid_loss: f64,
+    valid_acc: Option<f64>,
+}
+
+impl Model {
+    pub fn of(best: &Best) -> Self {
+        let state = best.state.iter().map(|(name, tensor)| (name.clone(), Tensor::shallow_clone(tensor))).collect();
+        Model { state, epoch: best.epoch, valid_loss: best.valid_loss, valid_acc: best.valid_acc }
+    }
 }
 
 impl Published {
@@ -35,23 +58,36 @@ impl Published {
         };
         let train = curves("train", &|row| row.train.scalars(row.step, row.wall_time)).map_err(output)?;
         let validation = curves("validation", &|row| row.validation.scalars(row.step, row.wall_time)).map_err(output)?;
-        let published = Published { folder: folder.clone(), position, task, train, validation };
-        published.create_folders().map_err(output)?;
+        let shown = Shown { folder: folder.clone(), position, task };
+        shown.create_folders().map_err(output)?;
         if course.rows.is_empty() {
             atomic::remove(&folder.training_table(position)).map_err(output)?;
         } else {
-            published.table(&course.rows)?;
+            shown.table(&course.rows)?;
         }
         for selection in [Selection::BestLoss, Selection::BestBalancedAccuracy] {
-            if course.best.contains_key(&selection) {
-                published.model(selection, course)?;
-            } else {
-                atomic::remove(&folder.model(position, selection)).map_err(output)?;
+            match course.best.get(&selection) {
+                Some(best) => shown.model(&[selection], &Model::of(best))?,
+                None => atomic::remove(&folder.model(position, selection)).map_err(output)?,
             }
         }
-        Ok(published)
+        Ok(Published { shown, train, validation })
     }
 
+    /// Adds a row's points to the curves.
+    pub fn append(&mut self, row: &Row) -> Result<(), Stop> {
+        let output = |e| Stop::output(&e);
+        self.train.append(&row.train.scalars(row.step, row.wall_time)).map_err(output)?;
+        self.validation.append(&row.validation.scalars(row.step, row.wall_time)).map_err(output)
+    }
+
+    /// The table and the models.
+    pub const fn shown(&self) -> &Shown {
+        &self.shown
+    }
+}
+
+impl Shown {
     fn create_folders(&self) -> Result<(), StoreError> {
         let mut models = self.selections().iter().map(|selection| self.folder.model(self.position, *selection));
         models.try_for_each(|model| atomic::make_below(self.folder.path(), model.parent().unwrap_or(&model)))
@@ -65,13 +101,6 @@ impl Published {
         }
     }
 
-    /// Adds a row's points to the curves.
-    pub fn append(&mut self, row: &Row) -> Result<(), Stop> {
-        let output = |e| Stop::output(&e);
-        self.train.append(&row.train.scalars(row.step, row.wall_time)).map_err(output)?;
-        self.validation.append(&row.validation.scalars(row.step, row.wall_time)).map_err(output)
-    }
-
     /// Replaces `training.tsv`.
     pub fn table(&self, rows: &[Row]) -> Result<(), Stop> {
         let mut table = Table::new(&table::header(self.task == Task::Classify));
@@ -79,11 +108,10 @@ impl Published {
         table.write(&self.folder.training_table(self.position)).map_err(|e| Stop::output(&e))
     }
 
-    /// Replaces the best model of a selection.
-    pub fn model(&self, selection: Selection, course: &Course) -> Result<(), Stop> {
-        let Some(best) = course.best.get(&selection) else { return Ok(()) };
-        let value = state::model_value(&best.state, best.epoch, best.valid_loss, best.valid_acc)?;
-        let path = self.folder.model(self.position, selection);
-        torch_file::write(&path, "model_best", &value).map_err(|e| Stop::output(&e))
+    /// Makes `model` the best one of each of the selections.
+    pub fn model(&self, selections: &[Selection], model: &Model) -> Result<(), Stop> {
+        let value = state::model_value(&model.state, model.epoch, model.valid_loss, model.valid_acc)?;
+        let mut paths = selections.iter().map(|selection| self.folder.model(self.position, *selection));
+        paths.try_for_each(|path| torch_file::write(&path, "model_best", &value)).map_err(|e| Stop::output(&e))
     }
 }

@@ -29,6 +29,11 @@ pub fn copied(tensor: &Tensor) -> Result<Tensor, TchError> {
     tensor.f_detach()?.f_to_device_(Device::Cpu, tensor.kind(), false, true)
 }
 
+/// A handle on the tensor itself, without a copy: it shows every later step, and so must be gone before the next one.
+pub fn live(tensor: &Tensor) -> Result<Tensor, TchError> {
+    tensor.f_detach()
+}
+
 /// Copies a state into tensors of the same names and shapes, all of them or, with an error, none.
 pub fn copy_into(own: &[(String, &Tensor)], state: &State) -> Result<(), Mismatch> {
     let mut pairs = Vec::with_capacity(own.len());

@@ -1,8 +1,9 @@
 //! One network's training: its epochs, what is evaluated, kept and written after each, and where a later attempt goes on.
 
 use crate::checkpoint::{self, Checkpoint};
+use crate::commit::Commit;
 use crate::control::now;
-use crate::course::{Best, Course};
+use crate::course::Course;
 use crate::dataset::Dataset;
 use crate::evaluate::{self, Evaluation, Targets, Task};
 use crate::job::Job;
@@ -11,12 +12,13 @@ use crate::loss;
 use crate::network::Network;
 use crate::optimizer::Adam;
 use crate::order;
-use crate::published::Published;
-use crate::state::State;
+use crate::published::{Model, Published};
+use crate::state::{self, State};
 use crate::stop::Stop;
 use crate::table::Row;
 use crate::transfer;
 use crate::which::Which;
+use crate::writer::Writer;
 use neurosearch::domain::footprint;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::options::Selection;
@@ -52,6 +54,7 @@ pub struct Training<'a> {
     adam: Adam,
     course: Course,
     published: Published,
+    writer: Writer,
     /// Items that are evaluated at once.
     evaluated: usize,
     /// When this attempt began, and the seconds of those before it.
@@ -93,19 +96,34 @@ impl<'a> Training<'a> {
         let architecture = job.architecture(sets.train.shape())?;
         let evaluated = footprint::evaluation_batch(&architecture, options.network_type, options.batch_size);
         let before = course.elapsed;
-        Ok(Training { job, folder, which, sets, network, adam, course, published, evaluated, began, before })
+        // On the CPU there is nothing to gain, and the copies would count against the memory that was foreseen.
+        let writer = Writer::new(job.device.is_cuda());
+        Ok(Training { job, folder, which, sets, network, adam, course, published, writer, evaluated, began, before })
     }
 
     /// Trains to the end; what is left is in the course.
     pub fn run(mut self) -> Result<Course, Stop> {
+        let trained = self.epochs();
+        // However it ended, the last epoch is on the disk when the process ends; that it could not be written came first.
+        self.written()?;
+        trained?;
+        self.job.loader.clear();
+        Ok(self.course)
+    }
+
+    fn epochs(&mut self) -> Result<(), Stop> {
         self.some_step()?;
         let mut next = self.plan(self.course.epochs_done);
         while !self.course.finished {
             let epoch = self.course.epochs_done;
             next = self.epoch(epoch, next)?;
         }
-        self.job.loader.clear();
-        Ok(self.course)
+        Ok(())
+    }
+
+    /// Waits for what is being written of the epoch before.
+    fn written(&mut self) -> Result<(), Stop> {
+        self.writer.wait(&mut self.job.control.progress.checkpoints)
     }
 
     fn seconds(&self) -> f64 {
@@ -229,6 +247,7 @@ impl<'a> Training<'a> {
             index += 1;
             self.job.control.stepped(began.elapsed().as_secs_f64());
             began = Instant::now();
+            self.writer.look(&mut self.job.control.progress.checkpoints)?;
             self.job.control.check()?;
         }
         Ok(())
@@ -258,7 +277,8 @@ impl<'a> Training<'a> {
         if train.loss.is_finite() && validation.loss.is_finite() {
             return Ok([on_train, on_validation]);
         }
-        self.published.table(&self.course.rows)?;
+        self.written()?;
+        self.published.shown().table(&self.course.rows)?;
         let sentence =
             format!("the loss is not finite in epoch {epoch}; a smaller learning_rate may help; the best models so far are kept");
         Err(Stop::failed(FailureClass::BadOptions, sentence))
@@ -273,41 +293,34 @@ impl<'a> Training<'a> {
         let steps = if falls_here { vec![self.step_within(epoch), end] } else { vec![end] };
         let [train, validation] = self.evaluate(epoch, &steps, train, validation)?;
         self.job.control.enter(Phase::Writing);
+        // There is one set of copies at most: that of the epoch before is gone once it is written.
+        self.written()?;
         let figures = validation.figures(self.sets.validation.classes());
-        let improved = self.course.figures.improved_by(figures.loss, figures.balanced_accuracy);
-        let state = Rc::new(self.network.state()?);
-        if !improved.is_empty() {
-            let (valid_loss, valid_acc) = (figures.loss, figures.balanced_accuracy);
-            let best = Rc::new(Best { epoch, valid_loss, valid_acc, state: Rc::clone(&state), train, validation });
-            self.course.best.extend(improved.iter().map(|selection| (*selection, Rc::clone(&best))));
-        }
+        let improved = self.course.judge(epoch, &self.network, figures, [train, validation])?;
         self.course.epochs_done = epoch + 1;
         self.course.finished = self.course.stopping.stops_after(figures.loss) || epoch + 1 >= self.job.options.epochs;
         self.course.elapsed = self.seconds();
-        self.checkpoint(epoch, state)?;
-        self.show(&improved)
+        let commit = self.commit(epoch, improved)?;
+        self.writer.hand(&mut self.job.control.progress.checkpoints, || commit.write())
     }
 
-    /// The commit point: from here on a later attempt goes on after this epoch.
-    fn checkpoint(&mut self, epoch: u32, state: Rc<State>) -> Result<(), Stop> {
-        self.job.control.progress.checkpoints += 1;
-        let finished = self.course.finished;
-        let checkpoint = Checkpoint {
-            stamp: self.job.stamp.clone(),
-            count: self.job.control.progress.checkpoints,
-            course: self.course.clone(),
-            weights: if finished { Rc::default() } else { state },
-            adam: if finished { State::new() } else { self.adam.state()? },
+    /// What is written of the epoch that the course has just taken in.
+    fn commit(&self, epoch: u32, improved: Vec<Selection>) -> Result<Commit, Stop> {
+        let best = improved.first().and_then(|selection| self.course.best.get(selection));
+        // What is written before the next step needs no copy.
+        let take = if self.writer.is_beside() { state::copied } else { state::live };
+        let (weights, adam) = match best {
+            _ if self.course.finished => (Rc::default(), State::new()),
+            Some(best) => (Rc::clone(&best.state), self.adam.state_by(take)?),
+            None => (Rc::new(self.network.state_by(take)?), self.adam.state_by(take)?),
         };
+        let improved = best.map(|best| (improved, Model::of(best)));
+        let (stamp, course) = (self.job.stamp.clone(), self.course.clone());
+        let count = self.job.control.progress.checkpoints + 1;
+        let draft = Checkpoint { stamp, count, course, weights, adam }.draft();
         let epochs = self.job.options.epochs;
         let number = checkpoint::number(self.which.position.unwrap_or(0), epoch, epochs);
-        checkpoint.write(&self.folder.checkpoint(number)).map_err(|e| Stop::output(&e))?;
-        checkpoint::prune(&self.folder, number, epochs).map_err(|e| Stop::output(&e))
-    }
-
-    /// The fold's files after the checkpoint they follow from.
-    fn show(&self, improved: &[Selection]) -> Result<(), Stop> {
-        self.published.table(&self.course.rows)?;
-        improved.iter().try_for_each(|selection| self.published.model(*selection, &self.course))
+        let (folder, shown) = (self.folder.clone(), self.published.shown().clone());
+        Ok(Commit { folder, draft, number, epochs, shown, improved })
     }
 }
