@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 pub const TRAINER: &str = env!("CARGO_BIN_EXE_neurosearch-trainer");
-/// Jobs and limits in turn, so that both see the same machine.
-const TURNS: usize = 3;
+/// Jobs, each between two measurements of its limit, so that both see the same machine.
+const TURNS: usize = 5;
 const SUBJECTS: usize = 8;
 /// Added to a tenth more than the limit: start, first images, outputs and records.
 const APART: f64 = 1.5;
@@ -132,14 +132,15 @@ pub fn measure(dir: &Path, report: &mut Report) -> Result<(), String> {
     images(&data, "169x208x179", SUBJECTS)?;
     for set in &SETS {
         let options = options(set.file, &data, &json!({}))?;
-        let (mut jobs, mut limits) = (Vec::new(), Vec::new());
+        let asked = dir.join(set.file);
+        fs::write(&asked, options.to_string()).map_err(|e| format!("{}: {e}", asked.display()))?;
+        let (mut jobs, mut limits) = (Vec::new(), vec![limit(&asked, set)?]);
         for turn in 0..TURNS {
-            let folder = dir.join(format!("{}-{turn}", set.file));
-            let job = train(&folder, &options, None)?;
-            limits.push(limit(&folder.join("commandline.json"), set)?);
-            jobs.push(job.seconds);
+            jobs.push(train(&dir.join(format!("{}-{turn}", set.file)), &options, None)?.seconds);
+            limits.push(limit(&asked, set)?);
         }
-        let ratios = jobs.iter().zip(&limits).map(|(job, limit)| job / (1.1 * limit + APART)).collect();
+        let around = limits.windows(2).map(|two| (two[0] + two[1]) / 2.0);
+        let ratios = jobs.iter().zip(around).map(|(job, limit)| job / (1.1 * limit + APART)).collect();
         let beside = jobs.iter().map(|job| job / set.reference).collect();
         report.add(Figure { name: set.names[0], unit: "s", values: jobs, limit: Limit::None });
         report.add(Figure { name: set.names[1], unit: "s", values: limits, limit: Limit::None });
