@@ -37,7 +37,7 @@ pub fn measure(dir: &Path, report: &mut Report) -> Result<(), String> {
 }
 
 /// The daemon's whole answer.
-fn ask(socket: &Path, target: &str) -> Result<String, String> {
+pub fn ask(socket: &Path, target: &str) -> Result<String, String> {
     let fail = |e: std::io::Error| format!("{target}: {e}");
     let mut stream = UnixStream::connect(socket).map_err(fail)?;
     write!(stream, "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").map_err(fail)?;

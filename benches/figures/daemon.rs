@@ -86,12 +86,16 @@ impl Daemon {
 
     /// Resident memory, with nothing to do.
     pub fn memory(&self, name: &'static str, limit: f64) -> Result<Figure, String> {
+        Ok(Figure { name, unit: "MB", values: vec![self.resident()?], limit: Limit::Below(limit) })
+    }
+
+    /// Megabytes of it that are in memory.
+    pub fn resident(&self) -> Result<f64, String> {
         let path = format!("/proc/{}/status", self.child.id());
         let text = fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;
         let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("VmRSS is not told")?;
         let kib: f64 = line.trim().trim_end_matches("kB").trim().parse().map_err(|_| "VmRSS is not a number")?;
-        let values = vec![kib * 1024.0 / 1e6];
-        Ok(Figure { name, unit: "MB", values, limit: Limit::Below(limit) })
+        Ok(kib * 1024.0 / 1e6)
     }
 
     /// From the rename that makes a random_search.json appear to the trainer's own record of itself.

@@ -1,5 +1,7 @@
 //! How figures grow: each at three sizes, and the exponent of the power that fits them.
 
+use super::answers::ask;
+use super::daemon::{Daemon, until};
 use super::data::{decoded, ends};
 use super::jobs::{images, options, train};
 use super::made::{Made, SPACE};
@@ -13,6 +15,7 @@ use serde_json::json;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 /// Runs at each size, of which the fastest counts: the others had company.
 const RUNS: usize = 5;
@@ -44,8 +47,43 @@ pub fn measure(dir: &Path, report: &mut Report) -> Result<(), String> {
         run(Command::new(NEUROSEARCH).arg("analysis").arg(&launch))
     };
     report.add(exponent("growth of the analysis, 100 to 10,000 epochs", &[100, 1_000, 10_000], epochs)?);
+    daemons(dir, report)?;
     trainings(dir, report)?;
     fs::remove_dir_all(dir).map_err(|e| e.to_string())
+}
+
+/// What the daemon does with the folders before it: the first look at them, what it weighs then, and its longest answer.
+fn daemons(dir: &Path, report: &mut Report) -> Result<(), String> {
+    let sizes = [2_000, 6_000, 20_000];
+    let place = |folders: usize| dir.join(format!("folders-{folders}"));
+    for folders in sizes {
+        Made { jobs: folders, folds: 1, epochs: 1 }.write(&place(folders).join("watched/search"))?;
+    }
+    let known = |folders: usize| -> Result<(Daemon, f64), String> {
+        let table = place(folders).join("watched/search/analysis_balanced_accuracy.tsv");
+        if table.exists() {
+            fs::remove_file(&table).map_err(|e| format!("{}: {e}", table.display()))?;
+        }
+        let begin = Instant::now();
+        let daemon = Daemon::start(&place(folders), "")?;
+        until("every folder is tabulated", || table.exists())?;
+        Ok((daemon, begin.elapsed().as_secs_f64()))
+    };
+    let look = |folders: usize| known(folders).map(|(_, seconds)| seconds);
+    report.add(exponent("growth of the daemon's first look, 2,000 to 20,000 folders", &sizes, look)?);
+    let memory = |folders: usize| known(folders)?.0.resident();
+    report.add(exponent("growth of its memory (MB), 2,000 to 20,000 folders", &sizes, memory)?);
+    let answer = |folders: usize| {
+        let daemon = known(folders)?.0;
+        let (socket, search) = (daemon.socket(), format!("launch={}", place(folders).join("watched/search").display()));
+        let ranked = format!("\"ranked\":{folders}");
+        until("every job is ranked", || {
+            ask(&socket, &format!("/v1/best?{search}&most=1")).is_ok_and(|best| best.contains(&ranked))
+        })?;
+        timed(|| ask(&socket, &format!("/v1/jobs?{search}")))
+    };
+    report.add(exponent("growth of its answer to jobs, 2,000 to 20,000 folders", &sizes, answer)?);
+    Ok(())
 }
 
 /// What the trainer does: decoding by the voxels of an image, an epoch by its images, a job by its epochs.
@@ -78,7 +116,7 @@ fn exponent(name: &'static str, sizes: &[usize], mut run: impl FnMut(usize) -> R
     for size in sizes {
         let runs = (0..RUNS).map(|_| run(*size)).collect::<Result<Vec<_>, _>>()?;
         let fastest = runs.into_iter().fold(f64::INFINITY, f64::min);
-        super::report::say(&format!("{name}: {fastest:.4} s at {size}"));
+        super::report::say(&format!("{name}: {fastest:.4} at {size}"));
         points.push(((*size as f64).ln(), fastest.ln()));
     }
     let mean = |pick: fn(&(f64, f64)) -> f64| points.iter().map(pick).sum::<f64>() / points.len() as f64;
