@@ -40,19 +40,19 @@ pub struct BestModels {
 impl BestModels {
     /// Takes an epoch's validation figures and names the selections for which it is the best so far; the first epoch always is.
     /// `balanced_accuracy` is none for an autoencoder.
-    pub fn improved_by(&mut self, loss: f64, balanced_accuracy: Option<f64>) -> Vec<Selection> {
-        let mut improved = Vec::new();
-        if self.loss.is_none_or(|best| loss < best) {
+    pub fn improved_by(&mut self, loss: f64, balanced_accuracy: Option<f64>) -> &'static [Selection] {
+        let in_loss = self.loss.is_none_or(|best| loss < best);
+        let accuracy = balanced_accuracy.filter(|now| self.balanced_accuracy.is_none_or(|best| *now > best));
+        if in_loss {
             self.loss = Some(loss);
-            improved.push(Selection::BestLoss);
         }
-        if let Some(accuracy) = balanced_accuracy
-            && self.balanced_accuracy.is_none_or(|best| accuracy > best)
-        {
-            self.balanced_accuracy = Some(accuracy);
-            improved.push(Selection::BestBalancedAccuracy);
+        self.balanced_accuracy = accuracy.or(self.balanced_accuracy);
+        match (in_loss, accuracy.is_some()) {
+            (true, true) => &[Selection::BestLoss, Selection::BestBalancedAccuracy],
+            (true, false) => &[Selection::BestLoss],
+            (false, true) => &[Selection::BestBalancedAccuracy],
+            (false, false) => &[],
         }
-        improved
     }
 }
 

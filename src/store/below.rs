@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -88,8 +89,14 @@ impl Below {
     /// What lies here under `name`, which is one part or several.
     pub fn join(&self, name: impl AsRef<Path>) -> Self {
         let name = name.as_ref();
-        let own_parts = self.own_parts + name.components().count();
-        Below { path: self.path.join(name), own_parts, held: self.held.clone() }
+        // Most names are one part, and an analysis joins many thousands.
+        let bytes = name.as_os_str().as_bytes();
+        let one = !bytes.is_empty() && bytes != b"." && !bytes.contains(&b'/');
+        let own_parts = self.own_parts + if one { 1 } else { name.components().count() };
+        let mut path = PathBuf::with_capacity(self.path.as_os_str().len() + 1 + bytes.len());
+        path.push(&self.path);
+        path.push(name);
+        Below { path, own_parts, held: self.held.clone() }
     }
 
     /// The folder in which it lies.

@@ -6,6 +6,8 @@ use crate::domain::job::JobName;
 use crate::domain::options::{Mode, Selection};
 use std::path::{Path, PathBuf};
 
+const CLASSIFICATION: &str = "cnn_classification";
+
 /// A directory with a `random_search.json`; its jobs are folders directly below it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LaunchDir(Below);
@@ -163,13 +165,13 @@ impl FoldDir {
     }
     /// The folder that appears, complete, when the fold is finished.
     pub fn classification(&self) -> Below {
-        self.path.join("cnn_classification")
+        self.path.join(CLASSIFICATION)
     }
     pub fn reconstruction(&self) -> Below {
         self.path.join("autoencoder_reconstruction")
     }
     pub fn metrics(&self, selection: Selection, set: &str, level: Mode) -> Below {
-        self.classification().join(selection.as_str()).join(format!("{set}_{level}_level_metrics.tsv"))
+        self.path.join(format!("{CLASSIFICATION}/{selection}/{set}_{level}_level_metrics.tsv"))
     }
     pub fn predictions(&self, selection: Selection, set: &str, level: Mode) -> Below {
         self.classification().join(selection.as_str()).join(format!("{set}_{level}_level_prediction.tsv"))

@@ -88,7 +88,7 @@ impl Judge {
 
     fn judge(&mut self) {
         let Some((epoch, loss, accuracy)) = self.last.take() else { return };
-        for selection in self.models.improved_by(loss, accuracy) {
+        for &selection in self.models.improved_by(loss, accuracy) {
             self.best[selection as usize] = Some(Best { epoch, loss });
         }
     }

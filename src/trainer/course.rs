@@ -61,7 +61,7 @@ impl Course {
         said: [Evaluation; 2],
     ) -> Result<Vec<Selection>, Failure> {
         let (valid_loss, valid_acc) = (figures.loss, figures.balanced_accuracy);
-        let improved = self.figures.improved_by(valid_loss, valid_acc);
+        let improved = self.figures.improved_by(valid_loss, valid_acc).to_vec();
         if !improved.is_empty() {
             let [train, validation] = said;
             let state = Rc::new(network.state()?);
