@@ -4,6 +4,7 @@
 mod cells;
 mod collect;
 mod jobs_table;
+mod members;
 mod options;
 mod ranking;
 mod table;
