@@ -113,7 +113,7 @@ pub fn push_repr(text: &mut String, value: f64) {
     let size = value.abs();
     if size == 0.0 || (1e-4..1e16).contains(&size) {
         // The range in which Python writes no exponent, and this library neither.
-        text.push_str(ryu::Buffer::new().format_finite(value));
+        text.push_str(zmij::Buffer::new().format_finite(value));
     } else if size.is_infinite() {
         text.push_str(if value > 0.0 { "inf" } else { "-inf" });
     } else if size.is_finite() {
