@@ -7,6 +7,7 @@ mod jobs_table;
 mod members;
 mod options;
 mod ranking;
+mod spread;
 mod table;
 mod tables;
 

@@ -4,6 +4,7 @@ use super::collect::{self, Notice};
 use super::jobs_table;
 use super::options::Options;
 use super::ranking::{Ranked, Ranking};
+use super::spread::spread;
 use super::table::{self, Counts};
 use crate::domain::natural::{self, Natural};
 use crate::domain::options::Selection;
@@ -20,11 +21,10 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// Folders that a thread takes at a time.
-const SHARE: usize = 64;
+const SHARE: usize = 4;
 /// Which of [`Tables::changed`] is `jobs.tsv`; the others are the selections'.
 const JOBS: usize = 2;
 
@@ -83,15 +83,15 @@ impl Tables {
         self.folds = folds_of_space(&launch);
         self.columns = self.folds.clone().unwrap_or_else(|| folds_of_jobs(&launch, &names));
         let mut notices = Vec::new();
-        let mut rows = BTreeMap::new();
         let collected = self.collect_all(&launch, &names);
-        for (name, (row, found)) in names.into_iter().zip(collected) {
+        let rows = names.into_iter().zip(collected).filter_map(|(name, (row, found))| {
             notices.extend(found);
             let name = Natural(name);
-            let row = row.map(|row| row.after(self.rows.get(&name)));
-            rows.extend(row.map(|row| (name, row)));
-        }
-        self.rows = rows;
+            let row = row?.after(self.rows.get(&name));
+            Some((name, row))
+        });
+        // In their order already, which makes the map in one go.
+        self.rows = rows.collect();
         self.changed = [true; 3];
         Ok(notices)
     }
@@ -138,12 +138,12 @@ impl Tables {
         let analyses = Selection::ALL.iter().map(|&selection| (Some(selection), launch.analysis_table(selection)));
         let tables: Vec<(Option<Selection>, Below)> = analyses.chain([(None, launch.jobs_table())]).collect();
         let is_new = |table: Option<Selection>| self.changed[table.map_or(JOBS, |selection| selection as usize)];
-        let mut replaced = None;
-        for (table, path) in tables.iter().filter(|(table, path)| is_new(*table) || !path.exists()) {
-            atomic::replace_in(&folder, path, |file| self.table_into(*table, file))?;
-            replaced = Some(path);
-        }
-        if let Some(last) = replaced {
+        let due: Vec<_> = tables.iter().filter(|(table, path)| is_new(*table) || !path.exists()).collect();
+        // At once, since most of the time is the disk's.
+        let replaced =
+            spread(&due, 1, due.len(), |(table, path)| atomic::replace_in(&folder, path, |file| self.table_into(*table, file)));
+        replaced.into_iter().collect::<Result<(), _>>()?;
+        if let Some((_, last)) = due.last() {
             atomic::settle_all_in(&folder, last)?;
         }
         self.changed = [false; 3];
@@ -220,29 +220,14 @@ impl Tables {
     }
 
     /// The row and the notices of each folder, in the order of the names, on all cores: the time goes into opening many small
-    /// files. Who is done early takes more of them.
+    /// files.
     fn collect_all(&self, launch: &LaunchDir, names: &[String]) -> Vec<(Option<Row>, Vec<Notice>)> {
-        let shares: Vec<&[String]> = names.chunks(SHARE).collect();
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(shares.len());
-        let one = |name: &String| {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        spread(names, SHARE, threads, |name| {
             let mut notices = Vec::new();
             let job = collect::collect(name, &launch.folder(name), self.folds.as_deref(), &mut notices);
             (job.map(|job| row(name, &job, &self.columns)), notices)
-        };
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mine = std::iter::from_fn(|| {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                shares.get(index).map(|share| (index, share.iter().map(one).collect::<Vec<_>>()))
-            });
-            mine.collect::<Vec<_>>()
-        };
-        let mut collected: Vec<_> = thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            workers.into_iter().flat_map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-        });
-        collected.sort_by_key(|(index, _)| *index);
-        collected.into_iter().flat_map(|(_, rows)| rows).collect()
+        })
     }
 }
 
