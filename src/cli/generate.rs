@@ -122,9 +122,9 @@ fn refuse_the_daemons_name(launch: &LaunchDir, name: &JobName, search: Option<&S
 /// The lowest index that no job of the launch directory has, and that no running daemon counts as its search's own.
 fn first_unused(launch: &LaunchDir, prefix: &str, search: Option<&SearchRecord>) -> Result<u64, Failure> {
     let mut used = BTreeSet::new();
-    for folder in scan::jobs(launch, |_| false)? {
-        let recorded = scan::record_of(&launch.job(&folder.name)).ok().flatten().and_then(|record| record.index);
-        used.extend(recorded.or_else(|| folder.name.index(prefix)));
+    for name in scan::jobs(launch)? {
+        let recorded = scan::record_of(&launch.job(&name)).ok().flatten().and_then(|record| record.index);
+        used.extend(recorded.or_else(|| name.index(prefix)));
     }
     let first = match search {
         Some(search) if lock::is_held(&launch.lock())? => search.n_jobs,

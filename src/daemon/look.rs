@@ -11,7 +11,7 @@ use crate::store::error::StoreError;
 use crate::store::launch::SearchRecord;
 use crate::store::layout::{JobDir, LaunchDir};
 use crate::store::lock::{self, Lock, Locking};
-use crate::store::scan::{self, JobFolder};
+use crate::store::scan::{self, Changed};
 use crate::store::space_file::{self, SpaceFile, Stamp};
 use crate::store::{atomic, new_job, record, sweep};
 use std::collections::{HashMap, HashSet};
@@ -30,7 +30,7 @@ pub struct Known {
     /// The file as it has been for long enough: believed only if it still is so.
     pub settled_file: Option<Stamp>,
     /// Jobs with the stamps of their folders.
-    pub folders: Arc<HashMap<JobName, i128>>,
+    pub folders: Arc<HashMap<JobName, Changed>>,
     /// Every job that is believed to have a folder.
     pub jobs: HashSet<JobName>,
     /// Those of them whose record could not be read.
@@ -102,7 +102,7 @@ pub struct Looked {
     pub foreign: Vec<(JobName, Option<JobState>, Option<Lent>)>,
     pub unclear: Vec<(JobName, TrainerSeen, u64)>,
     /// None where nothing changed.
-    pub folders: Option<HashMap<JobName, i128>>,
+    pub folders: Option<HashMap<JobName, Changed>>,
     pub tables_missing: bool,
     /// What could not be read, one sentence each.
     pub troubles: Vec<String>,
@@ -127,10 +127,15 @@ pub fn look(launch: &LaunchDir, known: &Known) -> Looked {
     };
     if matches!(looked.held, Held::Already | Held::Now { .. } | Held::Again(_)) {
         let begun = Instant::now();
-        let folders = scan::jobs(launch, |name| !known.settled.contains(name));
+        let changed = |name: JobName| {
+            let before = known.folders.get(&name).filter(|_| known.settled.contains(&name));
+            let changed = scan::changed(&launch.job(&name), before.copied());
+            (name, changed)
+        };
+        let folders = scan::jobs(launch).map(|names| names.into_iter().map(changed).collect());
         looked.took = begun.elapsed();
         match folders {
-            Ok(folders) => compare(launch, known, folders, &mut looked),
+            Ok(now) => compare(launch, known, now, &mut looked),
             Err(e) => looked.troubles.push(e.to_string()),
         }
         looked.space = space(launch, known);
@@ -232,8 +237,7 @@ fn space(launch: &LaunchDir, known: &Known) -> SpaceSeen {
 }
 
 /// What is new, gone or changed among the job folders.
-fn compare(launch: &LaunchDir, known: &Known, folders: Vec<JobFolder>, looked: &mut Looked) {
-    let now: HashMap<JobName, i128> = folders.into_iter().map(|folder| (folder.name, folder.changed)).collect();
+fn compare(launch: &LaunchDir, known: &Known, now: HashMap<JobName, Changed>, looked: &mut Looked) {
     let first = matches!(looked.held, Held::Now { .. });
     for name in now.keys().filter(|name| !known.folders.contains_key(*name) || known.unread.contains(*name)) {
         let found = found(launch, name, false);

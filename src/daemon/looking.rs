@@ -11,6 +11,7 @@ use crate::engine::react::{self, SpaceNews};
 use crate::engine::state::{Job, Space, Standing};
 use crate::engine::{hold, rest, restore};
 use crate::store::launch::SearchRecord;
+use crate::store::scan::Changed;
 use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use std::collections::HashMap;
 use std::future::Future;
@@ -133,7 +134,7 @@ impl Sampler {
     }
 
     /// The jobs whose folders appeared, changed or went; all at once after the first look.
-    fn tabulate(&self, now: &HashMap<JobName, i128>) -> Vec<Effect> {
+    fn tabulate(&self, now: &HashMap<JobName, Changed>) -> Vec<Effect> {
         if !self.ready {
             return vec![Effect::TabulateAll];
         }

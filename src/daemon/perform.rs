@@ -233,10 +233,7 @@ impl Sampler {
             Done::Drawn(index, Ok((name, drawn))) => react::on_drawn(search, index, name, drawn, now()),
             Done::Drawn(index, Err(why)) => react::on_not_drawn(search, index, why),
             Done::SearchRecorded(Ok(())) | Done::ErrorWritten(Ok(())) => Vec::new(),
-            Done::Recorded(job, Ok(_)) => {
-                hold::on_saved(search, &job);
-                Vec::new()
-            }
+            Done::Recorded(job, Ok(_)) => hold::on_saved(search, &job),
             // The folder is gone: the next look forgets the job.
             Done::Recorded(_, Err(e)) if e.is_missing() => Vec::new(),
             Done::Recorded(job, Err(e)) if e.is_of_the_disk() => hold::on_unsaved(search, Some(&job), e.to_string()),
@@ -254,7 +251,8 @@ impl Sampler {
             }
             Done::Launchable { job, recorded: Err(e), .. } => not_launchable(search, &job, &e),
             Done::Launchable { job, lease, attempt, recorded: Ok(threads) } => {
-                hold::on_saved(search, &job);
+                let effects = hold::on_saved(search, &job);
+                self.perform(effects, ctx);
                 return self.launch(job, &lease, attempt, threads, ctx);
             }
             Done::Probed(Ok(())) => hold::on_room(search),

@@ -16,6 +16,7 @@ use crate::engine::state::{Lease, Need, Search};
 use crate::engine::{conclude, hold, react};
 use crate::store::launch::SearchRecord;
 use crate::store::layout::LaunchDir;
+use crate::store::scan::Changed;
 use crate::store::space_file::Stamp;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, MailboxError, Message, ResponseFuture, SpawnHandle};
 use std::collections::{HashMap, VecDeque};
@@ -54,7 +55,7 @@ pub struct Sampler {
     pub(super) judged: Option<Stamp>,
     /// The file as it was when it last changed, and when that was seen.
     pub(super) settling: Option<(Stamp, Instant)>,
-    pub(super) folders: Arc<HashMap<JobName, i128>>,
+    pub(super) folders: Arc<HashMap<JobName, Changed>>,
     /// Ends the time in which a timer need not look again.
     pub(super) rested_at: Instant,
     /// The look that is due by itself, and when.

@@ -29,14 +29,15 @@ pub fn on_damaged(search: &mut Search, name: &JobName, sentence: String) -> Vec<
     on_trouble(search, name, Some(sentence))
 }
 
-/// A job's record is written, or was at the last try.
-pub fn on_saved(search: &mut Search, name: &JobName) {
+/// A job's record is written: what its row says of the job is there to be read only now.
+pub fn on_saved(search: &mut Search, name: &JobName) -> Vec<Effect> {
     if let Some(job) = search.jobs.get_mut(name)
         && job.unsaved
     {
         job.unsaved = false;
         job.trouble = None;
     }
+    vec![Effect::Tabulate { job: name.clone() }]
 }
 
 /// Something is wrong with a job that people have to see, or is no longer.

@@ -78,10 +78,15 @@ pub fn on_found(search: &mut Search, found: Vec<Found>) -> Vec<Effect> {
         let named = prefix.and_then(|prefix| name.index(prefix));
         let read = record.as_ref().ok().and_then(Option::as_ref);
         let index = read.and_then(|record| record.index).or(named);
+        let was_known = search.jobs.contains_key(&name);
         let (wish, held) = forget(search, &name, read.is_some_and(|record| record.ours));
         // Drawn since the scan began, or being drawn: what is believed already is newer.
         if search.jobs.contains_key(&name) || index.is_some_and(|index| search.drawing.contains_key(&index)) {
             continue;
+        }
+        if was_known && record.is_ok() {
+            // Its folder may look the same as when another state was read of it, or none.
+            effects.push(Effect::Tabulate { job: name.clone() });
         }
         match record {
             Ok(Some(mut record)) if record.ours => {

@@ -11,27 +11,37 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// A job's folder and the time of its last change, by which an unchanged one need not be read again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JobFolder {
-    pub name: JobName,
-    /// Sum of the change times of the folder and its folds, in nanoseconds: it moves when a fold appears or finishes.
-    pub changed: i128,
+/// When a job's folder last changed, by which an unchanged one need not be read again; in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Changed {
+    folder: i128,
+    /// The sum of its folds' times: it moves when a fold appears or finishes.
+    folds: i128,
 }
 
 /// Every folder directly below `launch` that is a job: real directories only, with a `commandline.json`.
-/// The folds of a job that is not `moving` any more are not looked at.
-pub fn jobs(launch: &LaunchDir, moving: impl Fn(&JobName) -> bool) -> Result<Vec<JobFolder>, StoreError> {
-    let mut jobs = Vec::new();
-    for (entry, kind) in entries(launch.path())? {
-        let Ok(name) = JobName::try_from(entry.file_name().to_string_lossy().into_owned()) else { continue };
-        let job = launch.job(&name);
-        if kind.is_dir() && is_job(job.path()) {
-            let changed = changed(&job, moving(&name));
-            jobs.push(JobFolder { name, changed });
-        }
+///
+/// # Errors
+/// When the launch directory cannot be listed.
+pub fn jobs(launch: &LaunchDir) -> Result<Vec<JobName>, StoreError> {
+    let folders = entries(launch.path())?.into_iter().filter(|(_, kind)| kind.is_dir());
+    let names = folders.filter_map(|(entry, _)| JobName::try_from(entry.file_name().to_string_lossy().into_owned()).ok());
+    Ok(names.filter(|name| is_job(launch.job(name).path())).collect())
+}
+
+/// When the job's folder last changed. Of a job that is over, `over` is what this gave before: its folds change no more, and are
+/// looked at only where its own folder has changed.
+pub fn changed(job: &JobDir, over: Option<Changed>) -> Changed {
+    let of = |path: &Path| {
+        fs::symlink_metadata(path).map_or(0, |meta| i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec()))
+    };
+    let folder = of(job.path());
+    if let Some(before) = over.filter(|before| before.folder == folder) {
+        return before;
     }
-    Ok(jobs)
+    let entries = fs::read_dir(job.path()).into_iter().flatten().flatten();
+    let folds = entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"fold-"));
+    Changed { folder, folds: folds.map(|fold| of(&fold.path())).sum() }
 }
 
 /// A job's record; none where it has none.
@@ -122,18 +132,6 @@ fn entries(directory: &Path) -> Result<Vec<(DirEntry, FileType)>, StoreError> {
     Ok(entries)
 }
 
-fn changed(job: &JobDir, with_folds: bool) -> i128 {
-    let of = |path: &Path| {
-        fs::symlink_metadata(path).map_or(0, |meta| i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec()))
-    };
-    let mut sum = of(job.path());
-    if with_folds && let Ok(entries) = fs::read_dir(job.path()) {
-        let folds = entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"fold-"));
-        sum += folds.map(|fold| of(&fold.path())).sum::<i128>();
-    }
-    sum
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,8 +167,7 @@ mod tests {
         fs::write(dir.path().join("job-1/.neurosearch/job.json"), "{}").expect("written");
         fs::create_dir(dir.path().join("plain")).expect("made");
         std::os::unix::fs::symlink(dir.path().join("job-0"), dir.path().join("job-2")).expect("linked");
-        let mut names: Vec<String> =
-            jobs(&launch, |_| true).expect("scanned").into_iter().map(|job| job.name.to_string()).collect();
+        let mut names: Vec<String> = jobs(&launch).expect("scanned").into_iter().map(|name| name.to_string()).collect();
         names.sort();
         assert_eq!(names, ["job-0"]);
     }
@@ -185,14 +182,23 @@ mod tests {
     }
 
     #[test]
-    fn a_finished_fold_changes_the_folders_stamp() {
+    fn a_finished_fold_changes_the_folder_and_those_of_a_job_that_is_over_are_looked_at_when_its_own_does() {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let launch = LaunchDir::new(dir.path());
-        let fold = dir.path().join("job-0/fold-0");
-        make_job(&dir.path().join("job-0"));
+        let job = JobDir::new(dir.path().join("job-0"));
+        let fold = job.path().join("fold-0");
+        make_job(job.path());
         fs::create_dir(&fold).expect("made");
-        let before = jobs(&launch, |_| true).expect("scanned");
+        let before = changed(&job, None);
+        assert_eq!(changed(&job, Some(before)), before);
         fs::create_dir(fold.join("cnn_classification")).expect("made");
-        assert_ne!(jobs(&launch, |_| true).expect("scanned"), before);
+        let after = changed(&job, None);
+        assert_ne!(after, before);
+        assert_eq!(
+            (changed(&job, Some(before)), changed(&job, Some(after))),
+            (before, after),
+            "whether it is over makes no change"
+        );
+        fs::create_dir(job.path().join("fold-1")).expect("made");
+        assert_eq!(changed(&job, Some(before)), changed(&job, None));
     }
 }

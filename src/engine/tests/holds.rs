@@ -89,6 +89,7 @@ fn a_damaged_record_is_shown_and_tried_again_while_the_search_goes_on() {
     assert!(search.is_open());
     let record = Effect::Record { job: name(0), update: update(running(), 1, 0) };
     assert_eq!(hold::on_looked(&search), [record]);
-    hold::on_saved(&mut search, &name(0));
+    let saved = hold::on_saved(&mut search, &name(0));
+    assert_eq!(saved, [Effect::Tabulate { job: name(0) }], "its row says what its record says");
     assert_eq!((hold::on_looked(&search), search.jobs[&name(0)].trouble.clone()), (vec![], None));
 }

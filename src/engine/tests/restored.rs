@@ -187,7 +187,7 @@ fn the_slot_of_a_live_trainer_is_lent_to_nobody_else_while_its_jobs_record_canno
         assert_eq!(restore::on_found(&mut search, unread(seen)), [], "it has it already");
         assert_eq!(restore::on_found(&mut search, unread(held(None))), [], "somebody holds it still, wherever");
         let read = restore::on_found(&mut search.clone(), found(running(), TrainerSeen::Alive("cpu".into())));
-        assert_eq!(read, [claim("cpu"), release(9, None)], "claimed anew first");
+        assert_eq!(read, [Effect::Tabulate { job: name(0) }, claim("cpu"), release(9, None)], "claimed anew first");
         for gone in [TrainerSeen::Gone(None), unclear("free", Holder::Nobody), unclear("far", Holder::Elsewhere)] {
             assert_eq!(restore::on_found(&mut search.clone(), unread(gone)), [release(9, None)], "its trainer is gone");
         }
@@ -219,6 +219,8 @@ fn a_job_that_somebody_ran_in_the_daemons_stead_is_the_daemons_again_when_that_i
     assert_eq!(search.jobs[&name(0)].standing, Standing::Foreign(Some(running())));
     restore::on_found(&mut search, lent);
     assert_eq!(search.jobs[&name(0)].standing, Standing::Foreign(Some(running())), "as long as it is lent");
+    let done = restore::on_found(&mut search.clone(), found(JobState::Done, TrainerSeen::Gone(None)));
+    assert!(done.contains(&Effect::Tabulate { job: name(0) }), "its row is another now: {done:?}");
     let effects = restore::on_found(&mut search, found(running(), TrainerSeen::Gone(None)));
     assert_eq!(search.jobs[&name(0)].standing, Standing::Waiting);
     assert_eq!(search.jobs[&name(0)].failures_in_a_row, 1, "lost, and not counted");
