@@ -2,7 +2,7 @@
 
 use super::atomic;
 use super::error::StoreError;
-use super::folder::Folder;
+use super::folder::{Entry, Folder};
 use super::layout::JobDir;
 use super::lock;
 use rustix::fs::FileType;
@@ -18,7 +18,7 @@ const DEEPEST: usize = 8;
 pub fn by_starter(job: &JobDir, lives: impl Fn(u32) -> bool) -> Result<(), StoreError> {
     let record = record_name(job);
     let Some(private) = Folder::find(&job.private())? else { return Ok(()) };
-    sweep(&private, &|name| atomic::is_left_of(name, &record, &lives))
+    sweep(&private, &|name| atomic::is_left_of(name, &record, &lives)).map(drop)
 }
 
 fn record_name(job: &JobDir) -> String {
@@ -46,8 +46,7 @@ pub fn by_trainer(job: &JobDir) -> Result<(), StoreError> {
     let left = |name: &str| atomic::is_temporary(name) && !atomic::is_left_of(name, &record, &|_| false);
     for place in [job.place().clone(), job.private()] {
         let Some(folder) = Folder::find(&place)? else { continue };
-        sweep(&folder, &left)?;
-        for entry in folder.entries()? {
+        for entry in sweep(&folder, &left)? {
             if entry.name.as_encoded_bytes().starts_with(b"fold-")
                 && let Some(fold) = folder.below(&entry.name)?
             {
@@ -59,8 +58,7 @@ pub fn by_trainer(job: &JobDir) -> Result<(), StoreError> {
 }
 
 fn sweep_below(folder: &Folder, left: &dyn Fn(&str) -> bool, deepest: usize) -> Result<(), StoreError> {
-    sweep(folder, left)?;
-    for entry in folder.entries()? {
+    for entry in sweep(folder, left)? {
         if entry.kind == FileType::Directory
             && deepest > 0
             && let Some(below) = folder.below(&entry.name)?
@@ -71,13 +69,12 @@ fn sweep_below(folder: &Folder, left: &dyn Fn(&str) -> bool, deepest: usize) -> 
     Ok(())
 }
 
-fn sweep(folder: &Folder, left: &dyn Fn(&str) -> bool) -> Result<(), StoreError> {
-    for entry in folder.entries()? {
-        if entry.kind == FileType::RegularFile && left(&entry.name.to_string_lossy()) {
-            folder.remove(&entry.name)?;
-        }
-    }
-    Ok(())
+/// Gives what else is in the folder.
+fn sweep(folder: &Folder, left: &dyn Fn(&str) -> bool) -> Result<Vec<Entry>, StoreError> {
+    let is_left = |entry: &Entry| entry.kind == FileType::RegularFile && left(&entry.name.to_string_lossy());
+    let (swept, others): (Vec<_>, Vec<_>) = folder.entries()?.into_iter().partition(is_left);
+    swept.iter().try_for_each(|entry| folder.remove(&entry.name))?;
+    Ok(others)
 }
 
 #[cfg(test)]
