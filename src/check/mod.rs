@@ -2,10 +2,12 @@
 
 mod data;
 mod extracted;
+mod gone;
 mod job;
 mod source;
 mod space;
 
+pub use gone::gone;
 pub use job::{Checker, JobFault};
 
 use crate::domain::fault::Faults;

@@ -1,10 +1,11 @@
 //! One job, drawn, checked against its data and its device, and put on the disk with its record.
 
 use super::accept::Accepted;
-use crate::check::{Checker, JobFault};
+use crate::check::{self, Checker, JobFault};
 use crate::domain::draw::{Misfit, redraw};
 use crate::domain::fit::{self, Fit, OnTooLarge};
 use crate::domain::footprint::Footprint;
+use crate::domain::input::Input;
 use crate::domain::job::{FailureClass, JobName, JobState};
 use crate::domain::options::JobOptions;
 use crate::domain::space::SearchSpace;
@@ -84,8 +85,14 @@ fn fitting(space: &SearchSpace, seed: u64, index: u64, slot: &Result<Slot, Strin
         };
         let (options, footprint) = match checker.weighed(&options) {
             Ok(weighed) => weighed,
-            Err(fault) if fault.passing => return Err(NotDrawn::OutOfReach(fault.to_string(), fault.file)),
-            Err(fault) => return Ok(failed(options, fault)),
+            Err(fault) if fault.passing => {
+                return Err(NotDrawn::OutOfReach(fault.to_string(), fault.file.map(Input::File)));
+            }
+            Err(fault) => match check::gone(&options) {
+                // They were there when the space was accepted.
+                Some(input) => return Err(NotDrawn::OutOfReach(format!("an input is out of reach: {input}"), Some(input))),
+                None => return Ok(failed(options, fault)),
+            },
         };
         let failure = match slot {
             Err(no_device) => Some((FailureClass::Device, no_device.clone())),

@@ -1,10 +1,12 @@
 //! What a trainer's folder shows once its process is gone.
 
-use crate::domain::job::Ended;
+use crate::check;
+use crate::domain::input::Input;
+use crate::domain::job::{Ended, FailureClass};
 use crate::engine::outcome::Outcome;
 use crate::process::memory::OomKills;
 use crate::process::{self, Identity, Look};
-use crate::store::job::EndRecord;
+use crate::store::job::{EndRecord, read_options};
 use crate::store::layout::JobDir;
 use crate::store::{answers, finished, progress, record, room, sweep};
 use std::path::Path;
@@ -27,16 +29,19 @@ pub fn what_is_left(job: &JobDir, attempt: u32, followed: bool, status: Option<E
     let unread = own_word.as_ref().and_then(|end| end.unread.clone());
     let over = |ended: Option<Ended>| {
         let ended = ended.map(|ended| finished::hold_to_results(ended, job));
+        let gone = ended.as_ref().and_then(|ended| gone(job, ended));
+        let ended = gone.as_ref().map(out_of_reach).or(ended);
         // A trainer that was killed leaves temporary files, and there may be no other attempt that sweeps them. What stays now
         // goes with the next one, or does no harm.
         if let Err(e) = sweep::after_end(job) {
             warn!(job = ?job.path(), error = e.to_string(), "leftovers stay");
         }
         let hindered = matches!(&ended, Some(Ended::Interrupted { sentence: Some(_) }));
-        let room_wanted = if hindered && unread.is_none() { room::wanted(job) } else { 0 };
+        let room_wanted = if hindered && unread.is_none() && gone.is_none() { room::wanted(job) } else { 0 };
         let input = unread.as_deref().map(Path::new).filter(|_| hindered);
         let input_alone = input.is_some_and(answers::otherwise);
-        let out_of_reach = input.filter(|_| !input_alone).map(Path::to_path_buf);
+        let file = input.filter(|_| !input_alone).map(|file| Input::File(file.to_path_buf()));
+        let out_of_reach = gone.or(file);
         Left::Over(Outcome { ended, checkpoints, room_wanted, input_alone, out_of_reach })
     };
     let look = if followed { process::look_after_end(job) } else { process::look(job) };
@@ -49,5 +54,73 @@ pub fn what_is_left(job: &JobDir, attempt: u32, followed: bool, status: Option<E
         }
         (Look::Ended(end), None) => over(Some(end.ended)),
         (Look::Gone, None) => over(None),
+    }
+}
+
+/// The directory of the job's data that is not there any more, where that is why it failed: its daemon checked them before.
+fn gone(job: &JobDir, ended: &Ended) -> Option<Input> {
+    let Ended::Failed { class: FailureClass::BadData, .. } = ended else { return None };
+    check::gone(&read_options(&job.commandline()).ok()?.0)
+}
+
+/// What an attempt ended as that failed for it.
+fn out_of_reach(input: &Input) -> Ended {
+    Ended::Interrupted { sentence: Some(format!("an input is out of reach: {input}")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::Identity;
+    use crate::store::job::TrainerRecord;
+    use std::fs;
+
+    /// The end of a job that says that its data are bad, with what there is of them.
+    fn left(dir: &Path) -> Outcome {
+        let job = JobDir::new(dir.join("job-0"));
+        fs::create_dir_all(job.private()).expect("made");
+        let options = include_str!("../../benches/options-1.json").trim_end().trim_end_matches('}');
+        let places = format!(
+            r#"{options}, "caps_dir": {:?}, "tsv_path": {:?}, "preprocessing": "t1-linear", "diagnoses": ["AD", "CN"]}}"#,
+            dir.join("caps"),
+            dir.join("labels")
+        );
+        fs::write(job.commandline(), places).expect("written");
+        let own = Identity::own().expect("found");
+        let dead = TrainerRecord {
+            version: 1,
+            pid: own.pid,
+            start_time: own.start_time + 1,
+            boot_id: own.boot_id,
+            host: process::identity::host(),
+            device: "cpu".to_string(),
+            threads: 1,
+            precision: crate::domain::precision::Precision::Fp32,
+            attempt: 1,
+        };
+        record::write(&job.trainer_record(), &dead).expect("written");
+        let ended = Ended::Failed { class: FailureClass::BadData, sentence: "the image of sub-1 is not there".to_string() };
+        record::write(&job.end(), &EndRecord { version: 1, ended, attempt: 1, unread: None }).expect("written");
+        match what_is_left(&job, 1, true, None, None) {
+            Left::Over(outcome) => outcome,
+            Left::Another(_) | Left::Unclear(_) => panic!("it is over"),
+        }
+    }
+
+    #[test]
+    fn bad_data_of_which_a_whole_directory_is_gone_are_out_of_reach_and_all_others_are_bad() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (subjects, labels) = (dir.path().join("caps/subjects"), dir.path().join("labels"));
+        fs::create_dir_all(&labels).expect("made");
+        let outcome = left(dir.path());
+        assert_eq!(outcome.out_of_reach, Some(Input::Directory(subjects.clone())));
+        let Some(Ended::Interrupted { sentence: Some(said) }) = &outcome.ended else { panic!("{outcome:?}") };
+        assert!(said.contains("caps/subjects is not there"), "{said}");
+        assert_eq!((outcome.room_wanted, outcome.input_alone), (0, false));
+        fs::create_dir_all(&subjects).expect("mounted");
+        let outcome = left(dir.path());
+        assert!(matches!(outcome.ended, Some(Ended::Failed { class: FailureClass::BadData, .. })), "{outcome:?}");
+        fs::remove_dir(&labels).expect("gone");
+        assert_eq!(left(dir.path()).out_of_reach, Some(Input::Directory(labels)));
     }
 }

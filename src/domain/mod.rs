@@ -10,6 +10,7 @@ pub mod extract;
 pub mod fault;
 pub mod fit;
 pub mod footprint;
+pub mod input;
 pub mod items;
 pub mod job;
 pub mod json;

@@ -1,7 +1,7 @@
 //! How an attempt ended, and what follows from it: the retry rules in one place.
 
+use crate::domain::input::Input;
 use crate::domain::job::{Ended, FailureClass};
-use std::path::PathBuf;
 
 /// Everything known about the end of one attempt.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,8 +14,8 @@ pub struct Outcome {
     pub room_wanted: u64,
     /// It was an input that the disk did not give, and the file system gives others.
     pub input_alone: bool,
-    /// That input, where the file system gives no others either.
-    pub out_of_reach: Option<PathBuf>,
+    /// That input, where the file system gives no others either, or a directory of the data that is gone.
+    pub out_of_reach: Option<Input>,
 }
 
 /// What the end of an attempt amounts to.

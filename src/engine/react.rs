@@ -3,8 +3,8 @@
 use super::effect::{Effect, RecordUpdate};
 use super::hold::{hold, on_trouble};
 use super::state::{Hold, Job, Lease, Need, Search, Space, Standing, StopReason, Terms};
+use crate::domain::input::Input;
 use crate::domain::job::{FailureClass, JobName, JobState};
-use std::path::PathBuf;
 
 /// Seconds before a job whose own folder kept its trainer from starting is tried again.
 const NOT_STARTABLE: u64 = 10;
@@ -34,8 +34,8 @@ pub enum NotDrawn {
     NameTaken,
     /// The disk, or another part of the surroundings, refused.
     Refused(String),
-    /// The data cannot be read now, for this reason; with the file that the disk did not give.
-    OutOfReach(String, Option<PathBuf>),
+    /// The data cannot be read now, for this reason; with the input that there was not.
+    OutOfReach(String, Option<Input>),
 }
 
 /// The space file was looked at.
@@ -177,8 +177,8 @@ pub fn on_not_drawn(search: &mut Search, index: u64, why: NotDrawn) -> Vec<Effec
             effects.push(Effect::Say(format!("the folder of job {index} exists and is no job; the search goes on without it")));
         }
         NotDrawn::Refused(sentence) => effects.extend(hold(search, Hold::Surroundings, sentence)),
-        NotDrawn::OutOfReach(sentence, file) => {
-            search.out_of_reach = file.or(search.out_of_reach.take());
+        NotDrawn::OutOfReach(sentence, input) => {
+            search.out_of_reach = input.or(search.out_of_reach.take());
             effects.extend(hold(search, Hold::Surroundings, sentence));
         }
     }

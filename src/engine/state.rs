@@ -1,8 +1,8 @@
 //! What the daemon believes about one search: its terms, its jobs, and what stands in the way of new ones.
 
+use crate::domain::input::Input;
 use crate::domain::job::{FailureClass, JobName, JobState, LastFailure, Lent, Wish};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 /// The kind of device a job may run on: `use_cpu` jobs on the CPU, all others on a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -242,8 +242,8 @@ pub struct Search {
     pub(crate) holds_in_a_row: u32,
     /// Bytes that must be free before it goes on, as far as that is known.
     pub room_wanted: u64,
-    /// An input that must be given before it goes on, where its file system gave none.
-    pub out_of_reach: Option<PathBuf>,
+    /// An input that must be there before it goes on.
+    pub out_of_reach: Option<Input>,
     /// Its time limit is over: nothing new is started.
     pub time_over: bool,
     /// The demand that the devices were last told.

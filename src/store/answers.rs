@@ -1,7 +1,8 @@
 //! Whether a file system gives other files than the one that it does not: a bad place on a disk is told from an outage.
 
 use super::error::StoreError;
-use super::open;
+use super::{look, open};
+use crate::domain::input::Input;
 use rustix::fs::{Advice, fadvise, statvfs};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -28,11 +29,15 @@ pub fn otherwise(file: &Path) -> bool {
     folder.ancestors().take(UP + 1).enumerate().any(|(depth, above)| search.finds(above, depth)) || search.tried == 0
 }
 
-/// Tries an input again that its file system did not give.
+/// Tries an input again that its file system did not give, or that was not there.
 ///
 /// # Errors
 /// When it still does not, nor any other file. May take as long as the file system does.
-pub fn again(file: &Path) -> Result<(), StoreError> {
+pub fn again(input: &Input) -> Result<(), StoreError> {
+    let file = match input {
+        Input::File(file) => file,
+        Input::Directory(directory) => return look::directory(directory),
+    };
     match open::read(file).and_then(|mut open| first_byte(&mut open).map_err(|e| StoreError::io("read", file, e))) {
         Err(error) if error.is_of_the_disk() && !otherwise(file) => Err(error),
         // Whatever else is wrong with it, its own job finds out.
@@ -138,6 +143,7 @@ mod tests {
         symlink("/proc/self/status", other.with_file_name("image.pt")).expect("linked");
         assert!(otherwise(&image), "another participant's can");
         assert!(!otherwise(&dir.path().join("gone/image.nii.gz")), "the folder cannot be listed");
+        let again = |file: &Path| again(&Input::File(file.to_path_buf()));
         assert!(again(&image).is_ok(), "it is the only one");
         fs::remove_file(other.with_file_name("image.pt")).expect("removed");
         assert!(again(&image).expect_err("none can").to_string().contains("sub-1"));

@@ -47,8 +47,13 @@ impl Caps {
         }
     }
 
+    /// The directory of all participants.
+    pub fn subjects(&self) -> PathBuf {
+        self.root.join("subjects")
+    }
+
     fn session(&self, at: Session<'_>) -> PathBuf {
-        self.root.join("subjects").join(at.participant).join(at.session)
+        self.subjects().join(at.participant).join(at.session)
     }
 
     /// Name of an image without its suffix.

@@ -3,6 +3,7 @@
 use super::super::command::on_shutdown;
 use super::super::hold;
 use super::*;
+use crate::domain::input::Input;
 
 #[test]
 fn a_full_disk_starts_nothing_new_and_what_was_not_recorded_is_recorded_when_there_is_room() {
@@ -43,11 +44,13 @@ fn a_disk_without_room_is_tried_ever_more_seldom_until_a_job_gets_somewhere() {
 #[test]
 fn inputs_out_of_reach_start_no_trainer_until_they_can_be_read_again() {
     let sentence = || "no /caps/x: EIO".to_string();
-    let out_of_reach =
-        Outcome { out_of_reach: Some("/caps/x".into()), ..ended(Some(Ended::Interrupted { sentence: Some(sentence()) })) };
+    let out_of_reach = Outcome {
+        out_of_reach: Some(Input::File("/caps/x".into())),
+        ..ended(Some(Ended::Interrupted { sentence: Some(sentence()) }))
+    };
     let mut search = with_running(2);
     conclude::on_ended(&mut search, &name(0), &out_of_reach);
-    assert_eq!(search.out_of_reach, Some("/caps/x".into()));
+    assert_eq!(search.out_of_reach, Some(Input::File("/caps/x".into())));
     assert_eq!(hold::on_no_room(&mut search, sentence()), [Effect::Probe { seconds: 2 }]);
     assert_eq!(react::on_slot(&mut search, lease(2), 0), [release(2, None)]);
     let effects = hold::on_room(&mut search);
@@ -55,8 +58,8 @@ fn inputs_out_of_reach_start_no_trainer_until_they_can_be_read_again() {
     assert!(search.is_open() && search.out_of_reach.is_none());
     // The same where a draw needs them.
     let mut search = with_running(1);
-    react::on_not_drawn(&mut search, 1, NotDrawn::OutOfReach(sentence(), Some("/caps/y".into())));
-    assert_eq!((search.held(), search.out_of_reach.clone()), (Some("no /caps/x: EIO"), Some("/caps/y".into())));
+    react::on_not_drawn(&mut search, 1, NotDrawn::OutOfReach(sentence(), Some(Input::Directory("/caps/y".into()))));
+    assert_eq!((search.held(), search.out_of_reach.clone()), (Some("no /caps/x: EIO"), Some(Input::Directory("/caps/y".into()))));
 }
 
 #[test]

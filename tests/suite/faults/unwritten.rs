@@ -3,7 +3,7 @@
 use super::check::{assert_whole, job, starts};
 use super::{dir, setup, wait};
 use crate::harness::{Daemon, drop_space, space};
-use crate::stand_in::{json, launch, neurosearch, said, until};
+use crate::stand_in::{checkout, json, launch, neurosearch, said, until};
 use neurosearch::control::types::Search;
 use serde_json::json;
 use std::fs;
@@ -89,6 +89,30 @@ fn inputs_of_which_none_can_be_read_hold_the_search_until_one_can_and_start_and_
     fs::write(caps.join("image.nii.gz"), "x").expect("written");
     wait(&daemon, &launch, "all jobs are done", |counts| counts.done == 2);
     assert_eq!(starts(&job(&launch, 0)).len(), 2, "it went on by itself");
+}
+
+#[test]
+fn a_caps_that_is_not_mounted_any_more_holds_the_search_until_it_is_and_fails_no_job() {
+    let dir = dir();
+    let (caps, away, hold) = (dir.path().join("caps"), dir.path().join("away"), dir.path().join("hold"));
+    symlink(checkout("tests/fixtures/mni-quarter/caps"), &caps).expect("linked");
+    fs::write(&hold, "").expect("written");
+    let daemon = Daemon::start(dir.path(), &setup(1).with("STAND_IN_HOLD", hold.display().to_string()));
+    let launch = daemon.launch("mounted");
+    drop_space(&launch, &space(3, 1, &json!({ "caps_dir": caps })));
+    wait(&daemon, &launch, "the first job runs", |counts| counts.running == 1);
+    fs::rename(&caps, &away).expect("unmounted");
+    fs::remove_file(&hold).expect("let go");
+    let alarmed = || {
+        let told = |alarm: &String| alarm.contains("nothing new is started") && alarm.contains("caps/subjects");
+        daemon.search(&launch).is_some_and(|search: Search| search.alarms.iter().any(told))
+    };
+    until("the search is held", alarmed);
+    let counts = daemon.counts(&launch);
+    assert_eq!((counts.done, counts.failed, counts.undrawn), (1, 0, 2), "nothing is drawn");
+    fs::rename(&away, &caps).expect("mounted");
+    wait(&daemon, &launch, "all jobs are done", |counts| counts.done == 3);
+    until("the alarm is gone", || daemon.search(&launch).is_some_and(|search| search.alarms.is_empty()));
 }
 
 #[test]

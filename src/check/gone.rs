@@ -1,0 +1,14 @@
+//! Whether a job's data are gone as a whole, as when their file system is not mounted: no fault of theirs, unlike an image that is.
+
+use crate::domain::input::Input;
+use crate::domain::options::JobOptions;
+use crate::store::caps::Caps;
+use crate::store::look;
+
+/// The first of the data's directories that is not there. For a job that had them once: of a new one, they were never there.
+pub fn gone(options: &JobOptions) -> Option<Input> {
+    let caps = Caps::new(&options.caps_dir, options.preprocessing);
+    let directories = [caps.subjects(), options.tsv_path.clone()];
+    let is_missing = |directory: &std::path::PathBuf| look::directory(directory).is_err_and(|error| error.is_missing());
+    directories.into_iter().find(is_missing).map(Input::Directory)
+}
