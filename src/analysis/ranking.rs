@@ -2,7 +2,6 @@
 
 use super::collect::{Fold, Job, mean};
 use super::jobs_table::loss;
-use crate::domain::natural;
 use crate::domain::options::Selection;
 use serde_json::value::RawValue;
 use std::cmp::Ordering;
@@ -76,6 +75,7 @@ impl Ranked {
 }
 
 impl Ranking {
+    /// Of `jobs` in natural order, in which those that are equal stay.
     pub(super) fn new(jobs: Vec<Arc<Ranked>>) -> Self {
         let (mut by_accuracy, mut by_loss): (Vec<_>, Vec<_>) =
             jobs.into_iter().partition(|job| job.accuracy.iter().any(Option::is_some));
@@ -85,17 +85,17 @@ impl Ranking {
     }
 }
 
-/// The greater mean first; jobs that are equal in both stand in natural order.
+/// The greater mean first.
 fn better(a: &Ranked, b: &Ranked) -> Ordering {
     let figure = |job: &Ranked, selection: Selection| job.accuracy[selection as usize].unwrap_or(-1.0);
     let by = |selection| figure(b, selection).total_cmp(&figure(a, selection));
-    by(Selection::BestBalancedAccuracy).then_with(|| by(Selection::BestLoss)).then_with(|| natural::compare(&a.job, &b.job))
+    by(Selection::BestBalancedAccuracy).then_with(|| by(Selection::BestLoss))
 }
 
 /// The lower loss first, those without one last.
 fn lower(a: &Ranked, b: &Ranked) -> Ordering {
     let figure = |job: &Ranked| job.loss.unwrap_or(f64::INFINITY);
-    figure(a).total_cmp(&figure(b)).then_with(|| natural::compare(&a.job, &b.job))
+    figure(a).total_cmp(&figure(b))
 }
 
 #[cfg(test)]
