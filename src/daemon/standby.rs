@@ -113,6 +113,7 @@ mod tests {
     use super::*;
     use crate::domain::device::Device;
     use crate::domain::precision::Precision;
+    use crate::process::Identity;
     use crate::store::layout::JobDir;
     use std::fs;
     use std::process::Command;
@@ -183,6 +184,11 @@ mod tests {
         standbys.ended(Duration::from_secs(1));
         standbys.start(&program, &assignment).expect("started");
         let gone = standbys.kept().waiting.front().expect("one").0.id();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while gone.is_some_and(|pid| Identity::of(pid).expect("looked").is_some()) {
+            assert!(Instant::now() < deadline, "it does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let started = standbys.start(&program, &assignment).expect("started");
         assert_ne!(Some(started.id()), gone);
     }
