@@ -29,8 +29,10 @@ pub struct Standbys(Arc<Mutex<Kept>>);
 struct Kept {
     /// Each with the time of its start, the oldest first.
     waiting: VecDeque<(Standby, Instant)>,
-    /// Whether the last job that ended was short.
-    short: bool,
+    /// Processes that are being started to wait.
+    begun: usize,
+    /// Whether the last job that ended was a long one. Of the first nobody knows, and who waits in vain costs little.
+    long: bool,
     /// A program that does not know how to wait.
     unable: Option<PathBuf>,
 }
@@ -71,23 +73,31 @@ impl Standbys {
         Ok(None)
     }
 
-    /// Has one loaded for the next job.
+    /// Has as many loaded for the next jobs as may wait.
     fn prepare(&self, program: &Path) {
-        let mut kept = self.kept();
-        if !kept.short || kept.unable.as_deref() == Some(program) {
-            return;
-        }
-        while kept.waiting.len() < MOST {
-            match Standby::begin(program) {
+        while self.may_begin(program) {
+            // Without the lock, since a process takes milliseconds to start, in which another slot may want one that waits.
+            let begun = Standby::begin(program);
+            let mut kept = self.kept();
+            kept.begun -= 1;
+            match begun {
                 Ok(standby) => kept.waiting.push_back((standby, Instant::now())),
                 Err(e) => return warn!(program = ?program, error = e.to_string(), "no trainer is kept loaded for the next job"),
             }
         }
     }
 
+    /// Whether one more is wanted, which is counted as begun then.
+    fn may_begin(&self, program: &Path) -> bool {
+        let mut kept = self.kept();
+        let wanted = !kept.long && kept.unable.as_deref() != Some(program) && kept.waiting.len() + kept.begun < MOST;
+        kept.begun += usize::from(wanted);
+        wanted
+    }
+
     /// A job's trainer has ended after so long.
     pub fn ended(&self, lived: Duration) {
-        self.kept().short = lived < SHORT;
+        self.kept().long = lived >= SHORT;
     }
 
     /// Takes the one out that was not used by `now`.
@@ -143,8 +153,6 @@ mod tests {
     fn trainers_are_kept_loaded_only_while_jobs_are_short_and_go_when_nobody_comes() {
         let (_dir, program, assignment) = made("echo ready; cat > /dev/null");
         let standbys = Standbys::default();
-        standbys.start(&program, &assignment).expect("started");
-        assert_eq!(waiting(&standbys), 0, "nobody knows yet how long jobs take");
         standbys.ended(SHORT);
         standbys.start(&program, &assignment).expect("started");
         assert_eq!(waiting(&standbys), 0, "jobs are long");
@@ -164,7 +172,6 @@ mod tests {
     fn a_program_that_does_not_wait_is_asked_once_and_every_job_is_started_all_the_same() {
         let (dir, program, assignment) = made("exit 2");
         let standbys = Standbys::default();
-        standbys.ended(Duration::from_secs(1));
         for _ in 0..3 {
             standbys.start(&program, &assignment).expect("started");
         }
@@ -181,7 +188,6 @@ mod tests {
     fn where_the_one_that_waits_is_gone_the_job_is_started_anew() {
         let (_dir, program, assignment) = made("echo ready");
         let standbys = Standbys::default();
-        standbys.ended(Duration::from_secs(1));
         standbys.start(&program, &assignment).expect("started");
         let gone = standbys.kept().waiting.front().expect("one").0.id();
         let deadline = Instant::now() + Duration::from_secs(20);
