@@ -131,7 +131,7 @@ fn every_program_every_verb_and_what_a_verb_divides_into_has_a_manual_page_that_
     // The pages write every hyphen as `\-`.
     let page = |name: &str| fs::read_to_string(dir.path().join(name)).expect(name).replace('\\', "");
     let mut wanted: Vec<String> = verbs().iter().filter(|verb| *verb != "help").map(|verb| format!("-{verb}")).collect();
-    wanted.extend(["", "-devices-drain", "-devices-restore", "-trainer", "-trainer-bench"].map(String::from));
+    wanted.extend(["", "-devices-drain", "-devices-restore", "-trainer", "-trainer-bench", "-trainer-standby"].map(String::from));
     wanted.iter_mut().for_each(|name| *name = format!("neurosearch{name}.1"));
     wanted.push("neurosearchd.8".to_string());
     wanted.sort();
