@@ -4,6 +4,7 @@ use crate::needs::needs;
 use crate::stand_in::{checkout, said, until};
 use neurosearch::control::client::Client;
 use neurosearch::control::types::Status;
+use neurosearch::process::Identity;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -149,6 +150,10 @@ fn what_the_readme_and_the_guide_tell_to_type_does_what_they_say() {
     assert!(output.status.success(), "{}\n{log}", said(&output));
     assert!(home.path("searches/first/try-1/fold-0/models/best_balanced_accuracy/model_best.pth.tar").is_file());
 
+    // It is gone a moment after it has said that it stops, and until then no other may listen.
+    let pid = log.split(" pid=").nth(1).and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+    let first: u32 = pid.unwrap_or_else(|| panic!("the daemon does not say who it is: {log}"));
+    until("the first daemon is gone", || Identity::of(first).expect("looked").is_none());
     home.start_daemon();
     let client = Client::new(home.path("neurosearchd.sock"));
     let done = || {
