@@ -20,7 +20,8 @@ pub fn measure(dir: &Path, report: &mut Report) -> Result<(), String> {
     report.add(daemon.status("neurosearch status", 0.02)?);
     report.add(daemon.idle("idle daemon, part of a core", Duration::from_secs(10))?);
     if Path::new(NEUROSEARCHD).with_file_name("neurosearch-trainer").exists() {
-        report.add(daemon.drops()?);
+        drop(daemon);
+        report.add(drops(dir)?);
     } else {
         report.leave_out("drop to first trainer started: there is no trainer beside the daemon");
     }
@@ -99,13 +100,8 @@ impl Daemon {
     }
 
     /// From the rename that makes a random_search.json appear to the trainer's own record of itself.
-    fn drops(&self) -> Result<Figure, String> {
-        let values = (0..DROPS).map(|drop| self.drop_one(drop)).collect::<Result<_, _>>()?;
-        Ok(Figure { name: "drop to first trainer started", unit: "s", values, limit: Limit::Below(1.0) })
-    }
-
-    fn drop_one(&self, drop: usize) -> Result<f64, String> {
-        let launch = LaunchDir::new(self.dir.join("watched").join(format!("search-{drop}")));
+    fn drop_one(&self) -> Result<f64, String> {
+        let launch = LaunchDir::new(self.dir.join("watched/search"));
         let fail = |e: std::io::Error| format!("{}: {e}", launch.path().display());
         fs::create_dir(launch.path()).map_err(fail)?;
         let half = launch.path().join("half");
@@ -130,6 +126,13 @@ impl Drop for Daemon {
         }
         let _ = self.child.wait();
     }
+}
+
+/// Each before a daemon of its own: after its first job, trainers wait for the next ones.
+fn drops(dir: &Path) -> Result<Figure, String> {
+    let values = (0..DROPS).map(|number| Daemon::start(&dir.join(format!("drop-{number}")), "")?.drop_one());
+    let values = values.collect::<Result<_, _>>()?;
+    Ok(Figure { name: "drop to first trainer started", unit: "s", values, limit: Limit::Below(1.0) })
 }
 
 /// One short job over the quarter-size volumes.
