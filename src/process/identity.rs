@@ -117,14 +117,17 @@ fn stat(pid: u32) -> io::Result<Option<Stat>> {
     }
 }
 
-/// Fields 3 and 22. The name in field 2 may hold spaces, parentheses and any bytes, so fields count from its last `)`.
 fn parse(stat: &[u8]) -> Option<Stat> {
-    let after_name = stat.iter().rposition(|&b| b == b')')? + 1;
-    let rest = std::str::from_utf8(&stat[after_name..]).ok()?;
-    let mut fields = rest.split_ascii_whitespace();
-    let state = fields.next()?;
-    let start_time = fields.nth(22 - 4)?.parse().ok()?;
+    let start_time = field(stat, 22)?.parse().ok()?;
+    let state = field(stat, 3)?;
     Some(Stat { ended: matches!(state, "Z" | "X" | "x"), start_time })
+}
+
+/// A field of a process's `stat`, by its number in proc(5), from 3 on. The name in field 2 may hold spaces, parentheses and any
+/// bytes, so fields count from its last `)`.
+pub fn field(stat: &[u8], number: usize) -> Option<&str> {
+    let after_name = stat.iter().rposition(|&b| b == b')')? + 1;
+    std::str::from_utf8(&stat[after_name..]).ok()?.split_ascii_whitespace().nth(number.checked_sub(3)?)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Waits, loaded, to be told which job it is for: libtorch takes longer to load than a small network takes to train.
 
 use neurosearch::process::exit::Exit;
+use neurosearch::process::identity::field;
 use neurosearch::process::standby::{Order, READY};
 use neurosearch::process::start::variable;
 use neurosearch::store::layout::JobDir;
@@ -56,9 +57,8 @@ fn show(folder: &Path) {
 
 /// Where the process's arguments begin and end in its memory: fields 48 and 49 of its `stat`.
 fn arguments() -> Option<(usize, usize)> {
-    let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // The name in field 2 may hold anything, so fields count from its end.
-    let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace().skip(48 - 3);
-    let (begin, end) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    let stat = fs::read("/proc/self/stat").ok()?;
+    let place = |number| field(&stat, number)?.parse().ok();
+    let (begin, end): (usize, usize) = (place(48)?, place(49)?);
     (0 < begin && begin < end).then_some((begin, end))
 }
