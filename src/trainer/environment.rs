@@ -46,6 +46,9 @@ unsafe extern "C" fn settle(_count: c_int, arguments: Words, environment: Words)
         (0..).map(|i| *environment.add(i)).take_while(|word| !word.is_null()).map(|word| CStr::from_ptr(word)).collect()
     };
     if value(&set, SETTLED).is_some() {
+        // What was executed by that path is called `exe` in `top` and the journal. Threads take the name over.
+        // SAFETY: a terminated string, of which the kernel takes as much as it has room for.
+        unsafe { libc::prctl(libc::PR_SET_NAME, c"neurosearch-trainer".as_ptr()) };
         return;
     }
     let mut added = additions(|name| value(&set, name));

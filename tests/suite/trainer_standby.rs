@@ -53,11 +53,13 @@ fn a_trainer_that_waited_trains_as_one_that_was_started_for_the_job() {
 }
 
 #[test]
-fn once_it_has_its_job_its_command_line_names_the_folder_and_sigterm_ends_it_as_any_other() {
+fn once_it_has_its_job_it_is_named_and_ended_as_any_other_trainer() {
     let job = Job::new(json!({ "epochs": 100_000 }));
     let mut child = assigned(&job);
     until("the command line is the usual one", || command_line(child.id()) == format!("{TRAINER} {}", job.folder.display()));
     until("it trains", || job.folder.join("fold-0/training.tsv").exists());
+    let name = fs::read_to_string(format!("/proc/{}/comm", child.id())).expect("it lives");
+    assert_eq!(name.trim_end(), "neurosearch-tra", "the kernel keeps fifteen characters");
     signal(child.id(), Signal::TERM);
     assert_eq!(ended(&mut child), Some(4));
     assert_eq!(job.end()["ended"], "interrupted");
