@@ -16,6 +16,12 @@ impl Failure {
     pub fn new(class: FailureClass, sentence: impl Into<String>) -> Self {
         Failure { class, sentence: sentence.into() }
     }
+
+    /// What a panic says: libtorch's own words where one of its calls failed, or else a fault of the trainer's.
+    pub fn panicked(text: &str) -> Self {
+        let sentence = format!("the trainer panicked: {}; the attempt's log says where", first_line(text));
+        Failure::new(class(text), sentence)
+    }
 }
 
 impl fmt::Display for Failure {
@@ -37,16 +43,22 @@ impl From<TchError> for Failure {
     /// The first line of libtorch's error (the rest is a C++ backtrace), classed by what it says.
     fn from(error: TchError) -> Self {
         let text = error.to_string();
-        let class = if MEMORY.iter().any(|word| text.contains(word)) {
-            FailureClass::OutOfMemory
-        } else if DEVICE.iter().any(|word| text.contains(word)) {
-            FailureClass::Device
-        } else {
-            FailureClass::Crashed
-        };
-        let line = text.lines().next().unwrap_or_default();
-        Failure::new(class, format!("libtorch: {}", line.trim_start_matches("Internal torch error: ")))
+        Failure::new(class(&text), format!("libtorch: {}", first_line(&text).trim_start_matches("Internal torch error: ")))
     }
+}
+
+fn class(text: &str) -> FailureClass {
+    if MEMORY.iter().any(|word| text.contains(word)) {
+        FailureClass::OutOfMemory
+    } else if DEVICE.iter().any(|word| text.contains(word)) {
+        FailureClass::Device
+    } else {
+        FailureClass::Crashed
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -71,6 +83,15 @@ mod tests {
     fn only_the_first_line_of_a_libtorch_error_reaches_the_sentence() {
         let failure = Failure::from(TchError::Torch("bad shape\nException raised from f at x.cpp:1".to_string()));
         assert_eq!(failure.sentence, "libtorch: bad shape");
+    }
+
+    #[test]
+    fn a_panic_is_not_put_down_to_libtorch_and_its_words_tell_of_memory_all_the_same() {
+        let ours = Failure::panicked("index out of bounds: the len is 2 but the index is 2");
+        assert_eq!(ours.class, FailureClass::Crashed);
+        assert!(ours.sentence.starts_with("the trainer panicked: index out of bounds") && !ours.sentence.contains("libtorch"));
+        let theirs = Failure::panicked("called `Result::unwrap()` on an `Err` value: Torch(\"CUDA out of memory.\\nframe\")");
+        assert_eq!(theirs.class, FailureClass::OutOfMemory);
     }
 
     #[test]

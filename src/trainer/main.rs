@@ -183,8 +183,7 @@ fn verdict(result: Result<(), Stop>) -> (Ended, Option<PathBuf>, Exit) {
     }
 }
 
-/// What a panic says, which may be libtorch's own words for exhausted memory.
 fn panicked(panic: &(dyn Any + Send)) -> Stop {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    Stop::Failed(Failure::from(tch::TchError::Torch(text.unwrap_or("a panic without words").to_string())))
+    Stop::Failed(Failure::panicked(text.unwrap_or("no words")))
 }
