@@ -1,5 +1,6 @@
 //! Figures of a daemon with very much before it: folders and file events.
 
+use super::answers::ask;
 use super::daemon::{Daemon, until};
 use super::made::Made;
 use super::report::{Figure, Limit, Report, timed};
@@ -32,6 +33,11 @@ fn folders(dir: &Path, report: &mut Report) -> Result<(), String> {
     report.add(Figure { name: "100,000 job folders: first scan", unit: "s", values: vec![scan], limit: Limit::Below(30.0) });
     report.add(daemon.memory("100,000 job folders: daemon's memory", 300.0)?);
     report.add(daemon.status("100,000 job folders: status", 0.1)?);
+    // It is idle once the jobs are ranked, which comes after the tables.
+    until("100,000 jobs are ranked", || {
+        let best = format!("/v1/best?launch={}&most=1", launch.display());
+        ask(&daemon.socket(), &best).is_ok_and(|answer| answer.contains(&format!("\"ranked\":{FOLDERS}")))
+    })?;
     report.add(daemon.idle("100,000 job folders: idle daemon, part of a core", IDLE)?);
     Ok(())
 }
