@@ -3,6 +3,7 @@
 use super::data::{Asked, Facts, Flaw, Look};
 use super::{extracted, source};
 use crate::domain::architecture::Architecture;
+use crate::domain::device::Device;
 use crate::domain::draw::Misfit;
 use crate::domain::extract;
 use crate::domain::fault::Fault;
@@ -196,7 +197,7 @@ fn footprint(options: &JobOptions, facts: &Facts, geometry: &Geometry, networks:
     let items = facts.folds.iter().map(|(_, labels)| labels.train.len().saturating_mul(each)).max().unwrap_or(1);
     let batch = options.batch_size.min(items);
     let weighed = networks.iter().map(|network| Footprint::of(network, options.network_type, batch));
-    weighed.max_by_key(|footprint| footprint.peak_bytes).unwrap_or(Footprint { parameters: 0, peak_bytes: 0 })
+    weighed.max_by_key(|footprint| footprint.on(Device::Cpu.as_str())).unwrap_or_default()
 }
 
 /// What the number of items in a batch and of batches in an epoch must allow: a step, and statistics over more than one value.

@@ -61,8 +61,8 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
         let name = format!("{}-{index}", space.own.job_prefix);
         match job(&space, &mut checker, seed, index) {
             Ok((_, footprint)) if args.footprint => {
-                let Footprint { parameters, peak_bytes } = footprint;
-                let line = json!({"job": name, "index": index, "parameters": parameters, "peak_bytes": peak_bytes});
+                let Footprint { parameters, peak_bytes, kept_bytes } = footprint;
+                let line = json!({"job": name, "index": index, "parameters": parameters, "peak_bytes": peak_bytes, "kept_bytes": kept_bytes});
                 out.raw(&format!("{line}\n"))?;
             }
             Ok((options, footprint)) if for_a_person => rows.push(row(name, &options, &footprint)),

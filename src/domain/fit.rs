@@ -41,8 +41,9 @@ pub fn judge(footprint: &Footprint, room: Option<u64>, device: &str, on_too_larg
 
 /// Why the job cannot train on the device; none where it can, or where nobody knows what the device has.
 pub fn too_large(footprint: &Footprint, room: Option<u64>, device: &str) -> Option<String> {
-    let room = room.filter(|&room| footprint.peak_bytes > room)?;
-    let (needs, has) = (size(footprint.peak_bytes), size(room));
+    let needs = footprint.on(device);
+    let room = room.filter(|&room| needs > room)?;
+    let (needs, has) = (size(needs), size(room));
     Some(format!(
         "training needs about {needs}, and {device} has {has} for it; lower batch_size, channels_limit or first_conv_width"
     ))
@@ -65,7 +66,7 @@ mod tests {
     const GB: u64 = 1_000_000_000;
 
     fn needs(peak_bytes: u64) -> Footprint {
-        Footprint { parameters: 1, peak_bytes }
+        Footprint { parameters: 1, peak_bytes, kept_bytes: 0 }
     }
 
     #[test]
@@ -97,6 +98,14 @@ mod tests {
             };
             assert!(right, "{need} {room:?} {policy:?} {redraws}: {fit:?}");
         }
+    }
+
+    #[test]
+    fn what_lies_in_the_machines_memory_counts_where_the_device_is_the_cpu() {
+        let footprint = Footprint { kept_bytes: GB, ..needs(2 * GB) };
+        let told = |device, room| too_large(&footprint, Some(room), device).is_some();
+        assert_eq!([told("cpu", 3 * GB), told("cpu", 3 * GB - 1)], [false, true]);
+        assert_eq!([told("GPU-1a", 2 * GB), told("GPU-1a", 2 * GB - 1)], [false, true]);
     }
 
     #[test]

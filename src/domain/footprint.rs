@@ -5,8 +5,9 @@
 //! saturates, so that a network too large to count is too large for every device.
 
 use super::architecture::{Architecture, ConvBlock};
+use super::device::Device;
 use super::fit::size;
-use super::options::{NetworkType, Reduction};
+use super::options::{NetworkType, Reduction, Selection};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -26,11 +27,15 @@ const MOST_SCRATCH: u64 = 96 << 20;
 const SHARED_ITEM: u64 = 64 << 20;
 
 /// Parameters and peak memory of training one network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Footprint {
     pub parameters: u64,
     /// Peak of a training step in bytes, above what the process held before the network was built.
     pub peak_bytes: u64,
+    /// Bytes of the models that are the best so far, one for each selection at most. They lie in the machine's memory, wherever
+    /// the network trains. 0 in records that were written before it was foreseen.
+    #[serde(default)]
+    pub kept_bytes: u64,
 }
 
 impl fmt::Display for Footprint {
@@ -40,19 +45,28 @@ impl fmt::Display for Footprint {
 }
 
 impl Footprint {
-    /// What training takes, as a person reads it.
+    /// Bytes that training takes of a device's own memory; `device` as [`Device::as_str`] writes it.
+    pub fn on(&self, device: &str) -> u64 {
+        let kept = if device == Device::Cpu.as_str() { self.kept_bytes } else { 0 };
+        self.peak_bytes.saturating_add(kept)
+    }
+
+    /// What training on the CPU takes, as a person reads it.
     pub fn memory(&self) -> String {
-        size(self.peak_bytes)
+        size(self.on(Device::Cpu.as_str()))
     }
 
     /// Of a network of this architecture and type, trained with batches of so many items.
     pub fn of(architecture: &Architecture, network_type: NetworkType, batch_size: usize) -> Footprint {
         let parameters = architecture.parameters();
-        let weights = parameters.saturating_mul(NUMBER).saturating_mul(COPIES_OF_WEIGHTS);
+        let weights = parameters.saturating_mul(NUMBER);
         let step = step(architecture, network_type, batch_size);
         let shared = if batch_size == 1 { SHARED_ITEM } else { 0 };
         let overhead = LIBRARY + shared + (step / 2).min(MOST_SCRATCH);
-        Footprint { parameters, peak_bytes: weights.saturating_add(step).saturating_add(overhead) }
+        let peak_bytes = weights.saturating_mul(COPIES_OF_WEIGHTS).saturating_add(step).saturating_add(overhead);
+        // Without classes there is no balanced accuracy to be the best by.
+        let selections = if network_type == NetworkType::Autoencoder { 1 } else { Selection::ALL.len() as u64 };
+        Footprint { parameters, peak_bytes, kept_bytes: weights.saturating_mul(selections) }
     }
 }
 
@@ -311,6 +325,19 @@ mod tests {
             let ratio = predicted / measured as f64;
             assert!((0.75..=1.25).contains(&ratio), "{predicted} for {measured} MB, {kind}, batch {batch}: {shape:?}");
         }
+    }
+
+    #[test]
+    fn the_best_models_are_kept_beside_the_training_on_the_cpu_and_take_nothing_of_a_gpu() {
+        let shape = architecture(8, &[1, 1, 2], Reduction::Stride, &[1, 169, 208, 179]);
+        for (kind, models) in [(NetworkType::Cnn, 2), (NetworkType::MultiCnn, 2), (NetworkType::Autoencoder, 1)] {
+            let footprint = Footprint::of(&shape, kind, 1);
+            assert_eq!(footprint.kept_bytes, models * 4 * footprint.parameters, "{kind}");
+            assert_eq!(footprint.on("cpu"), footprint.peak_bytes + footprint.kept_bytes);
+            assert_eq!(footprint.on("GPU-1a"), footprint.peak_bytes);
+        }
+        let earlier: Footprint = serde_json::from_str(r#"{"parameters": 7, "peak_bytes": 9}"#).expect("an earlier record's");
+        assert_eq!(earlier, Footprint { parameters: 7, peak_bytes: 9, kept_bytes: 0 });
     }
 
     #[test]

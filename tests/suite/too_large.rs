@@ -182,6 +182,7 @@ fn sample_says_what_each_job_takes_beside_its_options_or_in_their_place() {
         let (parameters, bytes) = (line["parameters"].as_u64().expect("a count"), line["peak_bytes"].as_u64().expect("bytes"));
         assert_eq!(line["job"], json!(format!("job-{index}")));
         assert!(bytes > 16 * parameters, "weights, gradients and Adam's moments alone are as much: {line}");
+        assert_eq!(line["kept_bytes"], json!(8 * parameters), "the weights of the best by either selection");
         let text = format!("job-{index}: {parameters} parameters, about ");
         assert!(said(&options).contains(&text), "{text}: {}", said(&options));
     }
