@@ -3,12 +3,14 @@
 use crate::domain::input::Input;
 use crate::domain::options::JobOptions;
 use crate::store::caps::Caps;
-use crate::store::look;
+use crate::store::{labels, look};
 
 /// The first of the data's directories that is not there. For a job that had them once: of a new one, they were never there.
 pub fn gone(options: &JobOptions) -> Option<Input> {
     let caps = Caps::new(&options.caps_dir, options.preprocessing);
-    let directories = [caps.subjects(), options.tsv_path.clone()];
+    // Below either, since an empty mount point is there.
+    let fold = options.folds.indices().first().copied().unwrap_or_default();
+    let directories = [caps.subjects(), options.tsv_path.join(labels::side_folder(&options.folds, "train", fold))];
     let is_missing = |directory: &std::path::PathBuf| look::directory(directory).is_err_and(|error| error.is_missing());
     directories.into_iter().find(is_missing).map(Input::Directory)
 }

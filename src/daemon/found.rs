@@ -1,5 +1,6 @@
 //! One job's folder as a look finds it: whose the job is, how far it is, and what became of its trainer.
 
+use super::left::unwatched;
 use crate::domain::device::{Device, Holder};
 use crate::domain::job::{JobName, Lent};
 use crate::engine::restore::{Found, FoundRecord, TrainerSeen, Unread};
@@ -8,7 +9,7 @@ use crate::process::{self, Look};
 use crate::store::error::StoreError;
 use crate::store::job::{JobRecord, Starter, TrainerRecord};
 use crate::store::layout::{JobDir, LaunchDir};
-use crate::store::{finished, progress, record, scan};
+use crate::store::{progress, record, scan};
 
 /// Who looks after a job.
 pub enum Whose {
@@ -116,7 +117,7 @@ pub fn trainer(job: &JobDir, attempt: u32) -> TrainerSeen {
         // An earlier attempt's word says nothing about one that died before its own first.
         Look::Ended(end) => {
             let word = (end.attempt == attempt).then_some(end.ended);
-            TrainerSeen::Gone(word.map(|ended| finished::hold_to_results(ended, job)))
+            TrainerSeen::Gone(word.and_then(|ended| unwatched(job, ended)))
         }
         Look::Gone => TrainerSeen::Gone(None),
         Look::Unknown(why) => TrainerSeen::Unclear { why, holder: holder(job) },

@@ -3,6 +3,7 @@
 use crate::check;
 use crate::domain::input::Input;
 use crate::domain::job::{Ended, FailureClass};
+use crate::domain::space::SearchSpace;
 use crate::engine::outcome::Outcome;
 use crate::process::memory::OomKills;
 use crate::process::{self, Identity, Look};
@@ -30,14 +31,13 @@ pub fn what_is_left(job: &JobDir, attempt: u32, followed: bool, status: Option<E
     let over = |ended: Option<Ended>| {
         let ended = ended.map(|ended| finished::hold_to_results(ended, job));
         let gone = ended.as_ref().and_then(|ended| gone(job, ended));
-        let ended = gone.as_ref().map(out_of_reach).or(ended);
         // A trainer that was killed leaves temporary files, and there may be no other attempt that sweeps them. What stays now
         // goes with the next one, or does no harm.
         if let Err(e) = sweep::after_end(job) {
             warn!(job = ?job.path(), error = e.to_string(), "leftovers stay");
         }
         let hindered = matches!(&ended, Some(Ended::Interrupted { sentence: Some(_) }));
-        let room_wanted = if hindered && unread.is_none() && gone.is_none() { room::wanted(job) } else { 0 };
+        let room_wanted = if hindered && unread.is_none() { room::wanted(job) } else { 0 };
         let input = unread.as_deref().map(Path::new).filter(|_| hindered);
         let input_alone = input.is_some_and(answers::otherwise);
         let file = input.filter(|_| !input_alone).map(|file| Input::File(file.to_path_buf()));
@@ -57,15 +57,34 @@ pub fn what_is_left(job: &JobDir, attempt: u32, followed: bool, status: Option<E
     }
 }
 
-/// The directory of the job's data that is not there any more, where that is why it failed: its daemon checked them before.
+/// The directory of the job's data that is not there any more, where that may be why it failed: its daemon checked them before.
 fn gone(job: &JobDir, ended: &Ended) -> Option<Input> {
     let Ended::Failed { class: FailureClass::BadData, .. } = ended else { return None };
     check::gone(&read_options(&job.commandline()).ok()?.0)
 }
 
-/// What an attempt ended as that failed for it.
-fn out_of_reach(input: &Input) -> Ended {
-    Ended::Interrupted { sentence: Some(format!("an input is out of reach: {input}")) }
+/// The outcome of a job that failed for want of a whole directory of its data: an input is out of reach where the directory is
+/// one of the search's, so that every other job would fail like it; a job whose data lie elsewhere has failed. `space`: the one
+/// that is accepted now, where there is one.
+pub fn excused(outcome: Outcome, space: Option<&SearchSpace>) -> Outcome {
+    let Some(Ended::Failed { class: FailureClass::BadData, .. }) = outcome.ended else { return outcome };
+    let own = |directory: &Path| {
+        space.is_none_or(|space| [&space.caps_dir, &space.tsv_path].into_iter().any(|own| directory.starts_with(own)))
+    };
+    match &outcome.out_of_reach {
+        Some(input @ Input::Directory(directory)) if own(directory) => {
+            let sentence = Some(format!("an input is out of reach: {input}"));
+            Outcome { ended: Some(Ended::Interrupted { sentence }), ..outcome }
+        }
+        _ => Outcome { out_of_reach: None, ..outcome },
+    }
+}
+
+/// The last word of a trainer that nobody followed, before a space is accepted.
+pub fn unwatched(job: &JobDir, ended: Ended) -> Option<Ended> {
+    let ended = finished::hold_to_results(ended, job);
+    let out_of_reach = gone(job, &ended);
+    excused(Outcome { ended: Some(ended), out_of_reach, ..Outcome::default() }, None).ended
 }
 
 #[cfg(test)]
@@ -111,16 +130,47 @@ mod tests {
     fn bad_data_of_which_a_whole_directory_is_gone_are_out_of_reach_and_all_others_are_bad() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let (subjects, labels) = (dir.path().join("caps/subjects"), dir.path().join("labels"));
-        fs::create_dir_all(&labels).expect("made");
-        let outcome = left(dir.path());
+        let excused = || excused(left(dir.path()), None);
+        fs::create_dir_all(labels.join("train")).expect("made");
+        let outcome = excused();
         assert_eq!(outcome.out_of_reach, Some(Input::Directory(subjects.clone())));
         let Some(Ended::Interrupted { sentence: Some(said) }) = &outcome.ended else { panic!("{outcome:?}") };
         assert!(said.contains("caps/subjects is not there"), "{said}");
         assert_eq!((outcome.room_wanted, outcome.input_alone), (0, false));
         fs::create_dir_all(&subjects).expect("mounted");
-        let outcome = left(dir.path());
+        let outcome = excused();
         assert!(matches!(outcome.ended, Some(Ended::Failed { class: FailureClass::BadData, .. })), "{outcome:?}");
-        fs::remove_dir(&labels).expect("gone");
-        assert_eq!(left(dir.path()).out_of_reach, Some(Input::Directory(labels)));
+        fs::remove_dir(labels.join("train")).expect("an empty mount point");
+        assert_eq!(excused().out_of_reach, Some(Input::Directory(labels.join("train"))));
+    }
+
+    #[test]
+    fn a_job_whose_data_are_not_the_searchs_own_fails_for_them_alone() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let space = |caps: &str| {
+            let text = format!(
+                r#"{{"mode": "image", "network_type": "cnn", "caps_dir": "{caps}", "tsv_path": "elsewhere", "preprocessing": "t1-linear",
+                    "diagnoses": ["AD", "CN"], "n_convblocks": 2, "first_conv_width": 4, "n_fcblocks": 1}}"#
+            );
+            SearchSpace::parse(&text, "random_search.json", dir.path()).expect("a space").space
+        };
+        let failed = |outcome: &Outcome| matches!(outcome.ended, Some(Ended::Failed { class: FailureClass::BadData, .. }));
+        let outcome = excused(left(dir.path()), Some(&space("other-caps")));
+        assert!(failed(&outcome) && outcome.out_of_reach.is_none(), "{outcome:?}");
+        let outcome = excused(left(dir.path()), Some(&space("caps")));
+        assert!(!failed(&outcome) && outcome.out_of_reach.is_some(), "{outcome:?}");
+    }
+
+    #[test]
+    fn what_ended_while_no_daemon_watched_is_excused_alike() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let Some(ended) = left(dir.path()).ended else { panic!("no end") };
+        let job = JobDir::new(dir.path().join("job-0"));
+        let unwatched = || unwatched(&job, ended.clone());
+        assert!(matches!(unwatched(), Some(Ended::Interrupted { sentence: Some(_) })));
+        for folder in ["caps/subjects", "labels/train"] {
+            fs::create_dir_all(dir.path().join(folder)).expect("made");
+        }
+        assert_eq!(unwatched(), Some(ended.clone()));
     }
 }

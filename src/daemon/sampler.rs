@@ -3,6 +3,7 @@
 use super::accept::Accepted;
 use super::analyzer::{Analyzer, AreYouThere, ReportTo, Tabulated};
 use super::devices::{Demanded, Devices, Enlist};
+use super::left::excused;
 use super::look::Locked;
 use super::perform::Task;
 use super::services::{Services, now};
@@ -207,6 +208,7 @@ impl Handler<Report> for Sampler {
             News::Ended(outcome) => {
                 self.trainers.remove(&job);
                 self.courses.end(&job);
+                let outcome = excused(outcome, self.accepted.as_ref().map(|accepted| &*accepted.space));
                 conclude::on_ended(&mut self.search, &job, &outcome)
             }
         };

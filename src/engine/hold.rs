@@ -65,11 +65,8 @@ pub fn on_room(search: &mut Search) -> Vec<Effect> {
         return Vec::new();
     }
     search.room_wanted = 0;
-    let what = match search.out_of_reach.take() {
-        Some(_) => "the inputs can be read again",
-        None => "the directory can be written again",
-    };
-    let mut effects = vec![Effect::Say(format!("{what}; the search goes on"))];
+    search.out_of_reach = None;
+    let mut effects = vec![Effect::Say("nothing is in the way any more; the search goes on".into())];
     if std::mem::take(&mut search.unsaved) {
         effects.push(Effect::RecordSearch);
     }

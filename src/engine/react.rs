@@ -50,6 +50,8 @@ pub fn on_space(search: &mut Search, news: SpaceNews) -> Vec<Effect> {
                 if let Some(old) = &search.terms
                     && old.space_sha256 != terms.space_sha256
                 {
+                    // It may be the cure, and its data were found just now: what earlier jobs miss holds it no longer.
+                    search.out_of_reach = None;
                     let drawn = search.indices.len();
                     effects.push(Effect::Say(format!(
                         "the space was edited; {drawn} jobs are drawn already and keep their options"

@@ -36,7 +36,10 @@ pub fn otherwise(file: &Path) -> bool {
 pub fn again(input: &Input) -> Result<(), StoreError> {
     let file = match input {
         Input::File(file) => file,
-        Input::Directory(directory) => return look::directory(directory),
+        Input::Directory(directory) => {
+            let looked = look::directory(directory);
+            return looked.or_else(|error| if error.is_missing() || error.is_of_the_disk() { Err(error) } else { Ok(()) });
+        }
     };
     match open::read(file).and_then(|mut open| first_byte(&mut open).map_err(|e| StoreError::io("read", file, e))) {
         Err(error) if error.is_of_the_disk() && !otherwise(file) => Err(error),

@@ -13,7 +13,7 @@ fn a_full_disk_starts_nothing_new_and_what_was_not_recorded_is_recorded_when_the
     assert_eq!(effects, [Effect::Say("nothing new is started: full".into()), probe, Effect::Ask(cpu(0))]);
     assert_eq!(react::on_slot(&mut search, lease(2), 0), [release(2, None)]);
     let record = Effect::Record { job: name(0), update: update(running(), 1, 0) };
-    let say = Effect::Say("the directory can be written again; the search goes on".into());
+    let say = Effect::Say("nothing is in the way any more; the search goes on".into());
     assert_eq!(hold::on_room(&mut search), [say, record, Effect::TabulateAll, Effect::Ask(cpu(1))]);
     assert_eq!(hold::on_room(&mut search), []);
 }
@@ -53,13 +53,25 @@ fn inputs_out_of_reach_start_no_trainer_until_they_can_be_read_again() {
     assert_eq!(search.out_of_reach, Some(Input::File("/caps/x".into())));
     assert_eq!(hold::on_no_room(&mut search, sentence()), [Effect::Probe { seconds: 2 }]);
     assert_eq!(react::on_slot(&mut search, lease(2), 0), [release(2, None)]);
-    let effects = hold::on_room(&mut search);
-    assert_eq!(effects[0], Effect::Say("the inputs can be read again; the search goes on".into()));
+    hold::on_room(&mut search);
     assert!(search.is_open() && search.out_of_reach.is_none());
     // The same where a draw needs them.
     let mut search = with_running(1);
     react::on_not_drawn(&mut search, 1, NotDrawn::OutOfReach(sentence(), Some(Input::Directory("/caps/y".into()))));
     assert_eq!((search.held(), search.out_of_reach.clone()), (Some("no /caps/x: EIO"), Some(Input::Directory("/caps/y".into()))));
+}
+
+#[test]
+fn an_edited_space_is_not_held_by_what_the_jobs_before_it_missed() {
+    let mut search = with_running(1);
+    let missed = Some(Input::Directory("/caps/subjects".into()));
+    react::on_not_drawn(&mut search, 1, NotDrawn::OutOfReach("gone".into(), missed.clone()));
+    react::on_space(&mut search, SpaceNews::Accepted(terms(1)));
+    assert_eq!(search.out_of_reach, missed, "the file is as it was");
+    react::on_space(&mut search, SpaceNews::Accepted(Terms { space_sha256: "edited".into(), ..terms(1) }));
+    assert_eq!((search.out_of_reach.clone(), search.held()), (None, Some("gone")), "until the directory itself was tried");
+    hold::on_room(&mut search);
+    assert!(search.is_open());
 }
 
 #[test]

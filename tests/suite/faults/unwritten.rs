@@ -116,6 +116,25 @@ fn a_caps_that_is_not_mounted_any_more_holds_the_search_until_it_is_and_fails_no
 }
 
 #[test]
+fn data_that_were_moved_hold_the_search_until_its_space_says_where_they_are() {
+    let dir = dir();
+    let (caps, moved, hold) = (dir.path().join("caps"), dir.path().join("moved"), dir.path().join("hold"));
+    symlink(checkout("tests/fixtures/mni-quarter/caps"), &caps).expect("linked");
+    fs::write(&hold, "").expect("written");
+    let daemon = Daemon::start(dir.path(), &setup(1).with("STAND_IN_HOLD", hold.display().to_string()));
+    let launch = daemon.launch("moved");
+    drop_space(&launch, &space(2, 1, &json!({ "caps_dir": caps })));
+    wait(&daemon, &launch, "the first job runs", |counts| counts.running == 1);
+    fs::rename(&caps, &moved).expect("moved");
+    fs::remove_file(&hold).expect("let go");
+    let alarms = || daemon.search(&launch).map(|search: Search| search.alarms).unwrap_or_default();
+    until("the search is held", || alarms().iter().any(|alarm| alarm.contains("caps/subjects")));
+    drop_space(&launch, &space(2, 1, &json!({ "caps_dir": moved })));
+    wait(&daemon, &launch, "both jobs are done", |counts| counts.done == 2);
+    until("the alarm is gone", || alarms().is_empty());
+}
+
+#[test]
 fn a_job_by_hand_without_room_says_so_and_can_be_continued() {
     let dir = dir();
     let launch = launch(dir.path(), json!({}));
