@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// What `one` gives for each of `items`. At most so many `threads` take `share` items at a time: who is done early takes more of
-/// them. A panic of `one` goes on in the caller.
+/// What `one` gives for each of `items`. At most so many `threads`, the caller's among them, take `share` items at a time: who is
+/// done early takes more of them. Fewer do where the system gives no more. A panic of `one` goes on in the caller.
 pub fn spread<I: Sync, T: Send>(items: &[I], share: usize, threads: usize, one: impl Fn(&I) -> T + Sync) -> Vec<T> {
     let shares: Vec<&[I]> = items.chunks(share).collect();
     let next = AtomicUsize::new(0);
@@ -16,8 +16,11 @@ pub fn spread<I: Sync, T: Send>(items: &[I], share: usize, threads: usize, one: 
         mine.collect::<Vec<_>>()
     };
     let mut done: Vec<_> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.min(shares.len())).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().flat_map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        let others = 1..threads.min(shares.len());
+        let workers: Vec<_> = others.map_while(|_| thread::Builder::new().spawn_scoped(scope, work).ok()).collect();
+        let mine = work();
+        let theirs = workers.into_iter().flat_map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        mine.into_iter().chain(theirs).collect()
     });
     done.sort_by_key(|(index, _)| *index);
     done.into_iter().flat_map(|(_, results)| results).collect()
