@@ -4,13 +4,17 @@ use crate::note::note;
 use crate::stop::Stop;
 use neurosearch::domain::job::FailureClass;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// For so long a write may go on beside the next epoch. Computing further would only make more of what a kill loses.
+const BESIDE: Duration = Duration::from_secs(10);
 
 /// At most one write under way. Each says in the end how many checkpoints of the job there are, which is what `checkpoints` is
 /// set to in every call here; a write that failed or panicked is told once, by the first call after it.
 #[derive(Debug)]
 pub struct Writer {
     beside: bool,
-    under_way: Option<JoinHandle<Result<u64, Stop>>>,
+    under_way: Option<(JoinHandle<Result<u64, Stop>>, Instant)>,
 }
 
 impl Writer {
@@ -36,18 +40,26 @@ impl Writer {
             return Ok(());
         }
         let fail = |e| Stop::failed(FailureClass::Crashed, format!("cannot start a thread to write with: {e}"));
-        self.under_way = Some(thread::Builder::new().name("writer".to_string()).spawn(write).map_err(fail)?);
+        let thread = thread::Builder::new().name("writer".to_string()).spawn(write).map_err(fail)?;
+        self.under_way = Some((thread, Instant::now()));
         Ok(())
     }
 
-    /// Waits for nothing; tells of a write that is over.
+    /// Tells of a write that is over, and waits for one alone that takes too long.
     pub fn look(&mut self, checkpoints: &mut u64) -> Result<(), Stop> {
-        if self.under_way.as_ref().is_some_and(JoinHandle::is_finished) { self.wait(checkpoints) } else { Ok(()) }
+        self.look_at(checkpoints, Instant::now())
+    }
+
+    fn look_at(&mut self, checkpoints: &mut u64, now: Instant) -> Result<(), Stop> {
+        match &self.under_way {
+            Some((thread, since)) if thread.is_finished() || now.duration_since(*since) >= BESIDE => self.wait(checkpoints),
+            _ => Ok(()),
+        }
     }
 
     /// Everything that was handed over is on the disk when this returns, or the error says why not.
     pub fn wait(&mut self, checkpoints: &mut u64) -> Result<(), Stop> {
-        if let Some(thread) = self.under_way.take() {
+        if let Some((thread, _)) = self.under_way.take() {
             *checkpoints = thread.join().unwrap_or_else(|panic| Err(crate::panicked(panic.as_ref())))?;
         }
         Ok(())
@@ -115,6 +127,20 @@ mod tests {
         assert_eq!((checkpoints, &*noted.lock().expect("whole")), (8, &vec![7, 8]));
         writer.wait(&mut checkpoints).expect("nothing to wait for");
         assert_eq!(checkpoints, 8);
+    }
+
+    #[test]
+    fn a_write_that_takes_long_is_waited_for() {
+        let noted = Arc::default();
+        let (mut writer, mut checkpoints) = (Writer::new(true), 6);
+        let (go, write) = held(7, &noted);
+        writer.hand(&mut checkpoints, write).expect("handed over");
+        let since = writer.under_way.as_ref().expect("under way").1;
+        writer.look_at(&mut checkpoints, since + BESIDE / 2).expect("under way");
+        assert_eq!(checkpoints, 6);
+        let looking = thread::spawn(move || writer.look_at(&mut checkpoints, since + BESIDE).map(|()| checkpoints));
+        go.send(()).expect("waited for");
+        assert!(matches!(looking.join().expect("looked"), Ok(7)));
     }
 
     #[test]
