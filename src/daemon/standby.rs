@@ -1,8 +1,10 @@
 //! The trainers that are kept loaded while short jobs follow one another, so that none of them waits for libtorch.
 
-use crate::process::{self, Assignment, Child, Standby, start::NotStarted};
+use crate::process::{self, Assignment, Child, Standby, Word, start::NotStarted};
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::spawn_blocking;
@@ -18,8 +20,11 @@ const SHORT: Duration = Duration::from_secs(60);
 const UNUSED: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_secs(10);
 
-/// How long one that is still loading is waited for: what has begun to load is there sooner than what begins now.
+/// How long after its start one that is still loading is waited for: it is there sooner than what begins to load now.
 const LOADING: Duration = Duration::from_secs(30);
+
+/// Which program a file holds: device, inode, and its last change in seconds and nanoseconds.
+type Edition = (u64, u64, i64, i64);
 
 /// Cheap to clone; all clones share those that wait.
 #[derive(Debug, Clone, Default)]
@@ -27,14 +32,21 @@ pub struct Standbys(Arc<Mutex<Kept>>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// Each with the time of its start, the oldest first.
-    waiting: VecDeque<(Standby, Instant)>,
+    /// The oldest first.
+    waiting: VecDeque<Waiting>,
     /// Processes that are being started to wait.
     begun: usize,
     /// Whether the last job that ended was a long one. Of the first nobody knows, and who waits in vain costs little.
     long: bool,
     /// A program that does not know how to wait.
-    unable: Option<PathBuf>,
+    unable: Option<Edition>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    standby: Standby,
+    edition: Edition,
+    since: Instant,
 }
 
 impl Standbys {
@@ -49,48 +61,67 @@ impl Standbys {
     /// # Errors
     /// Those of [`process::start()`].
     pub fn start(&self, program: &Path, assignment: &Assignment) -> Result<Child, NotStarted> {
-        let waiting = self.kept().waiting.pop_front().map(|(standby, _)| standby);
-        let started = match waiting.map(|standby| self.assign(standby, program, assignment)) {
+        let edition = edition(program);
+        let started = match self.next(edition).map(|waiting| self.assign(waiting, program, assignment)) {
             Some(Ok(Some(child))) => Ok(child),
             Some(Err(error)) => Err(error),
             Some(Ok(None)) | None => process::start(program, assignment),
         };
-        if started.is_ok() {
-            self.prepare(program);
+        if let (Ok(_), Some(edition)) = (&started, edition) {
+            self.prepare(program, edition);
         }
         started
     }
 
-    /// None where it has to be started in the usual way.
-    fn assign(&self, mut standby: Standby, program: &Path, assignment: &Assignment) -> Result<Option<Child>, NotStarted> {
-        if standby.is_ready(LOADING) {
-            let child = standby.assign(assignment)?;
-            debug!(pid = child.as_ref().map(Child::id), "a trainer that waited takes the job");
-            return Ok(child);
+    /// Takes out the one that has waited longest. What was loaded from a program that has been replaced since is ended: the new
+    /// one's results are asked for.
+    fn next(&self, edition: Option<Edition>) -> Option<Waiting> {
+        loop {
+            // Without the lock, another is dropped, which takes a moment.
+            let waiting = self.kept().waiting.pop_front()?;
+            if Some(waiting.edition) == edition {
+                return Some(waiting);
+            }
         }
-        info!(program = ?program, "this trainer does not wait for jobs; each is started anew");
-        self.kept().unable = Some(program.to_path_buf());
+    }
+
+    /// None where it has to be started in the usual way.
+    fn assign(&self, mut waiting: Waiting, program: &Path, assignment: &Assignment) -> Result<Option<Child>, NotStarted> {
+        match waiting.standby.word(LOADING.saturating_sub(waiting.since.elapsed())) {
+            Word::Ready => {
+                let child = waiting.standby.assign(assignment)?;
+                debug!(pid = child.as_ref().map(Child::id), "a trainer that waited takes the job");
+                return Ok(child);
+            }
+            Word::Unable => {
+                info!(program = ?program, "this trainer does not wait for jobs; each is started anew");
+                self.kept().unable = Some(waiting.edition);
+            }
+            Word::None => {
+                info!(program = ?program, "the trainer that was being loaded is gone or late; the job's is started anew")
+            }
+        }
         Ok(None)
     }
 
     /// Has as many loaded for the next jobs as may wait.
-    fn prepare(&self, program: &Path) {
-        while self.may_begin(program) {
+    fn prepare(&self, program: &Path, edition: Edition) {
+        while self.may_begin(edition) {
             // Without the lock, since a process takes milliseconds to start, in which another slot may want one that waits.
             let begun = Standby::begin(program);
             let mut kept = self.kept();
             kept.begun -= 1;
             match begun {
-                Ok(standby) => kept.waiting.push_back((standby, Instant::now())),
+                Ok(standby) => kept.waiting.push_back(Waiting { standby, edition, since: Instant::now() }),
                 Err(e) => return warn!(program = ?program, error = e.to_string(), "no trainer is kept loaded for the next job"),
             }
         }
     }
 
     /// Whether one more is wanted, which is counted as begun then.
-    fn may_begin(&self, program: &Path) -> bool {
+    fn may_begin(&self, edition: Edition) -> bool {
         let mut kept = self.kept();
-        let wanted = !kept.long && kept.unable.as_deref() != Some(program) && kept.waiting.len() + kept.begun < MOST;
+        let wanted = !kept.long && kept.unable != Some(edition) && kept.waiting.len() + kept.begun < MOST;
         kept.begun += usize::from(wanted);
         wanted
     }
@@ -102,8 +133,8 @@ impl Standbys {
 
     /// Takes the one out that was not used by `now`.
     fn unused(&self, now: Instant) -> Option<Standby> {
-        let unused = |(_, since): &mut (Standby, Instant)| now.duration_since(*since) >= UNUSED;
-        self.kept().waiting.pop_front_if(unused).map(|(standby, _)| standby)
+        let unused = |waiting: &mut Waiting| now.duration_since(waiting.since) >= UNUSED;
+        self.kept().waiting.pop_front_if(unused).map(|waiting| waiting.standby)
     }
 
     /// Ends what nobody used, for as long as the daemon lives.
@@ -118,6 +149,12 @@ impl Standbys {
     }
 }
 
+/// None where the file cannot be looked at, which starting it will tell of.
+fn edition(program: &Path) -> Option<Edition> {
+    let meta = fs::metadata(program).ok()?;
+    Some((meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,7 +162,7 @@ mod tests {
     use crate::domain::precision::Precision;
     use crate::process::Identity;
     use crate::store::layout::JobDir;
-    use std::fs;
+    use std::path::PathBuf;
     use std::process::Command;
 
     /// A job's folder, and a program that notes in `folder/asked` what it was started as.
@@ -159,7 +196,7 @@ mod tests {
         standbys.ended(Duration::from_secs(1));
         let anew = standbys.start(&program, &assignment).expect("started");
         assert_eq!(waiting(&standbys), MOST);
-        let first = standbys.kept().waiting.front().expect("one").0.id();
+        let first = standbys.kept().waiting.front().expect("one").standby.id();
         let taken = standbys.start(&program, &assignment).expect("started");
         assert_eq!((taken.id(), waiting(&standbys)), (first.expect("it waits"), MOST), "the next is loaded in its place");
         assert_ne!(anew.id(), taken.id());
@@ -175,7 +212,7 @@ mod tests {
         for _ in 0..3 {
             standbys.start(&program, &assignment).expect("started");
         }
-        assert_eq!(standbys.kept().unable.as_deref(), Some(program.as_path()));
+        assert_eq!(standbys.kept().unable, edition(&program));
         let asked = dir.path().join("asked");
         let deadline = Instant::now() + Duration::from_secs(20);
         while fs::read_to_string(&asked).unwrap_or_default() != "anew\nanew\nanew\n" {
@@ -185,11 +222,25 @@ mod tests {
     }
 
     #[test]
+    fn a_program_that_was_replaced_trains_the_next_job_itself() {
+        let (dir, program, assignment) = made("echo ready; cat > /dev/null");
+        let standbys = Standbys::default();
+        standbys.start(&program, &assignment).expect("started");
+        let old: Vec<Option<u32>> = standbys.kept().waiting.iter().map(|waiting| waiting.standby.id()).collect();
+        let (_other, newer, _) = made("exit 2");
+        fs::rename(&newer, &program).expect("installed");
+        let started = standbys.start(&program, &assignment).expect("started");
+        assert!(!old.contains(&Some(started.id())));
+        assert!(old.iter().flatten().all(|pid| Identity::of(*pid).expect("looked").is_none()), "nothing of the old one waits");
+        drop(dir);
+    }
+
+    #[test]
     fn where_the_one_that_waits_is_gone_the_job_is_started_anew() {
         let (_dir, program, assignment) = made("echo ready");
         let standbys = Standbys::default();
         standbys.start(&program, &assignment).expect("started");
-        let gone = standbys.kept().waiting.front().expect("one").0.id();
+        let gone = standbys.kept().waiting.front().expect("one").standby.id();
         let deadline = Instant::now() + Duration::from_secs(20);
         while gone.is_some_and(|pid| Identity::of(pid).expect("looked").is_some()) {
             assert!(Instant::now() < deadline, "it does not end");

@@ -21,7 +21,7 @@ pub use identity::Identity;
 pub use look::{Look, holder, look, look_after_end};
 pub use program::find_trainer;
 pub use shown::shown;
-pub use standby::Standby;
+pub use standby::{Standby, Word};
 pub use start::{Assignment, start};
 pub use stop::Stop;
 pub use verdict::verdict;

@@ -1,6 +1,7 @@
 //! A trainer that is loaded and waits for a job: what it is told, and how it is come by.
 
 use super::child::Child;
+use super::exit::Exit;
 use super::start::{Assignment, folder, log, variables};
 use crate::store::error::StoreError;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -76,6 +77,17 @@ impl Order {
     }
 }
 
+/// What a waiting trainer says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// It is loaded.
+    Ready,
+    /// Its program does not know how to wait.
+    Unable,
+    /// It still loads, or is gone: that says nothing of another.
+    None,
+}
+
 /// A process that loads, or has loaded, what every trainer needs. Dropped, it is ended; it ends with this process, too.
 #[derive(Debug)]
 pub struct Standby {
@@ -100,15 +112,26 @@ impl Standby {
         self.child.as_ref().map(process::Child::id)
     }
 
-    /// Whether it says within `patience` that it is loaded; a program that does not know how to wait says no. Asked once.
-    pub fn is_ready(&mut self, patience: Duration) -> bool {
-        let Some(mut output) = self.child.as_mut().and_then(|child| child.stdout.take()) else { return false };
+    /// What it says of itself within `patience`. Asked once.
+    pub fn word(&mut self, patience: Duration) -> Word {
+        let Some(child) = &mut self.child else { return Word::None };
+        let Some(mut output) = child.stdout.take() else { return Word::None };
         let seconds = patience.as_secs().try_into().unwrap_or(i64::MAX);
         let patience = Timespec { tv_sec: seconds, tv_nsec: patience.subsec_nanos().into() };
-        let told = poll(&mut [PollFd::new(&output, PollFlags::IN)], Some(&patience));
+        if !poll(&mut [PollFd::new(&output, PollFlags::IN)], Some(&patience)).is_ok_and(|told| told > 0) {
+            return Word::None;
+        }
         let mut word = [0; READY.len()];
         // It comes in one piece, so that reading it does not wait any more.
-        told.is_ok_and(|told| told > 0) && output.read_exact(&mut word).is_ok() && word == *READY
+        match output.read_exact(&mut word) {
+            Ok(()) if word == *READY => Word::Ready,
+            Ok(()) => Word::Unable,
+            // One that ends by itself keeps its own exit code.
+            Err(_) => match child.kill().and_then(|()| child.wait()) {
+                Ok(status) if status.code() == Some(Exit::Usage.code().into()) => Word::Unable,
+                _ => Word::None,
+            },
+        }
     }
 
     /// Makes it the trainer of `assignment`, as if [`super::start()`] had started it just now; none where it is gone, and
@@ -167,10 +190,27 @@ mod tests {
     }
 
     #[test]
-    fn what_says_something_else_or_nothing_is_not_ready() {
-        for program in ["true", "echo"] {
-            let mut standby = Standby::begin(Path::new(program)).expect("started");
-            assert!(!standby.is_ready(Duration::from_secs(20)), "{program}");
+    fn only_a_program_that_refuses_to_wait_or_says_something_else_is_unable() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let word = |body: &str, patience| {
+            let program = dir.path().join("trainer.sh");
+            // Written by another process: a descriptor open for writing, inherited by a child of another test, would make the
+            // program busy.
+            let mut write = Command::new("sh");
+            write.args(["-c", "printf '#!/bin/sh\n%s\n' \"$2\" > \"$1\" && chmod 755 \"$1\"", "sh"]).arg(&program).arg(body);
+            assert!(write.status().expect("sh runs").success());
+            Standby::begin(&program).expect("started").word(Duration::from_secs(patience))
+        };
+        let table = [
+            ("echo ready; cat", 60, Word::Ready),
+            ("exit 2", 60, Word::Unable),
+            ("echo usage: trainer JOB; cat", 60, Word::Unable),
+            ("kill -9 $$", 60, Word::None),
+            ("exit 1", 60, Word::None),
+            ("sleep 600", 0, Word::None),
+        ];
+        for (body, patience, expected) in table {
+            assert_eq!(word(body, patience), expected, "{body}");
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::stand_in::{Signal, json, signal, until};
 use crate::trainer_run::Job;
 use neurosearch::domain::device::Device;
 use neurosearch::domain::precision::Precision;
-use neurosearch::process::{Assignment, Child, Standby};
+use neurosearch::process::{Assignment, Child, Standby, Word};
 use neurosearch::store::layout::JobDir;
 use serde_json::json;
 use std::fs;
@@ -18,7 +18,7 @@ const TRAINER: &str = env!("CARGO_BIN_EXE_neurosearch-trainer");
 fn assigned(job: &Job) -> Child {
     fs::create_dir(job.folder.join(".neurosearch")).expect("made");
     let mut standby = Standby::begin(Path::new(TRAINER)).expect("started");
-    assert!(standby.is_ready(Duration::from_secs(60)), "it does not say that it is ready");
+    assert_eq!(standby.word(Duration::from_secs(60)), Word::Ready);
     let (job, device, precision) = (JobDir::new(&job.folder), Device::Cpu, Precision::Fp32);
     let assignment = Assignment { job, device, threads: 2, attempt: 1, precision, cache: None };
     standby.assign(&assignment).expect("the log can be opened").expect("it waits")
