@@ -2,7 +2,7 @@
 
 use super::left::unwatched;
 use crate::domain::device::{Device, Holder};
-use crate::domain::job::{JobName, Lent};
+use crate::domain::job::{JobName, JobState, Lent};
 use crate::engine::restore::{Found, FoundRecord, TrainerSeen, Unread};
 use crate::engine::state::Need;
 use crate::process::{self, Look};
@@ -50,8 +50,9 @@ pub fn record_of(job: &JobDir, asked: bool) -> Result<Option<(JobRecord, Whose)>
 pub fn found(launch: &LaunchDir, name: &JobName, asked: bool) -> Found {
     let job = launch.job(name);
     let read = record_of(&job, asked).and_then(|record| {
-        let over = record.as_ref().is_none_or(|(record, whose)| record.state.is_final() || !matches!(whose, Whose::Ours));
-        let need = if over { Need::Cpu } else { need(&job)? };
+        // One that is done starts never again, and one of somebody else's not as it is.
+        let rests = record.as_ref().is_none_or(|(record, whose)| record.state == JobState::Done || !matches!(whose, Whose::Ours));
+        let need = if rests { Need::Cpu } else { need(&job)? };
         Ok((record.map(|(record, whose)| restored(&job, record, whose)), need))
     });
     match read {
@@ -129,5 +130,30 @@ fn holder(job: &JobDir) -> Holder {
     match process::holder(job) {
         Holder::Here(None) if matches!(need(job), Ok(Need::Cpu)) => Holder::Here(Some(Device::Cpu.to_string())),
         holder => holder,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::job::FailureClass;
+    use std::fs;
+
+    #[test]
+    fn a_job_that_may_be_tried_again_needs_what_its_options_say() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let launch = LaunchDir::new(dir.path());
+        let name = JobName::numbered("job", 0).expect("a name");
+        let job = launch.job(&name);
+        fs::create_dir_all(job.private()).expect("made");
+        let failed = JobState::Failed { class: FailureClass::Device, sentence: "no GPU".to_string() };
+        for (use_cpu, need) in [(true, Need::Cpu), (false, Need::Gpu)] {
+            fs::write(job.commandline(), format!("{{\"use_cpu\": {use_cpu}}}")).expect("written");
+            for state in [JobState::Queued, JobState::Paused, JobState::Cancelled, failed.clone()] {
+                record::write(&job.record(), &JobRecord { state: state.clone(), ..JobRecord::queued(Starter::Daemon) })
+                    .expect("written");
+                assert_eq!(found(&launch, &name, false).need, need, "{state:?}");
+            }
+        }
     }
 }

@@ -3,8 +3,8 @@
 use super::accept::{self, Accepted};
 use super::found::{Whose, checkpoints, found, record_of, trainer};
 use super::verbs::roots::how_to_write;
-use crate::domain::job::{JobName, JobState, Lent};
-use crate::engine::restore::{Found, FoundRecord, TrainerSeen};
+use crate::domain::job::JobName;
+use crate::engine::restore::{Found, FoundRecord, Theirs, TrainerSeen};
 use crate::process::identity::{is_here, may_be_writing};
 use crate::process::shown;
 use crate::store::error::StoreError;
@@ -35,6 +35,8 @@ pub struct Known {
     pub jobs: HashSet<JobName>,
     /// Those of them whose record could not be read.
     pub unread: HashSet<JobName>,
+    /// Indices that are not drawn since something that is no job has their folder's name.
+    pub taken: Vec<(u64, JobName)>,
     /// Those of somebody else's, and whether somebody has asked that they become the daemon's.
     pub foreign: HashMap<JobName, bool>,
     /// With the number of the attempt that may still run.
@@ -99,7 +101,9 @@ pub struct Looked {
     pub space: SpaceSeen,
     pub found: Vec<Found>,
     pub gone: Vec<JobName>,
-    pub foreign: Vec<(JobName, Option<JobState>, Option<Lent>)>,
+    pub foreign: Vec<(JobName, Theirs)>,
+    /// Those of the taken names that nothing has any more.
+    pub freed: Vec<u64>,
     pub unclear: Vec<(JobName, TrainerSeen, u64)>,
     /// None where nothing changed.
     pub folders: Option<HashMap<JobName, Changed>>,
@@ -119,6 +123,7 @@ pub fn look(launch: &LaunchDir, known: &Known) -> Looked {
         found: Vec::new(),
         gone: Vec::new(),
         foreign: Vec::new(),
+        freed: Vec::new(),
         unclear: Vec::new(),
         folders: None,
         tables_missing: false,
@@ -251,12 +256,16 @@ fn compare(launch: &LaunchDir, known: &Known, now: HashMap<JobName, Changed>, lo
         match record_of(&launch.job(name), *asked) {
             Ok(Some((_, Whose::Ours))) => looked.found.push(found(launch, name, *asked)),
             Ok(Some((record, whose))) => {
-                looked.foreign.push((name.clone(), Some(shown(&launch.job(name), &record)), whose.lent()));
+                let state = Some(shown(&launch.job(name), &record));
+                looked.foreign.push((name.clone(), Theirs { state, attempts: record.attempts, lent: whose.lent() }));
             }
-            Ok(None) => looked.foreign.push((name.clone(), None, None)),
+            Ok(None) => looked.foreign.push((name.clone(), Theirs::default())),
             Err(e) => looked.troubles.push(e.to_string()),
         }
     }
+    let is_gone =
+        |name| std::fs::symlink_metadata(launch.job(name).path()).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound);
+    looked.freed = known.taken.iter().filter(|(_, name)| is_gone(name)).map(|(index, _)| *index).collect();
     for (name, attempt) in &known.unclear {
         let job = launch.job(name);
         looked.unclear.push((name.clone(), trainer(&job, *attempt), checkpoints(&job)));
@@ -308,6 +317,7 @@ mod tests {
             folders: Arc::default(),
             jobs: HashSet::new(),
             unread: HashSet::new(),
+            taken: Vec::new(),
             foreign: HashMap::new(),
             unclear: Vec::new(),
             settled: HashSet::new(),

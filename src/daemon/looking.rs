@@ -42,6 +42,7 @@ impl Sampler {
             folders: self.folders.clone(),
             jobs: self.search.jobs.keys().cloned().collect(),
             unread: those(&|job| job.unread),
+            taken: self.taken(),
             foreign: foreign.map(|(name, job)| (name.clone(), job.wish.is_some())).collect(),
             unclear: unclear.map(|(name, job)| (name.clone(), job.attempts)).collect(),
             settled: those(&settled),
@@ -65,8 +66,9 @@ impl Sampler {
         let Some(mut effects) = self.on_held(looked.held, ctx) else { return };
         effects.extend(restore::on_found(&mut self.search, looked.found));
         effects.extend(restore::on_gone(&mut self.search, &looked.gone));
-        for (name, state, lent) in looked.foreign {
-            effects.extend(restore::on_foreign(&mut self.search, &name, state, lent));
+        effects.extend(restore::on_freed(&mut self.search, &looked.freed));
+        for (name, theirs) in looked.foreign {
+            effects.extend(restore::on_foreign(&mut self.search, &name, theirs));
         }
         for (name, seen, checkpoints) in looked.unclear {
             effects.extend(restore::on_looked_again(&mut self.search, &name, seen, checkpoints));

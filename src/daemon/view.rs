@@ -93,6 +93,12 @@ impl Sampler {
         }
     }
 
+    /// Indices that are not drawn since something that is no job has their folder's name.
+    pub(super) fn taken(&self) -> Vec<(u64, JobName)> {
+        let prefix = self.search.terms.as_ref().map_or("", |terms| &terms.job_prefix);
+        self.search.taken.iter().filter_map(|index| Some((*index, JobName::numbered(prefix, *index).ok()?))).collect()
+    }
+
     fn describe_alarms(&self) -> Vec<String> {
         let mut alarms = self.alarms.clone();
         alarms.extend(self.tables_trouble.clone());
@@ -105,6 +111,12 @@ impl Sampler {
         if self.search.space == Space::Missing && self.search.undrawn() > 0 {
             alarms.push("random_search.json is gone: no new job is drawn until it is back".to_string());
         }
+        alarms.extend(self.taken().into_iter().filter(|(_, name)| !self.search.jobs.contains_key(name)).map(|(_, name)| {
+            format!(
+                "{name} is not drawn: something that is no job has its name; move {} away",
+                self.launch.job(&name).path().display()
+            )
+        }));
         for (name, job) in &self.search.jobs {
             if let Standing::Unclear(why) = &job.standing {
                 alarms.push(format!("{name} is left alone: {why}"));

@@ -59,6 +59,9 @@ pub fn known(search: &Search, name: &JobName, job: &Job) -> Explained {
             (None, Some(JobState::Failed { class, sentence })) => {
                 format!("it failed ({class}): {sentence}; the daemon only tabulates it")
             }
+            (None, Some(JobState::Done)) => {
+                "every fold has its results; it is not the daemon's, which only tabulates it".to_string()
+            }
             (None, _) => "somebody else runs it, or it was made elsewhere; the daemon only tabulates it".to_string(),
         }),
     }

@@ -176,6 +176,7 @@ pub fn on_not_drawn(search: &mut Search, index: u64, why: NotDrawn) -> Vec<Effec
     match why {
         NotDrawn::NameTaken => {
             search.indices.insert(index);
+            search.taken.insert(index);
             effects.push(Effect::Say(format!("the folder of job {index} exists and is no job; the search goes on without it")));
         }
         NotDrawn::Refused(sentence) => effects.extend(hold(search, Hold::Surroundings, sentence)),

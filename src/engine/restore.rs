@@ -54,6 +54,14 @@ pub enum TrainerSeen {
     Unclear { why: String, holder: Holder },
 }
 
+/// What the record of a job of somebody else's shows; the default, where it has none.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Theirs {
+    pub state: Option<JobState>,
+    pub attempts: u32,
+    pub lent: Option<Lent>,
+}
+
 impl TrainerSeen {
     /// Which of this machine's devices it seems to be on.
     pub fn device(&self) -> Option<&str> {
@@ -95,8 +103,10 @@ pub fn on_found(search: &mut Search, found: Vec<Found>) -> Vec<Effect> {
                 give_back(held, &mut effects);
             }
             Ok(other) => {
-                let lent = other.as_ref().and_then(|record| record.lent.clone());
-                search.add(name, Job { lent, ..Job::new(index, need, Standing::Foreign(other.map(|r| r.state))) });
+                let theirs =
+                    other.map(|r| Theirs { state: Some(r.state), attempts: r.attempts, lent: r.lent }).unwrap_or_default();
+                let Theirs { state, attempts, lent } = theirs;
+                search.add(name, Job { lent, attempts, ..Job::new(index, need, Standing::Foreign(state)) });
                 give_back(held, &mut effects);
             }
             Err(Unread { why, trainer }) => {
@@ -150,13 +160,27 @@ fn give_back(held: Option<Lease>, effects: &mut Vec<Effect>) {
 }
 
 /// A foreign job's record was read again.
-pub fn on_foreign(search: &mut Search, name: &JobName, state: Option<JobState>, lent: Option<Lent>) -> Vec<Effect> {
+pub fn on_foreign(search: &mut Search, name: &JobName, Theirs { state, attempts, lent }: Theirs) -> Vec<Effect> {
     let Some(job) = search.jobs.get_mut(name) else { return Vec::new() };
     let Standing::Foreign(old) = &job.standing else { return Vec::new() };
     let changed = *old != state;
-    job.lent = lent;
+    (job.attempts, job.lent) = (attempts, lent);
     job.standing = Standing::Foreign(state);
     if changed { vec![Effect::Tabulate { job: name.clone() }] } else { Vec::new() }
+}
+
+/// What had taken the names of these indices' folders is gone: they are drawn after all.
+pub fn on_freed(search: &mut Search, freed: &[u64]) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for index in freed {
+        let is_a_jobs = search.jobs.values().any(|job| job.index == Some(*index));
+        if search.taken.remove(index) && !is_a_jobs {
+            search.indices.remove(index);
+            search.frontier = search.frontier.min(*index);
+        }
+    }
+    react::ask(search, &mut effects);
+    effects
 }
 
 /// Folders that are gone: their jobs are forgotten, and drawn again if the search still wants them.

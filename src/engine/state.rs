@@ -228,6 +228,8 @@ pub struct Search {
     pub waiting: BTreeSet<(u64, JobName)>,
     /// Indices that have a job, or whose folder's name is taken by something else.
     pub indices: BTreeSet<u64>,
+    /// The latter of them.
+    pub taken: BTreeSet<u64>,
     /// Indices being drawn now, with the slot that waits for each.
     pub drawing: BTreeMap<u64, Option<Lease>>,
     /// Those of them that were cancelled meanwhile.
@@ -271,6 +273,7 @@ impl Default for Search {
             jobs: BTreeMap::new(),
             waiting: BTreeSet::new(),
             indices: BTreeSet::new(),
+            taken: BTreeSet::new(),
             drawing: BTreeMap::new(),
             cancelled: BTreeSet::new(),
             frontier: 0,

@@ -152,3 +152,52 @@ fn words_that_a_verb_would_not_heed_are_refused() {
         assert!(why.contains(words), "{args:?}: {why}");
     }
 }
+
+#[test]
+fn a_stray_file_with_a_jobs_name_is_an_alarm_and_the_job_is_drawn_once_it_is_gone() {
+    let dir = dir();
+    let daemon = Daemon::start(dir.path(), &Setup::default());
+    let launch = daemon.launch("stray");
+    fs::write(launch.join("job-0"), "notes").expect("written");
+    drop_space(&launch, &space(2, 1, &json!({})));
+    let alarms = || daemon.search(&launch).map(|search| search.alarms).unwrap_or_default();
+    let named = |alarm: &String| alarm.contains("job-0 is not drawn") && alarm.contains(path(&launch.join("job-0")));
+    until("the alarm names the file", || alarms().iter().any(named));
+    daemon.wait_for("the other job is done", &launch, |counts| counts.done == 1);
+    fs::remove_file(launch.join("job-0")).expect("removed");
+    daemon.wait_for("it is drawn", &launch, |counts| counts.done == 2);
+    until("the alarm is gone", || alarms().is_empty());
+}
+
+#[test]
+fn a_job_that_somebody_made_in_a_watched_search_is_shown_as_its_record_has_it() {
+    let dir = dir();
+    let daemon = Daemon::start(dir.path(), &Setup::default());
+    let launch = daemon.launch("watched");
+    drop_space(&launch, &space(1, 1, &json!({})));
+    daemon.wait_for("the search's own job is done", &launch, |counts| counts.done == 1);
+    let theirs = launch.join("job-9");
+    granted(dir.path(), &["generate", path(&launch), "job-9", "--index", "9"]);
+    let shown = || granted(dir.path(), &["show", path(&theirs)]);
+    until("it is shown with its attempt", || shown().contains("attempts  1"));
+    until("it is shown as done", || shown().contains("every fold has its results; it is not the daemon's"));
+    granted(dir.path(), &["logs", path(&theirs)]);
+}
+
+#[test]
+fn after_a_restart_a_failed_job_still_needs_the_device_that_its_options_say() {
+    let dir = dir();
+    let setup = Setup { config: "devices = \"cpu\"".into(), ..Setup::default() };
+    let mut daemon = Daemon::start(dir.path(), &setup);
+    let launch = daemon.launch("gpu");
+    drop_space(&launch, &space(1, 1, &json!({ "use_cpu": false })));
+    let failed = |daemon: &Daemon| daemon.wait_for("no GPU is here", &launch, |counts| counts.failed == 1);
+    failed(&daemon);
+    daemon.terminate();
+    daemon.start_again(&setup);
+    failed(&daemon);
+    granted(dir.path(), &["retry", path(&launch), "--class", "device"]);
+    let job = launch.join("job-0");
+    until("it has failed again", || granted(dir.path(), &["explain", path(&job)]).contains("it failed (device)"));
+    assert!(!job.join(".neurosearch/attempt-1.log").exists(), "no trainer was started");
+}

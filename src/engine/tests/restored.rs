@@ -1,6 +1,6 @@
 //! What a new daemon, or a new look, makes of what lies in the folders.
 
-use super::super::restore::{self, Found, FoundRecord, TrainerSeen, Unread};
+use super::super::restore::{self, Found, FoundRecord, Theirs, TrainerSeen, Unread};
 use super::*;
 use crate::domain::device::Holder;
 use crate::domain::job::Lent;
@@ -96,10 +96,27 @@ fn other_peoples_jobs_are_tabulated_and_never_touched() {
     let mut search = accepted(2);
     let foreign = Found { name: name(0), record: Ok(None), need: Need::Cpu };
     assert_eq!(restore::on_found(&mut search, vec![foreign]), [Effect::Ask(cpu(1))], "its index counts as drawn");
-    assert_eq!(restore::on_foreign(&mut search, &name(0), Some(JobState::Done), None), [Effect::Tabulate { job: name(0) }]);
-    assert_eq!(restore::on_foreign(&mut search, &name(0), Some(JobState::Done), None), []);
+    let theirs = |attempts| Theirs { state: Some(JobState::Done), attempts, lent: None };
+    assert_eq!(restore::on_foreign(&mut search, &name(0), theirs(1)), [Effect::Tabulate { job: name(0) }]);
+    assert_eq!(restore::on_foreign(&mut search, &name(0), theirs(2)), []);
+    assert_eq!(search.jobs[&name(0)].attempts, 2, "as its record counts them");
     let draw = Effect::Draw { index: 1, lease: Some(lease(1)), failure: None };
     assert_eq!(react::on_slot(&mut search, lease(1), 0), [draw]);
+}
+
+#[test]
+fn an_index_whose_folders_name_was_taken_is_drawn_once_it_is_free() {
+    let mut search = accepted(1);
+    react::on_slot(&mut search, lease(1), 0);
+    react::on_not_drawn(&mut search, 0, NotDrawn::NameTaken);
+    assert_eq!((search.next_index(), search.taken.first()), (None, Some(&0)));
+    assert_eq!(restore::on_freed(&mut search, &[0]), [Effect::Ask(cpu(1))]);
+    assert_eq!((search.next_index(), search.taken.first()), (Some(0), None));
+    // Somebody has run it under another name meanwhile.
+    react::on_not_drawn(&mut search, 0, NotDrawn::NameTaken);
+    search.add(name(7), Job::new(Some(0), Need::Cpu, Standing::Foreign(None)));
+    restore::on_freed(&mut search, &[0]);
+    assert_eq!(search.next_index(), None);
 }
 
 #[test]
