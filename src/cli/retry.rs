@@ -1,4 +1,4 @@
-//! `neurosearch retry`: a failed or cancelled job, or a search's failed jobs, are tried again.
+//! `neurosearch retry`: a job that is over, or a search's failed jobs, are tried again.
 
 use super::ask::Ask;
 use super::exit::Outcome;
@@ -7,6 +7,8 @@ use crate::control::types::Order;
 use std::path::PathBuf;
 
 /// Try a failed or cancelled job again, or the failed jobs of a search
+///
+/// Of a job that is done, what is missing of its results is made anew.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A job's folder, or a launch directory for all of its failed jobs

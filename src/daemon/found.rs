@@ -2,7 +2,7 @@
 
 use super::left::unwatched;
 use crate::domain::device::{Device, Holder};
-use crate::domain::job::{JobName, JobState, Lent};
+use crate::domain::job::{JobName, Lent};
 use crate::engine::restore::{Found, FoundRecord, TrainerSeen, Unread};
 use crate::engine::state::Need;
 use crate::process::{self, Look};
@@ -10,6 +10,8 @@ use crate::store::error::StoreError;
 use crate::store::job::{JobRecord, Starter, TrainerRecord};
 use crate::store::layout::{JobDir, LaunchDir};
 use crate::store::{progress, record, scan};
+use serde::Deserialize;
+use serde_json::Value;
 
 /// Who looks after a job.
 pub enum Whose {
@@ -50,9 +52,9 @@ pub fn record_of(job: &JobDir, asked: bool) -> Result<Option<(JobRecord, Whose)>
 pub fn found(launch: &LaunchDir, name: &JobName, asked: bool) -> Found {
     let job = launch.job(name);
     let read = record_of(&job, asked).and_then(|record| {
-        // One that is done starts never again, and one of somebody else's not as it is.
-        let rests = record.as_ref().is_none_or(|(record, whose)| record.state == JobState::Done || !matches!(whose, Whose::Ours));
-        let need = if rests { Need::Cpu } else { need(&job)? };
+        // Of one that is over too, which may be tried again.
+        let ours = matches!(record, Some((_, Whose::Ours)));
+        let need = if ours { need(&job)? } else { Need::Cpu };
         Ok((record.map(|(record, whose)| restored(&job, record, whose)), need))
     });
     match read {
@@ -92,15 +94,18 @@ fn restored(job: &JobDir, record: JobRecord, whose: Whose) -> FoundRecord {
 /// # Errors
 /// When the disk does not give them now: a job must not be sent to a GPU for that.
 fn need(job: &JobDir) -> Result<Need, StoreError> {
-    let value = match record::read_json::<serde_json::Value>(&job.commandline()) {
-        Ok(value) => Some(value),
-        Err(e) if e.is_missing() || matches!(e, StoreError::Content { .. }) => None,
-        Err(e) => return Err(e),
-    };
-    Ok(match value.as_ref().and_then(|value| value.get("use_cpu")).and_then(serde_json::Value::as_bool) {
-        Some(true) => Need::Cpu,
-        _ => Need::Gpu,
-    })
+    match record::read_json::<Asked>(&job.commandline()) {
+        Ok(Asked { use_cpu: Value::Bool(true) }) => Ok(Need::Cpu),
+        Err(e) if !e.is_missing() && !matches!(e, StoreError::Content { .. }) => Err(e),
+        _ => Ok(Need::Gpu),
+    }
+}
+
+/// The one key, since a first look reads every job's file.
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    use_cpu: Value,
 }
 
 /// Checkpoints so far, by the last report.
@@ -136,7 +141,7 @@ fn holder(job: &JobDir) -> Holder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::job::FailureClass;
+    use crate::domain::job::{FailureClass, JobState};
     use std::fs;
 
     #[test]
@@ -149,7 +154,7 @@ mod tests {
         let failed = JobState::Failed { class: FailureClass::Device, sentence: "no GPU".to_string() };
         for (use_cpu, need) in [(true, Need::Cpu), (false, Need::Gpu)] {
             fs::write(job.commandline(), format!("{{\"use_cpu\": {use_cpu}}}")).expect("written");
-            for state in [JobState::Queued, JobState::Paused, JobState::Cancelled, failed.clone()] {
+            for state in [JobState::Queued, JobState::Paused, JobState::Cancelled, JobState::Done, failed.clone()] {
                 record::write(&job.record(), &JobRecord { state: state.clone(), ..JobRecord::queued(Starter::Daemon) })
                     .expect("written");
                 assert_eq!(found(&launch, &name, false).need, need, "{state:?}");

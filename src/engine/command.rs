@@ -75,12 +75,16 @@ pub fn on_command(search: &mut Search, command: Command) -> Answer {
         },
         Command::RetryJob(name) => match standing(search, &name)? {
             Standing::Failed(..) | Standing::Cancelled => Ok(wait(search, &name, &mut effects)),
+            Standing::Done => {
+                wait(search, &name, &mut effects);
+                Ok(vec![format!("{name} is queued; what is missing of its results is made anew")])
+            }
             Standing::Unclear(why) => {
                 wish(search, &name, Some(Wish::Retry), &mut effects);
                 Ok(vec![format!("{name} is queued as soon as nobody holds it; until then it is left alone: {why}")])
             }
             Standing::Foreign(_) if is_away(search, &name) => Ok(take_back(search, &name, Wish::Retry, "queued")),
-            other => Err(cannot(&name, "tried again", &other, "only a failed or cancelled job can")),
+            other => Err(cannot(&name, "tried again", &other, "only one that failed, was cancelled or is done can")),
         },
         Command::RetryFailed(class) => retry_failed(search, class, &mut effects),
     }?;
@@ -152,7 +156,7 @@ fn stop(search: &mut Search, name: &JobName, reason: StopReason, effects: &mut V
             Some(wish) => Ok(take_back(search, name, wish, verb)),
             None => Ok(Vec::new()),
         },
-        other => Err(cannot(name, verb, &other, "only a queued or running job can")),
+        other => Err(cannot(name, verb, &other, "only one that is queued, running or paused can")),
     }
 }
 
@@ -307,7 +311,8 @@ mod tests {
         assert_eq!(after(Standing::Resting, Command::CancelJob), Some(Standing::Cancelled));
         assert_eq!(after(Standing::Paused, Command::ResumeJob), Some(Standing::Waiting));
         assert_eq!(after(failed(), Command::RetryJob), Some(Standing::Waiting));
-        assert_eq!(after(Standing::Done, Command::RetryJob), None);
+        assert_eq!(after(Standing::Done, Command::RetryJob), Some(Standing::Waiting), "its results may have been deleted");
+        assert_eq!(after(Standing::Paused, Command::RetryJob), None);
         assert_eq!(after(Standing::Done, Command::CancelJob), None);
         assert_eq!(after(Standing::Running(lease()), Command::ResumeJob), None);
         assert_eq!(after(Standing::Foreign(None), Command::CancelJob), None);

@@ -1,7 +1,8 @@
-//! One search over every mode and every network type, by the real daemon and the real trainer.
+//! Searches by the real daemon and the real trainer: one over every mode and every network type, and what is asked of a done job.
 
 use crate::harness::{Daemon, Setup, drop_space, space};
 use crate::stand_in::{json, until};
+use crate::verbs::{granted, path};
 use neurosearch::control::types::SearchState;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -57,4 +58,24 @@ fn a_space_of_every_mode_and_network_type_runs_forty_jobs_without_a_failure() {
         }
     }
     assert!(lines[41].starts_with("total\t40\t") && lines[41].ends_with("\t40"), "{table}");
+}
+
+#[test]
+fn results_of_a_done_job_that_were_deleted_come_back_by_a_retry() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let config = "devices = \"cpu\"\nrescan_seconds = 1\nsettle_milliseconds = 100".to_string();
+    let setup = Setup { config, environment: Vec::new() }.with("NEUROSEARCH_TRAINER", env!("CARGO_BIN_EXE_neurosearch-trainer"));
+    let daemon = Daemon::start(dir.path(), &setup);
+    let launch = daemon.launch("done");
+    drop_space(&launch, &space(1, 1, &json!({ "n_splits": 2 })));
+    daemon.wait_for("the job is done", &launch, |counts| counts.done == 1);
+    let job = launch.join("job-0");
+    let results = job.join("fold-1/cnn_classification");
+    let metrics = results.join("best_loss/validation_image_level_metrics.tsv");
+    let before = fs::read_to_string(&metrics).expect("a table");
+    fs::remove_dir_all(&results).expect("removed");
+    let said = granted(dir.path(), &["retry", path(&job)]);
+    assert!(said.contains("what is missing of its results is made anew"), "{said}");
+    until("they are there again", || fs::read_to_string(&metrics).is_ok_and(|after| after == before));
+    daemon.wait_for("it is done again", &launch, |counts| counts.done == 1);
 }
