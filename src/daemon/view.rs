@@ -63,6 +63,7 @@ impl Sampler {
         types::Search {
             launch: self.launch.path().display().to_string(),
             state: self.state(&counts),
+            alarms: self.describe_alarms(&counts),
             seed: terms.map(|terms| terms.seed),
             n_jobs: terms.map(|terms| terms.n_jobs),
             priority: terms.map_or(0, |terms| terms.priority),
@@ -73,22 +74,21 @@ impl Sampler {
             counts,
             faults,
             notices: self.accepted.as_ref().map(|accepted| accepted.notices.clone()).unwrap_or_default(),
-            alarms: self.describe_alarms(),
             running: running.collect(),
             left_seconds: self.courses.search_left(waiting.cpu + waiting.gpu, clock),
         }
     }
 
     fn state(&self, counts: &Counts) -> SearchState {
-        let over = counts.queued + counts.running + counts.paused + counts.undrawn == 0;
         match &self.search.space {
             Space::Refused(_) => SearchState::Refused,
             // Without the lock somebody else serves it. A folder that cannot be read is an alarm, and the others go on.
             _ if self.search.held().is_some() || (self.locked.is_none() && !self.alarms.is_empty()) => SearchState::Held,
             _ if self.search.terms.as_ref().is_some_and(|terms| terms.paused) => SearchState::Paused,
-            _ if self.search.terms.is_some() && over => SearchState::Finished,
+            _ if self.search.terms.is_some() && is_over(counts) => SearchState::Finished,
             _ if self.search.time_over => SearchState::Held,
             Space::Unsettled => SearchState::Settling,
+            Space::Missing if counts.queued == 0 && counts.undrawn > 0 => SearchState::Held,
             Space::Missing | Space::Accepted => SearchState::Active,
         }
     }
@@ -99,16 +99,16 @@ impl Sampler {
         self.search.taken.iter().filter_map(|index| Some((*index, JobName::numbered(prefix, *index).ok()?))).collect()
     }
 
-    fn describe_alarms(&self) -> Vec<String> {
+    fn describe_alarms(&self, counts: &Counts) -> Vec<String> {
         let mut alarms = self.alarms.clone();
         alarms.extend(self.tables_trouble.clone());
         alarms.extend(self.search.holds.values().map(|why| format!("nothing new is started: {why}")));
-        if self.search.time_over {
+        if self.search.time_over && !is_over(counts) {
             alarms.push(
                 "the time limit is over: nothing new is started; `neurosearch set` gives more time_limit_hours".to_string(),
             );
         }
-        if self.search.space == Space::Missing && self.search.undrawn() > 0 {
+        if self.search.space == Space::Missing && counts.undrawn > 0 {
             alarms.push("random_search.json is gone: no new job is drawn until it is back".to_string());
         }
         alarms.extend(self.taken().into_iter().filter(|(_, name)| !self.search.jobs.contains_key(name)).map(|(_, name)| {
@@ -165,6 +165,11 @@ impl Sampler {
             types::Job { name: name.to_string(), index: Some(index), state: "undrawn".to_string(), ..types::Job::default() };
         Some(Described { job, need: Some(terms.need), explained })
     }
+}
+
+/// No job of the search is to start any more, and none runs.
+const fn is_over(counts: &Counts) -> bool {
+    counts.queued + counts.running + counts.paused + counts.undrawn == 0
 }
 
 impl Handler<DescribeSearch> for Sampler {

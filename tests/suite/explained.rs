@@ -154,6 +154,28 @@ fn words_that_a_verb_would_not_heed_are_refused() {
 }
 
 #[test]
+fn a_search_whose_file_is_gone_before_all_is_drawn_is_held_and_one_that_is_finished_has_no_time_limit_to_tell_of() {
+    let dir = dir();
+    let hold = dir.path().join("hold");
+    fs::write(&hold, "").expect("written");
+    let daemon = Daemon::start(dir.path(), &Setup::default().with("STAND_IN_HOLD", hold.display().to_string()));
+    let launch = daemon.launch("gone");
+    let text = space(2, 1, &json!({}));
+    drop_space(&launch, &text);
+    daemon.wait_for("the first job runs", &launch, |counts| counts.running == 1);
+    fs::remove_file(launch.join("random_search.json")).expect("removed");
+    let search = || daemon.search(&launch).expect("it is known");
+    until("it is told", || search().alarms.iter().any(|alarm| alarm.contains("random_search.json is gone")));
+    fs::remove_file(&hold).expect("let go");
+    until("it is held", || search().state == SearchState::Held);
+    granted(dir.path(), &["set", path(&launch), "time_limit_hours=0.000001"]);
+    until("its time is over", || search().alarms.iter().any(|alarm| alarm.contains("the time limit is over")));
+    granted(dir.path(), &["set", path(&launch), "n_jobs=1"]);
+    until("it is finished", || search().state == SearchState::Finished);
+    assert_eq!(search().alarms, Vec::<String>::new());
+}
+
+#[test]
 fn a_stray_file_with_a_jobs_name_is_an_alarm_and_the_job_is_drawn_once_it_is_gone() {
     let dir = dir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
