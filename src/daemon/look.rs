@@ -179,7 +179,11 @@ fn hold(launch: &LaunchDir, known: &Known) -> Held {
     };
     match take(launch, &known.holder) {
         Ok(Locking::Busy { holder }) => {
-            let sentence = format!("another daemon serves this directory: {}", lock::who(&holder));
+            let sentence = if *holder == *known.holder {
+                "this daemon serves it under another name still, and is about to notice".to_string()
+            } else {
+                format!("another daemon serves this directory: {}", lock::who(&holder))
+            };
             // One on this machine may be about to end, and its trainers are ours then.
             let for_good = lock::Holder::parse(&holder).is_some_and(|holder| !is_here(&holder.host, &holder.boot_id));
             if again { Held::Lost(sentence) } else { Held::No { sentence, for_good } }

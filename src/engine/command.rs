@@ -99,7 +99,7 @@ fn terms(
     change: impl FnOnce(&mut super::state::Terms),
 ) -> Result<Vec<String>, String> {
     let Some(terms) = &mut search.terms else {
-        return Err("no space was accepted here yet; `neurosearch status` says what is wrong with the file".to_string());
+        return Err("no space was accepted here yet; `neurosearch status` says why".to_string());
     };
     change(terms);
     effects.push(Effect::RecordSearch);
