@@ -1,6 +1,7 @@
 //! `neurosearch generate`: draws one job from a launch directory's search space and trains it here and now.
 
 use super::args::Training;
+use super::drawing;
 use super::exit::{Exit, Failure, Outcome};
 use super::flags::Flags;
 use super::job_folder;
@@ -10,10 +11,12 @@ use super::validate;
 use crate::check;
 use crate::domain::draw::{Misfit, draw};
 use crate::domain::job::{FailureClass, JobName, JobState};
+use crate::domain::options::JobOptions;
+use crate::domain::space::SearchSpace;
 use crate::store::error::StoreError;
 use crate::store::job::{JobRecord, Starter};
 use crate::store::launch::SearchRecord;
-use crate::store::layout::LaunchDir;
+use crate::store::layout::{JobDir, LaunchDir};
 use crate::store::{lock, record, scan};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -52,6 +55,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     check::space(&space)?;
     let ready = Ready::for_job(space.use_cpu, &args.training)?;
     let seed = args.seed.or(space.own.seed).or(search.as_ref().map(|s| s.seed)).map_or_else(job_folder::new_seed, Ok)?;
+    let turn = drawing::turn(&launch)?;
     let index = match args.index {
         Some(index) => index,
         None => first_unused(&launch, &space.own.job_prefix, search.as_ref())?,
@@ -63,7 +67,23 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
         flags: args.flags.given(),
         ..JobRecord::queued(Starter::Command)
     };
-    let drawn = match draw(&space, seed, index) {
+    let options = drawn(&job, &space, &ready, &mut record, (seed, index))?;
+    job_folder::make(&job, &options, &record)?;
+    drop(turn);
+    out::note(format_args!("{}: drawn as job {index} of the search with seed {seed}", job.path().display()));
+    run_job::run(ready, &job, &options, record, out)
+}
+
+/// The options of the job with this seed and index; its footprint goes into its record. A draw that cannot train leaves its
+/// folder as the record of that, as the daemon leaves it.
+fn drawn(
+    job: &JobDir,
+    space: &SearchSpace,
+    ready: &Ready,
+    record: &mut JobRecord,
+    (seed, index): (u64, u64),
+) -> Result<JobOptions, Failure> {
+    let weighed = match draw(space, seed, index) {
         Ok(options) => match check::weighed(&options) {
             // No record of a job that nobody could look at: the same draw may train in a moment.
             Err(fault) if fault.passing => return Err(Failure::new(Exit::Failed, fault.sentence)),
@@ -72,26 +92,19 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
         Err(Misfit { options: Some(options), fault }) => Err((options, FailureClass::BadOptions, fault.to_string())),
         Err(Misfit { options: None, fault }) => return Err(Failure::new(Exit::BadInput, fault.to_string())),
     };
-    let fitting = drawn.and_then(|(options, footprint)| {
+    let fitting = weighed.and_then(|(options, footprint)| {
         record.footprint = Some(footprint);
         match ready.too_large(&footprint) {
             None => Ok(options),
             Some(sentence) => Err((Box::new(options), FailureClass::TooLarge, sentence)),
         }
     });
-    let options = match fitting {
-        Ok(options) => options,
-        Err((options, class, sentence)) => {
-            let said = format!("{}: {class}: {sentence}", job.path().display());
-            record.state = JobState::Failed { class, sentence };
-            // The folder stays as the record of a draw that cannot train, as the daemon leaves it.
-            job_folder::make(&job, &options, &record)?;
-            return Err(Failure::new(Exit::Failed, said));
-        }
-    };
-    job_folder::make(&job, &options, &record)?;
-    out::note(format_args!("{}: drawn as job {index} of the search with seed {seed}", job.path().display()));
-    run_job::run(ready, &job, &options, record, out)
+    fitting.or_else(|(options, class, sentence)| {
+        let said = format!("{}: {class}: {sentence}", job.path().display());
+        record.state = JobState::Failed { class, sentence };
+        job_folder::make(job, &options, record)?;
+        Err(Failure::new(Exit::Failed, said))
+    })
 }
 
 /// The launch directory by its absolute path, which the records of its jobs hold.

@@ -18,14 +18,19 @@ use std::path::Path;
 /// # Errors
 /// When it is there already, or cannot be written.
 pub fn make(job: &JobDir, options: &JobOptions, record: &JobRecord) -> Result<(), Failure> {
-    let unknown = |e| Failure::new(Exit::Failed, format!("cannot tell on which machine this is: {e}"));
-    let boot_id = identity::boot_id().map_err(unknown)?;
-    let holder = Holder { host: identity::host(), pid: std::process::id(), boot_id, device: None }.line();
+    let holder = holder()?;
     let maker = Maker { holder: &holder, lives: &identity::may_be_writing };
     match new_job::make_at(job.clone(), &text(job, options)?, record, &maker)? {
         Made::Made(_) => Ok(()),
         Made::NameTaken => Err(exists(job)),
     }
+}
+
+/// This process, as the locks that it takes name it.
+pub fn holder() -> Result<String, Failure> {
+    let unknown = |e| Failure::new(Exit::Failed, format!("cannot tell on which machine this is: {e}"));
+    let boot_id = identity::boot_id().map_err(unknown)?;
+    Ok(Holder { host: identity::host(), pid: std::process::id(), boot_id, device: None }.line())
 }
 
 fn text(job: &JobDir, options: &JobOptions) -> Result<String, StoreError> {

@@ -11,6 +11,7 @@ pub mod completions;
 pub mod continue_;
 pub mod devices;
 pub mod drain;
+mod drawing;
 pub mod enqueue;
 pub mod exit;
 pub mod explain;

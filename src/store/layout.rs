@@ -45,6 +45,10 @@ impl LaunchDir {
         let tables = Selection::ALL.iter().map(|selection| launch.analysis_table(*selection));
         tables.chain([launch.jobs_table(), launch.error()]).any(|own| &*own == path)
     }
+    /// Held by a `generate` while it draws. Not with the records: their folder would be its maker's, and closed to a daemon.
+    pub fn drawing(&self) -> Below {
+        self.0.join(".drawing")
+    }
     /// Ours alone: records and the lock.
     pub fn private(&self) -> Below {
         self.0.join(".neurosearch")

@@ -1,7 +1,9 @@
 //! `generate` from the search space to the results, with a stand-in for the trainer.
 
+use crate::needs::{needs, skip};
 use crate::stand_in::{Signal, json, launch, neurosearch, said, signal, until};
 use serde_json::json;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -55,6 +57,61 @@ fn the_first_unused_index_is_drawn_and_a_new_seed_is_recorded() {
         assert_eq!(record["index"], json!(expected), "{name}");
         assert!(record["search_seed"].is_u64());
     }
+}
+
+#[test]
+fn those_who_draw_at_the_same_time_get_an_index_each() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let launch = launch(dir.path(), json!({"neurosearch": {"seed": 5}}));
+    let failpoints = dir.path().join("failpoints");
+    let slow = failpoints.join("write:%.new-first.#%commandline.json=wait+");
+    std::fs::create_dir(&failpoints).expect("made");
+    std::fs::write(&slow, "").expect("armed");
+    let start = |name: &str| {
+        let said = std::fs::File::create(dir.path().join(format!("{name}.stderr"))).expect("made");
+        let mut command = generate(dir.path(), name);
+        command.env("NEUROSEARCH_FAILPOINTS", &failpoints).stdout(Stdio::null()).stderr(said);
+        command.spawn().expect("started")
+    };
+    let said = |name: &str| std::fs::read_to_string(dir.path().join(format!("{name}.stderr"))).expect("read");
+    let mut first = start("first");
+    let making = || std::fs::read_dir(&launch).expect("listed").flatten();
+    until("the first has its index", || making().any(|entry| entry.file_name().to_string_lossy().starts_with(".new-first.")));
+    let mut others = ["second", "third"].map(|name| (name, start(name)));
+    for (name, other) in &mut others {
+        let mut is_over = || other.try_wait().expect("asked").is_some();
+        until("another waits, or has drawn", || said(name).contains("waiting for process") || is_over());
+    }
+    std::fs::remove_file(&slow).expect("let go");
+    assert!(first.wait().expect("it ends").success(), "{}", said("first"));
+    for (name, other) in &mut others {
+        assert!(other.wait().expect("it ends").success(), "{}", said(name));
+    }
+    let mut indices =
+        ["first", "second", "third"].map(|name| json(&launch.join(name).join(".neurosearch/job.json"))["index"].as_u64());
+    indices.sort_unstable();
+    assert_eq!(indices, [Some(0), Some(1), Some(2)]);
+}
+
+#[test]
+fn a_colleague_who_may_only_read_the_lock_for_drawing_still_takes_it() {
+    let Some(setpriv) = needs("setpriv") else { return };
+    if !rustix::process::geteuid().is_root() {
+        return skip("root, who alone can become another user");
+    }
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let launch = launch(dir.path(), json!({}));
+    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).expect("opened");
+    chown(&launch, None, Some(61_001)).expect("shared");
+    std::fs::set_permissions(&launch, PermissionsExt::from_mode(0o770)).expect("opened");
+    std::fs::write(launch.join(".drawing"), "").expect("written");
+    std::fs::set_permissions(launch.join(".drawing"), PermissionsExt::from_mode(0o644)).expect("closed");
+    let own = generate(dir.path(), "theirs");
+    let mut theirs = Command::new(setpriv);
+    theirs.args(["--reuid", "61001", "--regid", "61001", "--clear-groups"]).arg(own.get_program()).args(own.get_args());
+    theirs.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = output(&mut theirs);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
 }
 
 #[test]
