@@ -44,6 +44,9 @@ pub fn run(job: &mut Job, index: u32) -> Result<(), Stop> {
     let saved = checkpoint::numbers(&folder).map_err(|e| Stop::output(&e))?;
     let positions = job.positions();
     let networks = positions.len();
+    for number in checkpoint::beyond(&saved, networks, job.options.epochs) {
+        note(format_args!("checkpoint {number} of {} is not used: it is of other options", folder.path().display()));
+    }
     let mut judged = Vec::new();
     for (position, items) in positions {
         job.control.progress.network = position.map(|position| position as u32);

@@ -147,6 +147,23 @@ fn a_damaged_checkpoint_is_noticed_and_the_one_before_it_used() {
 }
 
 #[test]
+fn a_checkpoint_of_other_options_is_not_used_and_the_log_says_so_also_where_no_network_has_its_number_now() {
+    for (key, changed) in [("batch_size", json!(2)), ("epochs", json!(2))] {
+        let job = Job::new(json!({ "epochs": 9 }));
+        let mut child = job.start();
+        wait_until("the checkpoint", || checkpoint(&job, 3).exists());
+        signal(child.id(), Signal::KILL);
+        child.wait().expect("reaped");
+        let mut options = json_of(&job.folder.join("commandline.json"));
+        options[key] = changed;
+        job.write(options);
+        let output = job.run();
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && log.contains("is not used: it is of other options"), "{key}: {log}");
+    }
+}
+
+#[test]
 fn the_second_trainer_on_a_folder_says_who_holds_it() {
     let job = Job::new(lively());
     let mut first = job.start();
