@@ -4,7 +4,6 @@ use super::out;
 use crate::domain::escape::escape;
 use crate::domain::progress::{Phase, Progress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::fmt::Write;
 
 /// Steps of the bar; finer than any terminal is wide.
 const STEPS: u64 = 10_000;
@@ -71,32 +70,32 @@ fn is_milestone(last: &Progress, now: &Progress) -> bool {
 
 /// Where the training is, counted from 1 as people do, and the last evaluation.
 pub fn sentence(progress: &Progress) -> String {
-    let mut text = String::new();
+    if progress.folds_done >= progress.folds {
+        return "every fold has its results".to_string();
+    }
+    let mut place = Vec::new();
     if progress.folds > 1 {
-        put(&mut text, format_args!("fold {} of {} (fold-{}), ", progress.folds_done + 1, progress.folds, progress.fold));
+        place.push(format!("fold {} of {} (fold-{})", progress.folds_done + 1, progress.folds, progress.fold));
     }
     if let (Some(network), Some(networks)) = (progress.network, progress.networks) {
-        put(&mut text, format_args!("network {} of {networks}, ", network + 1));
+        place.push(format!("network {} of {networks}", network + 1));
     }
-    put(&mut text, format_args!("epoch {} of {}", progress.epoch + 1, progress.epochs));
-    match progress.phase {
-        Phase::Loading => put(&mut text, format_args!(", loading")),
-        Phase::Training => put(&mut text, format_args!(", batch {} of {}", progress.batches_done, progress.batches)),
-        Phase::Evaluating => put(&mut text, format_args!(", evaluating")),
-        Phase::Writing => put(&mut text, format_args!(", writing results")),
+    // Before the checkpoint is read, nobody knows with which epoch it goes on.
+    if progress.phase != Phase::Loading || progress.epoch > 0 {
+        place.push(format!("epoch {} of {}", progress.epoch + 1, progress.epochs));
     }
+    place.push(match progress.phase {
+        Phase::Loading => "loading".to_string(),
+        Phase::Training => format!("batch {} of {}", progress.batches_done, progress.batches),
+        Phase::Evaluating => "evaluating".to_string(),
+        Phase::Writing => "writing results".to_string(),
+    });
+    let mut said = vec![place.join(", ")];
     if let (Some(train), Some(valid)) = (progress.loss_train, progress.loss_valid) {
-        put(&mut text, format_args!("; loss {train:.4} training, {valid:.4} validation"));
+        said.push(format!("loss {train:.4} training, {valid:.4} validation"));
     }
-    if let Some(accuracy) = progress.balanced_accuracy_valid {
-        put(&mut text, format_args!("; balanced accuracy {accuracy:.3}"));
-    }
-    text
-}
-
-fn put(text: &mut String, part: std::fmt::Arguments<'_>) {
-    // Writing to a string cannot fail.
-    let _ = text.write_fmt(part);
+    said.extend(progress.balanced_accuracy_valid.map(|accuracy| format!("balanced accuracy {accuracy:.3}")));
+    said.join("; ")
 }
 
 #[cfg(test)]
@@ -132,9 +131,19 @@ mod tests {
         let expected =
             "fold 2 of 2 (fold-4), epoch 3 of 20, batch 7 of 9; loss 0.5000 training, 0.6250 validation; balanced accuracy 0.750";
         assert_eq!(sentence(&progress()), expected);
-        let first =
-            Progress { folds: 1, network: Some(0), networks: Some(36), phase: Phase::Loading, loss_train: None, ..progress() };
+        let first = Progress {
+            folds: 1,
+            folds_done: 0,
+            network: Some(0),
+            networks: Some(36),
+            phase: Phase::Loading,
+            loss_train: None,
+            ..progress()
+        };
         assert_eq!(sentence(&first), "network 1 of 36, epoch 3 of 20, loading; balanced accuracy 0.750");
+        let unknown = Progress { epoch: 0, balanced_accuracy_valid: None, ..first };
+        assert_eq!(sentence(&Progress { network: None, ..unknown }), "loading");
+        assert_eq!(sentence(&Progress { folds_done: 2, ..progress() }), "every fold has its results", "there is no fold 3 of 2");
     }
 
     #[test]

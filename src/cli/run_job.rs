@@ -11,6 +11,7 @@ use crate::domain::footprint::Footprint;
 use crate::domain::job::{Ended, FailureClass, JobState};
 use crate::domain::options::JobOptions;
 use crate::domain::precision::Precision;
+use crate::domain::progress::Progress;
 use crate::process::memory::OomKills;
 use crate::process::stop::Stopped;
 use crate::process::{self, Assignment, Child, Identity, Stop};
@@ -67,9 +68,11 @@ pub fn run(ready: Ready, job: &JobDir, options: &JobOptions, mut record: JobReco
     let Ready { program, device, precision, cache } = ready;
     let assignment = Assignment { job: job.clone(), device, threads, attempt: record.attempts, precision, cache };
     let before = OomKills::now();
+    // Its trainer has been loading for a while when it replaces this.
+    let earlier = progress::read(job).ok().flatten();
     let ended = match process::start(&program, &assignment) {
         Ok(child) => {
-            let (status, asked) = follow(child, job, &mut interrupt)?;
+            let (status, asked) = follow(child, job, earlier.as_ref(), &mut interrupt)?;
             how_it_ended(job, record.attempts, status, asked, OomKills::now().rose_since(&before))
         }
         Err(e) => Ended::Failed { class: FailureClass::Crashed, sentence: e.to_string() },
@@ -81,8 +84,13 @@ pub fn run(ready: Ready, job: &JobDir, options: &JobOptions, mut record: JobReco
     say(&ended, job, options, record.attempts, out)
 }
 
-/// Waits for the trainer's end, passing on what it reports and whoever asks it to stop.
-fn follow(mut child: Child, job: &JobDir, interrupt: &mut Interrupt) -> Result<(ExitStatus, bool), Failure> {
+/// Waits for the trainer's end, passing on what it reports, after an `earlier` attempt's report, and whoever asks it to stop.
+fn follow(
+    mut child: Child,
+    job: &JobDir,
+    earlier: Option<&Progress>,
+    interrupt: &mut Interrupt,
+) -> Result<(ExitStatus, bool), Failure> {
     let fail =
         |e: std::io::Error| Failure::new(Exit::Failed, format!("lost sight of the trainer of {}: {e}", job.path().display()));
     let mut view = ProgressView::on_stderr();
@@ -106,7 +114,9 @@ fn follow(mut child: Child, job: &JobDir, interrupt: &mut Interrupt) -> Result<(
             let (Stopped::Ended | Stopped::Waiting { .. }) = stop.step(Instant::now()).map_err(fail)?;
         }
         // A report that cannot be read now is replaced within a second; the work does not depend on it.
-        if let Ok(Some(report)) = progress::read(job) {
+        if let Ok(Some(report)) = progress::read(job)
+            && Some(&report) != earlier
+        {
             view.show(&report);
         }
         std::thread::sleep(PAUSE);

@@ -112,6 +112,16 @@ impl Control {
         self.progress.last_step_at = now();
     }
 
+    /// A fold, or one network of so many in it, is taken up: from here on nothing of the one before is reported as its own.
+    pub fn begin(&mut self, fold: u32, network: Option<(u32, u32)>) {
+        let progress = &mut self.progress;
+        progress.fold = fold;
+        (progress.network, progress.networks) = network.unzip();
+        (progress.epoch, progress.batches_done, progress.batches) = (0, 0, 0);
+        (progress.loss_train, progress.loss_valid) = (None, None);
+        (progress.balanced_accuracy_train, progress.balanced_accuracy_valid) = (None, None);
+    }
+
     pub fn enter(&mut self, phase: Phase) {
         self.leave();
         self.progress.phase = phase;
@@ -217,6 +227,27 @@ mod tests {
         first.progress.checkpoints = 7;
         first.enter(Phase::Writing);
         assert_eq!(control(&job).progress.checkpoints, 7);
+    }
+
+    #[test]
+    fn a_fold_that_is_taken_up_shows_nothing_of_the_one_before() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut control = control(&JobDir::new(dir.path()));
+        let fresh = Progress { fold: 1, network: Some(2), networks: Some(36), ..control.progress.clone() };
+        control.progress = Progress {
+            network: Some(35),
+            networks: Some(36),
+            epoch: 4,
+            batches_done: 3,
+            batches: 3,
+            loss_train: Some(0.5),
+            loss_valid: Some(0.5),
+            balanced_accuracy_train: Some(1.0),
+            balanced_accuracy_valid: Some(1.0),
+            ..control.progress
+        };
+        control.begin(1, Some((2, 36)));
+        assert_eq!(control.progress, fresh);
     }
 
     #[test]

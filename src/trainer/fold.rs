@@ -36,7 +36,7 @@ pub fn run(job: &mut Job, index: u32) -> Result<(), Stop> {
     for place in [folder.classification(), folder.reconstruction()] {
         atomic::remove(&place).map_err(|e| Stop::output(&e))?;
     }
-    job.control.progress.fold = index;
+    job.control.begin(index, None);
     job.control.enter(Phase::Loading);
     let labels = labels::read_fold(&job.options, index).map_err(|e| Stop::input(&e))?;
     job.stamp.rows = stamp::of_rows(&labels);
@@ -49,8 +49,7 @@ pub fn run(job: &mut Job, index: u32) -> Result<(), Stop> {
     }
     let mut judged = Vec::new();
     for (position, items) in positions {
-        job.control.progress.network = position.map(|position| position as u32);
-        job.control.progress.networks = position.map(|_| networks as u32);
+        job.control.begin(index, position.map(|position| (position as u32, networks as u32)));
         let [train, validation] =
             rows.each_ref().map(|rows| Arc::new(Dataset::new(Arc::clone(&job.reader), Arc::clone(rows), items.clone())));
         let sets = Sets { train, validation };

@@ -217,8 +217,13 @@ fn ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on_and_going_on_repeats_no_epo
     assert!(said(&output).contains(&format!("neurosearch continue {}", job.display())), "{}", said(&output));
     assert_eq!(json(&job.join(".neurosearch/job.json"))["state"], json!("paused"));
 
+    let report = job.join(".neurosearch/progress.json");
+    let mut last = json(&report);
+    last["loss_train"] = json!(98765.5);
+    std::fs::write(&report, last.to_string()).expect("written");
     let output = neurosearch(dir.path()).arg("continue").arg(&job).output().expect("the program runs");
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(!said(&output).contains("98765.5"), "an earlier attempt's report is shown: {}", said(&output));
     let epochs = std::fs::read_to_string(&epochs).expect("read");
     let places: Vec<&str> = epochs.lines().filter_map(|line| line.rsplit_once(' ')).map(|(place, _)| place).collect();
     let expected: Vec<String> = (0..400).map(|epoch| format!("fold-0 epoch-{epoch}")).collect();
