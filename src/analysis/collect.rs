@@ -30,6 +30,8 @@ pub struct Standing {
     pub state: Option<&'static str>,
     pub failure: Option<(FailureClass, String)>,
     pub attempts: u32,
+    /// Recorded as one of which more is to come.
+    pub unfinished: bool,
 }
 
 /// A job as the tables show it.
@@ -66,16 +68,23 @@ pub fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 /// Something in a job's folder that does not count, which somebody may want to know.
 #[derive(Debug)]
 pub enum Notice {
-    /// Folds without a result: not finished yet, or never begun.
-    Missing { job: String, folds: Vec<u32> },
-    /// A file that is there and cannot be used; its fold counts as not found.
+    /// Folds without a result: not finished yet, or never begun. `unfinished`: nor is the job, so that this is no wonder.
+    Missing { job: String, folds: Vec<u32>, unfinished: bool },
+    /// A file that cannot be used, or is missing beside another that appeared with it; its fold counts as not found.
     Unreadable { job: String, error: StoreError },
+}
+
+impl Notice {
+    /// Whether nobody needs to hear of it: it goes by itself.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Notice::Missing { unfinished: true, .. })
+    }
 }
 
 impl std::fmt::Display for Notice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Notice::Missing { job, folds } => {
+            Notice::Missing { job, folds, .. } => {
                 let names: Vec<String> = folds.iter().map(|fold| format!("fold-{fold}")).collect();
                 write!(f, "{job}: no result of {}", names.join(", "))
             }
@@ -104,7 +113,7 @@ pub fn collect(name: &str, dir: &JobDir, folds: Option<&[u32]>, notices: &mut Ve
     let looked_at = folds.unwrap_or(&options.folds);
     let mut collector = Collector { name, dir, notices, missing: Vec::new() };
     let folds = looked_at.iter().map(|&index| collector.fold(index, options.network_type)).collect();
-    collector.end();
+    collector.end(standing.unfinished);
     Some(Job { standing, options, folds })
 }
 
@@ -119,23 +128,35 @@ impl Collector<'_> {
     fn fold(&mut self, index: u32, network: NetworkType) -> Fold {
         let dir = self.dir.fold(index);
         let mut fold = Fold { index, ..Fold::default() };
-        if network == NetworkType::Autoencoder {
+        let there = if network == NetworkType::Autoencoder {
             fold.reconstructed = results::autoencoder_finished(self.dir, &dir);
+            fold.reconstructed
         } else {
-            for &selection in Selection::ALL {
-                fold.metrics[selection as usize] = self.metrics(&dir, selection);
-            }
-        }
-        if fold.reconstructed || fold.metrics.iter().any(Option::is_some) {
-            fold.best = self.best(&dir, network);
-        } else {
+            let metrics = self.metrics(&dir);
+            fold.metrics = metrics.unwrap_or_default();
+            metrics.is_some()
+        };
+        if !there {
             self.missing.push(index);
+        } else if fold.reconstructed || fold.metrics.iter().any(Option::is_some) {
+            fold.best = self.best(&dir, network);
         }
         fold
     }
 
-    fn metrics(&mut self, fold: &FoldDir, selection: Selection) -> Option<Metrics> {
-        self.kept(results::validation_metrics(fold, selection))
+    /// By selection; none where neither file is there. They appear together, so one that is missing alone is told by name.
+    fn metrics(&mut self, fold: &FoldDir) -> Option<[Option<Metrics>; 2]> {
+        let read = || [Selection::BestLoss, Selection::BestBalancedAccuracy].map(|s| results::validation_metrics(fold, s));
+        let missing = |metrics: &Result<Metrics, StoreError>| metrics.as_ref().is_err_and(StoreError::is_missing);
+        let mut metrics = read();
+        if metrics.iter().all(missing) {
+            return None;
+        }
+        if metrics.iter().any(missing) {
+            // They may have appeared between the two readings.
+            metrics = read();
+        }
+        Some(metrics.map(|metrics| metrics.map_err(|error| self.unreadable(error)).ok()))
     }
 
     /// The best epochs of the fold's networks; a missing table is no fault here, since no count depends on it.
@@ -157,15 +178,19 @@ impl Collector<'_> {
             Ok(value) => Some(value),
             Err(error) if error.is_missing() => None,
             Err(error) => {
-                self.notices.push(Notice::Unreadable { job: self.name.to_string(), error });
+                self.unreadable(error);
                 None
             }
         }
     }
 
-    fn end(self) {
+    fn unreadable(&mut self, error: StoreError) {
+        self.notices.push(Notice::Unreadable { job: self.name.to_string(), error });
+    }
+
+    fn end(self, unfinished: bool) {
         if !self.missing.is_empty() {
-            self.notices.push(Notice::Missing { job: self.name.to_string(), folds: self.missing });
+            self.notices.push(Notice::Missing { job: self.name.to_string(), folds: self.missing, unfinished });
         }
     }
 }
@@ -188,10 +213,35 @@ fn standing(dir: &JobDir) -> Result<Standing, StoreError> {
             Ended::Interrupted { .. } => state,
         };
     }
-    let word = state.as_str();
+    let (word, unfinished) = (state.as_str(), !state.is_final());
     let failure = match state {
         JobState::Failed { class, sentence } => Some((class, sentence)),
         _ => None,
     };
-    Ok(Standing { index: record.index, state: Some(word), failure, attempts: record.attempts })
+    Ok(Standing { index: record.index, state: Some(word), failure, attempts: record.attempts, unfinished })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::job::Starter;
+    use std::fs;
+
+    #[test]
+    fn a_fold_without_results_is_worth_telling_only_of_a_job_of_which_no_more_is_to_come() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let job = JobDir::new(dir.path());
+        fs::create_dir(job.private()).expect("made");
+        fs::write(job.commandline(), r#"{"n_splits": 2}"#).expect("written");
+        let failed = JobState::Failed { class: FailureClass::BadData, sentence: "no image".to_string() };
+        let cases = [(JobState::Queued, true), (JobState::Paused, true), (JobState::Done, false), (failed, false)];
+        for (state, passing) in cases {
+            let state = JobRecord { state, ..JobRecord::queued(Starter::Daemon) };
+            record::write(&job.record(), &state).expect("recorded");
+            let mut notices = Vec::new();
+            collect("job-0", &job, None, &mut notices).expect("a job");
+            let said: Vec<_> = notices.iter().map(|notice| (notice.to_string(), notice.is_passing())).collect();
+            assert_eq!(said, [("job-0: no result of fold-0, fold-1".to_string(), passing)], "{state:?}");
+        }
+    }
 }

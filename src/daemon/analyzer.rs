@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 /// Shortest time between the end of a run and the next, so that a storm of changes costs two runs a second at most.
 const APART: Duration = Duration::from_millis(500);
@@ -154,7 +154,11 @@ fn tabulate(tables: Option<Tables>, launch: LaunchDir, due: &Due) -> Result<(Tab
         }
     };
     for notice in notices {
-        info!(launch = ?launch.path(), notice = notice.to_string(), "analysis");
+        if notice.is_passing() {
+            debug!(launch = ?launch.path(), notice = notice.to_string(), "analysis");
+        } else {
+            info!(launch = ?launch.path(), notice = notice.to_string(), "analysis");
+        }
     }
     let mut tables = tables;
     tables.write()?;

@@ -99,6 +99,24 @@ fn what_cannot_be_read_counts_as_not_found_and_is_named() {
 }
 
 #[test]
+fn a_fold_that_lacks_the_file_of_one_selection_is_named_and_counts_under_the_other() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let launch = dir.path();
+    let job = write_job(launch, "job-0", r#"{"n_splits": 2}"#);
+    let lost = |selection: &str| job.join(format!("fold-0/cnn_classification/{selection}/validation_image_level_metrics.tsv"));
+    let tables = ["analysis_loss.tsv", "analysis_balanced_accuracy.tsv"];
+    for (selection, folds) in [("best_loss", ["1", "2"]), ("best_balanced_accuracy", ["2", "1"])] {
+        (0..2).for_each(|fold| write_fold(&job, fold, "0.75"));
+        fs::remove_file(lost(selection)).expect("removed");
+        let output = analyse(launch);
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains(&lost(selection).display().to_string()) && said.lines().count() == 1, "{said}");
+        assert_eq!(tables.map(|table| by_name(&launch.join(table))["job-0"][12].clone()), folds);
+    }
+}
+
+#[test]
 fn the_folds_of_the_search_space_are_looked_at_and_the_jobs_own_where_it_is_refused() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let launch = dir.path();
