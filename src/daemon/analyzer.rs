@@ -9,7 +9,7 @@ use crate::engine::outcome;
 use crate::process::memory;
 use crate::store::error::StoreError;
 use crate::store::layout::LaunchDir;
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, Recipient, WrapFuture};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, Recipient, WrapFuture};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,8 +32,7 @@ pub struct Analyzer {
     workshop: Workshop,
     /// Who is told whether the tables are as they should be.
     search: Option<Recipient<Tabulated>>,
-    /// Runs in a row that failed.
-    failures: u32,
+    trouble: Trouble,
     /// As the last run left it.
     ranking: Arc<Ranking>,
 }
@@ -68,6 +67,29 @@ pub enum Changed {
 #[rtype(result = "()")]
 pub struct AreYouThere;
 
+/// What keeps the tables from being replaced.
+#[derive(Debug, Default)]
+struct Trouble {
+    /// Runs in a row that failed.
+    failures: u32,
+    /// Why the last of them did; none after one that went well.
+    why: Option<String>,
+}
+
+impl Trouble {
+    /// Whether that is something new to say: a directory that is away for long is not worth a line at each try.
+    fn on_failed(&mut self, why: &str) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        self.why.replace(why.to_string()).as_deref() != Some(why)
+    }
+
+    /// Whether there was some.
+    fn on_success(&mut self) -> bool {
+        self.failures = 0;
+        self.why.take().is_some()
+    }
+}
+
 /// What the next run has to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Due {
@@ -90,7 +112,7 @@ impl Due {
 impl Analyzer {
     pub fn new(workshop: Workshop, launch: LaunchDir) -> Self {
         let (work, due) = (Coalesce::default(), Due::All);
-        Analyzer { launch, work, due, tables: None, workshop, search: None, failures: 0, ranking: Arc::default() }
+        Analyzer { launch, work, due, tables: None, workshop, search: None, trouble: Trouble::default(), ranking: Arc::default() }
     }
 
     fn run(&mut self, ctx: &mut Context<Self>) {
@@ -99,38 +121,56 @@ impl Analyzer {
         let place = self.launch.path().parent().unwrap_or(Path::new("/")).to_path_buf();
         let work = self.workshop.run(&place, move || tabulate(tables, launch, &due));
         ctx.spawn(work.into_actor(self).map(|done, this, ctx| {
+            if this.is_left() {
+                return ctx.stop();
+            }
             let pause = match done {
-                Ok(Ok((tables, ranking))) => {
-                    this.tables = Some(tables);
-                    this.ranking = Arc::new(ranking);
-                    this.tell(None);
-                    APART
-                }
+                Ok(Ok(tabulated)) => this.on_tabulated(tabulated),
                 Ok(Err(e)) => this.try_again(&e),
                 Err(e) => this.try_again(&e),
             };
             ctx.run_later(pause, |this, ctx| {
-                if this.work.on_finished() {
+                if this.is_left() {
+                    ctx.stop();
+                } else if this.work.on_finished() {
                     this.run(ctx);
                 }
             });
         }));
     }
 
-    /// The folder may be gone, or the disk full: another run is due, from the folders, after a pause that grows.
+    /// The search has ended, as with its directory: nobody asks for its tables any more, and nothing else would end the tries.
+    fn is_left(&self) -> bool {
+        self.search.as_ref().is_some_and(|search| !search.connected())
+    }
+
+    fn on_tabulated(&mut self, (tables, ranking): (Tables, Ranking)) -> Duration {
+        self.tables = Some(tables);
+        self.ranking = Arc::new(ranking);
+        if self.trouble.on_success() {
+            info!(launch = ?self.launch.path(), "the tables are replaced again");
+            self.tell(None);
+        }
+        APART
+    }
+
+    /// The folder may be away, or the disk full: another run is due, from the folders, after a pause that grows.
     fn try_again(&mut self, error: &dyn std::error::Error) -> Duration {
-        warn!(launch = ?self.launch.path(), error = error.to_string(), "the tables were not replaced");
-        self.tell(Some(format!("the tables are out of date, and are written again before long: {error}")));
+        let why = error.to_string();
+        if self.trouble.on_failed(&why) {
+            warn!(launch = ?self.launch.path(), error = why.as_str(), "the tables were not replaced, which is tried again");
+        } else {
+            debug!(launch = ?self.launch.path(), error = why.as_str(), "the tables were not replaced");
+        }
+        self.tell(Some(format!("the tables are out of date, and are written again before long: {why}")));
         self.due = Due::All;
         // It runs, so this one is due after it.
         self.work.on_request();
-        APART.max(Duration::from_secs(outcome::pause(self.failures)))
+        APART.max(Duration::from_secs(outcome::pause(self.trouble.failures)))
     }
 
-    fn tell(&mut self, trouble: Option<String>) {
-        let before = self.failures;
-        self.failures = if trouble.is_some() { before.saturating_add(1) } else { 0 };
-        if let Some(search) = self.search.as_ref().filter(|_| trouble.is_some() || before > 0) {
+    fn tell(&self, trouble: Option<String>) {
+        if let Some(search) = &self.search {
             search.do_send(Tabulated(trouble));
         }
     }
@@ -209,6 +249,76 @@ impl Handler<AreYouThere> for Analyzer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::sync::mpsc;
+
+    /// A search that only counts what it is told.
+    struct Told(mpsc::UnboundedSender<Option<String>>);
+
+    /// The search ends.
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    struct End;
+
+    impl Actor for Told {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Tabulated> for Told {
+        type Result = ();
+
+        fn handle(&mut self, Tabulated(trouble): Tabulated, _: &mut Self::Context) {
+            self.0.send(trouble).expect("heard");
+        }
+    }
+
+    impl Handler<End> for Told {
+        type Result = ();
+
+        fn handle(&mut self, _: End, ctx: &mut Self::Context) {
+            ctx.stop();
+        }
+    }
+
+    /// What the search is told next.
+    async fn heard(told: &mut mpsc::UnboundedReceiver<Option<String>>) -> Option<String> {
+        let soon = tokio::time::timeout(Duration::from_secs(60), told.recv());
+        soon.await.expect("before long").expect("the search is there")
+    }
+
+    #[actix::test]
+    async fn an_analyzer_goes_on_when_its_directory_is_back_and_ends_with_its_search() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let launch = dir.path().join("away");
+        let (teller, mut told) = mpsc::unbounded_channel();
+        let search = Told(teller).start();
+        let analyzer = Analyzer::new(Workshop::default(), LaunchDir::new(&launch)).start();
+        analyzer.do_send(ReportTo(search.clone().recipient()));
+        analyzer.do_send(Changed::All);
+        assert!(heard(&mut told).await.is_some_and(|trouble| trouble.contains("away")));
+        std::fs::create_dir(&launch).expect("made");
+        while heard(&mut told).await.is_some() {}
+        assert!(launch.join("jobs.tsv").exists());
+        std::fs::remove_dir_all(&launch).expect("removed");
+        analyzer.do_send(Changed::All);
+        assert!(heard(&mut told).await.is_some());
+        search.send(End).await.expect("ended");
+        let ended = async {
+            while analyzer.connected() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), ended).await.expect("it ends without another word");
+    }
+
+    #[test]
+    fn the_same_trouble_is_said_once_until_it_is_over() {
+        let mut trouble = Trouble::default();
+        assert!(!trouble.on_success(), "there was none");
+        let said: Vec<bool> = ["gone", "gone", "full", "full", "gone"].iter().map(|why| trouble.on_failed(why)).collect();
+        assert_eq!((said, trouble.failures), (vec![true, false, true, false, true], 5));
+        assert!(trouble.on_success() && trouble.failures == 0);
+        assert!(trouble.on_failed("gone"));
+    }
 
     #[test]
     fn a_missing_table_makes_nothing_be_read_again_and_takes_nothing_from_what_is_due() {
