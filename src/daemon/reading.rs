@@ -9,7 +9,7 @@ use super::written::{self, Written};
 use crate::analysis::{Ranked, Ranking};
 use crate::control::types::{Best, BestJob, Log, VERSION};
 use crate::domain::job::JobName;
-use crate::store::attempt_log::{self, Piece};
+use crate::store::attempt_log::{self, KEPT, Piece};
 use crate::store::error::StoreError;
 use actix::Addr;
 use axum::Json;
@@ -76,15 +76,31 @@ pub async fn logs(State(desk): State<Desk>, query: Result<Query<LogQuery>, Query
     let (place, name) = places::job(&desk, &path).await?;
     // Asked before the log is read: what the trainer wrote before its end is then in this piece or a later one.
     let job = described(&place, &name).await?.job;
-    let attempt = attempt.unwrap_or(job.attempts);
-    if attempt == 0 {
-        return Err(Refused::not_found(format!("{name} was never started, so it has no log; `neurosearch explain` says why")));
-    }
+    let attempt = chosen(&name, attempt, job.attempts).map_err(Refused::not_found)?;
     let running = job.state == "running" && attempt == job.attempts;
     let read = off_thread(move || attempt_log::read(&place.launch, &name, attempt, from, PIECE)).await?;
     let piece = piece(read, running, from)?;
     let text = String::from_utf8_lossy(&piece.bytes).into_owned();
     Ok(Json(Log { version: VERSION, attempt, text, next: piece.next, running, attempts: job.attempts, state: job.state }))
+}
+
+/// The attempt whose log is asked for, of those that were made; the last unless something is said.
+///
+/// # Errors
+/// One sentence: that there is no such log, and which there are.
+fn chosen(name: &JobName, asked: Option<u32>, made: u32) -> Result<u32, String> {
+    let oldest = made.saturating_sub(KEPT) + 1;
+    let attempt = asked.unwrap_or(made);
+    let there = match made {
+        0 => return Err(format!("{name} was never started, so it has no log; `neurosearch explain` says why")),
+        1 => "attempt 1 is its only one".to_string(),
+        _ => format!("there are those of attempts {oldest} to {made}"),
+    };
+    match attempt {
+        _ if attempt == 0 || attempt > made => Err(format!("{name} has had no attempt {attempt}, so there is no log; {there}")),
+        _ if attempt < oldest => Err(format!("the log of attempt {attempt} of {name} is kept no longer; {there}")),
+        _ => Ok(attempt),
+    }
 }
 
 /// What was read; nothing yet where the attempt runs and its trainer is only being started.
@@ -100,6 +116,29 @@ mod tests {
     use super::*;
     use std::io;
     use std::path::Path;
+
+    #[test]
+    fn an_attempt_without_a_log_is_refused_with_those_that_have_one() {
+        let name = JobName::numbered("job", 0).expect("a name");
+        let cases = [
+            (None, 1, Ok(1)),
+            (Some(2), 3, Ok(2)),
+            (None, 0, Err("never started")),
+            (Some(1), 0, Err("never started")),
+            (Some(0), 1, Err("no attempt 0, so there is no log; attempt 1 is its only one")),
+            (Some(9), 1, Err("attempt 1 is its only one")),
+            (Some(4), 3, Err("attempts 1 to 3")),
+            (Some(3), KEPT + 2, Ok(3)),
+            (Some(2), KEPT + 2, Err("kept no longer; there are those of attempts 3 to 52")),
+        ];
+        for (asked, made, wanted) in cases {
+            match (chosen(&name, asked, made), wanted) {
+                (Ok(attempt), Ok(wanted)) => assert_eq!(attempt, wanted),
+                (Err(said), Err(words)) => assert!(said.contains(words), "{asked:?} of {made}: {said}"),
+                (got, wanted) => panic!("{asked:?} of {made}: {got:?} in place of {wanted:?}"),
+            }
+        }
+    }
 
     #[test]
     fn the_log_of_an_attempt_that_is_only_being_started_is_empty_and_another_that_is_not_there_is_refused() {
