@@ -1,5 +1,6 @@
 //! Changes over the control socket: who may make them, and how an order's words become a command.
 
+use super::asked::Ordered;
 use super::peer::Peer;
 use super::places::{self, Place};
 use super::router::{Desk, Refused, ask};
@@ -13,9 +14,7 @@ use crate::engine::state::TimeLimit;
 use crate::store::layout::LaunchDir;
 use actix::{Handler, Message};
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{ConnectInfo, Path, State};
-use axum::http::StatusCode;
+use axum::extract::{ConnectInfo, State};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path as FilePath;
 
@@ -49,14 +48,9 @@ impl Handler<Change> for Sampler {
 /// `POST /v1/{verb}` with an [`Order`].
 pub async fn change(
     State(desk): State<Desk>,
-    Path(verb): Path<String>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    order: Result<Json<Order>, JsonRejection>,
+    Ordered { verb, order }: Ordered,
 ) -> Result<Json<Changed>, Refused> {
-    let Json(order) = order.map_err(|e| match e.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Refused::too_large("the request is larger than 1 MiB, which no order is"),
-        _ => Refused::bad(e.body_text()),
-    })?;
     only_what_is_read(&verb, &order).map_err(Refused::bad)?;
     let done = match verb.as_str() {
         "drain" | "restore" | "reload" | "shutdown" => machine::obey(&desk, &peer, &verb, &order).await?,

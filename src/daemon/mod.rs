@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod analyzer;
+pub mod asked;
 pub mod boot;
 pub mod change;
 pub mod configuration;

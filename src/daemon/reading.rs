@@ -1,6 +1,7 @@
 //! What the control socket shows of a search's results: the ranking of its jobs, and their trainers' logs.
 
 use super::analyzer::Rank;
+use super::asked::{Asked, Given, Question};
 use super::places::{self, Place, off_thread};
 use super::router::{Desk, Refused, ask, described};
 use super::sampler::Sampler;
@@ -13,9 +14,7 @@ use crate::store::attempt_log::{self, KEPT, Piece};
 use crate::store::error::StoreError;
 use actix::Addr;
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
-use serde::Deserialize;
+use axum::extract::State;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,29 +22,43 @@ use std::sync::Arc;
 const PIECE: u64 = 1 << 18;
 
 /// A launch directory, by its path, and how many jobs of each kind; all unless something is said.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug)]
 pub struct BestQuery {
     launch: PathBuf,
     most: Option<usize>,
 }
 
+impl Question for BestQuery {
+    const PARAMETERS: &[(&str, &str)] = &[("launch", "the launch directory"), ("most", "a number of jobs")];
+
+    fn read(given: &Given) -> Result<Self, String> {
+        Ok(BestQuery { launch: given.path("launch")?, most: given.number("most")? })
+    }
+}
+
 /// A job's folder, by its path; the last attempt and its beginning unless something else is said.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug)]
 pub struct LogQuery {
     path: PathBuf,
     attempt: Option<u32>,
-    #[serde(default)]
     from: u64,
+}
+
+impl Question for LogQuery {
+    const PARAMETERS: &[(&str, &str)] =
+        &[("path", "the job's folder"), ("attempt", "the number of an attempt, from 1"), ("from", "a number of bytes")];
+
+    fn read(given: &Given) -> Result<Self, String> {
+        let from = given.number("from")?.unwrap_or(0);
+        Ok(LogQuery { path: given.path("path")?, attempt: given.number("attempt")?, from })
+    }
 }
 
 /// `GET /v1/best?launch=PATH&most=N`.
 pub async fn best(
     State(desk): State<Desk>,
-    query: Result<Query<BestQuery>, QueryRejection>,
+    Asked(BestQuery { launch, most }): Asked<BestQuery>,
 ) -> Result<Json<Best<Written>>, Refused> {
-    let Query(BestQuery { launch, most }) = query.map_err(|e| Refused::bad(e.body_text()))?;
     let Place { launch, sampler } = places::search(&desk, &launch).await?;
     let ranking = ranking(&sampler).await?;
     let first = |jobs: &[Arc<Ranked>]| jobs.iter().take(most.unwrap_or(usize::MAX)).cloned().map(Written).collect();
@@ -71,8 +84,10 @@ pub async fn result(sampler: &Addr<Sampler>, name: &JobName) -> Result<Option<Be
 }
 
 /// `GET /v1/logs?path=PATH&attempt=N&from=BYTE`.
-pub async fn logs(State(desk): State<Desk>, query: Result<Query<LogQuery>, QueryRejection>) -> Result<Json<Log>, Refused> {
-    let Query(LogQuery { path, attempt, from }) = query.map_err(|e| Refused::bad(e.body_text()))?;
+pub async fn logs(
+    State(desk): State<Desk>,
+    Asked(LogQuery { path, attempt, from }): Asked<LogQuery>,
+) -> Result<Json<Log>, Refused> {
     let (place, name) = places::job(&desk, &path).await?;
     // Asked before the log is read: what the trainer wrote before its end is then in this piece or a later one.
     let job = described(&place, &name).await?.job;

@@ -1,5 +1,6 @@
 //! What each path of the control socket answers.
 
+use super::asked::{Asked, Given, Question};
 use super::change::change;
 use super::devices::{Describe, Devices, Line};
 use super::places::{self, Place};
@@ -14,12 +15,11 @@ use crate::engine::state::Need;
 use crate::store::scan;
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message};
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
@@ -56,6 +56,7 @@ pub fn router(desk: Desk) -> Router {
 }
 
 /// A refusal with the HTTP status that goes with it.
+#[derive(Debug)]
 pub struct Refused(StatusCode, String);
 
 impl Refused {
@@ -145,34 +146,40 @@ async fn devices(State(desk): State<Desk>) -> Reply<types::Devices> {
 }
 
 /// A launch directory, by its path.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug)]
 struct LaunchQuery {
     launch: PathBuf,
 }
 
+impl Question for LaunchQuery {
+    const PARAMETERS: &[(&str, &str)] = &[("launch", "the launch directory")];
+
+    fn read(given: &Given) -> Result<Self, String> {
+        Ok(LaunchQuery { launch: given.path("launch")? })
+    }
+}
+
 /// A job's folder, by its path.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug)]
 struct JobQuery {
     path: PathBuf,
 }
 
-async fn jobs(
-    State(desk): State<Desk>,
-    query: Result<Query<LaunchQuery>, axum::extract::rejection::QueryRejection>,
-) -> Reply<Jobs> {
-    let Query(LaunchQuery { launch }) = query.map_err(|e| bad_query(&e))?;
+impl Question for JobQuery {
+    const PARAMETERS: &[(&str, &str)] = &[("path", "the job's folder")];
+
+    fn read(given: &Given) -> Result<Self, String> {
+        Ok(JobQuery { path: given.path("path")? })
+    }
+}
+
+async fn jobs(State(desk): State<Desk>, Asked(LaunchQuery { launch }): Asked<LaunchQuery>) -> Reply<Jobs> {
     let Place { launch, sampler } = places::search(&desk, &launch).await?;
     let jobs = ask(&sampler, DescribeJobs).await?;
     Ok(Json(Jobs { version: VERSION, launch: launch.path().display().to_string(), jobs }))
 }
 
-async fn job(
-    State(desk): State<Desk>,
-    query: Result<Query<JobQuery>, axum::extract::rejection::QueryRejection>,
-) -> Reply<OneJob> {
-    let Query(JobQuery { path }) = query.map_err(|e| bad_query(&e))?;
+async fn job(State(desk): State<Desk>, Asked(JobQuery { path }): Asked<JobQuery>) -> Reply<OneJob> {
     let (place, name) = places::job(&desk, &path).await?;
     let Described { job, need, mut explained } = described(&place, &name).await?;
     let launch = place.launch;
@@ -230,10 +237,6 @@ pub fn split(path: &Path) -> Result<(&Path, JobName), Refused> {
     let (launch, name) = named.ok_or_else(|| Refused::bad(format!("{} is not the folder of a job", path.display())))?;
     let name = JobName::try_from(name.to_string_lossy().into_owned()).map_err(|e| Refused::bad(e.to_string()))?;
     Ok((launch, name))
-}
-
-fn bad_query(rejection: &axum::extract::rejection::QueryRejection) -> Refused {
-    Refused::bad(rejection.body_text())
 }
 
 async fn unknown(request: axum::extract::Request) -> Refused {

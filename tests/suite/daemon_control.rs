@@ -95,6 +95,17 @@ fn the_socket_is_for_its_group_and_unknown_requests_are_refused_with_a_sentence(
         let error = daemon.client().get::<Value>(path, &[]).expect_err("refused").to_string();
         assert!(error.contains(word), "{path}: {error}");
     }
+    for (path, query, said) in [
+        ("/v1/jobs", &[][..], "name the launch directory in the query, as ?launch=/data/first"),
+        ("/v1/job", &[], "name the job's folder in the query"),
+        ("/v1/best", &[("launch", "/data"), ("most", "all")], "most: \"all\" is not a number of jobs"),
+        ("/v1/logs", &[("path", "/data/job-0"), ("attempt", "last")], "attempt: \"last\" is not the number of an attempt"),
+    ] {
+        let error = daemon.client().get::<Value>(path, query).expect_err("refused").to_string();
+        assert!(error.contains(said), "{path}: {error}");
+    }
+    let error = daemon.client().post::<Changed>("/v1/pause", &json!({ "target": 5 })).expect_err("refused").to_string();
+    assert!(error.contains("target: 5 is not text"), "{error}");
     let error = order(&daemon, "pause", Path::new("/nowhere"), None).expect_err("refused");
     assert!(error.contains("/nowhere"), "{error}");
     let huge = Order { launch: Some("x".repeat(2 << 20)), ..Order::default() };
