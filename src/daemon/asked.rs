@@ -61,7 +61,7 @@ impl Given {
     /// # Errors
     /// It is not there.
     pub fn path(&self, name: &str) -> Result<PathBuf, String> {
-        let missing = || format!("name {} in the query, as ?{name}=/data/first", self.meaning(name));
+        let missing = || format!("name {} in the query, as ?{name}=PATH", self.meaning(name));
         self.value(name).map(PathBuf::from).ok_or_else(missing)
     }
 
@@ -208,7 +208,7 @@ mod tests {
         };
         let number = |given: &Given| given.number::<u32>("attempt");
         assert_eq!(given(&[]).and_then(|given| given.path("path")).expect_err("none").as_str(), {
-            "name the folder of a job in the query, as ?path=/data/first"
+            "name the folder of a job in the query, as ?path=PATH"
         });
         assert_eq!(given(&[]).and_then(|given| number(&given)), Ok(None));
         assert_eq!(given(&[("attempt", "3"), ("path", "/a")]).and_then(|given| number(&given)), Ok(Some(3)));

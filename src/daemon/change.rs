@@ -65,10 +65,29 @@ pub async fn change(
             ask::<Sampler, _>(&place.sampler, Change(commands)).await?.map_err(Refused::conflict)?
         }
     };
-    // A file's text would fill the log.
-    let order = Order { commandline: order.commandline.as_ref().map(|text| format!("{} bytes", text.len())), ..order };
-    tracing::info!(verb = verb.as_str(), uid = peer.uid, order = ?order, "changed");
+    tracing::info!(verb = verb.as_str(), uid = peer.uid, order = ?in_words(&order), "changed");
     Ok(Json(Changed { version: VERSION, done }))
+}
+
+/// What the order says, for the log: `target /data/first, set n_jobs=40 slots=2`.
+fn in_words(order: &Order) -> String {
+    let said = |name: &str, text: &Option<String>| text.as_ref().map(|text| format!("{name} {text}"));
+    let set: Vec<String> = order.set.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let words = [
+        said("target", &order.target),
+        said("launch", &order.launch),
+        said("job", &order.job),
+        (!set.is_empty()).then(|| format!("set {}", set.join(" "))),
+        said("class", &order.class),
+        order.failed.then(|| "failed".to_string()),
+        said("device", &order.device),
+        // A file's text would fill the log.
+        order.commandline.as_ref().map(|text| format!("commandline of {} bytes", text.len())),
+        said("file", &order.file),
+        said("base", &order.base),
+        order.stop_trainers.then(|| "stop_trainers".to_string()),
+    ];
+    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// What the verb and the order say together.
@@ -229,6 +248,16 @@ mod tests {
             assert!(error.contains(word), "{verb}: {error}");
         }
         assert_eq!(commands("set", &order(&[("slots", "all")])), Ok(vec![Command::SetSlots(None)]));
+    }
+
+    #[test]
+    fn the_log_has_what_an_order_says_and_nothing_that_it_does_not() {
+        let set = [("slots", "2"), ("n_jobs", "40")].map(|(key, value)| (key.to_string(), value.to_string()));
+        let order = Order { target: Some("/data/first".into()), set: set.into(), ..Order::default() };
+        assert_eq!(in_words(&order), "target /data/first, set n_jobs=40 slots=2");
+        let order = Order { commandline: Some("{}".into()), stop_trainers: true, ..Order::default() };
+        assert_eq!(in_words(&order), "commandline of 2 bytes, stop_trainers");
+        assert_eq!(in_words(&Order::default()), "");
     }
 
     #[test]

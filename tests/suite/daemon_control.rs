@@ -96,7 +96,7 @@ fn the_socket_is_for_its_group_and_unknown_requests_are_refused_with_a_sentence(
         assert!(error.contains(word), "{path}: {error}");
     }
     for (path, query, said) in [
-        ("/v1/jobs", &[][..], "name the launch directory in the query, as ?launch=/data/first"),
+        ("/v1/jobs", &[][..], "name the launch directory in the query, as ?launch=PATH"),
         ("/v1/job", &[], "name the job's folder in the query"),
         ("/v1/best", &[("launch", "/data"), ("most", "all")], "most: \"all\" is not a number of jobs"),
         ("/v1/logs", &[("path", "/data/job-0"), ("attempt", "last")], "attempt: \"last\" is not the number of an attempt"),
