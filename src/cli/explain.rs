@@ -26,10 +26,5 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     for reason in answer.waits_for.iter().skip(1) {
         out.sentence(format!("besides, {}", render::flat(reason)), 2)?;
     }
-    if !answer.waits_for.is_empty()
-        && let Some(needs) = &answer.needs
-    {
-        out.line(format!("it needs a free slot on {}", if needs.device == "cpu" { "the CPU" } else { "a GPU" }))?;
-    }
     Ok(Exit::Done)
 }

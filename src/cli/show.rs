@@ -6,7 +6,7 @@ use super::exit::{Exit, Outcome};
 use super::out::Out;
 use super::progress_view;
 use super::render;
-use crate::control::types::OneJob;
+use crate::control::types::{Job, OneJob};
 use std::path::PathBuf;
 
 /// Show one job
@@ -37,11 +37,34 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     lines.extend((answer.redraws > 0).then(|| ("redraws", format!("{}, the draws before did not fit", answer.redraws))));
     lines.push(("attempts", format!("{}, {} failed in a row", job.attempts, job.failures_in_a_row)));
     lines.extend(answer.result.iter().map(|result| ("result", best::sentence(result))));
-    let last = job.last_failure.iter();
-    lines.extend(last.map(|last| ("failed", format!("attempt {} ({}): {}", last.attempt, last.class, last.sentence))));
+    lines.extend(last_failure(job));
     lines.extend(job.progress.iter().map(|progress| ("progress", progress_view::sentence(progress))));
     for (name, value) in lines {
         out.sentence(format!("{name:<10}{}", render::flat(&value)), 10)?;
     }
     Ok(Exit::Done)
+}
+
+/// How the last attempt that came to nothing did so. A job may have gone on since, and is not called failed then.
+fn last_failure(job: &Job) -> Option<(&'static str, String)> {
+    let last = job.last_failure.as_ref()?;
+    let label = if job.state == "failed" { "failed" } else { "before" };
+    Some((label, format!("attempt {} failed ({}): {}", last.attempt, last.class, last.sentence)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::job::{FailureClass, LastFailure};
+
+    #[test]
+    fn a_job_that_went_on_after_a_failure_is_not_called_failed() {
+        let last = LastFailure { attempt: 2, class: FailureClass::Lost, sentence: "it died while nobody watched".into() };
+        for (state, label) in [("done", "before"), ("running", "before"), ("failed", "failed")] {
+            let job = Job { state: state.into(), last_failure: Some(last.clone()), ..Job::default() };
+            let said = "attempt 2 failed (lost): it died while nobody watched".to_string();
+            assert_eq!(last_failure(&job), Some((label, said)), "{state}");
+        }
+        assert_eq!(last_failure(&Job::default()), None);
+    }
 }
