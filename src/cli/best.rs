@@ -67,7 +67,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
 }
 
 fn figure(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".to_string(), |value| format!("{value:.4}"))
+    value.map_or_else(|| "-".to_string(), |value| render::figure(value, 4))
 }
 
 /// One job's means, in words.
@@ -86,8 +86,33 @@ pub(super) fn sentence(job: &BestJob) -> String {
     }
 }
 
-/// As `0: 0.7500, 1: 0.6250`: short, so that few lines break.
+/// As `0:0.7500 1:0.6250`: short, so that few lines break, and none between a fold and its figure.
 fn by_fold(job: &BestJob, of: impl Fn(&BestFold) -> Option<f64>) -> String {
-    let folds: Vec<String> = job.folds.iter().map(|fold| format!("{}: {}", fold.fold, figure(of(fold)))).collect();
-    folds.join(", ")
+    let folds: Vec<String> = job.folds.iter().map(|fold| format!("{}:{}", fold.fold, figure(of(fold)))).collect();
+    folds.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_never_breaks_between_a_fold_and_its_figure() {
+        let fold = |fold| BestFold { fold, best_loss: None, best_balanced_accuracy: Some(1.0), loss: None };
+        let job = BestJob {
+            job: "job-0".into(),
+            state: "done".into(),
+            best_loss: None,
+            best_balanced_accuracy: Some(1.0),
+            loss: None,
+            folds: (0..5).map(fold).collect(),
+        };
+        for width in [24, 30, 40] {
+            let mut rows = render::table(&["JOB", "BY FOLD"], Some(width));
+            rows.add_row([flat(&job.job), by_fold(&job, |fold| fold.best_balanced_accuracy)]);
+            let text: String = rows.lines().skip(1).collect::<Vec<_>>().join(" ");
+            let seen: Vec<&str> = text.split_whitespace().filter(|word| *word != "job-0").collect();
+            assert_eq!(seen, ["0:1.0000", "1:1.0000", "2:1.0000", "3:1.0000", "4:1.0000"], "{width}: {text}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The tables of searches, running jobs and devices that `status` and `watch` share.
 
-use super::render::{flat, lasting, row, since};
+use super::render::{figure, flat, lasting, row, since};
 use crate::control::types::{Counts, Device, Running, Search, SearchState, Status};
 use crate::domain::progress::Progress;
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ pub fn running(status: &Status, names: &[String]) -> Listing {
 
 fn running_row(search: &str, job: &Running, device: Option<&String>) -> Vec<String> {
     let of = |show: &dyn Fn(&Progress) -> String| job.progress.as_ref().map_or_else(|| "-".to_string(), show);
-    let number = |value: Option<f64>| value.map_or_else(|| "-".to_string(), |value| format!("{value:.3}"));
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_string(), |value| figure(value, 3));
     vec![
         flat(&format!("{search}/{}", job.job)),
         device.cloned().unwrap_or_else(|| flat(&job.device)),
@@ -223,6 +223,15 @@ mod tests {
         assert_eq!(listed(None), all[0].launch);
         assert_eq!(listed(Some(80)), all[0].launch);
         assert_eq!(listed(Some(30)), "first");
+    }
+
+    #[test]
+    fn a_name_with_what_steers_a_terminal_stands_in_line_with_the_others() {
+        let all = [search("/data/a\u{1b}[2J\u{202e}b"), search("/data/first")];
+        let lines = searches(&all, &names(&all)).lines(None, false);
+        assert!(lines[1].contains("a\\u{1b}[2J\\u{202e}b"), "{lines:?}");
+        let at = |line: &String, word: &str| line.find(word).expect("its column");
+        assert_eq!((at(&lines[0], "STATE"), at(&lines[1], "settling")), (at(&lines[2], "settling"), at(&lines[2], "settling")));
     }
 
     #[test]

@@ -147,9 +147,13 @@ impl Out {
 
 /// A message about the work, on stderr; one that cannot be written has nowhere else to go.
 pub fn note(text: impl Display) {
-    let width = io::stderr().is_terminal().then(columns);
     let text = format!("neurosearch: {text}");
-    let _ = writeln!(io::stderr().lock(), "{}", escape(&wrapped(&text, width, 2)));
+    let _ = writeln!(io::stderr().lock(), "{}", escape(&wrapped(&text, width_of_stderr(), 2)));
+}
+
+/// The columns that a line on stderr may fill; without a bound where no terminal shows it.
+pub fn width_of_stderr() -> Option<u16> {
+    io::stderr().is_terminal().then(columns)
 }
 
 /// How wide the terminal is.
@@ -159,7 +163,7 @@ fn columns() -> u16 {
 
 /// The text with line ends between its words, so that no line is longer than the width, if there is one; what follows the
 /// first line is indented, and a word that is longer than a line stays whole, as a path that somebody wants to copy.
-fn wrapped(text: &str, width: Option<u16>, indent: usize) -> Cow<'_, str> {
+pub fn wrapped(text: &str, width: Option<u16>, indent: usize) -> Cow<'_, str> {
     let Some(width) = width.map(usize::from).filter(|&width| text.chars().count() > width) else { return Cow::Borrowed(text) };
     let mut lines = String::with_capacity(text.len() + 16);
     let mut column = 0;

@@ -1,6 +1,7 @@
 //! A running job's progress on stderr: a bar on a terminal, else a line for each epoch and each new evaluation.
 
 use super::out;
+use super::render::figure;
 use crate::domain::escape::escape;
 use crate::domain::progress::{Phase, Progress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -34,7 +35,7 @@ impl ProgressView {
             Some(bar) => {
                 // Truncation is wanted: the fraction lies between 0 and 1.
                 bar.set_position((progress.fraction() * STEPS as f64) as u64);
-                bar.set_message(escape(&sentence(progress)).into_owned());
+                bar.set_message(message(progress, out::width_of_stderr()));
                 if self.last.is_none() {
                     // What an earlier attempt has done says nothing about this one's speed.
                     bar.reset_eta();
@@ -60,6 +61,11 @@ impl ProgressView {
             bar.finish_and_clear();
         }
     }
+}
+
+/// What stands below the bar, broken between words: the bar itself would break within them.
+fn message(progress: &Progress, width: Option<u16>) -> String {
+    escape(&out::wrapped(&sentence(progress), width, 2)).into_owned()
 }
 
 fn is_milestone(last: &Progress, now: &Progress) -> bool {
@@ -92,7 +98,7 @@ pub fn sentence(progress: &Progress) -> String {
     });
     let mut said = vec![place.join(", ")];
     if let (Some(train), Some(valid)) = (progress.loss_train, progress.loss_valid) {
-        said.push(format!("loss {train:.4} training, {valid:.4} validation"));
+        said.push(format!("loss {} training, {} validation", figure(train, 4), figure(valid, 4)));
     }
     said.extend(progress.balanced_accuracy_valid.map(|accuracy| format!("balanced accuracy {accuracy:.3}")));
     said.join("; ")
@@ -144,6 +150,18 @@ mod tests {
         let unknown = Progress { epoch: 0, balanced_accuracy_valid: None, ..first };
         assert_eq!(sentence(&Progress { network: None, ..unknown }), "loading");
         assert_eq!(sentence(&Progress { folds_done: 2, ..progress() }), "every fold has its results", "there is no fold 3 of 2");
+    }
+
+    #[test]
+    fn what_stands_below_the_bar_breaks_between_words() {
+        assert_eq!(
+            message(&progress(), Some(80)).lines().collect::<Vec<_>>(),
+            [
+                "fold 2 of 2 (fold-4), epoch 3 of 20, batch 7 of 9; loss 0.5000 training, 0.6250",
+                "  validation; balanced accuracy 0.750"
+            ]
+        );
+        assert_eq!(message(&progress(), None), sentence(&progress()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::exit::{Exit, Failure, Outcome};
 use super::out::{Out, Tone};
 use crate::control::client::ClientError;
+use crate::domain::escape::escape;
 use comfy_table::{ContentArrangement, Row, Table, presets};
 use serde::Serialize;
 
@@ -60,9 +61,15 @@ pub fn say(out: &mut Out, tone: Tone, kind: &str, text: &str) -> Result<(), Fail
     out.raw(&line)
 }
 
-/// Text for one cell or line: whatever breaks a line is shown, not obeyed.
+/// Text for one cell or line: whatever breaks a line or steers a terminal is shown, not obeyed, and takes the room that it is
+/// seen to take.
 pub fn flat(text: &str) -> String {
-    text.replace('\n', "\\n").replace('\t', "\\t")
+    escape(text).replace('\n', "\\n").replace('\t', "\\t")
+}
+
+/// A measured figure to so many decimals; from a million on, where they say nothing, as a power of ten.
+pub fn figure(value: f64, decimals: usize) -> String {
+    if value.abs() >= 1e6 { format!("{value:.decimals$e}") } else { format!("{value:.decimals$}") }
 }
 
 /// A time as a clock here shows it.
@@ -103,6 +110,12 @@ mod tests {
     fn times_are_said_in_their_two_largest_units() {
         let said = [0, 59, 60, 3599, 3600, 90_000].map(lasting);
         assert_eq!(said, ["0 s", "59 s", "1 min 0 s", "59 min 59 s", "1 h 0 min", "1 d 1 h"]);
+    }
+
+    #[test]
+    fn a_huge_figure_is_a_power_of_ten_and_any_other_has_its_decimals() {
+        let said = [0.5, -3.25, 999_999.0, 32_785_823_607_188_791_230_464.0, -1e6, f64::INFINITY].map(|value| figure(value, 3));
+        assert_eq!(said, ["0.500", "-3.250", "999999.000", "3.279e22", "-1.000e6", "inf"]);
     }
 
     #[test]
