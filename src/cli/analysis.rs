@@ -1,6 +1,7 @@
 //! `neurosearch analysis`: the tables of a launch directory, made anew from its job folders.
 
 use super::exit::{Exit, Failure, Outcome};
+use super::named;
 use super::out::{self, Out};
 use crate::analysis::Tables;
 use crate::store::layout::LaunchDir;
@@ -14,6 +15,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, out: &mut Out) -> Outcome {
+    named::folder(&args.launch_dir)?;
     let launch = LaunchDir::new(args.launch_dir);
     let mut tables = Tables::new(launch.clone());
     for notice in tables.scan()? {

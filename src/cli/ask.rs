@@ -2,6 +2,7 @@
 
 use super::args::Socket;
 use super::exit::{Exit, Failure, Outcome};
+use super::named;
 use super::out::Out;
 use super::{listing, render};
 use crate::control::client::Client;
@@ -26,8 +27,9 @@ impl Ask {
     /// The path of the search or job that somebody names: a path of their own, or else what `status` calls it.
     ///
     /// # Errors
-    /// As [`absolute`], and where it takes the daemon to know and none answers.
+    /// As [`absolute`], for a file, and where it takes the daemon to know and none answers.
     pub fn place(&self, named: &Path) -> Result<String, Failure> {
+        named::folder(named)?;
         let path = absolute(named)?;
         match named.components().next() {
             Some(Component::Normal(first)) if !Path::new(first).exists() => {
@@ -74,6 +76,7 @@ pub fn absolute(path: &Path) -> Result<String, Failure> {
 
 /// An order about a directory, which no search need be in yet.
 pub fn about(path: &Path) -> Result<Order, Failure> {
+    named::folder(path)?;
     Ok(Order { target: Some(absolute(path)?), ..Order::default() })
 }
 

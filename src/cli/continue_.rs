@@ -3,6 +3,7 @@
 use super::args::Training;
 use super::exit::{Exit, Failure, Outcome};
 use super::job_folder;
+use super::named;
 use super::out::{self, Out};
 use super::run_job::{self, Ready};
 use crate::check;
@@ -60,6 +61,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
 }
 
 fn job(path: &Path) -> Result<JobDir, Failure> {
+    named::folder(path)?;
     let absolute = std::fs::canonicalize(path).map_err(|e| StoreError::io("open", path, e))?;
     if !scan::is_job(&absolute) {
         let sentence = format!("{} is no job: it has no commandline.json", path.display());
@@ -117,7 +119,7 @@ fn refuse_another_precision(job: &JobDir, asked: Option<Precision>) -> Result<()
         Ok(begun) if begun.precision != asked => {
             let (folder, kept) = (job.path().display(), begun.precision);
             let cure = format!("`neurosearch retrain {} OUT_DIR --precision {asked}`", job.commandline().display());
-            Err(Failure::new(Exit::Refused, format!("{folder} was begun in {kept} and goes on so; {cure} trains it anew")))
+            Err(Failure::new(Exit::Usage, format!("{folder} was begun in {kept} and goes on so; {cure} trains it anew")))
         }
         // Not begun, or its record cannot be read: then the trainer says what it finds.
         _ => Ok(()),

@@ -2,6 +2,7 @@
 
 use super::ask::{Ask, absolute};
 use super::exit::Outcome;
+use super::named;
 use super::out::Out;
 use crate::control::types::Order;
 use crate::store::record;
@@ -19,6 +20,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
+    named::options_file(&args.commandline_json)?;
     let text = record::read_text(&args.commandline_json)?;
     // As for `retrain`: a job's relative paths are relative to its launch directory.
     let file = absolute(&args.commandline_json)?;

@@ -18,11 +18,11 @@ pub enum Exit {
     BadInput,
     /// What was named is not there.
     NotFound,
-    /// What would be made is there already and is not overwritten.
+    /// What would be made is there already, or is being made, and is not overwritten.
     Exists,
     /// No daemon answers at the socket.
     NoDaemon,
-    /// The daemon answered, and refuses.
+    /// The daemon answered, and refuses; or a job is a running daemon's own business.
     Refused,
     /// The output could not be written.
     Output,
@@ -67,9 +67,9 @@ impl Exit {
             Exit::Usage => "the command line itself is wrong",
             Exit::BadInput => "a file or folder that was given is faulty",
             Exit::NotFound => "what was named is not there",
-            Exit::Exists => "what would be made is there already and is not overwritten",
+            Exit::Exists => "what would be made is there already, or is being made, and is not overwritten",
             Exit::NoDaemon => "no daemon answers at the socket",
-            Exit::Refused => "the daemon answered, and refuses",
+            Exit::Refused => "the daemon refuses, or looks after the job itself",
             Exit::Output => "the output could not be written",
             Exit::Interrupted => "interrupted; what is finished is kept",
         }

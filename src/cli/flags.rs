@@ -1,7 +1,6 @@
 //! The options that the reference takes on its command line, with `_` as its documentation spells them or with `-`.
 
-use super::exit::Failure;
-use crate::domain::fault::Faults;
+use super::exit::{Exit, Failure};
 use crate::domain::space::{self, SearchSpace};
 
 /// Flags that win over the file.
@@ -34,7 +33,9 @@ impl Flags {
     /// A flag's value is not allowed, alone or with the file's.
     pub fn over(&self, space: SearchSpace) -> Result<SearchSpace, Failure> {
         let file = space.origin.file.clone();
-        space.override_with(&self.given()).map_err(|fault| Failure::from(Faults { file, faults: vec![fault] }))
+        // Without them the file was accepted.
+        let refused = |fault| Failure::new(Exit::Usage, format!("the flags, which win over {file}: {fault}"));
+        space.override_with(&self.given()).map_err(refused)
     }
 
     /// The flags as the search space takes them.

@@ -2,6 +2,7 @@
 
 use super::exit::{Exit, Failure, Outcome};
 use super::init_sizes::{self, Sizes};
+use super::named;
 use super::out::{self, Out};
 use crate::check;
 use crate::domain::draw::draw;
@@ -37,6 +38,7 @@ pub struct Args {
 const COMMENTS: &str = "random_search.md";
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
+    named::folder(&args.dir)?;
     let launch = LaunchDir::new(&args.dir);
     let comments = args.dir.join(COMMENTS);
     for path in [&*launch.space(), &comments] {

@@ -4,6 +4,7 @@ use super::exit::{Exit, Failure, Outcome};
 use super::make_caps_files::{Plan, REGIONS, write_masks};
 use super::make_caps_labels::{self as labels, Participant};
 use super::make_caps_volume as synthetic;
+use super::named;
 use super::out::{Out, note, shows_progress};
 use crate::domain::items::times;
 use crate::domain::options::{Diagnosis, Folds, Preprocessing};
@@ -88,6 +89,7 @@ fn listed(words: &[impl ToString]) -> String {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
+    named::folder(&args.out)?;
     let (caps_dir, labels_dir) = (args.out.join("caps"), args.out.join("labels"));
     check(args)?;
     for folder in [&caps_dir, &labels_dir] {

@@ -1,6 +1,7 @@
 //! `neurosearch man`: manual pages for the programs, their verbs and what these divide into, from the command lines' definitions.
 
 use super::exit::{Exit, Failure, Outcome};
+use super::named;
 use super::out::Out;
 use super::programs::Program;
 use crate::store::atomic;
@@ -15,6 +16,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
+    named::folder(&args.dir)?;
     for program in Program::ALL {
         let mut command = without_help(program.command());
         command.build();

@@ -29,6 +29,7 @@ mod make_caps_files;
 mod make_caps_labels;
 mod make_caps_volume;
 pub mod man;
+mod named;
 pub mod out;
 pub mod pause;
 pub mod ping;

@@ -3,6 +3,7 @@
 use super::args::Training;
 use super::exit::{Exit, Failure, Outcome};
 use super::job_folder;
+use super::named;
 use super::out::{self, Out};
 use super::run_job::{self, Ready};
 use crate::check;
@@ -27,6 +28,7 @@ pub struct Args {
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
     let job = target(&args.out_dir)?;
+    named::options_file(&args.commandline_json)?;
     let mut options = job_folder::read(&args.commandline_json)?;
     if options.seed.is_none() {
         let seed = job_folder::new_seed()?;

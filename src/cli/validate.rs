@@ -1,6 +1,7 @@
 //! `neurosearch validate`: whether a search space can be searched, said without a daemon and before anything starts.
 
 use super::exit::{Exit, Failure, Outcome};
+use super::named;
 use super::out::{self, Out};
 use crate::check;
 use crate::domain::space::{Parsed, SearchSpace};
@@ -27,6 +28,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
 /// # Errors
 /// It is missing, refused, or faulty: every fault on a line of its own.
 pub fn accepted(dir: &Path) -> Result<SearchSpace, Failure> {
+    named::folder(dir)?;
     let base = std::path::absolute(dir).map_err(|e| Failure::new(Exit::BadInput, format!("{}: {e}", dir.display())))?;
     let launch = LaunchDir::new(dir);
     let file = launch.space().display().to_string();

@@ -128,6 +128,20 @@ fn the_documented_flags_win_over_the_file_in_either_spelling() {
 }
 
 #[test]
+fn a_flag_that_cannot_be_is_the_command_lines_fault_and_leaves_nothing() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let launch = launch(dir.path(), json!({"n_splits": 2}));
+    for (flag, value) in [("--batch_size", "0"), ("--split", "3"), ("--n_splits", "100000000")] {
+        for verb in [vec!["generate", "launch", "x"], vec!["sample", "launch"]] {
+            let refused = output(neurosearch(dir.path()).current_dir(dir.path()).args(&verb).args([flag, value]));
+            assert_eq!(refused.status.code(), Some(2), "{verb:?} {flag}: {}", said(&refused));
+            assert!(said(&refused).contains(&format!(": {}: ", &flag[2..])), "{}", said(&refused));
+        }
+    }
+    assert_eq!(std::fs::read_dir(&launch).expect("listed").count(), 1);
+}
+
+#[test]
 fn what_a_killed_generate_was_making_goes_with_the_next_one() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let launch = launch(dir.path(), json!({}));

@@ -77,6 +77,53 @@ fn an_output_folder_with_anything_in_it_is_refused_and_an_empty_one_is_used() {
 }
 
 #[test]
+fn another_precision_than_the_job_began_with_is_a_wrong_command_line() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let out = dir.path().join("out");
+    let begun = run(dir.path(), &[Path::new("retrain"), &write(dir.path(), &options()), &out]);
+    assert_eq!(begun.status.code(), Some(0), "{}", said(&begun));
+    let other = run(dir.path(), &[Path::new("continue"), &out, Path::new("--precision"), Path::new("bf16")]);
+    assert_eq!(other.status.code(), Some(2), "{}", said(&other));
+    assert!(said(&other).contains("was begun in fp32") && said(&other).contains("neurosearch retrain"), "{}", said(&other));
+}
+
+#[test]
+fn a_file_for_a_folder_and_a_folder_for_a_file_are_answered_by_what_to_name() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let launch = launch(dir.path(), json!({}));
+    let (space, out) = (launch.join("random_search.json"), dir.path().join("out"));
+    let name = Path::new("x");
+    let folder_asked: [&[&Path]; 13] = [
+        &[Path::new("validate"), &space],
+        &[Path::new("sample"), &space],
+        &[Path::new("generate"), &space, name],
+        &[Path::new("analysis"), &space],
+        &[Path::new("init"), &space],
+        &[Path::new("make-caps"), &space],
+        &[Path::new("continue"), &space],
+        &[Path::new("add"), &space],
+        &[Path::new("remove"), &space],
+        &[Path::new("jobs"), &space],
+        &[Path::new("pause"), &space],
+        &[Path::new("show"), &space],
+        &[Path::new("man"), &space],
+    ];
+    for arguments in folder_asked {
+        let refused = run(dir.path(), arguments);
+        let sentence =
+            format!("neurosearch: {} is a file; name the folder that it is in, {}\n", space.display(), launch.display());
+        assert_eq!((refused.status.code(), String::from_utf8_lossy(&refused.stderr).as_ref()), (Some(3), sentence.as_str()));
+    }
+    let file_asked: [&[&Path]; 2] = [&[Path::new("retrain"), &launch, &out], &[Path::new("enqueue"), &launch, &launch]];
+    for arguments in file_asked {
+        let refused = run(dir.path(), arguments);
+        assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
+        assert!(said(&refused).contains("is a folder; name the file with the options, such as"), "{}", said(&refused));
+    }
+    assert_eq!(std::fs::read_dir(&launch).expect("listed").count(), 1);
+}
+
+#[test]
 fn continuing_a_finished_job_does_nothing_and_succeeds() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let out = dir.path().join("out");
