@@ -1,6 +1,7 @@
 //! Arguments that several verbs share.
 
 use super::exit::{Exit, Failure};
+use crate::domain::keys::MANY;
 use crate::domain::precision::Precision;
 use crate::process::cache;
 use crate::store::cache::Place;
@@ -50,5 +51,41 @@ impl Training {
             std::path::absolute(named).map_err(|e| Failure::new(Exit::Usage, format!("--cache-dir {}: {e}", named.display())))?;
         let limit = usual.map_or(crate::store::cache::USUAL_LIMIT, |place| place.limit);
         Ok(Some(Place { folder, limit }))
+    }
+}
+
+/// A whole number, for clap, whose own words of what is none are a programmer's.
+///
+/// # Errors
+/// A clause to follow the flag's name and what it was given.
+pub fn whole<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+    let number: u64 = text.parse().map_err(|_| "not a whole number from 0".to_string())?;
+    T::try_from(number).map_err(|_| "larger than any that makes sense".to_string())
+}
+
+/// As [`whole`], the index of one of a search's jobs.
+///
+/// # Errors
+/// As [`whole`], and of one that no search is large enough for.
+pub fn index(text: &str) -> Result<u64, String> {
+    match whole(text)? {
+        index if index < MANY => Ok(index),
+        _ => Err(format!("a search has at most {MANY} jobs, which are counted from 0")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_is_none_is_refused_in_plain_words() {
+        assert_eq!(whole::<u32>("7"), Ok(7));
+        for text in ["x", "", "-1", "1.5", "1e3"] {
+            assert!(whole::<u64>(text).is_err_and(|why| why == "not a whole number from 0"), "{text}");
+        }
+        assert!(whole::<u32>("4294967296").is_err_and(|why| why.contains("larger")));
+        assert_eq!((index("0"), index("999999")), (Ok(0), Ok(999_999)));
+        assert!(index("1000000").is_err_and(|why| why.contains("at most 1000000")));
     }
 }

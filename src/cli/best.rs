@@ -1,5 +1,6 @@
 //! `neurosearch best`: a search's jobs, best first.
 
+use super::args::whole;
 use super::ask::Ask;
 use super::exit::{Exit, Outcome};
 use super::out::Out;
@@ -13,7 +14,7 @@ pub struct Args {
     /// The launch directory
     launch_dir: PathBuf,
     /// How many of each kind are shown
-    #[arg(short = 'n', long = "number", default_value_t = 10, value_name = "N")]
+    #[arg(short = 'n', long = "number", default_value_t = 10, value_name = "N", value_parser = whole::<usize>)]
     number: usize,
     #[command(flatten)]
     ask: Ask,

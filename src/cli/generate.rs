@@ -1,6 +1,6 @@
 //! `neurosearch generate`: draws one job from a launch directory's search space and trains it here and now.
 
-use super::args::Training;
+use super::args::{Training, index, whole};
 use super::drawing;
 use super::exit::{Exit, Failure, Outcome};
 use super::flags::Flags;
@@ -11,6 +11,7 @@ use super::validate;
 use crate::check;
 use crate::domain::draw::{Misfit, draw};
 use crate::domain::job::{FailureClass, JobName, JobState};
+use crate::domain::keys::MANY;
 use crate::domain::options::JobOptions;
 use crate::domain::space::SearchSpace;
 use crate::store::error::StoreError;
@@ -35,10 +36,10 @@ pub struct Args {
     #[command(flatten)]
     training: Training,
     /// Seed of the search [default: the file's, else a new one, which job.json records]
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<u64>)]
     seed: Option<u64>,
     /// Which of the search's jobs to draw [default: the first that is not used]
-    #[arg(long)]
+    #[arg(long, value_parser = index)]
     index: Option<u64>,
 }
 
@@ -143,6 +144,6 @@ fn first_unused(launch: &LaunchDir, prefix: &str, search: Option<&SearchRecord>)
         Some(search) if lock::is_held(&launch.lock())? => search.n_jobs,
         _ => 0,
     };
-    let unused = (first..).find(|index| !used.contains(index));
+    let unused = (first..MANY).find(|index| !used.contains(index));
     unused.ok_or_else(|| Failure::new(Exit::Failed, "every index is used; name one with --index"))
 }

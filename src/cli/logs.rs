@@ -1,5 +1,6 @@
 //! `neurosearch logs`: what a job's trainer wrote.
 
+use super::args::whole;
 use super::ask::Ask;
 use super::exit::{Exit, Outcome};
 use super::interrupt::Interrupt;
@@ -22,7 +23,7 @@ pub struct Args {
     #[arg(short, long, conflicts_with = "json")]
     follow: bool,
     /// Which attempt, from 1; the last unless something else is said
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>)]
     attempt: Option<u32>,
     #[command(flatten)]
     ask: Ask,

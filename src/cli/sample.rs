@@ -1,5 +1,6 @@
 //! `neurosearch sample`: the very options that a search's jobs would get, one job a line, and what training them takes.
 
+use super::args::{index, whole};
 use super::exit::{Exit, Failure, Outcome};
 use super::flags::Flags;
 use super::listing::Listing;
@@ -10,6 +11,7 @@ use crate::domain::architecture::ConvBlock;
 use crate::domain::draw::draw;
 use crate::domain::footprint::Footprint;
 use crate::domain::json;
+use crate::domain::keys::MANY;
 use crate::domain::options::{JobOptions, ModeOptions};
 use crate::domain::space::SearchSpace;
 use crate::store::launch::SearchRecord;
@@ -29,13 +31,13 @@ pub struct Args {
     /// The launch directory
     dir: PathBuf,
     /// How many jobs
-    #[arg(short = 'n', long = "number", default_value_t = 1, value_name = "N")]
+    #[arg(short = 'n', long = "number", default_value_t = 1, value_name = "N", value_parser = whole::<u64>)]
     number: u64,
     /// The search's seed; else the file's, else the recorded one, else a new one
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<u64>)]
     seed: Option<u64>,
     /// Index of the first job
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = index)]
     index: u64,
     /// Print each job's parameters and the bytes that its training takes, as JSON lines, in place of its options
     #[arg(long)]
@@ -48,6 +50,10 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
+    let end = args.index.saturating_add(args.number);
+    if end > MANY {
+        return Err(Failure::new(Exit::Usage, format!("a search has at most {MANY} jobs; --index and -n ask for {end}")));
+    }
     let space = args.flags.over(accepted(&args.dir)?)?;
     let seed = match args.seed.or(space.own.seed) {
         Some(seed) => seed,
@@ -57,7 +63,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     let mut exit = Exit::Done;
     let for_a_person = out.is_terminal() && !args.json && !args.footprint;
     let mut rows = Vec::new();
-    for index in args.index..args.index.saturating_add(args.number) {
+    for index in args.index..end {
         let name = format!("{}-{index}", space.own.job_prefix);
         match job(&space, &mut checker, seed, index) {
             Ok((_, footprint)) if args.footprint => {

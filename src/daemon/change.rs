@@ -9,6 +9,7 @@ use super::services::now;
 use super::verbs::{enqueue, machine, roots};
 use crate::control::types::{Changed, Order, VERSION};
 use crate::domain::job::{FailureClass, JobName};
+use crate::domain::keys::MANY;
 use crate::engine::command::{Command, on_command};
 use crate::engine::state::TimeLimit;
 use crate::store::layout::LaunchDir;
@@ -132,8 +133,8 @@ fn setting(key: &str, value: &str) -> Result<Command, String> {
     let fail = |allowed: &str| format!("{key}: {value:?} is not {allowed}");
     match key {
         "n_jobs" => match value.parse() {
-            Ok(n_jobs) if n_jobs <= 1_000_000 => Ok(Command::SetJobs(n_jobs)),
-            _ => Err(fail("a whole number up to 1000000")),
+            Ok(n_jobs) if n_jobs <= MANY => Ok(Command::SetJobs(n_jobs)),
+            _ => Err(fail(&format!("a whole number up to {MANY}"))),
         },
         "priority" => value.parse().map(Command::SetPriority).map_err(|_| fail("a whole number")),
         "slots" if value == "all" => Ok(Command::SetSlots(None)),

@@ -138,6 +138,11 @@ fn a_flag_that_cannot_be_is_the_command_lines_fault_and_leaves_nothing() {
             assert!(said(&refused).contains(&format!(": {}: ", &flag[2..])), "{}", said(&refused));
         }
     }
+    for (flag, value, why) in [("--index", "1000000", "at most 1000000 jobs"), ("--seed", "x", "not a whole number from 0")] {
+        let refused = output(generate(dir.path(), "x").args([flag, value]));
+        assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+        assert!(said(&refused).contains(why), "{}", said(&refused));
+    }
     assert_eq!(std::fs::read_dir(&launch).expect("listed").count(), 1);
 }
 
