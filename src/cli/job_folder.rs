@@ -5,7 +5,7 @@ use super::out;
 use crate::domain::options::JobOptions;
 use crate::process::identity;
 use crate::store::error::StoreError;
-use crate::store::job::{JobRecord, read_options};
+use crate::store::job::{JobRecord, parse_options};
 use crate::store::layout::JobDir;
 use crate::store::lock::Holder;
 use crate::store::new_job::{self, Made, Maker};
@@ -41,9 +41,9 @@ fn text(job: &JobDir, options: &JobOptions) -> Result<String, StoreError> {
 /// A job's options; what was assumed in reading them, and every key that is not known, goes to stderr.
 ///
 /// # Errors
-/// The file cannot be read, or its faults.
-pub fn read(commandline: &Path) -> Result<JobOptions, StoreError> {
-    let (options, notices) = read_options(commandline)?;
+/// The file cannot be read, or its faults, each on a line of its own.
+pub fn read(commandline: &Path) -> Result<JobOptions, Failure> {
+    let (options, notices) = parse_options(commandline)??;
     for notice in notices {
         out::note(format_args!("{}: {notice}", commandline.display()));
     }

@@ -182,10 +182,18 @@ impl Record for EndRecord {
 /// # Errors
 /// The file cannot be read, or its faults, all in one sentence.
 pub fn read_options(path: &Path) -> Result<(JobOptions, Vec<Fault>), StoreError> {
+    parse_options(path)?.map_err(|faults| in_one_sentence(path, &faults))
+}
+
+/// As [`read_options`], with the faults of the file apart.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn parse_options(path: &Path) -> Result<Result<(JobOptions, Vec<Fault>), Faults>, StoreError> {
     let text = record::read_text(path)?;
     let absolute = std::path::absolute(path).map_err(|e| StoreError::io("find", path, e))?;
     let base = absolute.ancestors().nth(2).unwrap_or(Path::new("/"));
-    JobOptions::from_json(&text, &path.display().to_string(), base).map_err(|faults| in_one_sentence(path, &faults))
+    Ok(JobOptions::from_json(&text, &path.display().to_string(), base))
 }
 
 fn in_one_sentence(path: &Path, faults: &Faults) -> StoreError {

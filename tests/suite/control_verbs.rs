@@ -95,6 +95,11 @@ fn a_job_of_ones_own_choosing_is_queued_and_trained() {
     fs::write(&own, options.to_string()).expect("written");
     let refused = refused(dir.path(), &["enqueue", path(&launch), path(&own)], 7);
     assert!(refused.contains(&format!("{}: line 1, column", own.display())) && refused.contains("batch_size"), "{refused}");
+    options["batch_size"] = json!(1);
+    options["fc"]["FC0"]["in_features"] = json!(1);
+    fs::write(&own, options.to_string()).expect("written");
+    let misfit = self::refused(dir.path(), &["enqueue", path(&launch), path(&own)], 7);
+    assert!(misfit.contains(&format!("{}: bad_options: fc: found", own.display())), "{misfit}");
     assert!(!launch.join("chosen-1").exists());
 }
 

@@ -59,6 +59,13 @@ fn an_unknown_key_is_a_warning_and_a_fixed_architecture_is_refused_by_name() {
     let output = run(dir.path(), &[Path::new("retrain"), &write(dir.path(), &given), &dir.path().join("b")]);
     assert_eq!(output.status.code(), Some(3), "{}", said(&output));
     assert!(said(&output).contains("model") && !dir.path().join("b").exists(), "{}", said(&output));
+    given["epochs"] = json!(0);
+    let file = write(dir.path(), &given);
+    let output = run(dir.path(), &[Path::new("retrain"), &file, &dir.path().join("b")]);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let faults: Vec<&str> =
+        stderr.lines().filter(|line| line.starts_with(&format!("neurosearch: {}: line ", file.display()))).collect();
+    assert!(faults.len() == 2 && faults[0].contains(": epochs: ") != faults[1].contains(": epochs: "), "{stderr}");
 }
 
 #[test]

@@ -72,7 +72,8 @@ fn check(text: &str, file: &str, base: &str) -> Result<(Chosen, Vec<String>), St
         // 53 bits, so that every JSON reader keeps it whole.
         options.seed = Some(bits >> 11);
     }
-    let (options, footprint) = check::weighed(&options).map_err(|fault| format!("{}: {}", fault.class, fault.sentence))?;
+    let (options, footprint) =
+        check::weighed(&options).map_err(|fault| format!("{file}: {}: {}", fault.class, fault.sentence))?;
     let text = serde_json::to_string_pretty(&options.to_json()).map_err(|e| e.to_string())? + "\n";
     Ok((Chosen { text, footprint }, notices.iter().map(ToString::to_string).collect()))
 }
