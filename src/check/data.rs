@@ -1,5 +1,6 @@
 //! What labels and images come to: the sides of each fold, and the size of every image.
 
+use crate::domain::items::times;
 use crate::domain::options::{Diagnosis, Folds, JobOptions, Preprocessing};
 use crate::store::caps::Caps;
 use crate::store::error::StoreError;
@@ -26,6 +27,14 @@ pub struct Flaw {
 impl Flaw {
     pub fn new(key: &'static str, sentence: impl Into<String>) -> Self {
         Flaw { key, sentence: sentence.into(), passing: false, file: None }
+    }
+
+    /// As [`Flaw::unread`]; of what is not there, what can be done.
+    pub fn missing(key: &'static str, error: &StoreError, cure: &str) -> Self {
+        match error.is_missing() {
+            true => Flaw::new(key, format!("{} is not there; {cure}", error.path().display())),
+            false => Flaw::unread(key, error),
+        }
     }
 
     /// What could not be read.
@@ -99,7 +108,10 @@ impl Facts {
                     flaws.extend(leak(fold, &labels));
                     folds.push((fold, labels));
                 }
-                Err(error) => flaws.push(Flaw::unread("tsv_path", &error)),
+                Err(error) => {
+                    let cure = "put the label's table there, or leave the label out of diagnoses";
+                    flaws.push(Flaw::missing("tsv_path", &error, cure));
+                }
             }
         }
         let volume = volume(options, &folds, look);
@@ -170,7 +182,7 @@ fn volume(options: &JobOptions, folds: &[(u32, FoldLabels)], look: Look) -> Resu
                         let (file, of) = (image.path.display(), path.display());
                         flaws.push(Flaw::new(
                             "caps_dir",
-                            format!("{file} has the size {size:?}, and {of} {wanted:?}; all must have one"),
+                            format!("{file} has the size {}, and {of} {}; all must have one", times(size), times(*wanted)),
                         ));
                     }
                     Some(_) => {}
@@ -209,8 +221,9 @@ fn image(caps: &Caps, row: &Row) -> Result<Image, Flaw> {
             let path = nifti.as_ref().unwrap_or(&tensor);
             let (participant, session, line) = (&row.participant, &row.session, row.source.line);
             let file = row.source.file.display();
+            let cure = "put it there, or take the row out";
             let sentence =
-                format!("{participant} {session} (line {line} of {file}) has no image: {} is not there", path.display());
+                format!("{participant} {session} (line {line} of {file}) has no image: {} is not there; {cure}", path.display());
             Err(Flaw::new("caps_dir", sentence))
         }
     }

@@ -144,7 +144,8 @@ impl Checker {
         let boxes: Boxes = paths
             .iter()
             .map(|path| {
-                let mask = nifti::read(path).map_err(|error| Flaw::unread("roi_list", &error))?;
+                let unread = |error| Flaw::missing("roi_list", &error, "put the mask there, or take its region out of the list");
+                let mask = nifti::read(path).map_err(unread)?;
                 let flaw = |clause: String| Flaw::new("roi_list", format!("{} {clause}", path.display()));
                 if mask.shape != volume {
                     return Err(flaw(format!("has the size {}, and the images {}", times(mask.shape), times(volume))));

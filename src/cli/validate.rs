@@ -5,6 +5,7 @@ use super::named;
 use super::out::{self, Out};
 use crate::check;
 use crate::domain::space::{Parsed, SearchSpace};
+use crate::process::devices;
 use crate::store::layout::LaunchDir;
 use crate::store::space_file::{self, SpaceFile};
 use std::path::{Path, PathBuf};
@@ -19,6 +20,12 @@ pub struct Args {
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
     let space = accepted(&args.dir)?;
     check::space(&space)?;
+    if !space.use_cpu && devices::find().gpus.is_empty() {
+        let file = &space.origin.file;
+        out::note(format!(
+            "{file}: use_cpu is false, and this machine shows no GPU: here its jobs train only with \"use_cpu\": true"
+        ));
+    }
     out.line(format!("{}: valid, and its data are there", space.origin.file))?;
     Ok(Exit::Done)
 }

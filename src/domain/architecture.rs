@@ -1,6 +1,7 @@
 //! The shape of a network: its blocks, the sizes between them, and the widths of its fully connected layers.
 
 use super::fault::Fault;
+use super::items::times;
 use super::options::{JobOptions, NetworkType, Normalization, Reduction};
 
 /// One convolutional block: `n_conv` convolutions of kernel 3, the last of which gives `out_channels`.
@@ -101,7 +102,7 @@ impl Architecture {
         if !(2..=3).contains(&sizes.len()) || item_shape.contains(&0) {
             return Err(Fault::new(
                 "mode",
-                format!("an item of shape {item_shape:?} has no network: two or three sizes, each at least 1"),
+                format!("an item of {} has no network: two or three sizes, each at least 1", times(item_shape)),
             ));
         }
         check_channels(&network.blocks, *channels)?;
@@ -134,7 +135,7 @@ impl Architecture {
         match &network.fc {
             Some(given) if *given != computed => Err(Fault::new(
                 "fc",
-                format!("found {}, allowed: {} for items of {:?}", Chain(given), Chain(&computed), self.input),
+                format!("found {}, allowed: {} for items of {}", Chain(given), Chain(&computed), times(&self.input)),
             )),
             _ => Ok(computed),
         }

@@ -17,6 +17,14 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// As [`escape`], of text that stands within a line: line feed and tab are written out too, as `\n` and `\t`.
+pub fn inline(text: &str) -> Cow<'_, str> {
+    if !text.contains(['\n', '\t']) {
+        return escape(text);
+    }
+    Cow::Owned(escape(&text.replace('\n', "\\n").replace('\t', "\\t")).into_owned())
+}
+
 /// What a program makes of its arguments. A refusal quotes them, so it is taken from a second try with escaped ones.
 ///
 /// # Errors
@@ -40,6 +48,7 @@ mod tests {
     fn what_could_steer_a_terminal_is_written_out() {
         assert_eq!(escape("a\u{1b}[2Jb\r\u{9b}c\u{202e}\td\n"), "a\\u{1b}[2Jb\\u{d}\\u{9b}c\\u{202e}\td\n");
         assert!(matches!(escape("plain: é"), Cow::Borrowed("plain: é")));
+        assert_eq!(inline("a\u{1b}b\tc\nd"), "a\\u{1b}b\\tc\\nd");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What is wrong with an input, said so that its author can mend it: file, place, key, what was found and what is allowed.
 
+use super::escape::inline;
 use std::fmt;
 
 /// A place in a text file, both counted from 1; columns count characters.
@@ -38,7 +39,8 @@ impl fmt::Display for Fault {
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
-        f.write_str(&self.sentence)
+        // A path in it may hold anything, and each fault is one line.
+        f.write_str(&inline(&self.sentence))
     }
 }
 
@@ -55,5 +57,18 @@ impl Faults {
     fn lines(&self) -> String {
         let lines: Vec<String> = self.faults.iter().map(|fault| format!("{}: {fault}", self.file)).collect();
         lines.join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_one_line_whatever_its_sentence_quotes() {
+        let faults =
+            vec![Fault::new("caps_dir", "cannot list /a\nb"), Fault::at(Place { line: 1, column: 2 }, "mode", "missing")];
+        let faults = Faults { file: "x.json".to_string(), faults };
+        assert_eq!(faults.to_string(), "x.json: caps_dir: cannot list /a\\nb\nx.json: line 1, column 2: mode: missing");
     }
 }

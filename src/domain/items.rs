@@ -200,8 +200,8 @@ fn regions(names: &[String], uncropped: bool, volume: [usize; 3], boxes: &[Windo
 }
 
 /// Sizes as a reader writes them: `169 x 208 x 179`.
-pub fn times(sizes: [usize; 3]) -> String {
-    format!("{} x {} x {}", sizes[0], sizes[1], sizes[2])
+pub fn times(sizes: impl AsRef<[usize]>) -> String {
+    sizes.as_ref().iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")
 }
 
 #[cfg(test)]

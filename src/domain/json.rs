@@ -270,6 +270,10 @@ impl Parser<'_> {
                     return Ok(text);
                 }
                 Some('\\') => text.push(self.escape()?),
+                Some('\n') => {
+                    let sentence = "not valid JSON: this text has no closing quote on its line";
+                    return Err(Fault::at(start, "", sentence));
+                }
                 Some(c) if c < ' ' => return Err(self.expected("no control character, or its escape, inside a text")),
                 Some(c) => {
                     text.push(c);

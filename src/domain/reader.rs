@@ -120,7 +120,8 @@ impl Read for [usize; 2] {
 /// An object being read. A getter that meets a fault records it and gives a value of no meaning, so that all faults are
 /// found in one pass; what was read counts only while [`Reader::faults`] is empty.
 pub struct Reader<'a> {
-    entries: &'a [Entry],
+    /// None where it is no object, of which nothing more is said than that.
+    entries: Option<&'a [Entry]>,
     place: Place,
     base: &'a Path,
     pub faults: Vec<Fault>,
@@ -134,19 +135,23 @@ impl<'a> Reader<'a> {
                 // Absolute paths go back into JSON, which holds nothing else than UTF-8.
                 let fault = || Fault::new("", format!("the path of its directory, {base:?}, is not UTF-8; rename the directory"));
                 let faults = if base.to_str().is_some() { Vec::new() } else { vec![fault()] };
-                Reader { entries, place: node.place, base, faults }
+                Reader { entries: Some(entries), place: node.place, base, faults }
             }
             _ => {
                 let fault = Fault::at(node.place, "", format!("found {}, allowed: an object, {{...}}", node.shown()));
-                Reader { entries: &[], place: node.place, base, faults: vec![fault] }
+                Reader { entries: None, place: node.place, base, faults: vec![fault] }
             }
         }
+    }
+
+    fn entries(&self) -> &'a [Entry] {
+        self.entries.unwrap_or_default()
     }
 
     /// The entries whose key stands in none of the `tables`.
     pub fn unknown(&self, tables: &[&'static [Key]]) -> Vec<&'a Entry> {
         let known = |name: &str| tables.iter().flat_map(|table| table.iter()).any(|key| key.name == name);
-        self.entries.iter().filter(|entry| !known(&entry.key)).collect()
+        self.entries().iter().filter(|entry| !known(&entry.key)).collect()
     }
 
     /// Records a fault for every key that stands in none of the `tables`, with the most similar one that does.
@@ -159,17 +164,17 @@ impl<'a> Reader<'a> {
 
     /// The value of `key` as it stands in the file, null included.
     pub fn raw(&self, key: &Key) -> Option<&'a Node> {
-        self.entries.iter().find(|entry| entry.key == key.name).map(|entry| &entry.value)
+        self.entries().iter().find(|entry| entry.key == key.name).map(|entry| &entry.value)
     }
 
     /// Every key of the object with the place of its value.
     pub fn places(&self) -> Vec<(String, Place)> {
-        self.entries.iter().map(|entry| (entry.key.clone(), entry.value.place)).collect()
+        self.entries().iter().map(|entry| (entry.key.clone(), entry.value.place)).collect()
     }
 
     /// Where the value of `key` stands.
     pub fn place_of(&self, key: &str) -> Option<Place> {
-        self.entries.iter().find(|entry| entry.key == key).map(|entry| entry.value.place)
+        self.entries().iter().find(|entry| entry.key == key).map(|entry| entry.value.place)
     }
 
     /// A notice for each of the two defaults that a reader should know were taken.
@@ -233,6 +238,7 @@ impl<'a> Reader<'a> {
         match key.default {
             Fallback::By(text) => json::parse(text).ok().map(|document| Cow::Owned(document.root)),
             Fallback::Absent => None,
+            Fallback::Mandatory if self.entries.is_none() => None,
             Fallback::Mandatory => {
                 self.fault(key, format!("missing; allowed: {}", key.kind.allowed()));
                 None

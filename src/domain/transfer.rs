@@ -37,8 +37,9 @@ pub fn start(source: NetworkType, target: NetworkType, position: Option<usize>, 
         (Cnn, Cnn | MultiCnn) => (None, selection, Part::Everything),
         (MultiCnn, MultiCnn) => (position, selection, Part::Everything),
         (Cnn | MultiCnn, Autoencoder) | (MultiCnn, Cnn) => {
+            let article = if target == Autoencoder { "an" } else { "a" };
             return Err(format!(
-                "trained a {source}, which cannot start a {target}; an autoencoder can start any network, a cnn a cnn or a \
+                "trained a {source}, which cannot start {article} {target}; an autoencoder can start any network, a cnn a cnn or a \
                  multicnn, and a multicnn a multicnn"
             ));
         }
@@ -73,7 +74,11 @@ mod tests {
                 Some((network, selection, part)) => assert_eq!(found, Ok(Start { network, selection, part })),
                 None => {
                     let refusal = found.expect_err("refused");
-                    assert!(refusal.starts_with(&format!("trained a {source}, which cannot start a {target};")), "{refusal}");
+                    let article = if target == Autoencoder { "an" } else { "a" };
+                    assert!(
+                        refusal.starts_with(&format!("trained a {source}, which cannot start {article} {target};")),
+                        "{refusal}"
+                    );
                 }
             }
         }

@@ -4,6 +4,7 @@ use super::caps::{Session, is_plain};
 use super::error::StoreError;
 use super::look;
 use super::tsv::{Line, Table};
+use crate::domain::json::shown_key;
 use crate::domain::options::{Diagnosis, Folds, JobOptions};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -103,7 +104,8 @@ fn twice(row: &Row, first: &Source, class: usize) -> String {
 fn read_file(file: &Path) -> Result<Vec<Row>, StoreError> {
     let table = Table::read(file)?;
     let column = |name: &str| {
-        let missing = || format!("has no column {name}; its columns are {:?}, separated by tabs", table.header);
+        let there = || table.header.iter().map(|name| shown_key(name)).collect::<Vec<_>>().join(", ");
+        let missing = || format!("has no column {name}; its columns, which tabs separate, are {}", there());
         table.column(name).ok_or_else(|| StoreError::content(file, missing()))
     };
     let columns = [column("participant_id")?, column("session_id")?, column("diagnosis")?];

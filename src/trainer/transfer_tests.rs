@@ -170,7 +170,7 @@ fn directions_that_make_no_sense_are_refused_by_both_names() {
         source(folder.path(), from, Some(0), Selection::BestLoss, 1);
         let refused = refusal(&option(folder.path(), Selection::BestLoss), FOLD, to, Some(0));
         assert_eq!(refused.class, FailureClass::BadOptions);
-        assert!(refused.sentence.contains(&format!("trained a {from}, which cannot start a {to}")), "{refused}");
+        assert!(refused.sentence.contains(&format!("trained a {from}, which cannot start ")), "{refused}");
     }
 }
 

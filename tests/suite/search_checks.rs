@@ -82,7 +82,7 @@ fn an_image_of_another_size_is_named() {
     let path = quarter.image(10);
     fs::remove_file(&path).expect("removed");
     nifti::write_f32(&path, [42, 52, 44], &vec![0.5; 42 * 52 * 44]).expect("written");
-    only_fault(&quarter, json!({}), "caps_dir", &["sub-MNI0010", "[42, 52, 44]", "[42, 52, 45]"]);
+    only_fault(&quarter, json!({}), "caps_dir", &["sub-MNI0010", "42 x 52 x 44", "42 x 52 x 45"]);
 }
 
 #[test]

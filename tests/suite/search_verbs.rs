@@ -43,6 +43,33 @@ fn validate_accepts_a_space_whose_data_are_there_and_refuses_with_every_fault_on
 }
 
 #[test]
+fn validate_says_what_to_do_about_data_that_are_not_there_and_about_a_machine_without_a_gpu() {
+    let quarter = Quarter::new();
+    let launch = text(&quarter.launch());
+    let asked = |changes: Value| {
+        quarter.space(changes);
+        let gpus = quarter.launch().with_file_name("no-gpus.json");
+        fs::write(&gpus, "[]").expect("written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_neurosearch"));
+        let output = command.args(["validate", &launch]).env("NEUROSEARCH_GPU_LISTING", gpus).output().expect("it runs");
+        (output.status.code(), stderr(&output))
+    };
+    let (code, said) = asked(json!({"use_cpu": false}));
+    assert!(code == Some(0) && said.contains("shows no GPU") && said.contains("\"use_cpu\": true"), "{said}");
+    let (code, said) = asked(json!({"use_cpu": true}));
+    assert!(code == Some(0) && !said.contains("GPU"), "{said}");
+    for (changes, cure) in [
+        (json!({"diagnoses": ["AD", "CN", "BV"]}), "BV.tsv is not there; put the label's table there, or leave the label out"),
+        (json!({"mode": "roi", "roi_list": ["nowhere"]}), "mask.nii.gz is not there; put the mask there, or take its region"),
+        (json!({"caps_dir": "/no\nwhere"}), "cannot list /no\\nwhere"),
+    ] {
+        let (code, said) = asked(changes);
+        assert!(code == Some(3) && said.contains(cure), "{said}");
+        assert!(said.lines().all(|line| line.starts_with("neurosearch: ") && line.contains("random_search.json")), "{said}");
+    }
+}
+
+#[test]
 fn sample_prints_the_same_readable_options_for_the_same_seed_whatever_is_asked_around_them() {
     let quarter = Quarter::new();
     let launch = text(&quarter.launch());

@@ -84,7 +84,8 @@ pub(super) async fn remove(desk: &Desk, directory: PathBuf) -> Result<Vec<String
         if below(path, &directory) && !others.iter().any(|root| below(path, root)) {
             let running = ask(sampler, DescribeSearch).await?.running.len();
             if running > 0 {
-                let sentence = format!("{running} jobs of {} run; pause or cancel them first", path.display());
+                let jobs = if running == 1 { "1 job runs".to_string() } else { format!("{running} jobs run") };
+                let sentence = format!("{jobs} in {}; pause or cancel first", path.display());
                 return Err(Refused::conflict(sentence));
             }
             leaving.push(sampler);

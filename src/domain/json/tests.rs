@@ -89,3 +89,11 @@ fn what_an_error_shows_can_neither_fill_nor_upset_a_terminal() {
     let twice = parse(&format!("{{\"{key}\": 1, \"{key}\": 2}}")).expect("JSON").duplicates;
     assert_eq!(twice[0].key, format!("\\u{{7f}}{}...", "k".repeat(91)));
 }
+
+#[test]
+fn a_text_that_is_not_closed_is_named_by_where_it_begins() {
+    for (text, end) in [("{\"mode\": \"ima\n}", " on its line"), ("{\"mode\": \"ima", "")] {
+        let fault = parse(text).expect_err("refused");
+        assert_eq!(fault.to_string(), format!("line 1, column 10: not valid JSON: this text has no closing quote{end}"));
+    }
+}

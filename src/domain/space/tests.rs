@@ -325,3 +325,11 @@ fn a_launch_directory_that_json_could_not_name_is_refused() {
     let faults = SearchSpace::parse(LEAST, "random_search.json", base).expect_err("not UTF-8").faults;
     assert!(faults.len() == 1 && faults[0].sentence.contains("UTF-8"), "{faults:?}");
 }
+
+#[test]
+fn of_what_is_no_object_no_key_is_missed() {
+    for text in ["[]", "3"] {
+        let refusal = parse(text).expect_err("refused").to_string();
+        assert_eq!(refusal, format!("random_search.json: line 1, column 1: found {text}, allowed: an object, {{...}}"));
+    }
+}
