@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 /// How long the others of a whole job array may take together; each needs no longer than a look at its images' headers.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// A wait of which somebody at a terminal would ask what it is for.
+const NOTICEABLE: Duration = Duration::from_secs(1);
+
 /// Between two looks at the lock, which may lie on a network file system.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -20,20 +23,21 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The directory takes no lock, or another draws for longer than anybody should.
 pub fn turn(launch: &LaunchDir) -> Result<Lock, Failure> {
     let own = job_folder::holder()?;
-    let deadline = Instant::now() + PATIENCE;
-    let mut said = false;
+    let (begun, mut said) = (Instant::now(), false);
     loop {
         let other = match taken(launch, &own)? {
             Locking::Held(lock) => return Ok(lock),
             Locking::Busy { holder } => lock::who(&holder),
         };
         let (place, minutes) = (launch.drawing(), PATIENCE.as_secs() / 60);
-        if Instant::now() >= deadline {
-            let sentence =
-                format!("{} was held for {minutes} minutes by {other}, who draws a job; see what it does", place.display());
+        if begun.elapsed() >= PATIENCE {
+            let sentence = format!(
+                "{}: after {minutes} minutes still held by {other}, which draws a job; see what it does",
+                place.display()
+            );
             return Err(Failure::new(Exit::Failed, sentence));
         }
-        if !said {
+        if !said && begun.elapsed() >= NOTICEABLE {
             out::note(format_args!("waiting for {other} to draw its job in {}", launch.path().display()));
             said = true;
         }
@@ -50,6 +54,7 @@ fn taken(launch: &LaunchDir, own: &str) -> Result<Locking, StoreError> {
     };
     match lock::take_free(&place)? {
         Some(lock) => Ok(Locking::Held(lock)),
-        None => lock::holder(&place)?.map(|holder| Locking::Busy { holder }).ok_or(denied),
+        None if place.exists() => Ok(Locking::Busy { holder: lock::holder(&place)?.unwrap_or_default() }),
+        None => Err(denied),
     }
 }
