@@ -243,7 +243,7 @@ impl Image {
         }
         match look::tensor(&self.path)?.as_slice() {
             [1, x, y, z] => Ok([*x, *y, *z]),
-            other => Err(StoreError::content(&self.path, format!("a tensor of shape {other:?}; an image's is 1 x X x Y x Z"))),
+            other => Err(StoreError::content(&self.path, format!("a tensor of {}; an image's is 1 x X x Y x Z", times(other)))),
         }
     }
 }

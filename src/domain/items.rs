@@ -199,8 +199,11 @@ fn regions(names: &[String], uncropped: bool, volume: [usize; 3], boxes: &[Windo
     Ok(Layout::Regions(if uncropped { vec![Window::whole(volume); names.len()] } else { boxes.to_vec() }))
 }
 
-/// Sizes as a reader writes them: `169 x 208 x 179`.
+/// Sizes as a reader writes them: `169 x 208 x 179`; 1 where there are none, as of a single number.
 pub fn times(sizes: impl AsRef<[usize]>) -> String {
+    if sizes.as_ref().is_empty() {
+        return "1".to_string();
+    }
     sizes.as_ref().iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")
 }
 
@@ -225,6 +228,12 @@ mod tests {
     fn roi(names: Option<&[&str]>, uncropped_roi: bool, use_extracted_roi: bool) -> ModeOptions {
         let roi_list = names.map(|names| names.iter().map(|n| (*n).to_string()).collect());
         ModeOptions::Roi { roi_list, uncropped_roi, use_extracted_roi }
+    }
+
+    #[test]
+    fn sizes_are_written_with_a_cross_between_them() {
+        let written = [times([169, 208, 179]), times(vec![3, 224]), times([])];
+        assert_eq!(written, ["169 x 208 x 179", "3 x 224", "1"]);
     }
 
     #[test]

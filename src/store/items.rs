@@ -151,7 +151,8 @@ impl ItemReader {
             None => self.geometry.shape(item),
         };
         if shape != expected {
-            let sentence = format!("a tensor of shape {shape:?}, {expected:?} expected for item {item}; extract it again");
+            let sentence =
+                format!("a tensor of {}, {} expected for item {item}; extract it again", times(shape), times(expected));
             return Err(StoreError::content(&path, sentence));
         }
         *out = values;

@@ -157,7 +157,7 @@ fn patches_come_from_the_volume_or_from_their_own_files() {
     assert!(missing.is_missing() && missing.to_string().contains("patch-0"), "{missing}");
     small.put_tensor(&small.caps().patch(row("sub-1").at(), 3, 2, 0), &[1, 3, 3, 2], vec![0.0; 18]);
     let error = reader.read(&row("sub-1"), 0, &mut Vec::new()).expect_err("another shape").to_string();
-    assert!(error.contains("patch-0") && error.contains("[1, 3, 3, 3]"), "{error}");
+    assert!(error.contains("patch-0") && error.contains("1 x 3 x 3 x 3"), "{error}");
 }
 
 #[test]

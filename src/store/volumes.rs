@@ -7,6 +7,7 @@ use super::labels::Row;
 use super::look;
 use super::nifti;
 use super::torch_file::{self, Value};
+use crate::domain::items::times;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -247,7 +248,7 @@ fn is_tensor(path: &Path) -> bool {
 fn sizes(path: &Path, shape: &[usize]) -> Result<[usize; 3], StoreError> {
     match *shape {
         [1, x, y, z] if x > 0 && y > 0 && z > 0 => Ok([x, y, z]),
-        _ => Err(StoreError::content(path, format!("a tensor of shape {shape:?}; a whole image has 1 x X x Y x Z voxels"))),
+        _ => Err(StoreError::content(path, format!("a tensor of {}; a whole image has 1 x X x Y x Z voxels", times(shape)))),
     }
 }
 

@@ -140,7 +140,7 @@ fn an_extracted_item_that_is_missing_of_another_shape_or_no_tensor_is_named() {
         fs::remove_file(&path).expect("removed");
         refused("");
         small.tensor(&path, &[1, 3, 1, 2], &[0.5; 6]);
-        refused("[1, 3, 1, 2]");
+        refused("1 x 3 x 1 x 2");
         let marker = small.path("executed");
         spoilt_tensor(&path, &marker);
         refused("posix.system");
