@@ -10,6 +10,7 @@ use crate::engine::effect::Effect;
 use crate::engine::react::{self, SpaceNews};
 use crate::engine::state::{Job, Space, Standing};
 use crate::engine::{hold, rest, restore};
+use crate::process;
 use crate::store::launch::SearchRecord;
 use crate::store::scan::Changed;
 use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
@@ -18,7 +19,7 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::task::JoinError;
+use tokio::task::{JoinError, spawn_blocking};
 use tracing::{info, warn};
 
 /// How soon a directory or a job of which something is unclear is looked at again.
@@ -128,6 +129,15 @@ impl Sampler {
         }
     }
 
+    /// A trainer is loaded while the space file settles and is judged, for the job that is drawn then.
+    fn foresee(&self) {
+        if self.search.terms.is_none() || self.search.undrawn() > 0 {
+            let standbys = self.services.standbys.clone();
+            // Without a program, the first job tells of that.
+            drop(spawn_blocking(move || process::find_trainer().map(|program| standbys.foresee(&program))));
+        }
+    }
+
     /// The directory has its name and its lock is ours: work that waited for that goes on.
     fn on_ours(&mut self, ctx: &mut Context<Self>) -> Vec<Effect> {
         self.away = false;
@@ -170,6 +180,7 @@ impl Sampler {
                 let since = self.settling.filter(|(old, _)| *old == stamp).map_or_else(Instant::now, |(_, since)| since);
                 self.settling = Some((stamp, since));
                 self.look_in(self.settle().saturating_sub(since.elapsed()), ctx);
+                self.foresee();
                 react::on_space(&mut self.search, SpaceNews::Unsettled)
             }
             SpaceSeen::Refused { stamp, text } => {

@@ -68,9 +68,16 @@ impl Standbys {
             Some(Ok(None)) | None => process::start(program, assignment),
         };
         if let (Ok(_), Some(edition)) = (&started, edition) {
-            self.prepare(program, edition);
+            self.prepare(program, edition, MOST);
         }
         started
+    }
+
+    /// Has one loaded for the first job of a search that is about to come, where none waits.
+    pub fn foresee(&self, program: &Path) {
+        if let Some(edition) = edition(program) {
+            self.prepare(program, edition, 1);
+        }
     }
 
     /// Takes out the one that has waited longest. What was loaded from a program that has been replaced since is ended: the new
@@ -104,9 +111,9 @@ impl Standbys {
         Ok(None)
     }
 
-    /// Has as many loaded for the next jobs as may wait.
-    fn prepare(&self, program: &Path, edition: Edition) {
-        while self.may_begin(edition) {
+    /// Has so many loaded for the next jobs.
+    fn prepare(&self, program: &Path, edition: Edition, most: usize) {
+        while self.may_begin(edition, most) {
             // Without the lock, since a process takes milliseconds to start, in which another slot may want one that waits.
             let begun = Standby::begin(program);
             let mut kept = self.kept();
@@ -119,9 +126,9 @@ impl Standbys {
     }
 
     /// Whether one more is wanted, which is counted as begun then.
-    fn may_begin(&self, edition: Edition) -> bool {
+    fn may_begin(&self, edition: Edition, most: usize) -> bool {
         let mut kept = self.kept();
-        let wanted = !kept.long && kept.unable != Some(edition) && kept.waiting.len() + kept.begun < MOST;
+        let wanted = !kept.long && kept.unable != Some(edition) && kept.waiting.len() + kept.begun < most;
         kept.begun += usize::from(wanted);
         wanted
     }
@@ -219,6 +226,18 @@ mod tests {
             assert!(Instant::now() < deadline, "{:?}", fs::read_to_string(&asked));
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    #[test]
+    fn one_is_loaded_for_a_search_that_is_about_to_come_and_its_first_job_takes_it() {
+        let (_dir, program, assignment) = made("echo ready; cat > /dev/null");
+        let standbys = Standbys::default();
+        standbys.foresee(&program);
+        standbys.foresee(&program);
+        assert_eq!(waiting(&standbys), 1, "however many come");
+        let first = standbys.kept().waiting.front().expect("one").standby.id();
+        let started = standbys.start(&program, &assignment).expect("started");
+        assert_eq!((Some(started.id()), waiting(&standbys)), (first, MOST));
     }
 
     #[test]

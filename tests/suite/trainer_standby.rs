@@ -77,8 +77,8 @@ fn while_short_jobs_follow_one_another_the_daemon_keeps_trainers_waiting_and_the
         assert_eq!(counts.failed, 0, "{}", daemon.log());
         counts.done == 4
     });
-    // With the first job trainers are loaded, and the others take them.
-    assert_eq!(daemon.log().matches("a trainer that waited takes the job").count(), 3, "{}", daemon.log());
+    // One is loaded with the search's file, and with the first job those for the others.
+    assert_eq!(daemon.log().matches("a trainer that waited takes the job").count(), 4, "{}", daemon.log());
     let own = |pid: &u32| {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse().ok());
