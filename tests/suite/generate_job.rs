@@ -1,7 +1,7 @@
 //! `generate` from the search space to the results, with a stand-in for the trainer.
 
 use crate::needs::{needs, skip};
-use crate::stand_in::{Signal, json, launch, neurosearch, said, signal, until};
+use crate::stand_in::{Signal, checkout, json, launch, neurosearch, said, signal, until};
 use serde_json::json;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
@@ -100,7 +100,14 @@ fn a_colleague_who_may_only_read_the_lock_for_drawing_still_takes_it() {
         return skip("root, who alone can become another user");
     }
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let launch = launch(dir.path(), json!({}));
+    // The checkout may lie where the other user may not look.
+    let open = dir.path().join("open");
+    let mut copy = Command::new("cp");
+    copy.args(["-r", "-T"]).arg(checkout("tests/fixtures/mni-quarter")).arg(&open);
+    assert!(copy.status().expect("cp runs").success());
+    let trainer = open.join("trainer");
+    std::fs::copy(checkout("tests/programs/stand-in-trainer"), &trainer).expect("copied");
+    let launch = launch(dir.path(), json!({ "caps_dir": open.join("caps"), "tsv_path": open.join("labels") }));
     std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).expect("opened");
     chown(&launch, None, Some(61_001)).expect("shared");
     std::fs::set_permissions(&launch, PermissionsExt::from_mode(0o770)).expect("opened");
@@ -109,7 +116,7 @@ fn a_colleague_who_may_only_read_the_lock_for_drawing_still_takes_it() {
     let own = generate(dir.path(), "theirs");
     let mut theirs = Command::new(setpriv);
     theirs.args(["--reuid", "61001", "--regid", "61001", "--clear-groups"]).arg(own.get_program()).args(own.get_args());
-    theirs.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    theirs.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("NEUROSEARCH_TRAINER", trainer);
     let output = output(&mut theirs);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
 }
