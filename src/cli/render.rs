@@ -3,7 +3,7 @@
 use super::exit::{Exit, Failure, Outcome};
 use super::out::{Out, Tone};
 use crate::control::client::ClientError;
-use crate::domain::escape::escape;
+use crate::domain::escape::inline;
 use comfy_table::{ContentArrangement, Row, Table, presets};
 use serde::Serialize;
 
@@ -64,7 +64,7 @@ pub fn say(out: &mut Out, tone: Tone, kind: &str, text: &str) -> Result<(), Fail
 /// Text for one cell or line: whatever breaks a line or steers a terminal is shown, not obeyed, and takes the room that it is
 /// seen to take.
 pub fn flat(text: &str) -> String {
-    escape(text).replace('\n', "\\n").replace('\t', "\\t")
+    inline(text).into_owned()
 }
 
 /// A measured figure to so many decimals; from a million on, where they say nothing, as a power of ten.
