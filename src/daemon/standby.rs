@@ -1,4 +1,4 @@
-//! The trainers that are kept loaded while short jobs follow one another, so that none of them waits for libtorch.
+//! The trainers that are kept loaded while a search begins, and while short jobs follow one another, so that none waits for libtorch.
 
 use crate::process::{self, Assignment, Child, Standby, Word, start::NotStarted};
 use std::collections::VecDeque;

@@ -44,7 +44,8 @@ enum Other {
 /// Load, and wait for the job that the daemon then names
 ///
 /// It says `ready` on its standard output, and reads the job's folder and environment from its standard input. Where that
-/// ends before, so does the trainer. The daemon keeps two while short jobs follow one another, so that none waits for libtorch.
+/// ends before, so does the trainer. The daemon keeps one while a search begins, and two while short jobs follow one another,
+/// so that none waits for libtorch.
 #[derive(Debug, clap::Args)]
 struct Standby {
     /// Room in the process's command line for the job's folder
