@@ -165,12 +165,14 @@ fn refusal(transfer: &Transfer, fold: u32, target: NetworkType, position: Option
 #[test]
 fn directions_that_make_no_sense_are_refused_by_both_names() {
     use NetworkType::{Autoencoder, Cnn, MultiCnn};
-    for (from, to) in [(Cnn, Autoencoder), (MultiCnn, Autoencoder), (MultiCnn, Cnn)] {
+    for (from, to, words) in
+        [(Cnn, Autoencoder, "an autoencoder"), (MultiCnn, Autoencoder, "an autoencoder"), (MultiCnn, Cnn, "a cnn")]
+    {
         let folder = tempfile::tempdir().expect("a folder");
         source(folder.path(), from, Some(0), Selection::BestLoss, 1);
         let refused = refusal(&option(folder.path(), Selection::BestLoss), FOLD, to, Some(0));
         assert_eq!(refused.class, FailureClass::BadOptions);
-        assert!(refused.sentence.contains(&format!("trained a {from}, which cannot start ")), "{refused}");
+        assert!(refused.sentence.contains(&format!("trained a {from}, which cannot start {words};")), "{refused}");
     }
 }
 
