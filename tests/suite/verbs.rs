@@ -1,13 +1,12 @@
 //! The command line as a person asks the daemon of a test with it.
 
-use crate::stand_in::said;
+use crate::stand_in::{neurosearch, said};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
-/// The verb and its arguments, asked of the daemon in `dir`.
+/// The verb and its arguments, asked of the daemon in `dir`. A trainer that it starts itself is the stand-in.
 pub fn verb(dir: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_neurosearch"));
-    command.args(args).env("NEUROSEARCH_SOCKET", dir.join("d.sock")).output().expect("it runs")
+    neurosearch(dir).args(args).env("NEUROSEARCH_SOCKET", dir.join("d.sock")).output().expect("it runs")
 }
 
 /// What the verb says, which has to succeed.
