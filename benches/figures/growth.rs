@@ -6,7 +6,7 @@ use super::data::{decoded, ends};
 use super::jobs::{images, options, train};
 use super::made::{Made, SPACE};
 use super::report::{Figure, Limit, Report, timed};
-use super::{NEUROSEARCH, run};
+use super::{analyse, analyse_anew, know_all};
 use neurosearch::analysis::Tables;
 use neurosearch::domain::draw::draw;
 use neurosearch::domain::space::SearchSpace;
@@ -14,7 +14,6 @@ use neurosearch::store::layout::LaunchDir;
 use serde_json::json;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Instant;
 
 /// Runs at each size, of which the fastest counts: the others had company.
@@ -30,8 +29,13 @@ pub fn measure(dir: &Path, report: &mut Report) -> Result<(), String> {
     for jobs in [1_000, 3_000, 10_000] {
         Made { jobs, folds: 5, epochs: 5 }.write(&dir.join(jobs.to_string()))?;
     }
-    let analysis = |jobs: usize| run(Command::new(NEUROSEARCH).arg("analysis").arg(dir.join(jobs.to_string())));
-    report.add(exponent("growth of the analysis, 1,000 to 10,000 jobs", &[1_000, 3_000, 10_000], analysis)?);
+    let analysis = |jobs: usize| analyse_anew(&dir.join(jobs.to_string()));
+    report.add(exponent("growth of an analysis that reads all, 1,000 to 10,000 jobs", &[1_000, 3_000, 10_000], analysis)?);
+    for jobs in [1_000, 3_000, 10_000] {
+        know_all(&dir.join(jobs.to_string()), jobs)?;
+    }
+    let again = |jobs: usize| analyse(&dir.join(jobs.to_string()));
+    report.add(exponent("growth of one that finds nothing new, 1,000 to 10,000 jobs", &[1_000, 3_000, 10_000], again)?);
     let change = |jobs: usize| {
         let launch = dir.join(jobs.to_string());
         let mut tables = Tables::new(LaunchDir::new(&launch));
@@ -44,9 +48,9 @@ pub fn measure(dir: &Path, report: &mut Report) -> Result<(), String> {
         if !launch.exists() {
             Made { jobs: 200, folds: 2, epochs: u32::try_from(epochs).unwrap_or(u32::MAX) }.write(&launch)?;
         }
-        run(Command::new(NEUROSEARCH).arg("analysis").arg(&launch))
+        analyse_anew(&launch)
     };
-    report.add(exponent("growth of the analysis, 100 to 10,000 epochs", &[100, 1_000, 10_000], epochs)?);
+    report.add(exponent("growth of an analysis that reads all, 100 to 10,000 epochs", &[100, 1_000, 10_000], epochs)?);
     daemons(dir, report)?;
     trainings(dir, report)?;
     fs::remove_dir_all(dir).map_err(|e| e.to_string())

@@ -32,6 +32,8 @@ pub struct Standing {
     pub attempts: u32,
     /// Recorded as one of which more is to come.
     pub unfinished: bool,
+    /// It stays so for as long as the record does: nothing had to be asked of a process, or of what a trainer said last.
+    pub lasting: bool,
 }
 
 /// A job as the tables show it.
@@ -199,9 +201,10 @@ impl Collector<'_> {
 fn standing(dir: &JobDir) -> Result<Standing, StoreError> {
     let record: JobRecord = match record::read(&dir.record()) {
         Ok(record) => record,
-        Err(error) if error.is_missing() => return Ok(Standing::default()),
+        Err(error) if error.is_missing() => return Ok(Standing { lasting: true, ..Standing::default() }),
         Err(error) => return Err(error),
     };
+    let lasting = record.state.is_final();
     let mut state = process::shown(dir, &record);
     if matches!(state, JobState::Running { .. })
         && let Ok(end) = record::read::<EndRecord>(&dir.end())
@@ -218,7 +221,7 @@ fn standing(dir: &JobDir) -> Result<Standing, StoreError> {
         JobState::Failed { class, sentence } => Some((class, sentence)),
         _ => None,
     };
-    Ok(Standing { index: record.index, state: Some(word), failure, attempts: record.attempts, unfinished })
+    Ok(Standing { index: record.index, state: Some(word), failure, attempts: record.attempts, unfinished, lasting })
 }
 
 #[cfg(test)]

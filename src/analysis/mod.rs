@@ -4,13 +4,16 @@
 mod cells;
 mod collect;
 mod jobs_table;
+mod known;
 mod members;
 mod options;
 mod ranking;
+mod row;
 mod spread;
 mod table;
 mod tables;
 
 pub use collect::Notice;
+pub use known::Known;
 pub use ranking::{Ranked, RankedFold, Ranking, Text};
 pub use tables::Tables;

@@ -3,6 +3,7 @@
 use super::cells::quoted;
 use super::collect::Job;
 use crate::domain::options::Selection;
+use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
 /// Percentages that a mean balanced accuracy may pass.
@@ -13,7 +14,7 @@ const COLUMNS: usize = THRESHOLDS.len() + 2;
 const EQUAL: f64 = 1e-9;
 
 /// The numbers of a row, which a sum adds up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts([u32; COLUMNS]);
 
 impl Counts {

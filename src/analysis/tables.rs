@@ -2,8 +2,10 @@
 
 use super::collect::{self, Notice};
 use super::jobs_table;
+use super::known::Known;
 use super::options::Options;
-use super::ranking::{Ranked, Ranking};
+use super::ranking::Ranking;
+use super::row::{self, Row};
 use super::spread::spread;
 use super::table::{self, Counts};
 use crate::domain::natural::{self, Natural};
@@ -20,34 +22,12 @@ use crate::store::space_file::{self, SpaceFile};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::sync::Arc;
 use std::thread;
 
 /// Folders that a thread takes at a time.
 const SHARE: usize = 4;
 /// Which of [`Tables::changed`] is `jobs.tsv`; the others are the selections'.
 const JOBS: usize = 2;
-
-/// A job's share of each table.
-#[derive(PartialEq)]
-struct Row {
-    /// By selection.
-    counts: [Counts; 2],
-    /// Its line of `jobs.tsv`.
-    line: Box<str>,
-    /// The folds that were looked at.
-    folds: Box<[u32]>,
-    /// None without a result.
-    ranked: Option<Arc<Ranked>>,
-}
-
-impl Row {
-    /// Figures that stayed as they were keep what was written of them.
-    fn after(self, old: Option<&Row>) -> Self {
-        let kept = old.filter(|old| old.ranked == self.ranked).and_then(|old| old.ranked.clone());
-        Row { ranked: kept.or(self.ranked), ..self }
-    }
-}
 
 /// What the tables of a launch directory say. Made by [`Tables::scan`], kept up by [`Tables::refresh`], and put on disk by
 /// [`Tables::write`]; whatever was missed in between, the next scan finds.
@@ -75,6 +55,20 @@ impl Tables {
     /// # Errors
     /// When the launch directory cannot be listed, or is another one than before; the tables stay as they were.
     pub fn scan(&mut self) -> Result<Vec<Notice>, StoreError> {
+        self.scan_beside(None)
+    }
+
+    /// As [`Tables::scan`], but of a job of whose files something is known, and which are the same since, none is read, or
+    /// ranked: these are tables to be written. What holds from now on, [`Tables::write_down`] makes known. Without a search space
+    /// every job is read, as the columns depend on all.
+    ///
+    /// # Errors
+    /// As [`Tables::scan`].
+    pub fn scan_unless_known(&mut self, known: &Known) -> Result<Vec<Notice>, StoreError> {
+        self.scan_beside(Some(known))
+    }
+
+    fn scan_beside(&mut self, known: Option<&Known>) -> Result<Vec<Notice>, StoreError> {
         let folder = self.folder()?;
         self.scanned = Some(folder.identity()?);
         let launch = LaunchDir::open(&folder);
@@ -83,7 +77,7 @@ impl Tables {
         self.folds = folds_of_space(&launch);
         self.columns = self.folds.clone().unwrap_or_else(|| folds_of_jobs(&launch, &names));
         let mut notices = Vec::new();
-        let collected = self.collect_all(&launch, &names);
+        let collected = self.collect_all(&launch, &names, known);
         let rows = names.into_iter().zip(collected).filter_map(|(name, (row, found))| {
             notices.extend(found);
             let name = Natural(name);
@@ -113,15 +107,15 @@ impl Tables {
             return if self.folds.is_none() { self.scan() } else { Ok(notices) };
         };
         let old = self.rows.get(&key);
-        let row = row(name, &job, &self.columns).after(old);
+        let row = Row::of(name, &job, &self.columns).after(old);
         // Without a search space every job's own folds have columns, and a job may bring some or take some away.
         if self.folds.is_none() && old.map_or(&[][..], |old| &old.folds) != &*row.folds {
             return self.scan();
         }
         for (which, changed) in self.changed.iter_mut().enumerate() {
             *changed |= old.is_none_or(|old| match which {
-                JOBS => old.line != row.line,
-                selection => old.counts[selection] != row.counts[selection],
+                JOBS => old.cells.line != row.cells.line,
+                selection => old.cells.counts[selection] != row.cells.counts[selection],
             });
         }
         self.rows.insert(key, row);
@@ -148,6 +142,15 @@ impl Tables {
         }
         self.changed = [false; 3];
         Ok(())
+    }
+
+    /// Writes down what holds of the jobs for as long as their files are the same, unless it is known already.
+    ///
+    /// # Errors
+    /// When it cannot be; the tables are none the worse.
+    pub fn write_down(&self, known: &Known) -> Result<(), StoreError> {
+        let Some(folds) = &self.folds else { return Ok(()) };
+        known.write(&self.folder()?, &self.launch, folds, &self.rows)
     }
 
     /// Writes one selection's analysis, or else the table of jobs.
@@ -198,7 +201,7 @@ impl Tables {
         let mut text = table::header();
         let mut total = Counts::default();
         for (name, row) in &self.rows {
-            let counts = &row.counts[selection as usize];
+            let counts = &row.cells.counts[selection as usize];
             total.add(counts);
             table::push_row(&mut text, &name.0, counts);
         }
@@ -213,29 +216,36 @@ impl Tables {
     pub fn jobs_into(&self, out: &mut impl Write) -> std::io::Result<()> {
         writeln!(out, "{}", jobs_table::header(&self.columns))?;
         for row in self.rows.values() {
-            out.write_all(row.line.as_bytes())?;
+            out.write_all(row.cells.line.as_bytes())?;
             out.write_all(b"\n")?;
         }
         Ok(())
     }
 
     /// The row and the notices of each folder, in the order of the names, on all cores: the time goes into opening many small
-    /// files.
-    fn collect_all(&self, launch: &LaunchDir, names: &[String]) -> Vec<(Option<Row>, Vec<Notice>)> {
+    /// files, or, where something is known, into looking at them.
+    fn collect_all(&self, launch: &LaunchDir, names: &[String], known: Option<&Known>) -> Vec<(Option<Row>, Vec<Notice>)> {
         let threads = thread::available_parallelism().map_or(1, usize::from);
+        let known = known.zip(self.folds.as_deref());
         spread(names, SHARE, threads, |name| {
+            let dir = launch.folder(name);
+            let made_of = known.and_then(|(_, folds)| results::files(&dir, folds));
+            let same = known.zip(made_of).and_then(|((known, folds), made_of)| {
+                known.cells(name, folds, made_of).map(|cells| Row::known(cells, folds, made_of))
+            });
+            if same.is_some() {
+                return (same, Vec::new());
+            }
             let mut notices = Vec::new();
-            let job = collect::collect(name, &launch.folder(name), self.folds.as_deref(), &mut notices);
-            (job.map(|job| row(name, &job, &self.columns)), notices)
+            let job = collect::collect(name, &dir, self.folds.as_deref(), &mut notices);
+            let row = job.map(|job| {
+                // A job of which something is to be told is told of each time.
+                let made_of = made_of.filter(|_| notices.is_empty() && row::depends_on_its_files_alone(&job));
+                Row { made_of, ..Row::of(name, &job, &self.columns) }
+            });
+            (row, notices)
         })
     }
-}
-
-fn row(name: &str, job: &collect::Job, columns: &[u32]) -> Row {
-    let counts = [Selection::BestLoss, Selection::BestBalancedAccuracy].map(|selection| Counts::of(job, selection));
-    let folds = job.folds.iter().map(|fold| fold.index).collect();
-    let ranked = Ranked::of(name, job).map(Arc::new);
-    Row { counts, line: jobs_table::row(name, job, columns).into_boxed_str(), folds, ranked }
 }
 
 /// Every fold of any job, for want of a search space.
@@ -269,6 +279,7 @@ mod tests {
     use super::*;
     use std::fs;
     use std::path::Path;
+    use std::sync::Arc;
 
     fn finish(launch: &Path, job: &str, fold: u32, accuracy: &str) {
         for selection in ["best_loss", "best_balanced_accuracy"] {

@@ -3,7 +3,7 @@
 use super::exit::{Exit, Failure, Outcome};
 use super::named;
 use super::out::{self, Out};
-use crate::analysis::Tables;
+use crate::analysis::{Known, Tables};
 use crate::store::layout::LaunchDir;
 use std::path::PathBuf;
 
@@ -12,13 +12,17 @@ use std::path::PathBuf;
 pub struct Args {
     /// The folder with random_search.json and the jobs' folders
     launch_dir: PathBuf,
+    /// Read every file, also of the jobs that are the same since the last analysis
+    #[arg(long)]
+    anew: bool,
 }
 
 pub fn run(args: Args, out: &mut Out) -> Outcome {
     named::folder(&args.launch_dir)?;
     let launch = LaunchDir::new(args.launch_dir);
     let mut tables = Tables::new(launch.clone());
-    for notice in tables.scan()? {
+    let known = if args.anew { Known::default() } else { Known::read(&launch) };
+    for notice in tables.scan_unless_known(&known)? {
         out::note(notice);
     }
     if tables.jobs() == 0 && !launch.space().exists() {
@@ -27,6 +31,9 @@ pub fn run(args: Args, out: &mut Out) -> Outcome {
         return Err(Failure::new(Exit::BadInput, sentence));
     }
     tables.write()?;
+    if let Err(error) = tables.write_down(&known) {
+        out::note(format_args!("{error}; the next analysis will read every file again"));
+    }
     for path in tables.paths() {
         out.line(path.display())?;
     }

@@ -139,8 +139,8 @@ fn hints(result: DebounceEventResult) -> Hints {
     hints
 }
 
-/// Whether it tells of nothing but tables that were replaced, as the daemon itself does it: no look is needed for that, which of
-/// 100,000 jobs takes seconds. That one went is told by nobody else.
+/// Whether it tells of nothing but files that the product replaces beside a search space, as the daemon its tables: no look is
+/// needed for that, which of 100,000 jobs takes seconds. That one went is told by nobody else.
 fn is_own(event: &Event) -> bool {
     let went = matches!(event.kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From)));
     let temporary = |path: &Path| path.file_name().is_some_and(|name| atomic::is_temporary(&name.to_string_lossy()));
@@ -191,6 +191,7 @@ mod tests {
             replaced("/a/.jobs.tsv.12-3.tmp", "/a/jobs.tsv"),
             event(EventKind::Modify(ModifyKind::Name(RenameMode::To)), "/a/analysis_loss.tsv"),
             event(EventKind::Remove(RemoveKind::File), "/a/.random_search.error.12-4.tmp"),
+            replaced("/a/..analysis.12-5.tmp", "/a/.analysis"),
         ];
         assert!(hints(Ok(own.to_vec())).paths.is_empty());
         let others = [

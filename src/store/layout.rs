@@ -38,12 +38,16 @@ impl LaunchDir {
             Selection::BestBalancedAccuracy => "analysis_balanced_accuracy.tsv",
         })
     }
+    /// What an `analysis` wrote down for the next one. Beside the tables, since who may replace those may replace it.
+    pub fn known(&self) -> Below {
+        self.0.join(".analysis")
+    }
     /// Whether the file at `path` is one that the product itself replaces beside the search space.
     pub fn replaces(path: &Path) -> bool {
         let Some(folder) = path.parent() else { return false };
         let launch = LaunchDir::new(folder);
         let tables = Selection::ALL.iter().map(|selection| launch.analysis_table(*selection));
-        tables.chain([launch.jobs_table(), launch.error()]).any(|own| &*own == path)
+        tables.chain([launch.jobs_table(), launch.error(), launch.known()]).any(|own| &*own == path)
     }
     /// Held by a `generate` while it draws. Not with the records: their folder would be its maker's, and closed to a daemon.
     pub fn drawing(&self) -> Below {
@@ -176,6 +180,10 @@ impl FoldDir {
     }
     pub fn metrics(&self, selection: Selection, set: &str, level: Mode) -> Below {
         self.path.join(format!("{CLASSIFICATION}/{selection}/{set}_{level}_level_metrics.tsv"))
+    }
+    /// The metrics by which jobs are compared: those of the validation images.
+    pub fn validation_metrics(&self, selection: Selection) -> Below {
+        self.metrics(selection, "validation", Mode::Image)
     }
     pub fn predictions(&self, selection: Selection, set: &str, level: Mode) -> Below {
         self.classification().join(selection.as_str()).join(format!("{set}_{level}_level_prediction.tsv"))

@@ -9,6 +9,7 @@ mod cache_entry;
 pub mod caps;
 pub mod error;
 pub mod failpoint;
+pub mod fingerprint;
 pub mod finished;
 mod fold_table;
 pub mod folder;

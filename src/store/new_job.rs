@@ -96,10 +96,11 @@ fn make_in(workshop: &JobDir, target: JobDir, commandline: &str, job: &JobRecord
 }
 
 /// Removes what a crash left of folders that were being made, and of files that were being replaced, in this launch
-/// directory and its private folder; of a table, or of a folder that `generate` was making, only where the process `lives` not. Only
-/// whoever holds the launch directory's lock may.
+/// directory and its private folder; of what an `analysis` writes too, or of a folder that `generate` was making, only where the
+/// process `lives` not. Only whoever holds the launch directory's lock may.
 pub fn sweep(launch: &LaunchDir, lives: impl Fn(u32) -> bool) -> Result<(), StoreError> {
-    let tables = Selection::ALL.iter().map(|selection| launch.analysis_table(*selection)).chain([launch.jobs_table()]);
+    let tables = Selection::ALL.iter().map(|selection| launch.analysis_table(*selection));
+    let tables = tables.chain([launch.jobs_table(), launch.known()]);
     let names = |paths: &mut dyn Iterator<Item = Below>| -> Vec<String> {
         paths.filter_map(|path| path.file_name().map(|name| name.to_string_lossy().into_owned())).collect()
     };
@@ -243,6 +244,7 @@ mod tests {
         fs::create_dir_all(launch.private().join("new-job-3/.neurosearch")).expect("made");
         fs::write(launch.private().join(".search.json.1-1.tmp"), "").expect("written");
         fs::write(launch.path().join(".random_search.error.1-1.tmp"), "").expect("written");
+        fs::write(launch.path().join("..analysis.1-1.tmp"), "").expect("written");
         fs::write(launch.path().join(".mine.tmp"), "").expect("written");
         fs::write(launch.private().join("search.json"), "").expect("written");
         let table = launch.path().join(".jobs.tsv.7-1.tmp");

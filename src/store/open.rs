@@ -2,7 +2,7 @@
 
 use super::below::Place;
 use super::error::StoreError;
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, statat};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -86,6 +86,18 @@ fn writable(place: &(impl Place + ?Sized), flags: OFlags) -> Result<File, StoreE
 /// Names it: not there, no directory, or with a link in its path where none may be.
 pub fn directory(place: &(impl Place + ?Sized)) -> Result<OwnedFd, StoreError> {
     raw(place, OFlags::RDONLY | OFlags::DIRECTORY).map_err(|e| refused("open", place.path(), e))
+}
+
+/// What the system says of what has this name, a link being a link, without opening it. Of a `place` in a directory that is
+/// held open links on the way are not refused: the answer tells files apart, and nothing is read of them.
+///
+/// # Errors
+/// The system's.
+pub fn stat(place: &(impl Place + ?Sized)) -> Result<Stat, Errno> {
+    match place.held() {
+        Some(held) if place.own_parts() > 0 => statat(held, split(place.path(), place.own_parts()).1, AtFlags::SYMLINK_NOFOLLOW),
+        _ => statat(CWD, place.path(), AtFlags::SYMLINK_NOFOLLOW),
+    }
 }
 
 /// The directory that holds `place`, to work in it.

@@ -2,14 +2,17 @@
 
 use super::below::Place;
 use super::error::StoreError;
+use super::fingerprint::{Fingerprint, Looked};
 use super::finished::autoencoder_is_finished;
 use super::fold_table::{self, Rows};
 use super::folder::Folder;
 use super::layout::{FoldDir, JobDir};
 use crate::domain::metrics::Metrics;
-use crate::domain::options::{Mode, Selection};
+use crate::domain::options::Selection;
 use crate::domain::policy::BestModels;
 use rustix::fs::FileType;
+use rustix::io::Errno;
+use std::time::SystemTime;
 
 /// The epoch, from 0, after which a fold's best model was kept, and the validation loss it had then (mean over the items).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,7 +37,7 @@ pub fn folders(launch: &Folder) -> Result<Vec<String>, StoreError> {
 /// # Errors
 /// The file is missing, or not a table with a balanced accuracy in its first row.
 pub fn validation_metrics(fold: &FoldDir, selection: Selection) -> Result<Metrics, StoreError> {
-    fold_table::read(&fold.metrics(selection, "validation", Mode::Image), metrics)
+    fold_table::read(&fold.validation_metrics(selection), metrics)
 }
 
 fn metrics(rows: &mut Rows) -> Result<Metrics, String> {
@@ -68,6 +71,32 @@ fn epochs(rows: &mut Rows) -> Result<[Option<Best>; 2], String> {
         judge.row(epoch as u32, loss, accuracy_column.and_then(|column| rows.number(column)));
     }
     Ok(judge.end())
+}
+
+/// The files from which a job's options, its record, and the figures of these folds are read, told without opening one; none
+/// where the system does not tell, or where one was changed just now.
+pub fn files(job: &JobDir, folds: &[u32]) -> Option<Fingerprint> {
+    // The clock first: what is changed after it has not settled.
+    let now = SystemTime::now();
+    let mut looked = Looked::default();
+    look(&mut looked, job, folds).ok()?;
+    looked.settled(now)
+}
+
+fn look(looked: &mut Looked, job: &JobDir, folds: &[u32]) -> Result<(), Errno> {
+    looked.at(&job.commandline())?;
+    looked.at(&job.record())?;
+    for &index in folds {
+        let fold = job.fold(index);
+        for selection in [Selection::BestLoss, Selection::BestBalancedAccuracy] {
+            looked.at(&fold.validation_metrics(selection))?;
+        }
+        looked.at(&fold.training_table(None))?;
+        // A multicnn has one a network, and may have the other too.
+        let mut positions = 0..;
+        while positions.next().map_or(Ok(false), |position| looked.at(&fold.training_table(Some(position))))? {}
+    }
+    Ok(())
 }
 
 /// Inner evaluations are rows of their epoch too; only an epoch's last row decides.

@@ -9,7 +9,7 @@ const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/golden
 const METRICS: &str =
     "accuracy\tbalanced_accuracy\tsensitivity\tspecificity\tppv\tnpv\ttotal_loss\ttotal_kl_loss\ttotal_atlas_loss\timage_id\n";
 
-fn analyse(launch: &Path) -> Output {
+pub fn analyse(launch: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_neurosearch")).arg("analysis").arg(launch).output().expect("started")
 }
 
@@ -26,7 +26,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn rows(path: &Path) -> Vec<Vec<String>> {
+pub fn rows(path: &Path) -> Vec<Vec<String>> {
     let text = fs::read_to_string(path).expect("a table");
     text.lines().map(|line| line.split('\t').map(str::to_string).collect()).collect()
 }
@@ -36,7 +36,7 @@ fn by_name(path: &Path) -> BTreeMap<String, Vec<String>> {
 }
 
 /// A fold with the same balanced accuracy under both selections.
-fn write_fold(job: &Path, fold: u32, accuracy: &str) {
+pub fn write_fold(job: &Path, fold: u32, accuracy: &str) {
     for selection in ["best_loss", "best_balanced_accuracy"] {
         let folder = job.join(format!("fold-{fold}/cnn_classification/{selection}"));
         fs::create_dir_all(&folder).expect("made");
@@ -45,11 +45,19 @@ fn write_fold(job: &Path, fold: u32, accuracy: &str) {
     }
 }
 
-fn write_job(launch: &Path, name: &str, options: &str) -> std::path::PathBuf {
+pub fn write_job(launch: &Path, name: &str, options: &str) -> std::path::PathBuf {
     let job = launch.join(name);
     fs::create_dir_all(&job).expect("made");
     fs::write(job.join("commandline.json"), options).expect("written");
     job
+}
+
+/// A search space of so many folds.
+pub fn space(folds: u32) -> String {
+    format!(
+        r#"{{"mode": "image", "network_type": "cnn", "caps_dir": "c", "tsv_path": "t", "preprocessing": "t1-linear",
+        "diagnoses": ["AD", "CN"], "epochs": 1, "n_convblocks": 1, "first_conv_width": 4, "n_fcblocks": 1, "n_splits": {folds}}}"#
+    )
 }
 
 #[test]
@@ -124,9 +132,7 @@ fn the_folds_of_the_search_space_are_looked_at_and_the_jobs_own_where_it_is_refu
     for fold in 0..3 {
         write_fold(&job, fold, "0.75");
     }
-    let space = r#"{"mode": "image", "network_type": "cnn", "caps_dir": "c", "tsv_path": "t", "preprocessing": "t1-linear",
-        "diagnoses": ["AD", "CN"], "epochs": 1, "n_convblocks": 1, "first_conv_width": 4, "n_fcblocks": 1, "n_splits": 3}"#;
-    for (content, folds) in [(space, "3"), ("{\"mode\": ", "1")] {
+    for (content, folds) in [(space(3).as_str(), "3"), ("{\"mode\": ", "1")] {
         fs::write(launch.join("random_search.json"), content).expect("written");
         assert!(analyse(launch).status.success());
         assert_eq!(by_name(&launch.join("analysis_loss.tsv"))["job-0"][12], folds);

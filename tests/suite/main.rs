@@ -1,6 +1,7 @@
 //! The one integration binary: each module drives the real programs, or holds the source against the house's rules.
 
 mod analysis;
+mod analysis_again;
 mod command_line;
 mod configuration;
 mod control_verbs;
