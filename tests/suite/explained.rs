@@ -2,7 +2,7 @@
 
 use crate::harness::{Daemon, Setup, drop_space, space};
 use crate::stand_in::until;
-use crate::verbs::{granted, path, refused};
+use crate::verbs::{granted, path, refused, verb};
 use neurosearch::control::types::SearchState;
 use serde_json::{Value, json};
 use std::fs;
@@ -196,7 +196,8 @@ fn a_job_that_somebody_made_in_a_watched_search_is_shown_as_its_record_has_it() 
     daemon.wait_for("the search's own job is done", &launch, |counts| counts.done == 1);
     let theirs = launch.join("job-9");
     granted(dir.path(), &["generate", path(&launch), "job-9", "--index", "9"]);
-    let shown = || granted(dir.path(), &["show", path(&theirs)]);
+    // Refused until the daemon has seen the folder.
+    let shown = || String::from_utf8_lossy(&verb(dir.path(), &["show", path(&theirs)]).stdout).into_owned();
     until("it is shown with its attempt", || shown().contains("attempts  1"));
     until("it is shown as done", || shown().contains("every fold has its results; it is not the daemon's"));
     granted(dir.path(), &["logs", path(&theirs)]);
