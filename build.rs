@@ -1,4 +1,4 @@
-//! Gives the trainer, and no other program, libtorch's missing calls (`shim.cpp`, `feed.cpp` and `convolution.cpp` in `src/trainer`) and the run path to libtorch.
+//! Gives the trainer, and no other program, libtorch's missing calls (`shim.cpp`, `feed.cpp` and `convolution.cpp` below `src/trainer`) and the run path to libtorch.
 
 /// A package says here where its libtorch will lie, so that its trainer never looks into the folder of whoever built it.
 #[cfg(feature = "torch")]
@@ -15,7 +15,7 @@ fn main() {
 
 #[cfg(feature = "torch")]
 fn trainer() {
-    const SHIMS: [&str; 3] = ["src/trainer/shim.cpp", "src/trainer/feed.cpp", "src/trainer/convolution.cpp"];
+    const SHIMS: [&str; 3] = ["src/trainer/shim.cpp", "src/trainer/data/gpu_feed.cpp", "src/trainer/model/convolution.cpp"];
     for name in ["LIBTORCH", RUN_PATH] {
         println!("cargo:rerun-if-env-changed={name}");
     }

@@ -3,9 +3,9 @@
 //! - [`domain`]: values and rules; no disk, no clock, no async, no libtorch
 //! - [`store`]: the only code that touches the disk (imports `domain`)
 //! - [`check`]: a search space against its data (imports `domain`, `store`)
-//! - [`process`]: one trainer process, and the devices found (imports `domain`, `store`)
+//! - [`executor`]: where a trainer runs, and the devices found (imports `domain`, `store`)
 //! - [`engine`]: decisions as plain functions (imports `domain`)
-//! - [`analysis`]: job folders become tables (imports `domain`, `store`, `process`)
+//! - [`analysis`]: job folders become tables (imports `domain`, `store`, `executor`)
 //! - [`control`]: requests, replies and the client (imports `domain`)
 //! - [`daemon`]: the actors (imports all of the above)
 //! - [`cli`]: the command line (imports all of the above but `engine` and `daemon`)
@@ -19,5 +19,5 @@ pub mod control;
 pub mod daemon;
 pub mod domain;
 pub mod engine;
-pub mod process;
+pub mod executor;
 pub mod store;

@@ -2,7 +2,7 @@
 
 use super::report::{Figure, Limit, Report, say, timed};
 use super::{NEUROSEARCH, run};
-use neurosearch::store::layout::{JobDir, LaunchDir};
+use neurosearch::store::records::layout::{JobDir, LaunchDir};
 use serde_json::json;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

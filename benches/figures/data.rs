@@ -2,8 +2,8 @@
 
 use super::jobs::{Trained, images, options, train};
 use super::report::{Figure, Limit, Report, timed};
-use neurosearch::store::nifti;
-use neurosearch::store::tsv::Table;
+use neurosearch::store::formats::nifti;
+use neurosearch::store::formats::tsv::Table;
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -13,15 +13,14 @@ mod tiny;
 
 use made::Made;
 use neurosearch::analysis::Tables;
-use neurosearch::domain::draw::draw;
 use neurosearch::domain::space::SearchSpace;
-use neurosearch::store::layout::LaunchDir;
+use neurosearch::domain::space::draw::draw;
+use neurosearch::store::records::layout::LaunchDir;
 use report::{Figure, Limit, Report, rate, timed};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::thread;
 use std::time::Instant;
+use std::{fs, thread};
 
 /// The command line's program.
 const NEUROSEARCH: &str = env!("CARGO_BIN_EXE_neurosearch");

@@ -3,7 +3,7 @@
 use super::daemon::{Daemon, until};
 use super::jobs::images;
 use super::report::{Figure, Limit, Report};
-use neurosearch::store::layout::{JobDir, LaunchDir};
+use neurosearch::store::records::layout::{JobDir, LaunchDir};
 use serde_json::json;
 use std::fs;
 use std::path::Path;

@@ -2,10 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use neurosearch::domain::architecture::Architecture;
-use neurosearch::domain::commandline::Outline;
-use neurosearch::domain::footprint::Footprint;
+use neurosearch::domain::network::architecture::Architecture;
+use neurosearch::domain::network::footprint::Footprint;
 use neurosearch::domain::options::JobOptions;
+use neurosearch::domain::options::read::Outline;
 use std::path::Path;
 
 fuzz_target!(|text: &str| {

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use neurosearch::store::nifti;
+use neurosearch::store::formats::nifti;
 use std::io::Cursor;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -3,9 +3,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use neurosearch::domain::progress::Progress;
-use neurosearch::store::job::{EndRecord, JobRecord, TrainerRecord};
-use neurosearch::store::launch::SearchRecord;
-use neurosearch::store::record::{Record, parse};
+use neurosearch::store::records::job_records::{EndRecord, JobRecord, TrainerRecord};
+use neurosearch::store::records::record::{parse, Record};
+use neurosearch::store::records::search_record::SearchRecord;
 
 fn read<T: Record>(text: &str) {
     if let Err(sentence) = parse::<T>(text) {

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use neurosearch::control::types::Order;
-use neurosearch::daemon::change::commands;
+use neurosearch::control::reply::Order;
+use neurosearch::daemon::http::change::commands;
 
 fuzz_target!(|text: &str| {
     let (verb, body) = text.split_once('\n').unwrap_or((text, "{}"));

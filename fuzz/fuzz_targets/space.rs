@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use neurosearch::domain::draw::draw;
 use neurosearch::domain::space::SearchSpace;
+use neurosearch::domain::space::draw::draw;
 use std::path::Path;
 
 fuzz_target!(|text: &str| {

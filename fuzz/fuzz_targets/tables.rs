@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use neurosearch::store::tsv::Table;
+use neurosearch::store::formats::tsv::Table;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(table) = Table::parse(bytes) {

@@ -2,10 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use neurosearch::store::torch_file;
+use neurosearch::store::formats::torch_file;
 use std::io::{Cursor, Write};
-use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
+use zip::write::SimpleFileOptions;
 
 fn packed(pickle: &[u8]) -> Option<Vec<u8>> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));

@@ -1,15 +1,15 @@
 //! One job's folder becomes what the tables need to know of it.
 
-use super::options::Options;
+use super::option_cells::Options;
+use crate::domain::data::metrics::Metrics;
 use crate::domain::job::{Ended, FailureClass, JobState};
-use crate::domain::metrics::Metrics;
 use crate::domain::options::{NetworkType, Selection};
-use crate::process;
-use crate::store::error::StoreError;
-use crate::store::job::{EndRecord, JobRecord};
-use crate::store::layout::{FoldDir, JobDir};
-use crate::store::record;
-use crate::store::results::{self, Best};
+use crate::executor;
+use crate::store::fs::error::StoreError;
+use crate::store::records::job_records::{EndRecord, JobRecord};
+use crate::store::records::layout::{FoldDir, JobDir};
+use crate::store::records::record;
+use crate::store::records::results::{self, Best};
 
 /// What one fold has to show; empty where it is not finished.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -205,7 +205,7 @@ fn standing(dir: &JobDir) -> Result<Standing, StoreError> {
         Err(error) => return Err(error),
     };
     let lasting = record.state.is_final();
-    let mut state = process::shown(dir, &record);
+    let mut state = executor::shown(dir, &record);
     if matches!(state, JobState::Running { .. })
         && let Ok(end) = record::read::<EndRecord>(&dir.end())
         && end.attempt == record.attempts
@@ -227,7 +227,7 @@ fn standing(dir: &JobDir) -> Result<Standing, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::job::Starter;
+    use crate::store::records::job_records::Starter;
     use std::fs;
 
     #[test]

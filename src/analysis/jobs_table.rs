@@ -1,11 +1,11 @@
 //! `jobs.tsv`: one row a job, every option against every result.
 
-use super::cells::joined;
 use super::collect::{Fold, Job, mean};
-use super::options::{ARCHITECTURE_COLUMNS, COLUMNS};
-use crate::domain::metrics::Metrics;
+use super::option_cells::{ARCHITECTURE_COLUMNS, COLUMNS};
+use super::tsv_cells::joined;
+use crate::domain::data::metrics::Metrics;
 use crate::domain::options::Selection;
-use crate::store::tsv::push_repr;
+use crate::store::formats::tsv::push_repr;
 use std::fmt::Write;
 
 /// What comes before the options.

@@ -1,19 +1,19 @@
 //! Job folders become tables: how many jobs of a launch directory pass which balanced accuracy, and every job's options
 //! against its results.
 
-mod cells;
 mod collect;
 mod jobs_table;
-mod known;
-mod members;
-mod options;
+mod launch_tables;
+mod option_cells;
+mod parallel;
+mod partial_json;
 mod ranking;
 mod row;
-mod spread;
-mod table;
-mod tables;
+mod row_cache;
+mod threshold_table;
+mod tsv_cells;
 
 pub use collect::Notice;
-pub use known::Known;
+pub use launch_tables::Tables;
 pub use ranking::{Ranked, RankedFold, Ranking, Text};
-pub use tables::Tables;
+pub use row_cache::Known;

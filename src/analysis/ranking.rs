@@ -100,11 +100,11 @@ fn lower(a: &Ranked, b: &Ranked) -> Ordering {
 
 #[cfg(test)]
 mod tests {
-    use super::super::collect::Standing;
-    use super::super::options::Options;
     use super::*;
-    use crate::domain::metrics::Metrics;
-    use crate::store::results::Best;
+    use crate::analysis::collect::Standing;
+    use crate::analysis::option_cells::Options;
+    use crate::domain::data::metrics::Metrics;
+    use crate::store::records::results::Best;
 
     /// A job of one fold with these figures.
     fn ranked(name: &str, accuracy: [Option<f64>; 2], loss: Option<f64>, reconstructed: bool) -> Option<Arc<Ranked>> {

@@ -3,9 +3,9 @@
 use super::collect::Job;
 use super::jobs_table;
 use super::ranking::Ranked;
-use super::table::Counts;
+use super::threshold_table::Counts;
 use crate::domain::options::{NetworkType, Selection};
-use crate::store::fingerprint::Fingerprint;
+use crate::store::fs::file_stamp::Fingerprint;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 

@@ -2,11 +2,11 @@
 
 use neurosearch::daemon::boot;
 use neurosearch::daemon::configuration::{self, Configuration};
-use neurosearch::store::settings_arguments;
+use neurosearch::store::settings::arguments;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = settings_arguments::parse(std::env::args_os()).unwrap_or_else(|answer| answer.exit());
+    let arguments = arguments::parse(std::env::args_os()).unwrap_or_else(|answer| answer.exit());
     let check_only = arguments.check_config;
     let ended = Configuration::first(move || arguments.settings())
         .and_then(|configuration| if check_only { Ok(()) } else { boot::run(configuration) });

@@ -1,12 +1,12 @@
 //! What labels and images come to: the sides of each fold, and the size of every image.
 
-use crate::domain::items::times;
+use crate::domain::data::item_geometry::times;
 use crate::domain::options::{Diagnosis, Folds, JobOptions, Preprocessing};
-use crate::store::caps::Caps;
-use crate::store::error::StoreError;
-use crate::store::labels::{self, FoldLabels, Row};
-use crate::store::look;
-use crate::store::nifti;
+use crate::store::data::caps::Caps;
+use crate::store::data::labels::{self, FoldLabels, Row};
+use crate::store::data::probe;
+use crate::store::formats::nifti;
+use crate::store::fs::error::StoreError;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -135,7 +135,7 @@ impl Facts {
 }
 
 fn directory(key: &'static str, path: &Path) -> Option<Flaw> {
-    let error = look::directory(path).err()?;
+    let error = probe::directory(path).err()?;
     let flaw = Flaw::unread(key, &error);
     let cure = if flaw.passing { "" } else { "; name a directory that can be read" };
     Some(Flaw { sentence: format!("{}{cure}", flaw.sentence), ..flaw })
@@ -209,7 +209,7 @@ struct Image {
 
 /// The tensor where it is there, else the volume.
 fn image(caps: &Caps, row: &Row) -> Result<Image, Flaw> {
-    let is_file = |path: &Path| look::is_file(path).map_err(|error| Flaw::unread("caps_dir", &error));
+    let is_file = |path: &Path| probe::is_file(path).map_err(|error| Flaw::unread("caps_dir", &error));
     let tensor = caps.tensor(row.at());
     if is_file(&tensor)? {
         return Ok(Image { path: tensor, is_tensor: true });
@@ -237,11 +237,11 @@ impl Image {
         }
         if let Some(size) = expected {
             let bytes = size.iter().fold(4_u64, |product, &side| product.saturating_mul(side as u64));
-            if look::tensor_has_bytes(&self.path, bytes)? {
+            if probe::tensor_has_bytes(&self.path, bytes)? {
                 return Ok(size);
             }
         }
-        match look::tensor(&self.path)?.as_slice() {
+        match probe::tensor(&self.path)?.as_slice() {
             [1, x, y, z] => Ok([*x, *y, *z]),
             other => Err(StoreError::content(&self.path, format!("a tensor of {}; an image's is 1 x X x Y x Z", times(other)))),
         }

@@ -1,18 +1,18 @@
 //! One job against its data: what it cannot train on, and with it how wide its network's last layers are.
 
 use super::data::{Asked, Facts, Flaw, Look};
-use super::{extracted, source};
-use crate::domain::architecture::Architecture;
+use super::{extracted_tensors, transfer_source};
+use crate::domain::data::extract;
+use crate::domain::data::item_geometry::{Geometry, Window, times};
 use crate::domain::device::Device;
-use crate::domain::draw::Misfit;
-use crate::domain::extract;
-use crate::domain::fault::Fault;
-use crate::domain::footprint::Footprint;
-use crate::domain::items::{Geometry, Window, times};
 use crate::domain::job::FailureClass;
+use crate::domain::network::architecture::Architecture;
+use crate::domain::network::footprint::Footprint;
 use crate::domain::options::{JobOptions, ModeOptions, NetworkType, Normalization};
-use crate::store::caps::Caps;
-use crate::store::nifti;
+use crate::domain::space::draw::Misfit;
+use crate::domain::text::fault::Fault;
+use crate::store::data::caps::Caps;
+use crate::store::formats::nifti;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -99,7 +99,7 @@ impl Checker {
         check_classes(options, &facts)?;
         let boxes = self.boxes(options, facts.volume)?;
         let geometry = Geometry::new(&options.mode, options.preprocessing, facts.volume, &boxes)?;
-        source::check(options, geometry.items())?;
+        transfer_source::check(options, geometry.items())?;
         if geometry.items() == 1 && options.network_type == NetworkType::MultiCnn {
             return Err(JobFault::options("network_type", "found \"multicnn\" with a single item an image; use cnn"));
         }
@@ -108,7 +108,7 @@ impl Checker {
                 format!("the regions have different sizes, which one {} cannot take; use multicnn", options.network_type);
             return Err(JobFault::options("roi_list", sentence));
         }
-        extracted::check(options, &facts, &geometry)?;
+        extracted_tensors::check(options, &facts, &geometry)?;
         let architectures = architectures(options, &geometry)?;
         check_batches(options, &facts, &geometry, &architectures)?;
         let mut resolved = options.clone();

@@ -1,19 +1,19 @@
 //! A search space or a job against its data: files there, sizes that fit, classes in every fold, no leaks.
 
 mod data;
-mod extracted;
-mod gone;
+mod extracted_tensors;
 mod job;
-mod source;
+mod missing_data;
 mod space;
+mod transfer_source;
 
-pub use gone::gone;
 pub use job::{Checker, JobFault};
+pub use missing_data::gone;
 
-use crate::domain::fault::Faults;
-use crate::domain::footprint::Footprint;
+use crate::domain::network::footprint::Footprint;
 use crate::domain::options::JobOptions;
 use crate::domain::space::SearchSpace;
+use crate::domain::text::fault::Faults;
 
 /// Whether the space can be searched on the data that it names.
 ///

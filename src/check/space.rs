@@ -1,14 +1,14 @@
 //! A search space against its data: every fault that no draw could avoid, each under its key.
 
 use super::job::Checker;
-use super::source;
-use crate::domain::draw::draw;
-use crate::domain::fault::{Fault, Faults};
-use crate::domain::items::Geometry;
-use crate::domain::keys::{self, Key};
+use super::transfer_source;
+use crate::domain::data::item_geometry::Geometry;
+use crate::domain::input::keys::{self, Key};
+use crate::domain::input::object_reader::Span;
 use crate::domain::options::{JobOptions, Mode};
-use crate::domain::reader::Span;
 use crate::domain::space::SearchSpace;
+use crate::domain::space::draw::draw;
+use crate::domain::text::fault::{Fault, Faults};
 
 /// Faults that are listed, at most.
 const LISTED: usize = 20;
@@ -49,7 +49,7 @@ fn fault(space: &SearchSpace, key: &Key, sentence: impl Into<String>) -> Fault {
 /// Every transfer source that is listed has to be a job folder, whichever is drawn.
 fn sources(space: &SearchSpace, found: &mut Found) {
     for path in space.transfer_learning_path.iter().flatten() {
-        if let Err(flaw) = source::outline(path) {
+        if let Err(flaw) = transfer_source::outline(path) {
             found.push(fault(space, &keys::TRANSFER_PATH, flaw.sentence));
         }
     }

@@ -1,10 +1,10 @@
 //! Arguments that several verbs share.
 
 use super::exit::{Exit, Failure};
-use crate::domain::keys::MANY;
-use crate::domain::precision::Precision;
-use crate::process::cache;
-use crate::store::cache::Place;
+use crate::domain::input::keys::MANY;
+use crate::domain::network::precision::Precision;
+use crate::executor::cache_folder;
+use crate::store::data::volume_cache::Place;
 use crate::store::settings::SOCKET;
 use std::path::PathBuf;
 
@@ -45,11 +45,11 @@ impl Training {
         if self.no_cache {
             return Ok(None);
         }
-        let usual = cache::of_environment(|name| std::env::var_os(name)).map_err(|e| Failure::new(Exit::Usage, e))?;
+        let usual = cache_folder::of_environment(|name| std::env::var_os(name)).map_err(|e| Failure::new(Exit::Usage, e))?;
         let Some(named) = &self.cache_dir else { return Ok(usual) };
         let folder =
             std::path::absolute(named).map_err(|e| Failure::new(Exit::Usage, format!("--cache-dir {}: {e}", named.display())))?;
-        let limit = usual.map_or(crate::store::cache::USUAL_LIMIT, |place| place.limit);
+        let limit = usual.map_or(crate::store::data::volume_cache::USUAL_LIMIT, |place| place.limit);
         Ok(Some(Place { folder, limit }))
     }
 }

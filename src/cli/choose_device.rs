@@ -2,7 +2,7 @@
 
 use super::exit::{Exit, Failure};
 use crate::domain::device::Device;
-use crate::process::devices::{Gpu, Listing, Occupied};
+use crate::executor::local::gpus::{Gpu, Listing, Occupied};
 
 /// The processor for a job with `use_cpu`; else the first GPU that nobody occupies among those that
 /// `CUDA_VISIBLE_DEVICES` allows. Where somebody set that variable, a batch system or a person, its first GPU is theirs to
@@ -57,7 +57,7 @@ fn describe(gpu: &Gpu) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::devices::GpuProcess;
+    use crate::executor::local::gpus::GpuProcess;
 
     fn gpu(index: u32, pids: &[u32]) -> Gpu {
         Gpu {

@@ -1,7 +1,7 @@
 //! How the program ends: the documented exit codes, and the failure that carries one.
 
-use crate::domain::fault::Faults;
-use crate::store::error::StoreError;
+use crate::domain::text::fault::Faults;
+use crate::store::fs::error::StoreError;
 use std::fmt::Write;
 use std::process::ExitCode;
 

@@ -1,15 +1,15 @@
 //! What the verbs that make a job's folder share: its content, its seed, and the refusal where one is there.
 
 use super::exit::{Exit, Failure};
-use super::out;
+use super::output::out;
 use crate::domain::options::JobOptions;
-use crate::process::identity;
-use crate::store::error::StoreError;
-use crate::store::job::{JobRecord, parse_options};
-use crate::store::layout::JobDir;
-use crate::store::lock::Holder;
-use crate::store::new_job::{self, Made, Maker};
-use crate::store::scan;
+use crate::executor::local::process_identity;
+use crate::store::fs::error::StoreError;
+use crate::store::fs::lock::Holder;
+use crate::store::records::create_job::{self, Made, Maker};
+use crate::store::records::job_records::{JobRecord, parse_options};
+use crate::store::records::layout::JobDir;
+use crate::store::records::list_jobs;
 use rand::TryRngCore;
 use std::path::Path;
 
@@ -19,8 +19,8 @@ use std::path::Path;
 /// When it is there already, or cannot be written.
 pub fn make(job: &JobDir, options: &JobOptions, record: &JobRecord) -> Result<(), Failure> {
     let holder = holder()?;
-    let maker = Maker { holder: &holder, lives: &identity::may_be_writing };
-    match new_job::make_at(job.clone(), &text(job, options)?, record, &maker)? {
+    let maker = Maker { holder: &holder, lives: &process_identity::may_be_writing };
+    match create_job::make_at(job.clone(), &text(job, options)?, record, &maker)? {
         Made::Made(_) => Ok(()),
         Made::NameTaken => Err(exists(job)),
     }
@@ -29,8 +29,8 @@ pub fn make(job: &JobDir, options: &JobOptions, record: &JobRecord) -> Result<()
 /// This process, as the locks that it takes name it.
 pub fn holder() -> Result<String, Failure> {
     let unknown = |e| Failure::new(Exit::Failed, format!("cannot tell on which machine this is: {e}"));
-    let boot_id = identity::boot_id().map_err(unknown)?;
-    Ok(Holder { host: identity::host(), pid: std::process::id(), boot_id, device: None }.line())
+    let boot_id = process_identity::boot_id().map_err(unknown)?;
+    Ok(Holder { host: process_identity::host(), pid: std::process::id(), boot_id, device: None }.line())
 }
 
 fn text(job: &JobDir, options: &JobOptions) -> Result<String, StoreError> {
@@ -53,7 +53,7 @@ pub fn read(commandline: &Path) -> Result<JobOptions, Failure> {
 /// The refusal of a name that is taken; it names what goes on with a job that is there.
 pub fn exists(job: &JobDir) -> Failure {
     let folder = job.path().display();
-    let cure = if scan::is_job(job.path()) {
+    let cure = if list_jobs::is_job(job.path()) {
         format!("`neurosearch continue {folder}` goes on with the job in it")
     } else {
         "choose another name".to_string()

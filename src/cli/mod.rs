@@ -1,62 +1,23 @@
 //! The command line: the verbs, one file each, and how the program ends.
 
-pub mod add;
-pub mod analysis;
 pub mod args;
-pub mod ask;
-pub mod best;
-pub mod cancel;
 pub mod choose_device;
-pub mod completions;
-pub mod continue_;
-pub mod devices;
-pub mod drain;
-mod drawing;
-pub mod enqueue;
+pub mod daemon_request;
+mod draw_lock;
 pub mod exit;
-pub mod explain;
 pub mod flags;
-pub mod generate;
-pub mod init;
-mod init_sizes;
 pub mod interrupt;
 pub mod job_folder;
-pub mod jobs;
-mod listing;
-pub mod logs;
-pub mod make_caps;
-mod make_caps_files;
-mod make_caps_labels;
-mod make_caps_volume;
-pub mod man;
-mod named;
-pub mod out;
-pub mod pause;
-pub mod ping;
+pub mod output;
+mod path_kind;
 pub mod programs;
-pub mod progress_view;
-pub mod reload;
-pub mod remove;
-pub mod render;
-pub mod resume;
-pub mod retrain;
-pub mod retry;
 pub mod run_job;
-pub mod sample;
-pub mod schema;
-mod screen;
-pub mod set;
-pub mod show;
-pub mod shutdown;
-pub mod status;
-mod terminal;
-pub mod validate;
-pub mod watch;
+pub mod verbs;
 
-use crate::domain::escape;
+use crate::domain::text::escape;
 use clap::{CommandFactory, Parser, Subcommand};
 use exit::{Exit, Failure, Outcome};
-use out::Out;
+use output::out::Out;
 use std::ffi::OsString;
 use std::io::Write;
 
@@ -71,72 +32,72 @@ struct Cli {
 /// What can be asked for; each verb's arguments and work stand in the file of its name.
 #[derive(Debug, Subcommand)]
 enum Command {
-    Add(add::Args),
-    Analysis(analysis::Args),
-    Best(best::Args),
-    Cancel(cancel::Args),
-    Completions(completions::Args),
-    Continue(continue_::Args),
-    Devices(devices::Args),
-    Drain(drain::Args),
-    Enqueue(enqueue::Args),
-    Explain(explain::Args),
-    Generate(generate::Args),
-    Init(init::Args),
-    Jobs(jobs::Args),
-    Logs(logs::Args),
-    MakeCaps(make_caps::Args),
-    Man(man::Args),
-    Pause(pause::Args),
-    Ping(ping::Args),
-    Reload(reload::Args),
-    Remove(remove::Args),
-    Resume(resume::Args),
-    Retrain(retrain::Args),
-    Retry(retry::Args),
-    Sample(sample::Args),
-    Schema(schema::Args),
-    Set(set::Args),
-    Show(show::Args),
-    Shutdown(shutdown::Args),
-    Status(status::Args),
-    Validate(validate::Args),
-    Watch(watch::Args),
+    Add(verbs::add::Args),
+    Analysis(verbs::analysis::Args),
+    Best(verbs::best::Args),
+    Cancel(verbs::cancel::Args),
+    Completions(verbs::completions::Args),
+    Continue(verbs::continue_::Args),
+    Devices(verbs::devices::Args),
+    Drain(verbs::drain::Args),
+    Enqueue(verbs::enqueue::Args),
+    Explain(verbs::explain::Args),
+    Generate(verbs::generate::Args),
+    Init(verbs::init::Args),
+    Jobs(verbs::jobs::Args),
+    Logs(verbs::logs::Args),
+    MakeCaps(verbs::make_caps::Args),
+    Man(verbs::man::Args),
+    Pause(verbs::pause::Args),
+    Ping(verbs::ping::Args),
+    Reload(verbs::reload::Args),
+    Remove(verbs::remove::Args),
+    Resume(verbs::resume::Args),
+    Retrain(verbs::retrain::Args),
+    Retry(verbs::retry::Args),
+    Sample(verbs::sample::Args),
+    Schema(verbs::schema::Args),
+    Set(verbs::set::Args),
+    Show(verbs::show::Args),
+    Shutdown(verbs::shutdown::Args),
+    Status(verbs::status::Args),
+    Validate(verbs::validate::Args),
+    Watch(verbs::watch::Args),
 }
 
 fn run(command: Command, out: &mut Out) -> Outcome {
     match command {
-        Command::Add(args) => add::run(&args, out),
-        Command::Analysis(args) => analysis::run(args, out),
-        Command::Best(args) => best::run(&args, out),
-        Command::Cancel(args) => cancel::run(&args, out),
-        Command::Completions(args) => completions::run(&args, out),
-        Command::Continue(args) => continue_::run(&args, out),
-        Command::Devices(args) => devices::run(&args, out),
-        Command::Drain(args) => drain::run(&args, out),
-        Command::Enqueue(args) => enqueue::run(&args, out),
-        Command::Explain(args) => explain::run(&args, out),
-        Command::Generate(args) => generate::run(&args, out),
-        Command::Init(args) => init::run(&args, out),
-        Command::Jobs(args) => jobs::run(&args, out),
-        Command::Logs(args) => logs::run(&args, out),
-        Command::MakeCaps(args) => make_caps::run(&args, out),
-        Command::Man(args) => man::run(&args, out),
-        Command::Pause(args) => pause::run(&args, out),
-        Command::Ping(args) => ping::run(&args, out),
-        Command::Reload(args) => reload::run(&args, out),
-        Command::Remove(args) => remove::run(&args, out),
-        Command::Resume(args) => resume::run(&args, out),
-        Command::Retrain(args) => retrain::run(&args, out),
-        Command::Retry(args) => retry::run(&args, out),
-        Command::Sample(args) => sample::run(&args, out),
-        Command::Schema(args) => schema::run(&args, out),
-        Command::Set(args) => set::run(&args, out),
-        Command::Show(args) => show::run(&args, out),
-        Command::Shutdown(args) => shutdown::run(&args, out),
-        Command::Status(args) => status::run(&args, out),
-        Command::Validate(args) => validate::run(&args, out),
-        Command::Watch(args) => watch::run(&args, out),
+        Command::Add(args) => verbs::add::run(&args, out),
+        Command::Analysis(args) => verbs::analysis::run(args, out),
+        Command::Best(args) => verbs::best::run(&args, out),
+        Command::Cancel(args) => verbs::cancel::run(&args, out),
+        Command::Completions(args) => verbs::completions::run(&args, out),
+        Command::Continue(args) => verbs::continue_::run(&args, out),
+        Command::Devices(args) => verbs::devices::run(&args, out),
+        Command::Drain(args) => verbs::drain::run(&args, out),
+        Command::Enqueue(args) => verbs::enqueue::run(&args, out),
+        Command::Explain(args) => verbs::explain::run(&args, out),
+        Command::Generate(args) => verbs::generate::run(&args, out),
+        Command::Init(args) => verbs::init::run(&args, out),
+        Command::Jobs(args) => verbs::jobs::run(&args, out),
+        Command::Logs(args) => verbs::logs::run(&args, out),
+        Command::MakeCaps(args) => verbs::make_caps::run(&args, out),
+        Command::Man(args) => verbs::man::run(&args, out),
+        Command::Pause(args) => verbs::pause::run(&args, out),
+        Command::Ping(args) => verbs::ping::run(&args, out),
+        Command::Reload(args) => verbs::reload::run(&args, out),
+        Command::Remove(args) => verbs::remove::run(&args, out),
+        Command::Resume(args) => verbs::resume::run(&args, out),
+        Command::Retrain(args) => verbs::retrain::run(&args, out),
+        Command::Retry(args) => verbs::retry::run(&args, out),
+        Command::Sample(args) => verbs::sample::run(&args, out),
+        Command::Schema(args) => verbs::schema::run(&args, out),
+        Command::Set(args) => verbs::set::run(&args, out),
+        Command::Show(args) => verbs::show::run(&args, out),
+        Command::Shutdown(args) => verbs::shutdown::run(&args, out),
+        Command::Status(args) => verbs::status::run(&args, out),
+        Command::Validate(args) => verbs::validate::run(&args, out),
+        Command::Watch(args) => verbs::watch::run(&args, out),
     }
 }
 
@@ -163,7 +124,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
 fn answer(refusal: &clap::Error, out: &mut Out) -> Outcome {
     if refusal.use_stderr() {
         // Nowhere is left to say that stderr cannot be written.
-        let _ = if out::colour_wanted() { refusal.print() } else { write!(std::io::stderr(), "{}", refusal.render()) };
+        let _ = if output::out::colour_wanted() { refusal.print() } else { write!(std::io::stderr(), "{}", refusal.render()) };
         return Ok(Exit::Usage);
     }
     let text = refusal.render();
@@ -177,7 +138,7 @@ fn answer(refusal: &clap::Error, out: &mut Out) -> Outcome {
 
 fn tell(failure: &Failure) -> Exit {
     for line in failure.sentence.lines() {
-        out::note(line);
+        output::out::note(line);
     }
     failure.exit
 }

@@ -1,7 +1,7 @@
 //! The three programs' definitions, from which manual pages and completions are made.
 
-use crate::process::arguments as trainer;
-use crate::store::settings_arguments as daemon;
+use crate::executor::trainer_cli as trainer;
+use crate::store::settings::arguments as daemon;
 
 /// A program that neurosearch consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

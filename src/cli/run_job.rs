@@ -4,21 +4,21 @@ use super::args::Training;
 use super::choose_device::choose;
 use super::exit::{Exit, Failure, Outcome};
 use super::interrupt::Interrupt;
-use super::out::{self, Out};
-use super::progress_view::ProgressView;
-use crate::domain::fit;
-use crate::domain::footprint::Footprint;
+use super::output::out::{self, Out};
+use super::output::progress_view::ProgressView;
 use crate::domain::job::{Ended, FailureClass, JobState};
+use crate::domain::network::device_fit;
+use crate::domain::network::footprint::Footprint;
+use crate::domain::network::precision::Precision;
 use crate::domain::options::JobOptions;
-use crate::domain::precision::Precision;
 use crate::domain::progress::Progress;
-use crate::process::memory::OomKills;
-use crate::process::stop::Stopped;
-use crate::process::{self, Assignment, Child, Identity, Stop};
-use crate::store::cache::Place;
-use crate::store::job::{EndRecord, JobRecord};
-use crate::store::layout::JobDir;
-use crate::store::{finished, progress, record};
+use crate::executor::local::memory::OomKills;
+use crate::executor::local::stop::Stopped;
+use crate::executor::{self, Assignment, Child, Identity, Stop};
+use crate::store::data::volume_cache::Place;
+use crate::store::records::job_records::{EndRecord, JobRecord};
+use crate::store::records::layout::JobDir;
+use crate::store::records::{finished_folds, progress, record};
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -42,15 +42,15 @@ impl Ready {
     /// # Errors
     /// No trainer, or no device for a job with this `use_cpu`.
     pub fn for_job(use_cpu: bool, training: &Training) -> Result<Self, Failure> {
-        let program = process::find_trainer().map_err(|e| Failure::new(Exit::NotFound, e.to_string()))?;
+        let program = executor::find_trainer().map_err(|e| Failure::new(Exit::NotFound, e.to_string()))?;
         let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
-        let device = choose(use_cpu, process::devices::find, visible.as_deref())?;
+        let device = choose(use_cpu, executor::local::gpus::find, visible.as_deref())?;
         Ok(Ready { program, device, precision: training.precision.unwrap_or_default(), cache: training.cache()? })
     }
 
     /// Why the job cannot train on the device.
     pub fn too_large(&self, footprint: &Footprint) -> Option<String> {
-        fit::too_large(footprint, process::devices::room(&self.device, 1), self.device.as_str())
+        device_fit::too_large(footprint, executor::local::gpus::room(&self.device, 1), self.device.as_str())
     }
 }
 
@@ -60,7 +60,7 @@ pub fn run(ready: Ready, job: &JobDir, options: &JobOptions, mut record: JobReco
     let own = || Identity::own().map_err(|e| Failure::new(Exit::Failed, format!("cannot tell who this process is: {e}")));
     record.borrower = Some(own()?.as_borrower());
     record.attempts += 1;
-    let threads = *record.threads.get_or_insert_with(process::cpu::cores);
+    let threads = *record.threads.get_or_insert_with(executor::local::cpu::cores);
     let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
     record.state = JobState::Running { device: ready.device.to_string(), since };
     record::write(&job.record(), &record)?;
@@ -70,14 +70,14 @@ pub fn run(ready: Ready, job: &JobDir, options: &JobOptions, mut record: JobReco
     let before = OomKills::now();
     // Its trainer has been loading for a while when it replaces this.
     let earlier = progress::read(job).ok().flatten();
-    let ended = match process::start(&program, &assignment) {
+    let ended = match executor::start(&program, &assignment) {
         Ok(child) => {
             let (status, asked) = follow(child, job, earlier.as_ref(), &mut interrupt)?;
             how_it_ended(job, record.attempts, status, asked, OomKills::now().rose_since(&before))
         }
         Err(e) => Ended::Failed { class: FailureClass::Crashed, sentence: e.to_string() },
     };
-    let ended = finished::hold_to_results(ended, job);
+    let ended = finished_folds::hold_to_results(ended, job);
     settle(&mut record, job, &ended);
     record.borrower = None;
     record::write(&job.record(), &record)?;
@@ -130,7 +130,7 @@ fn how_it_ended(job: &JobDir, attempt: u32, status: ExitStatus, asked: bool, mem
         Some(ended) => ended,
         // It was stopped before it could answer, or did not answer in time.
         None if asked => Ended::Interrupted { sentence: None },
-        None => process::verdict(status, memory_ran_out),
+        None => executor::verdict(status, memory_ran_out),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Asks the daemon over its Unix socket: HTTP/1 and JSON, one request a connection.
 
-use super::types::Refusal;
+use super::reply::Refusal;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;

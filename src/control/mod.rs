@@ -1,4 +1,4 @@
 //! Requests, replies and the client of the control socket.
 
 pub mod client;
-pub mod types;
+pub mod reply;

@@ -1,14 +1,14 @@
 //! The actor that keeps one launch directory's tables true: any number of changes during a run cost one more run.
 
-use super::workshop::Workshop;
-use super::written;
+use super::blocking::Workshop;
+use super::ranking_json;
 use crate::analysis::{Ranking, Tables};
 use crate::domain::job::JobName;
 use crate::engine::coalesce::Coalesce;
 use crate::engine::outcome;
-use crate::process::memory;
-use crate::store::error::StoreError;
-use crate::store::layout::LaunchDir;
+use crate::executor::local::memory;
+use crate::store::fs::error::StoreError;
+use crate::store::records::layout::LaunchDir;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, Recipient, WrapFuture};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -203,7 +203,7 @@ fn tabulate(tables: Option<Tables>, launch: LaunchDir, due: &Due) -> Result<(Tab
     let mut tables = tables;
     tables.write()?;
     let ranking = tables.ranking();
-    if let Err(e) = written::beforehand(&ranking) {
+    if let Err(e) = ranking_json::beforehand(&ranking) {
         warn!(launch = ?launch.path(), error = e.to_string(), "a ranking has to be written at each question");
     }
     Ok((tables, ranking))

@@ -1,15 +1,14 @@
 //! The daemon's start and shutdown, in order.
 
 use super::configuration::Configuration;
-use super::control::{Close, Control};
+use super::context::Services;
 use super::devices::Devices;
-use super::listener;
-use super::logging;
-use super::router::Desk;
-use super::services::Services;
-use super::systemd;
-use super::verbs::reload;
+use super::http::router::Desk;
+use super::http::server::{Close, Control};
+use super::http::socket;
+use super::http::verbs::reload;
 use super::watcher::{List, Watcher};
+use super::{logging, systemd};
 use actix::{Actor, Addr, System};
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -34,7 +33,7 @@ pub fn run(configuration: Configuration) -> Result<(), String> {
     let log = logging::start(&configuration.settings().log)?;
     logging::abort_on_panic();
     let services = Services::new(configuration, log).map_err(|e| format!("cannot find out who this process is: {e}"))?;
-    let socket = listener::bind(&services.settings.socket, &services.holder)?;
+    let socket = socket::bind(&services.settings.socket, &services.holder)?;
     let signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]);
     let signals = signals.map_err(|e| format!("cannot wait for signals: {e}"))?;
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build();

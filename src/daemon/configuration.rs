@@ -1,6 +1,6 @@
 //! The configuration that holds, and how it is read again while the daemon runs.
 
-use crate::domain::escape::escape;
+use crate::domain::text::escape::escape;
 use crate::store::settings::Settings;
 use std::fmt;
 use std::io::Write;

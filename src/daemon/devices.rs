@@ -1,14 +1,14 @@
 //! The actor that lends slots on individual GPUs, or the CPU, to the searches.
 
+use super::context::Services;
 use super::sampler::{Granted, NoDevice, Sampler};
-use super::services::Services;
-use crate::control::types;
-use crate::engine::choose::{Named, choose};
-use crate::engine::line;
+use crate::control::reply;
+use crate::engine::device_names::{Named, choose};
 use crate::engine::pool::{self, Pool, PoolEffect, Seen};
 use crate::engine::state::{Demand, Lease, Need};
-use crate::process::devices::{self, Gpu, Listing, Occupied};
-use crate::store::layout::LaunchDir;
+use crate::engine::why_waiting;
+use crate::executor::local::gpus::{self, Gpu, Listing, Occupied};
+use crate::store::records::layout::LaunchDir;
 use crate::store::settings;
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult, WrapFuture};
 use std::collections::BTreeMap;
@@ -101,7 +101,7 @@ pub struct Line {
 
 /// What `status` shows of the devices, and what is wrong with them.
 #[derive(Message)]
-#[rtype(result = "(Vec<types::Device>, Vec<String>)")]
+#[rtype(result = "(Vec<reply::Device>, Vec<String>)")]
 pub struct Describe;
 
 impl Devices {
@@ -120,7 +120,7 @@ impl Devices {
     /// Looks for the devices off this thread, and again after a while.
     fn look(&mut self, ctx: &mut Context<Self>) {
         let wants_gpus = self.services.settings.devices != settings::Devices::Cpu;
-        let work = spawn_blocking(move || if wants_gpus { devices::find() } else { Listing::default() });
+        let work = spawn_blocking(move || if wants_gpus { gpus::find() } else { Listing::default() });
         ctx.spawn(work.into_actor(self).map(|listing, this, ctx| {
             if let Ok(listing) = listing {
                 this.on_listing(listing);
@@ -228,10 +228,10 @@ impl Devices {
         absent.map(sentence).collect()
     }
 
-    fn describe(&self) -> Vec<types::Device> {
+    fn describe(&self) -> Vec<reply::Device> {
         let describe = |(id, device): (&String, &pool::Device)| {
             let gpu = self.gpu(id);
-            types::Device {
+            reply::Device {
                 id: id.clone(),
                 index: gpu.map(|gpu| gpu.index),
                 name: self.name(id),
@@ -334,7 +334,7 @@ impl Handler<DrainAll> for Devices {
 impl Handler<Line> for Devices {
     type Result = Vec<String>;
     fn handle(&mut self, msg: Line, _: &mut Self::Context) -> Vec<String> {
-        line::reasons(&self.pool, &msg.search, msg.need)
+        why_waiting::reasons(&self.pool, &msg.search, msg.need)
     }
 }
 

@@ -1,12 +1,18 @@
 //! The actor for one launch directory: it owns that search's state, and is the only writer of its records.
 
-use super::accept::Accepted;
+pub mod accept_space;
+pub mod describe;
+pub mod draw;
+pub mod effects;
+pub mod job_folder;
+pub mod on_scan;
+pub mod scan;
+pub mod time_limit;
+
 use super::analyzer::{Analyzer, AreYouThere, ReportTo, Tabulated};
+use super::attempt_result::excused;
+use super::context::{Services, now};
 use super::devices::{Demanded, Devices, Enlist};
-use super::left::excused;
-use super::look::Locked;
-use super::perform::Task;
-use super::services::{Services, now};
 use super::systemd::ALIVE;
 use super::trainer::{News, Report, Trainer};
 use super::watcher::{Gone, Watcher};
@@ -14,12 +20,15 @@ use crate::domain::job::JobName;
 use crate::engine::coalesce::Coalesce;
 use crate::engine::forecast::Courses;
 use crate::engine::state::{Lease, Need, Search};
-use crate::engine::{conclude, hold, react};
-use crate::store::launch::SearchRecord;
-use crate::store::layout::LaunchDir;
-use crate::store::scan::Changed;
-use crate::store::space_file::Stamp;
+use crate::engine::{attempt_end, holds, react};
+use crate::store::records::layout::LaunchDir;
+use crate::store::records::list_jobs::Changed;
+use crate::store::records::search_record::SearchRecord;
+use crate::store::records::space_file::Stamp;
+use accept_space::Accepted;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, MailboxError, Message, ResponseFuture, SpawnHandle};
+use effects::Task;
+use scan::Locked;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
@@ -198,7 +207,7 @@ impl Handler<Report> for Sampler {
                 self.trainers.remove(&job);
                 react::on_not_startable(&mut self.search, &job, sentence)
             }
-            News::Trouble(sentence) => hold::on_trouble(&mut self.search, &job, Some(sentence)),
+            News::Trouble(sentence) => holds::on_trouble(&mut self.search, &job, Some(sentence)),
             News::Progress { progress, fold_finished } => {
                 let checkpoints = progress.checkpoints;
                 self.courses.report(&job, *progress);
@@ -209,7 +218,7 @@ impl Handler<Report> for Sampler {
                 self.trainers.remove(&job);
                 self.courses.end(&job);
                 let outcome = excused(outcome, self.accepted.as_ref().map(|accepted| &*accepted.space));
-                conclude::on_ended(&mut self.search, &job, &outcome)
+                attempt_end::on_ended(&mut self.search, &job, &outcome)
             }
         };
         self.perform(effects, ctx);

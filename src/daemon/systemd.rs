@@ -1,8 +1,8 @@
 //! What systemd is told: that the daemon is up, reloads, stops, and that its actors still answer.
 
 use super::analyzer::AreYouThere;
-use super::control::Control;
 use super::devices::{Describe, Devices};
+use super::http::server::Control;
 use super::sampler::AreAllThere;
 use super::watcher::{List, Watcher};
 use actix::{Addr, MailboxError};

@@ -1,16 +1,17 @@
 //! The actor for one running job, bound to one device: starts or adopts the trainer process, follows it, stops it.
 
 use super::analyzer::AreYouThere;
-use super::left::{Left, what_is_left};
-use super::services::Services;
+use super::attempt_result::{Left, what_is_left};
+use super::context::Services;
 use crate::domain::job::JobName;
 use crate::domain::progress::Progress;
 use crate::engine::outcome::Outcome;
 use crate::engine::stall;
-use crate::process::memory::OomKills;
-use crate::process::{self, Assignment, Child, Identity, Look, Stop, start::NotStarted};
-use crate::store::layout::JobDir;
-use crate::store::progress;
+use crate::executor::local::memory::OomKills;
+use crate::executor::local::start::NotStarted;
+use crate::executor::{self, Assignment, Child, Identity, Look, Stop};
+use crate::store::records::layout::JobDir;
+use crate::store::records::progress;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
 use std::collections::VecDeque;
 use std::future::Future;
@@ -150,7 +151,7 @@ impl Trainer {
         let standbys = self.services.standbys.clone();
         let work = self.on_disk(move || {
             let before = OomKills::now();
-            let program = process::find_trainer().map_err(|e| News::NotStarted(e.to_string()))?;
+            let program = executor::find_trainer().map_err(|e| News::NotStarted(e.to_string()))?;
             standbys.start(&program, &assignment).map(|child| (child, before)).map_err(not_started)
         });
         ctx.spawn(work.into_actor(self).map(|started, this, ctx| match started {
@@ -351,7 +352,7 @@ impl Actor for Trainer {
             Some(Role::Start(assignment)) => self.begin(assignment, ctx),
             Some(Role::Adopt { .. }) => {
                 let job = self.job.clone();
-                let work = self.on_disk(move || process::look(&job));
+                let work = self.on_disk(move || executor::look(&job));
                 ctx.spawn(work.into_actor(self).map(|look, this, ctx| match look {
                     Ok(Look::Alive(identity)) => this.adopt(identity, ctx),
                     _ => {

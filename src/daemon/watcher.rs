@@ -1,16 +1,16 @@
 //! The actor that finds launch directories: events become "look there", and a regular scan finds what no event told.
 
+use super::context::Services;
 use super::devices::{Delist, Devices, Open};
+use super::fs_events::{Changes, Hints, Watches};
+use super::http::verbs::add::how_to_read;
 use super::sampler::{LookNow, Sampler};
-use super::services::Services;
-use super::verbs::roots::how_to_read;
-use super::watches::{Changes, Hints, Watches};
 use crate::engine::coalesce::Coalesce;
-use crate::engine::rest;
-use crate::store::error::StoreError;
-use crate::store::failpoint::{self, Point};
-use crate::store::layout::LaunchDir;
-use crate::store::scan::{self, Watched};
+use crate::engine::rescan_pause;
+use crate::store::fs::error::StoreError;
+use crate::store::fs::failpoint::{self, Point};
+use crate::store::records::layout::LaunchDir;
+use crate::store::records::list_jobs::{self, Watched};
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult, WrapFuture};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -165,7 +165,7 @@ impl Watcher {
             // This look is not over yet, so the next one follows it.
             known.looking.on_request();
         }
-        known.rested_at = Some(Instant::now() + rest::after(looked.took, rescan));
+        known.rested_at = Some(Instant::now() + rescan_pause::after(looked.took, rescan));
         for launch in looked.launches {
             // A look that began before a directory was left must not bring its searches back.
             if !self.samplers.contains_key(&launch) && self.watches_over(launch.path()) {
@@ -250,7 +250,7 @@ struct LookedAt {
 fn look_at_root(root: &Path, watches: &Mutex<Watches>, changes: &Changes) -> LookedAt {
     let begun = Instant::now();
     let looked = failpoint::pass(Point::Look, root).map_err(|e| StoreError::io("look at", root, e));
-    let (found, mut alarms) = match looked.and_then(|()| scan::watched(root)) {
+    let (found, mut alarms) = match looked.and_then(|()| list_jobs::watched(root)) {
         Ok(found) => (found, Vec::new()),
         Err(e) => {
             // Its parent tells when it comes back.

@@ -1,7 +1,10 @@
 //! A job's options, resolved: what `commandline.json` holds and the trainer obeys.
 
-use super::architecture::{ConvBlock, FcLayer, NetworkOptions};
-use super::fault::Fault;
+pub mod read;
+pub mod write;
+
+use super::network::architecture::{ConvBlock, FcLayer, NetworkOptions};
+use super::text::fault::Fault;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 

@@ -1,13 +1,16 @@
 //! The search space of a `random_search.json`: every variable with the values it may take, and every fault of the file at once.
 
-use super::fault::{Fault, Faults, Place};
-use super::json;
-use super::keys::{self, Key};
+pub mod draw;
+pub mod json_schema;
+
+use super::input::keys::{self, Key};
+use super::input::object_reader::{Reader, Span};
+use super::input::positioned_json;
 use super::options::{
     Augmentation, Diagnosis, Folds, Mode, ModeOptions, NetworkType, Normalization, Preprocessing, Reduction, SamplerKind,
     Selection, check_together,
 };
-use super::reader::{Reader, Span};
+use super::text::fault::{Fault, Faults, Place};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -144,7 +147,7 @@ impl SearchSpace {
     /// # Errors
     /// All faults at once, in the order of their places; of broken JSON the first one.
     pub fn parse(text: &str, file: &str, base: &Path) -> Result<Parsed, Faults> {
-        let document = json::parse(text).map_err(|fault| Faults { file: file.to_string(), faults: vec![fault] })?;
+        let document = positioned_json::parse(text).map_err(|fault| Faults { file: file.to_string(), faults: vec![fault] })?;
         let mut reader = Reader::new(&document.root, base);
         reader.faults.extend(document.duplicates.iter().cloned());
         reader.refuse_unknown(TABLES);
@@ -238,7 +241,7 @@ fn flag<T: Copy + Into<serde_json::Value>>(key: &Key, value: Option<T>) -> Resul
 /// Holds a flag's value against the bounds of its key.
 fn check_flag(key: &Key, value: serde_json::Value) -> Result<(), Fault> {
     let text = value.to_string();
-    let document = json::parse(&text)?;
+    let document = positioned_json::parse(&text)?;
     if key.kind.holds(&document.root) {
         return Ok(());
     }
@@ -298,7 +301,7 @@ fn read(r: &mut Reader) -> SearchSpace {
 }
 
 fn own(reader: &mut Reader) -> Own {
-    let absent = json::Node { place: Place { line: 1, column: 1 }, value: json::Json::Object(Vec::new()) };
+    let absent = positioned_json::Node { place: Place { line: 1, column: 1 }, value: positioned_json::Json::Object(Vec::new()) };
     let node = reader.raw(&keys::NEUROSEARCH).filter(|node| !node.is_null()).unwrap_or(&absent);
     let mut inner = Reader::new(node, Path::new("/"));
     inner.refuse_unknown(&[keys::OWN]);

@@ -269,8 +269,8 @@ fn cannot(name: &JobName, verb: &str, standing: &Standing, cure: &str) -> String
 
 #[cfg(test)]
 mod tests {
-    use super::super::state::{Demand, Job, Lease, Need, Space, Terms};
     use super::*;
+    use crate::engine::state::{Demand, Job, Lease, Need, Space, Terms};
 
     fn search(standing: Standing) -> (Search, JobName) {
         let terms = Terms {

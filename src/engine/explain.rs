@@ -157,8 +157,8 @@ fn place(before: u64) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::state::{Hold, Lease, Terms};
     use super::*;
+    use crate::engine::state::{Hold, Lease, Terms};
 
     fn name(index: u64) -> JobName {
         JobName::numbered("job", index).expect("a name")

@@ -1,21 +1,21 @@
 //! Decisions of the daemon as plain functions of state and event.
 
-pub mod choose;
+pub mod attempt_end;
 pub mod coalesce;
 pub mod command;
-pub mod conclude;
+pub mod device_names;
 pub mod effect;
 pub mod explain;
-pub mod fair;
+pub mod fairness;
 pub mod forecast;
-pub mod hold;
-pub mod line;
+pub mod holds;
 pub mod outcome;
 pub mod pool;
 pub mod react;
-pub mod rest;
+pub mod rescan_pause;
 pub mod restore;
 pub mod stall;
 pub mod state;
 #[cfg(test)]
 mod tests;
+pub mod why_waiting;

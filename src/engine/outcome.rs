@@ -1,7 +1,7 @@
 //! How an attempt ended, and what follows from it: the retry rules in one place.
 
-use crate::domain::input::Input;
 use crate::domain::job::{Ended, FailureClass};
+use crate::domain::missing_input::Input;
 
 /// Everything known about the end of one attempt.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The slots of this machine's devices: who holds which, and who gets the next one.
 
-use super::fair::{self, Claimant};
+use super::fairness::{self, Claimant};
 use super::state::{Demand, Lease, Need};
 use std::collections::BTreeMap;
 
@@ -224,7 +224,7 @@ fn grant<K: Ord + Clone>(pool: &mut Pool<K>) -> Vec<PoolEffect<K>> {
             continue;
         }
         while let Some(device) = free_device(pool, need) {
-            let Some(search) = fair::next(&pool.claimants(), need) else { break };
+            let Some(search) = fairness::next(&pool.claimants(), need) else { break };
             pool.served += 1;
             if let Some((demand, served)) = pool.demands.get_mut(&search) {
                 *served = pool.served;

@@ -1,10 +1,10 @@
 //! What one search does about each thing that happens to it.
 
 use super::effect::{Effect, RecordUpdate};
-use super::hold::{hold, on_trouble};
+use super::holds::{hold, on_trouble};
 use super::state::{Hold, Job, Lease, Need, Search, Space, Standing, StopReason, Terms};
-use crate::domain::input::Input;
 use crate::domain::job::{FailureClass, JobName, JobState};
+use crate::domain::missing_input::Input;
 
 /// Seconds before a job whose own folder kept its trainer from starting is tried again.
 const NOT_STARTABLE: u64 = 10;

@@ -1,6 +1,6 @@
 //! From what lies in the folders to what is believed: after a start, and whenever a scan finds something new.
 
-use super::conclude::conclude;
+use super::attempt_end::conclude;
 use super::effect::Effect;
 use super::outcome::Outcome;
 use super::react;

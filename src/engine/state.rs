@@ -1,7 +1,7 @@
 //! What the daemon believes about one search: its terms, its jobs, and what stands in the way of new ones.
 
-use crate::domain::input::Input;
 use crate::domain::job::{FailureClass, JobName, JobState, LastFailure, Lent, Wish};
+use crate::domain::missing_input::Input;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The kind of device a job may run on: `use_cpu` jobs on the CPU, all others on a GPU.

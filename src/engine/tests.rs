@@ -4,7 +4,7 @@ mod ends;
 mod holds;
 mod restored;
 
-use super::conclude;
+use super::attempt_end;
 use super::effect::{Effect, RecordUpdate};
 use super::outcome::Outcome;
 use super::react::{self, Drawn, NotDrawn, SpaceNews};
@@ -139,7 +139,7 @@ fn without_a_device_one_job_after_the_other_is_drawn_and_recorded_as_failed() {
 
 #[test]
 fn a_job_that_does_not_fit_the_device_of_its_slot_fails_without_an_attempt_and_gives_the_slot_back() {
-    use super::conclude::on_too_large;
+    use super::attempt_end::on_too_large;
     let mut search = accepted(1);
     react::on_slot(&mut search, lease(1), 100);
     react::on_drawn(&mut search, 0, name(0), Drawn::Ready { need: Need::Cpu }, 100);
@@ -162,7 +162,7 @@ fn a_demand_that_was_refused_is_made_again_when_it_arises_again() {
     react::on_slot(&mut search, lease(1), 0);
     react::on_drawn(&mut search, 0, name(0), Drawn::Ready { need: Need::Cpu }, 0);
     react::on_not_started(&mut search, &name(0), "absent".into());
-    assert!(super::hold::on_room(&mut search).contains(&Effect::Ask(cpu(1))));
+    assert!(super::holds::on_room(&mut search).contains(&Effect::Ask(cpu(1))));
     let effects = react::on_no_device(&mut search, Need::Cpu, "none");
     assert!(matches!(search.jobs[&name(0)].standing, Standing::Failed(FailureClass::Device, _)), "{effects:?}");
     let (_, effects) = super::command::on_command(&mut search, super::command::Command::RetryJob(name(0))).expect("done");
@@ -194,7 +194,7 @@ fn a_draw_that_left_no_folder_gives_its_slot_back() {
     let effects = react::on_not_drawn(&mut search, 1, NotDrawn::Refused("full".into()));
     let say = Effect::Say("nothing new is started: full".into());
     assert_eq!(effects, [release(2, None), say, Effect::Probe { seconds: 1 }]);
-    super::hold::on_room(&mut search);
+    super::holds::on_room(&mut search);
     let draw = Effect::Draw { index: 1, lease: Some(lease(3)), failure: None };
     assert_eq!(react::on_slot(&mut search, lease(3), 0), [draw], "its index is drawn again");
 }
@@ -222,7 +222,7 @@ fn a_job_whose_own_folder_keeps_its_trainer_from_starting_waits_alone() {
     assert_eq!(search.jobs[&name(0)].trouble.as_deref(), Some("damaged"));
     let draw = Effect::Draw { index: 1, lease: Some(lease(2)), failure: None };
     assert_eq!(react::on_slot(&mut search, lease(2), 100), [draw], "the others go on");
-    assert_eq!(conclude::on_retry_due(&mut search, &name(0)), [Effect::Ask(cpu(1))]);
+    assert_eq!(attempt_end::on_retry_due(&mut search, &name(0)), [Effect::Ask(cpu(1))]);
     react::on_slot(&mut search, lease(3), 100);
     react::on_started(&mut search, &name(0));
     assert_eq!(search.jobs[&name(0)].trouble, None);

@@ -1,11 +1,14 @@
 //! The daemon's configuration: `neurosearchd.toml`, and over it what environment and flags give, judged in one place.
 
-use super::record;
-use super::settings_keys::{KEYS, Key, Raw, Refused};
-use crate::domain::fault::{Fault, Faults, Place};
-use crate::domain::fit::OnTooLarge;
-use crate::domain::precision::Precision;
-use crate::domain::unknown;
+pub mod arguments;
+pub mod keys;
+
+use super::records::record;
+use crate::domain::input::did_you_mean;
+use crate::domain::network::device_fit::OnTooLarge;
+use crate::domain::network::precision::Precision;
+use crate::domain::text::fault::{Fault, Faults, Place};
+use keys::{KEYS, Key, Raw, Refused};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -172,7 +175,7 @@ impl Reading<'_> {
                     );
                 }
                 (None, _) => {
-                    let sentence = unknown::sentence(&name, KEYS.iter().map(|key| key.name));
+                    let sentence = did_you_mean::sentence(&name, KEYS.iter().map(|key| key.name));
                     self.fault(key.span(), &name.escape_debug().to_string(), sentence);
                 }
             }

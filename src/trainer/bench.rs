@@ -2,17 +2,17 @@
 
 use super::device::{self, use_threads};
 use super::failure::Failure;
-use super::loss::{cross_entropy_sum, mse};
-use super::network::Network;
-use super::optimizer::Adam;
-use neurosearch::domain::architecture::Architecture;
-use neurosearch::domain::commandline::Outline;
-use neurosearch::domain::fault::Faults;
-use neurosearch::domain::footprint::{self, Footprint};
+use super::model::adam::Adam;
+use super::model::loss::{cross_entropy_sum, mse};
+use super::model::network::Network;
 use neurosearch::domain::job::FailureClass;
+use neurosearch::domain::network::architecture::Architecture;
+use neurosearch::domain::network::footprint::{self, Footprint};
+use neurosearch::domain::network::precision::Precision;
 use neurosearch::domain::options::NetworkType;
-use neurosearch::domain::precision::Precision;
-use neurosearch::process::arguments::{Bench, On};
+use neurosearch::domain::options::read::Outline;
+use neurosearch::domain::text::fault::Faults;
+use neurosearch::executor::trainer_cli::{Bench, On};
 use serde_json::json;
 use std::io::Write;
 use std::process::ExitCode;

@@ -1,10 +1,10 @@
 //! The device of a job: the CPU with its threads, or a GPU, for which libtorch's CUDA part is opened at run time.
 
 use super::failure::Failure;
-use super::note::note;
 use super::shim;
+use super::stderr::note;
 use neurosearch::domain::job::FailureClass;
-use neurosearch::domain::precision::Precision;
+use neurosearch::domain::network::precision::Precision;
 use std::path::Path;
 use tch::{Cuda, Device};
 

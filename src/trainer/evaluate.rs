@@ -1,12 +1,12 @@
 //! A network's loss and answers over a whole set, each item once and in order, without gradients.
 
-use crate::control::Control;
-use crate::loader::{Batches, Loader};
-use crate::loss;
-use crate::network::Network;
-use crate::stop::Stop;
-use crate::table::Figures;
-use neurosearch::domain::metrics::Confusion;
+use super::data::loader::{Batches, Loader};
+use super::model::loss;
+use super::model::network::Network;
+use super::reporter::Control;
+use super::stop::Stop;
+use super::training_table::Figures;
+use neurosearch::domain::data::metrics::Confusion;
 use tch::{Kind, Tensor};
 
 /// What a network is trained for.

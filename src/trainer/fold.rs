@@ -1,29 +1,28 @@
 //! One fold: its networks one after the other, each from its checkpoint where there is one, then the fold's results.
 
-use crate::checkpoint::{self, Checkpoint};
-use crate::course::Course;
-use crate::dataset::Dataset;
-use crate::device;
-use crate::failure::Failure;
-use crate::feed;
-use crate::job::Job;
-use crate::loader::Items;
-use crate::network::Network;
-use crate::note::note;
-use crate::outputs::{self, Judged};
-use crate::reconstruct;
-use crate::stamp;
-use crate::stop::{self, Stop};
-use crate::training::{Sets, Training};
-use crate::which::Which;
-use neurosearch::domain::architecture::Architecture;
-use neurosearch::domain::footprint::Footprint;
+use super::data::dataset::Dataset;
+use super::data::gpu_feed;
+use super::data::loader::Items;
+use super::failure::Failure;
+use super::model::network::Network;
+use super::network_seeds::Which;
+use super::results::checkpoint::{self, Checkpoint};
+use super::results::checkpoint_stamp;
+use super::results::classification_tables::{self, Judged};
+use super::session::Job;
+use super::stderr::note;
+use super::stop::{self, Stop};
+use super::training::{Sets, Training};
+use super::training_state::Course;
+use super::{device, reconstructions};
 use neurosearch::domain::job::FailureClass;
+use neurosearch::domain::network::architecture::Architecture;
+use neurosearch::domain::network::footprint::Footprint;
 use neurosearch::domain::options::{NetworkType, Normalization};
 use neurosearch::domain::progress::Phase;
-use neurosearch::store::atomic;
-use neurosearch::store::labels;
-use neurosearch::store::layout::FoldDir;
+use neurosearch::store::data::labels;
+use neurosearch::store::fs::atomic;
+use neurosearch::store::records::layout::FoldDir;
 use std::sync::Arc;
 
 /// Trains fold `index` and writes its results.
@@ -39,7 +38,7 @@ pub fn run(job: &mut Job, index: u32) -> Result<(), Stop> {
     job.control.begin(index, None);
     job.control.enter(Phase::Loading);
     let labels = labels::read_fold(&job.options, index).map_err(|e| Stop::input(&e))?;
-    job.stamp.rows = stamp::of_rows(&labels);
+    job.stamp.rows = checkpoint_stamp::of_rows(&labels);
     let rows = [Arc::new(labels.train), Arc::new(labels.validation)];
     let saved = checkpoint::numbers(&folder).map_err(|e| Stop::output(&e))?;
     let positions = job.positions();
@@ -65,7 +64,7 @@ pub fn run(job: &mut Job, index: u32) -> Result<(), Stop> {
     }
     job.control.enter(Phase::Writing);
     if !judged.is_empty() {
-        outputs::write(&folder, &job.options, job.reader.items_per_image(), &judged)?;
+        classification_tables::write(&folder, &job.options, job.reader.items_per_image(), &judged)?;
     }
     atomic::remove(folder.private()).map_err(|e| Stop::output(&e))
 }
@@ -76,7 +75,7 @@ fn course(job: &mut Job, which: Which, sets: &Sets, checkpoint: Option<Checkpoin
         Some(checkpoint) if checkpoint.course.finished => {
             let folder = job.dir.fold(which.fold);
             job.control.progress.checkpoints = job.control.progress.checkpoints.max(checkpoint.count);
-            crate::published::Published::restore(&folder, which.position, job.task(), &job.host, &checkpoint.course)?;
+            super::results::fold_files::Published::restore(&folder, which.position, job.task(), &job.host, &checkpoint.course)?;
             Ok(checkpoint.course)
         }
         checkpoint => {
@@ -92,7 +91,7 @@ fn keep_what_fits(job: &mut Job, sets: &Sets) -> Result<(), Stop> {
     let options = &job.options;
     let training = Footprint::of(&job.architecture(sets.train.shape())?, options.network_type, options.batch_size).peak_bytes;
     let voxels = sets.train.shape().iter().product::<usize>() * (sets.train.len() + sets.validation.len());
-    job.loader.keep(device::has_room(feed::free_memory(job.device), training, (voxels * size_of::<f32>()) as u64));
+    job.loader.keep(device::has_room(gpu_feed::free_memory(job.device), training, (voxels * size_of::<f32>()) as u64));
     Ok(())
 }
 
@@ -123,7 +122,7 @@ fn reconstruct_best(job: &mut Job, folder: &FoldDir, sets: &Sets, course: &Cours
     let network = network(job, sets)?;
     let items = job.reader.items_per_image();
     match course.best.values().next() {
-        Some(best) => reconstruct::write(job, folder, sets, &network, best, items),
+        Some(best) => reconstructions::write(job, folder, sets, &network, best, items),
         None => Err(Stop::failed(FailureClass::Crashed, "there is no best model after the last epoch")),
     }
 }

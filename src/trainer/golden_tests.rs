@@ -1,13 +1,13 @@
 //! Holds the networks against the twelve that the reference itself built, trained a little and evaluated.
 
 use super::device;
-use super::loss::{cross_entropy_sum, mse};
-use super::network::Network;
-use super::state::{from_stored, read_model};
-use neurosearch::domain::architecture::{Architecture, ConvBlock, FcLayer};
+use super::model::loss::{cross_entropy_sum, mse};
+use super::model::network::Network;
+use super::model::state_dict::{from_stored, read_model};
+use neurosearch::domain::network::architecture::{Architecture, ConvBlock, FcLayer};
+use neurosearch::domain::network::precision::Precision;
 use neurosearch::domain::options::{Normalization, Reduction};
-use neurosearch::domain::precision::Precision;
-use neurosearch::store::torch_file;
+use neurosearch::store::formats::torch_file;
 use serde_json::Value;
 use std::io::Write;
 use std::path::PathBuf;
@@ -213,7 +213,7 @@ fn the_state_has_the_references_names_in_the_references_order() {
         let golden = golden(i);
         let theirs = read_model(&golden.folder.join("model_best.pth.tar")).expect("read");
         let ours = golden.network(CPU).state().expect("copied");
-        let names = |state: &super::state::State| state.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        let names = |state: &super::model::state_dict::State| state.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         assert_eq!(names(&ours), names(&theirs), "net-{i}");
         assert!(ours.iter().zip(&theirs).all(|((_, a), (_, b))| a.equal(b)), "net-{i}");
     }

@@ -1,8 +1,8 @@
 //! Keeps the attempt's log within bounds for as long as the trainer lives, whatever it is doing.
 
-use crate::note::note;
-use neurosearch::store::attempt_log;
-use neurosearch::store::below::Below;
+use super::stderr::note;
+use neurosearch::store::fs::owned_path::Below;
+use neurosearch::store::records::attempt_log;
 use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -37,8 +37,8 @@ fn keep_output(log: Below, output: impl AsFd + Send + 'static) -> io::Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use neurosearch::store::layout::JobDir;
-    use neurosearch::store::open;
+    use neurosearch::store::fs::open;
+    use neurosearch::store::records::layout::JobDir;
     use std::fs;
     use std::io::Write;
     use std::time::Instant;

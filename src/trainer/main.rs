@@ -1,78 +1,56 @@
 //! Trains the networks of one job on one device, and says everything it has to say in files of the job's folder.
 
-mod assigned;
-mod augment;
-mod autoencoder;
+mod assignment;
 mod bench;
-mod block;
-mod chance;
-mod checkpoint;
-mod commit;
-mod container;
-mod control;
-mod convolution;
-mod course;
-mod dataset;
+mod data;
 mod device;
-mod environment;
 mod evaluate;
-mod events;
 mod failure;
-mod feed;
 mod fold;
 #[cfg(test)]
 mod golden_tests;
-mod init;
-mod job;
-mod kept;
-mod loader;
 mod log;
-mod loss;
-mod memory_format;
-mod network;
+mod model;
+mod network_seeds;
 #[cfg(test)]
 mod network_tests;
-mod note;
-mod optimizer;
-mod order;
-mod outputs;
-mod published;
-mod reconstruct;
+mod process_env;
+mod reconstructions;
 mod records;
+mod reporter;
+mod results;
+mod session;
 mod shim;
-mod stamp;
 mod standby;
-mod state;
+mod stderr;
 mod stop;
-mod table;
 mod training;
-mod transfer;
+mod training_state;
+mod training_table;
 #[cfg(test)]
 mod transfer_tests;
-mod which;
-mod writer;
 
-use assigned::Assigned;
-use control::Interruption;
+use assignment::Assigned;
 use failure::Failure;
 use neurosearch::domain::job::Ended;
-use neurosearch::process::Identity;
-use neurosearch::process::arguments::{self, Request};
-use neurosearch::process::exit::Exit;
-use neurosearch::store::atomic;
-use neurosearch::store::error::StoreError;
-use neurosearch::store::layout::JobDir;
-use neurosearch::store::lock::{self, Lock, Locking};
-use neurosearch::store::sweep;
-use note::note;
+use neurosearch::executor::Identity;
+use neurosearch::executor::trainer_cli::{self, Request};
+use neurosearch::executor::trainer_exit_code::Exit;
+use neurosearch::store::fs::atomic;
+use neurosearch::store::fs::error::StoreError;
+use neurosearch::store::fs::lock::{self, Lock, Locking};
+use neurosearch::store::records::layout::JobDir;
+use neurosearch::store::records::sweep;
+use reporter::Interruption;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use stderr::note;
 use stop::Stop;
 
 fn main() -> ExitCode {
-    match arguments::parse(std::env::args_os()) {
+    match trainer_cli::parse(std::env::args_os()) {
         Ok(Request::Train(folder)) => leave(train(&JobDir::new(folder))),
         Ok(Request::Standby) => leave(match standby::wait() {
             Ok(Some(job)) => train(&job),
@@ -107,7 +85,7 @@ fn hear_warnings() {
 
 /// Holds the job's folder, trains, and leaves a last word there whatever happens.
 fn train(job: &JobDir) -> Exit {
-    if !environment::is_settled() {
+    if !process_env::is_settled() {
         note(format_args!("goes on slower, for it could not start itself with another environment"));
     }
     hear_warnings();
@@ -125,7 +103,7 @@ fn train(job: &JobDir) -> Exit {
     if let Err(error) = log::keep(job.attempt_log(assigned.attempt)) {
         note(format_args!("this log may grow without bounds: {error}"));
     }
-    let result = catch_unwind(AssertUnwindSafe(|| job::run(job, &assigned, interruption)));
+    let result = catch_unwind(AssertUnwindSafe(|| session::run(job, &assigned, interruption)));
     let (ended, unread, exit) = verdict(result.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))));
     match &ended {
         Ended::Failed { class, sentence } => note(format_args!("failed ({class}): {sentence}")),
@@ -163,7 +141,7 @@ fn hold(job: &JobDir) -> Result<(Lock, Identity), Exit> {
     }
     let identity = Identity::own().map_err(|e| refuse(Exit::Crashed, format!("cannot tell who this process is: {e}")))?;
     atomic::make_below(job.path(), &job.private()).map_err(|e| refuse(Exit::unwritten(&e), e.to_string()))?;
-    match lock::take(&job.lock(), &records::holder(&identity, assigned::device(|name| std::env::var_os(name)))) {
+    match lock::take(&job.lock(), &records::holder(&identity, assignment::device(|name| std::env::var_os(name)))) {
         Ok(Locking::Held(lock)) => Ok((lock, identity)),
         Ok(Locking::Busy { holder }) => Err(refuse(
             Exit::Busy,

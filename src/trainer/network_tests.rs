@@ -1,10 +1,10 @@
 //! Holds initial weights, normalisations, pooling and the autoencoder's sizes to what PyTorch defines.
 
-use super::block::{BatchNorm, Layer, Pass};
-use super::network::Network;
-use neurosearch::domain::architecture::{Architecture, ConvBlock, FcLayer};
+use super::model::layers::{BatchNorm, Layer, Pass};
+use super::model::network::Network;
+use neurosearch::domain::network::architecture::{Architecture, ConvBlock, FcLayer};
+use neurosearch::domain::network::precision::Precision;
 use neurosearch::domain::options::{Normalization, Reduction};
-use neurosearch::domain::precision::Precision;
 use tch::{Device, Kind, Tensor};
 
 fn architecture(
@@ -132,7 +132,7 @@ fn normalized(x: &Tensor, axes: &[i64]) -> (Tensor, Tensor, Tensor) {
 #[test]
 fn batch_norm_uses_the_batchs_statistics_in_training_and_the_running_ones_in_evaluation() {
     for input in [vec![5, 9, 8, 7], vec![5, 9, 8]] {
-        let x = super::memory_format::channels_last(&(batch(3, &input) * 4.0 + 100.0)).expect("permutes");
+        let x = super::model::memory_format::channels_last(&(batch(3, &input) * 4.0 + 100.0)).expect("permutes");
         let layer = Layer::BatchNorm(BatchNorm::new(5, Device::Cpu).expect("builds"));
         let axes: Vec<i64> = (0..x.dim() as i64).filter(|axis| *axis != 1).collect();
         let (expected, mean, variance) = normalized(&x, &axes);
@@ -154,7 +154,7 @@ fn batch_norm_uses_the_batchs_statistics_in_training_and_the_running_ones_in_eva
 
 #[test]
 fn batch_norm_is_right_over_as_many_voxels_as_a_whole_image_has() {
-    let x = super::memory_format::channels_last(&(batch(1, &[2, 169, 208, 179]) + 10.0)).expect("permutes");
+    let x = super::model::memory_format::channels_last(&(batch(1, &[2, 169, 208, 179]) + 10.0)).expect("permutes");
     let norm = BatchNorm::new(2, Device::Cpu).expect("builds");
     let (_, mean, variance) = normalized(&x, &[0, 2, 3, 4]);
     let layer = Layer::BatchNorm(norm);
@@ -167,7 +167,7 @@ fn batch_norm_is_right_over_as_many_voxels_as_a_whole_image_has() {
 #[test]
 fn instance_norm_uses_each_items_own_statistics_in_both_modes() {
     for input in [vec![4, 6, 7, 8], vec![4, 6, 7]] {
-        let x = super::memory_format::channels_last(&batch(3, &input)).expect("permutes");
+        let x = super::model::memory_format::channels_last(&batch(3, &input)).expect("permutes");
         let axes: Vec<i64> = (2..x.dim() as i64).collect();
         let (expected, _, _) = normalized(&x, &axes);
         for train in [true, false] {

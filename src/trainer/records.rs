@@ -1,15 +1,17 @@
 //! The trainer's own records in a job's folder: who it is, what it runs on, and, last of all, how it ended.
 
-use crate::assigned::Assigned;
-use crate::device::CUDA_LIBRARY;
-use crate::shim::{self, Gpu};
+use super::assignment::Assigned;
+use super::device::CUDA_LIBRARY;
+use super::shim::{self, Gpu};
 use neurosearch::domain::job::Ended;
-use neurosearch::process::{Identity, identity};
-use neurosearch::store::error::StoreError;
-use neurosearch::store::job::{EndRecord, TrainerRecord};
-use neurosearch::store::layout::JobDir;
-use neurosearch::store::lock::Holder;
-use neurosearch::store::{atomic, record};
+use neurosearch::executor::Identity;
+use neurosearch::executor::local::process_identity;
+use neurosearch::store::fs::atomic;
+use neurosearch::store::fs::error::StoreError;
+use neurosearch::store::fs::lock::Holder;
+use neurosearch::store::records::job_records::{EndRecord, TrainerRecord};
+use neurosearch::store::records::layout::JobDir;
+use neurosearch::store::records::record;
 use std::fs;
 use std::path::Path;
 use tch::Device;
@@ -27,7 +29,7 @@ pub fn last(job: &JobDir) -> Option<TrainerRecord> {
 /// The line in the lock by which a second trainer learns who holds the job, and a daemon which slot is taken, be every record
 /// unreadable.
 pub fn holder(identity: &Identity, device: Option<String>) -> String {
-    Holder { host: identity::host(), pid: identity.pid, boot_id: identity.boot_id.clone(), device }.line()
+    Holder { host: process_identity::host(), pid: identity.pid, boot_id: identity.boot_id.clone(), device }.line()
 }
 
 /// Records this attempt, and removes an earlier one's last word first: whoever reads must not take it for this one's.

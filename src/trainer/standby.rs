@@ -1,11 +1,11 @@
 //! Waits, loaded, to be told which job it is for: libtorch takes longer to load than a small network takes to train.
 
-use neurosearch::process::exit::Exit;
-use neurosearch::process::identity::field;
-use neurosearch::process::standby::{Order, READY};
-use neurosearch::process::start::variable;
-use neurosearch::store::layout::JobDir;
-use neurosearch::store::open;
+use neurosearch::executor::local::process_identity::field;
+use neurosearch::executor::local::start::variable;
+use neurosearch::executor::local::warm_trainer::{Order, READY};
+use neurosearch::executor::trainer_exit_code::Exit;
+use neurosearch::store::fs::open;
+use neurosearch::store::records::layout::JobDir;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;

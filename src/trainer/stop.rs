@@ -1,9 +1,9 @@
 //! Why a job stops before its end: somebody asked, or it failed.
 
-use crate::failure::Failure;
+use super::failure::Failure;
 use neurosearch::domain::job::FailureClass;
-use neurosearch::store::answers;
-use neurosearch::store::error::StoreError;
+use neurosearch::store::fs::disk_fault;
+use neurosearch::store::fs::error::StoreError;
 use std::path::PathBuf;
 
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Stop {
 
 /// Whether a file lies on a bad place of a disk that gives other files: what was in it is as good as gone.
 pub fn is_lost(error: &StoreError) -> bool {
-    error.is_of_the_disk() && answers::otherwise(error.path())
+    error.is_of_the_disk() && disk_fault::otherwise(error.path())
 }
 
 impl From<Failure> for Stop {

@@ -1,29 +1,28 @@
 //! One network's training: its epochs, what is evaluated, kept and written after each, and where a later attempt goes on.
 
-use crate::checkpoint::{self, Checkpoint};
-use crate::commit::Commit;
-use crate::control::now;
-use crate::course::Course;
-use crate::dataset::Dataset;
-use crate::evaluate::{self, Evaluation, Targets, Task};
-use crate::job::Job;
-use crate::loader::{Augmenting, Batches, Items, Section};
-use crate::loss;
-use crate::network::Network;
-use crate::optimizer::Adam;
-use crate::order;
-use crate::published::{Model, Published};
-use crate::state::{self, State};
-use crate::stop::Stop;
-use crate::table::Row;
-use crate::transfer;
-use crate::which::Which;
-use crate::writer::Writer;
-use neurosearch::domain::footprint;
+use super::data::dataset::Dataset;
+use super::data::epoch_order;
+use super::data::loader::{Augmenting, Batches, Items, Section};
+use super::evaluate::{self, Evaluation, Targets, Task};
+use super::model::adam::Adam;
+use super::model::network::Network;
+use super::model::state_dict::{self, State};
+use super::model::{loss, transfer};
+use super::network_seeds::Which;
+use super::reporter::now;
+use super::results::background_writer::Writer;
+use super::results::checkpoint::{self, Checkpoint};
+use super::results::epoch_commit::Commit;
+use super::results::fold_files::{Model, Published};
+use super::session::Job;
+use super::stop::Stop;
+use super::training_state::Course;
+use super::training_table::Row;
 use neurosearch::domain::job::FailureClass;
+use neurosearch::domain::network::footprint;
 use neurosearch::domain::options::Selection;
 use neurosearch::domain::progress::Phase;
-use neurosearch::store::layout::FoldDir;
+use neurosearch::store::records::layout::FoldDir;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -139,7 +138,7 @@ impl<'a> Training<'a> {
     fn plan(&self, epoch: u32) -> VecDeque<Stretch> {
         let options = &self.job.options;
         let classes = self.sets.train.classes();
-        let order = order::epoch(options.sampler, classes, options.batch_size, &mut self.which.order(self.job.seed, epoch));
+        let order = epoch_order::epoch(options.sampler, classes, options.batch_size, &mut self.which.order(self.job.seed, epoch));
         let kinds = Arc::from(options.data_augmentation.as_slice());
         let augment = Augmenting { kinds, seed: self.job.seed, at: self.which.epoch(epoch) };
         let per_stretch = if options.evaluation_steps == 0 { usize::MAX } else { options.evaluation_steps };
@@ -308,7 +307,7 @@ impl<'a> Training<'a> {
     fn commit(&self, epoch: u32, improved: Vec<Selection>) -> Result<Commit, Stop> {
         let best = improved.first().and_then(|selection| self.course.best.get(selection));
         // What is written before the next step needs no copy.
-        let take = if self.writer.is_beside() { state::copied } else { state::live };
+        let take = if self.writer.is_beside() { state_dict::copied } else { state_dict::live };
         let (weights, adam) = match best {
             _ if self.course.finished => (Rc::default(), State::new()),
             Some(best) => (Rc::clone(&best.state), self.adam.state_by(take)?),

@@ -1,15 +1,15 @@
 //! Every direction of transfer, and every one that is refused, from folders of ours and from the reference's.
 
 use super::failure::Failure;
-use super::network::Network;
-use super::state::{State, model_value};
+use super::model::network::Network;
+use super::model::state_dict::{State, model_value};
+use super::model::transfer;
 use super::stop::Stop;
-use super::transfer;
-use neurosearch::domain::architecture::{Architecture, ConvBlock, FcLayer};
 use neurosearch::domain::job::FailureClass;
+use neurosearch::domain::network::architecture::{Architecture, ConvBlock, FcLayer};
 use neurosearch::domain::options::{NetworkType, Normalization, Reduction, Selection, Transfer};
-use neurosearch::store::layout::JobDir;
-use neurosearch::store::torch_file;
+use neurosearch::store::formats::torch_file;
+use neurosearch::store::records::layout::JobDir;
 use std::path::Path;
 use tch::Device;
 
@@ -220,7 +220,7 @@ fn the_references_own_job_folder_is_a_source() {
     let weights = transfer::load(&option(&at, Selection::BestLoss), 0, NetworkType::Cnn, None).expect("read");
     let network = Network::cnn(&golden_image_network(), Device::Cpu).expect("builds");
     weights.apply(&network).expect("fits");
-    let theirs = super::state::read_model(&at.join("fold-0/models/best_loss/model_best.pth.tar")).expect("read");
+    let theirs = super::model::state_dict::read_model(&at.join("fold-0/models/best_loss/model_best.pth.tar")).expect("read");
     assert!(same(&network.state().expect("copied"), &theirs));
     let refused = weights.apply(&self::network(NetworkType::Cnn, 1)).expect_err("it has other widths");
     assert!(refused.sentence.contains("features.conv0.0.weight"), "{refused}");

@@ -1,6 +1,6 @@
 //! The daemon's configuration from file, variables and flags, and what the real program says of its faults.
 
-use neurosearch::store::settings_keys::KEYS;
+use neurosearch::store::settings::keys::KEYS;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};

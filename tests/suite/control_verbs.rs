@@ -142,7 +142,7 @@ fn directories_are_watched_and_left_while_the_daemon_runs() {
     assert!(refused(dir.path(), &["remove", path(&other)], 7).contains("not watched"));
     assert!(refused(dir.path(), &["add", "/no/such/directory"], 7).contains("/no/such/directory"));
     // Its lock is free again: another daemon may serve it.
-    assert!(!neurosearch::store::lock::is_held(&other.join(".neurosearch/lock")).expect("looked"));
+    assert!(!neurosearch::store::fs::lock::is_held(&other.join(".neurosearch/lock")).expect("looked"));
     granted(dir.path(), &["reload"]);
 }
 

@@ -2,7 +2,7 @@
 
 use crate::harness::{Daemon, Setup, drop_space, space};
 use crate::stand_in::{json, said, until};
-use neurosearch::control::types::{Changed, OneJob, Order, SearchState};
+use neurosearch::control::reply::{Changed, OneJob, Order, SearchState};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -5,7 +5,7 @@ use crate::needs::{needs, skip};
 use crate::stand_in::{Signal, said, signal, until};
 use crate::verbs::path;
 use neurosearch::control::client::Client;
-use neurosearch::control::types::Status;
+use neurosearch::control::reply::Status;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};

@@ -3,7 +3,7 @@
 use crate::harness::{Daemon, Setup, drop_space, space};
 use crate::needs::needs;
 use crate::stand_in::{json, until};
-use neurosearch::control::types::SearchState;
+use neurosearch::control::reply::SearchState;
 use serde_json::json;
 use std::fs;
 use std::path::Path;

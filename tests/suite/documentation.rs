@@ -3,8 +3,8 @@
 use crate::needs::needs;
 use crate::stand_in::{checkout, said, until};
 use neurosearch::control::client::Client;
-use neurosearch::control::types::Status;
-use neurosearch::process::Identity;
+use neurosearch::control::reply::Status;
+use neurosearch::executor::Identity;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

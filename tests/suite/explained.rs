@@ -3,7 +3,7 @@
 use crate::harness::{Daemon, Setup, drop_space, space};
 use crate::stand_in::until;
 use crate::verbs::{granted, path, refused, verb};
-use neurosearch::control::types::SearchState;
+use neurosearch::control::reply::SearchState;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;

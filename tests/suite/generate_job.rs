@@ -287,7 +287,7 @@ fn a_running_daemons_own_names_are_refused_and_its_indices_left_to_it() {
         "priority": 0, "slots": null, "time_limit_hours": null
     });
     std::fs::write(private.join("search.json"), search.to_string()).expect("written");
-    let held = neurosearch::store::lock::take(&private.join("lock"), "{}").expect("taken");
+    let held = neurosearch::store::fs::lock::take(&private.join("lock"), "{}").expect("taken");
     let refused = output(&mut generate(dir.path(), "job-3"));
     let made = output(&mut generate(dir.path(), "mine"));
     drop(held);

@@ -2,7 +2,7 @@
 
 use crate::stand_in::{SOON, Signal, checkout, signal, until};
 use neurosearch::control::client::Client;
-use neurosearch::control::types::{Counts, Jobs, Search, Status};
+use neurosearch::control::reply::{Counts, Jobs, Search, Status};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

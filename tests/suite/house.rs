@@ -5,20 +5,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// No file is longer.
-const LONGEST: usize = 400;
+const LONGEST: usize = 500;
 
 /// What a layer may import, beside itself.
 const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("store", &["domain"]),
     ("check", &["domain", "store"]),
-    ("process", &["domain", "store"]),
+    ("executor", &["domain", "store"]),
     ("engine", &["domain"]),
-    ("analysis", &["domain", "store", "process"]),
+    ("analysis", &["domain", "store", "executor"]),
     ("control", &["domain"]),
-    ("daemon", &["domain", "store", "check", "process", "engine", "analysis", "control"]),
-    ("cli", &["domain", "store", "check", "process", "analysis", "control"]),
-    ("trainer", &["domain", "store", "check", "process"]),
+    ("daemon", &["domain", "store", "check", "executor", "engine", "analysis", "control"]),
+    ("cli", &["domain", "store", "check", "executor", "analysis", "control"]),
+    ("trainer", &["domain", "store", "check", "executor"]),
 ];
 
 fn root() -> &'static Path {
@@ -162,7 +162,7 @@ fn every_file_opens_with_a_sentence_that_says_what_it_is_for() {
 }
 
 #[test]
-fn no_file_is_longer_than_four_hundred_lines() {
+fn no_file_is_longer_than_five_hundred_lines() {
     let mut all = rust_files();
     all.extend(files("scripts").into_iter().chain(files(".ci")).chain(files("systemd")));
     all.extend(files("src").into_iter().filter(|path| path.extension().is_some_and(|e| e != "rs")));

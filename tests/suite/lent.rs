@@ -3,8 +3,8 @@
 use crate::harness::{Daemon, Setup, drop_space, space, trainers};
 use crate::stand_in::{Signal, json, neurosearch, said, signal, until};
 use crate::verbs::{granted, path};
-use neurosearch::control::types::Search;
-use neurosearch::store::lock::{self, Locking};
+use neurosearch::control::reply::Search;
+use neurosearch::store::fs::lock::{self, Locking};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};

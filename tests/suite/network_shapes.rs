@@ -1,6 +1,6 @@
 //! The golden networks' widths and numbers of parameters, from their `commandline.json` files.
 
-use neurosearch::domain::architecture::{Architecture, FcLayer};
+use neurosearch::domain::network::architecture::{Architecture, FcLayer};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;

@@ -3,10 +3,10 @@
 use neurosearch::domain::job::{Ended, FailureClass, JobState};
 use neurosearch::domain::options::Mode;
 use neurosearch::domain::progress::{Phase, Progress};
-use neurosearch::store::job::{EndRecord, JobRecord, Starter, TrainerRecord, read_options};
-use neurosearch::store::launch::SearchRecord;
-use neurosearch::store::lock::{self, Holder, Locking};
-use neurosearch::store::record::{self, Record};
+use neurosearch::store::fs::lock::{self, Holder, Locking};
+use neurosearch::store::records::job_records::{EndRecord, JobRecord, Starter, TrainerRecord, read_options};
+use neurosearch::store::records::record::{self, Record};
+use neurosearch::store::records::search_record::SearchRecord;
 use serde::Serialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};

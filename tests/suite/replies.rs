@@ -3,7 +3,7 @@
 use crate::harness::{Daemon, Setup, drop_space, space};
 use crate::needs::needs;
 use crate::stand_in::{checkout, json, said, until};
-use neurosearch::control::types;
+use neurosearch::control::reply;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -118,15 +118,15 @@ fn the_sample_is_still_understood_and_every_field_of_it_is_documented() {
         serde_json::from_value::<T>(sample[name].clone()).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
     let sample = sample();
-    read::<types::Pong>(&sample, "GET /v1/ping");
-    read::<types::Status>(&sample, "GET /v1/status");
-    read::<types::Jobs>(&sample, "GET /v1/jobs");
-    read::<types::OneJob>(&sample, "GET /v1/job");
-    read::<types::Best>(&sample, "GET /v1/best");
-    read::<types::Log>(&sample, "GET /v1/logs");
-    read::<types::Devices>(&sample, "GET /v1/devices");
-    read::<types::Changed>(&sample, "POST");
-    read::<types::Refusal>(&sample, "refusal");
+    read::<reply::Pong>(&sample, "GET /v1/ping");
+    read::<reply::Status>(&sample, "GET /v1/status");
+    read::<reply::Jobs>(&sample, "GET /v1/jobs");
+    read::<reply::OneJob>(&sample, "GET /v1/job");
+    read::<reply::Best>(&sample, "GET /v1/best");
+    read::<reply::Log>(&sample, "GET /v1/logs");
+    read::<reply::Devices>(&sample, "GET /v1/devices");
+    read::<reply::Changed>(&sample, "POST");
+    read::<reply::Refusal>(&sample, "refusal");
     let documentation = std::fs::read_to_string(checkout("docs/control.md")).expect("read");
     let mut fields = Vec::new();
     sample.values().for_each(|reply| names(reply, &mut fields));

@@ -2,12 +2,12 @@
 
 use crate::quarter::Quarter;
 use neurosearch::check;
-use neurosearch::domain::draw::draw;
-use neurosearch::domain::fault::{Fault, Faults};
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::options::JobOptions;
 use neurosearch::domain::space::SearchSpace;
-use neurosearch::store::nifti;
+use neurosearch::domain::space::draw::draw;
+use neurosearch::domain::text::fault::{Fault, Faults};
+use neurosearch::store::formats::nifti;
 use serde_json::{Value, json};
 use std::fs;
 
@@ -282,7 +282,7 @@ fn a_job_gets_the_widths_of_its_layers_where_its_items_have_one_shape() {
         options.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
         fc(options)
     };
-    let inputs = |fc: Option<Vec<neurosearch::domain::architecture::FcLayer>>| fc.map(|fc| fc[0].in_features);
+    let inputs = |fc: Option<Vec<neurosearch::domain::network::architecture::FcLayer>>| fc.map(|fc| fc[0].in_features);
     assert_eq!(inputs(fixed(json!({}))), Some(8 * 11 * 13 * 12));
     assert_eq!(inputs(fixed(json!({"mode": "patch", "patch_size": 20}))), Some(8 * 5 * 5 * 5));
     assert_eq!(inputs(fixed(json!({"mode": "slice", "discarded_slices": 10}))), Some(8 * 56 * 56));

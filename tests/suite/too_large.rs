@@ -3,8 +3,8 @@
 use crate::harness::{Daemon, Setup, drop_space, space};
 use crate::stand_in::{checkout, json, launch, neurosearch, said, until};
 use neurosearch::check;
-use neurosearch::domain::draw::redraw;
 use neurosearch::domain::space::SearchSpace;
+use neurosearch::domain::space::draw::redraw;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;

@@ -2,7 +2,8 @@
 
 use super::trainer_run::{Job, fixtures};
 use crate::stand_in::until;
-use neurosearch::store::{attempt_log, nifti};
+use neurosearch::store::formats::nifti;
+use neurosearch::store::records::attempt_log;
 use serde_json::json;
 use std::fs;
 use std::io::Write;

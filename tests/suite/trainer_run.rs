@@ -1,6 +1,6 @@
 //! Helpers that make jobs over the quarter-size CAPS, train them with the real trainer, and read what it left.
 
-use neurosearch::store::tsv::Table;
+use neurosearch::store::formats::tsv::Table;
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,10 +2,10 @@
 
 use super::trainer_run::{Job, laid_over, table};
 use neurosearch::domain::options::Preprocessing;
-use neurosearch::store::caps::{Caps, Session};
-use neurosearch::store::nifti;
-use neurosearch::store::torch_file::{self, Value as Saved};
-use neurosearch::store::torch_tensor::Tensor;
+use neurosearch::store::data::caps::{Caps, Session};
+use neurosearch::store::formats::nifti;
+use neurosearch::store::formats::torch_file::{self, Value as Saved};
+use neurosearch::store::formats::torch_tensor::Tensor;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;

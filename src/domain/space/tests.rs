@@ -89,7 +89,7 @@ fn absent_and_null_keys_take_their_defaults() {
 fn every_default_of_the_table_is_a_value_of_its_key() {
     for key in TABLES.iter().chain(&[keys::OWN, keys::COMMANDLINE]).flat_map(|table| table.iter()) {
         if let keys::Fallback::By(text) = key.default {
-            let default = json::parse(text).expect("JSON").root;
+            let default = positioned_json::parse(text).expect("JSON").root;
             assert!(key.kind.holds(&default), "{}: {text}", key.name);
         }
     }

@@ -51,7 +51,7 @@ fn what_follows_from_the_end_of_an_attempt() {
     ];
     for (outcome, expected) in table {
         let mut search = with_running(1);
-        assert_eq!(conclude::on_ended(&mut search, &name(0), &outcome), expected, "{outcome:?}");
+        assert_eq!(attempt_end::on_ended(&mut search, &name(0), &outcome), expected, "{outcome:?}");
     }
 }
 
@@ -59,7 +59,7 @@ fn what_follows_from_the_end_of_an_attempt() {
 fn a_result_that_the_disk_did_not_take_holds_the_search_and_counts_against_no_job() {
     let full = Outcome { room_wanted: 9, ..ended(Some(Ended::Interrupted { sentence: Some("full".into()) })) };
     let mut search = with_running(2);
-    let effects = conclude::on_ended(&mut search, &name(0), &full);
+    let effects = attempt_end::on_ended(&mut search, &name(0), &full);
     let expected = [
         Effect::Say("nothing new is started: full".into()),
         Effect::Probe { seconds: 1 },
@@ -71,7 +71,7 @@ fn a_result_that_the_disk_did_not_take_holds_the_search_and_counts_against_no_jo
     assert_eq!(effects, expected);
     assert_eq!((search.jobs[&name(0)].standing.clone(), search.room_wanted), (Standing::Waiting, 9));
     for _ in 0..30 {
-        super::super::hold::on_room(&mut search);
+        crate::engine::holds::on_room(&mut search);
         attempt(&mut search, 2, &full);
     }
     assert_eq!(search.jobs[&name(0)].standing, Standing::Waiting, "however often");
@@ -82,20 +82,20 @@ fn an_input_that_alone_cannot_be_read_holds_no_other_job_and_ends_its_own_as_bad
     let unread =
         |input_alone| Outcome { input_alone, ..ended(Some(Ended::Interrupted { sentence: Some("no /caps/x: EIO".into()) })) };
     let mut search = with_running(2);
-    conclude::on_ended(&mut search, &name(0), &unread(true));
+    attempt_end::on_ended(&mut search, &name(0), &unread(true));
     for id in 2..=4 {
         let job = &search.jobs[&name(0)];
         assert!(job.trouble.as_deref().is_some_and(|shown| shown.contains("/caps/x")), "people have to see it");
         assert!(search.is_open(), "the other job may start");
-        conclude::on_retry_due(&mut search, &name(0));
+        attempt_end::on_retry_due(&mut search, &name(0));
         // An outage of the whole file system meanwhile counts for nothing.
         attempt(&mut search, 10 * id, &unread(false));
         assert!(!search.is_open());
-        super::super::hold::on_room(&mut search);
+        crate::engine::holds::on_room(&mut search);
         attempt(&mut search, id, &unread(true));
         assert_eq!(search.jobs[&name(0)].failures_in_a_row as u64, id);
     }
-    conclude::on_retry_due(&mut search, &name(0));
+    attempt_end::on_retry_due(&mut search, &name(0));
     let mut forgiven = search.clone();
     attempt(&mut search, 5, &unread(true));
     let job = &search.jobs[&name(0)];
@@ -111,13 +111,13 @@ fn an_input_that_alone_cannot_be_read_holds_no_other_job_and_ends_its_own_as_bad
 fn attempt(search: &mut Search, id: u64, outcome: &Outcome) -> Vec<Effect> {
     react::on_slot(search, lease(id), 100);
     react::on_started(search, &name(0));
-    conclude::on_ended(search, &name(0), outcome)
+    attempt_end::on_ended(search, &name(0), outcome)
 }
 
 #[test]
 fn crashes_are_retried_with_growing_pauses_and_given_up_at_the_fifth_in_a_row() {
     let mut search = with_running(1);
-    conclude::on_ended(&mut search, &name(0), &crashed());
+    attempt_end::on_ended(&mut search, &name(0), &crashed());
     let mut pauses = Vec::new();
     for id in 2..=4 {
         let effects = attempt(&mut search, id, &crashed());
@@ -125,7 +125,7 @@ fn crashes_are_retried_with_growing_pauses_and_given_up_at_the_fifth_in_a_row() 
             Effect::Rest { seconds, .. } => Some(*seconds),
             _ => None,
         }));
-        assert_eq!(conclude::on_retry_due(&mut search, &name(0)), [Effect::Ask(cpu(1))]);
+        assert_eq!(attempt_end::on_retry_due(&mut search, &name(0)), [Effect::Ask(cpu(1))]);
     }
     assert_eq!(pauses, [1, 2, 4]);
     attempt(&mut search, 5, &crashed());
@@ -137,9 +137,9 @@ fn crashes_are_retried_with_growing_pauses_and_given_up_at_the_fifth_in_a_row() 
 fn kills_have_a_count_of_their_own_up_to_20_and_crashes_theirs_up_to_5() {
     let killed = || ended(Some(Ended::Failed { class: FailureClass::Killed, sentence: "SIGKILL".into() }));
     let mut search = with_running(1);
-    conclude::on_ended(&mut search, &name(0), &killed());
+    attempt_end::on_ended(&mut search, &name(0), &killed());
     let mut run = |id, outcome: &Outcome| {
-        conclude::on_retry_due(&mut search, &name(0));
+        attempt_end::on_retry_due(&mut search, &name(0));
         attempt(&mut search, id, outcome);
         search.jobs[&name(0)].standing.clone()
     };
@@ -157,7 +157,7 @@ fn kills_have_a_count_of_their_own_up_to_20_and_crashes_theirs_up_to_5() {
 fn whatever_the_end_a_checkpoint_forgives_what_was_counted_before() {
     for last in [ended(None), ended(Some(Ended::Interrupted { sentence: Some("full".into()) }))] {
         let mut search = with_running(1);
-        conclude::on_ended(&mut search, &name(0), &crashed());
+        attempt_end::on_ended(&mut search, &name(0), &crashed());
         attempt(&mut search, 2, &Outcome { checkpoints: 1, ..last });
         assert_eq!(search.jobs[&name(0)].failures_in_a_row, 0);
     }
@@ -166,15 +166,15 @@ fn whatever_the_end_a_checkpoint_forgives_what_was_counted_before() {
 #[test]
 fn a_new_checkpoint_starts_the_count_of_failures_again() {
     let mut search = with_running(1);
-    conclude::on_ended(&mut search, &name(0), &crashed());
+    attempt_end::on_ended(&mut search, &name(0), &crashed());
     attempt(&mut search, 2, &crashed());
-    conclude::on_retry_due(&mut search, &name(0));
+    attempt_end::on_retry_due(&mut search, &name(0));
     react::on_slot(&mut search, lease(3), 100);
     react::on_started(&mut search, &name(0));
     assert_eq!(react::on_progress(&mut search, &name(0), 3, false), []);
     assert_eq!(search.jobs[&name(0)].failures_in_a_row, 0);
     assert_eq!(react::on_progress(&mut search, &name(0), 3, true), [Effect::Tabulate { job: name(0) }]);
-    conclude::on_ended(&mut search, &name(0), &Outcome { checkpoints: 3, ..crashed() });
+    attempt_end::on_ended(&mut search, &name(0), &Outcome { checkpoints: 3, ..crashed() });
     assert_eq!(search.jobs[&name(0)].failures_in_a_row, 1);
     assert_eq!(search.jobs[&name(0)].standing, Standing::Waiting);
 }
@@ -186,7 +186,7 @@ fn a_stalled_job_is_stopped_and_counted_as_stalled() {
     assert_eq!(effects, [Effect::Say("job-0 makes no progress and is stopped".into()), Effect::Stop { job: name(0) }]);
     assert_eq!(search.jobs[&name(0)].standing, Standing::Stopping(lease(1), StopReason::Stall));
     assert_eq!(react::on_stalled(&mut search, &name(0)), [], "once is enough");
-    conclude::on_ended(&mut search, &name(0), &ended(Some(Ended::Interrupted { sentence: None })));
+    attempt_end::on_ended(&mut search, &name(0), &ended(Some(Ended::Interrupted { sentence: None })));
     let job = &search.jobs[&name(0)];
     assert_eq!((&job.standing, job.failures_in_a_row), (&Standing::Waiting, 1));
 }

@@ -1,21 +1,21 @@
 //! What keeps a search from starting anything new, and how it goes on.
 
-use super::super::command::on_shutdown;
-use super::super::hold;
 use super::*;
-use crate::domain::input::Input;
+use crate::domain::missing_input::Input;
+use crate::engine::command::on_shutdown;
+use crate::engine::holds;
 
 #[test]
 fn a_full_disk_starts_nothing_new_and_what_was_not_recorded_is_recorded_when_there_is_room() {
     let mut search = with_running(2);
-    let effects = hold::on_unsaved(&mut search, Some(&name(0)), "full".into());
+    let effects = holds::on_unsaved(&mut search, Some(&name(0)), "full".into());
     let probe = Effect::Probe { seconds: 1 };
     assert_eq!(effects, [Effect::Say("nothing new is started: full".into()), probe, Effect::Ask(cpu(0))]);
     assert_eq!(react::on_slot(&mut search, lease(2), 0), [release(2, None)]);
     let record = Effect::Record { job: name(0), update: update(running(), 1, 0) };
     let say = Effect::Say("nothing is in the way any more; the search goes on".into());
-    assert_eq!(hold::on_room(&mut search), [say, record, Effect::TabulateAll, Effect::Ask(cpu(1))]);
-    assert_eq!(hold::on_room(&mut search), []);
+    assert_eq!(holds::on_room(&mut search), [say, record, Effect::TabulateAll, Effect::Ask(cpu(1))]);
+    assert_eq!(holds::on_room(&mut search), []);
 }
 
 #[test]
@@ -27,18 +27,18 @@ fn a_disk_without_room_is_tried_ever_more_seldom_until_a_job_gets_somewhere() {
         })
     };
     let mut search = with_running(1);
-    let mut pauses = vec![seconds(hold::on_unsaved(&mut search, None, "full".into()))];
+    let mut pauses = vec![seconds(holds::on_unsaved(&mut search, None, "full".into()))];
     for _ in 0..3 {
-        pauses.push(seconds(hold::on_no_room(&mut search, "still full".into())));
+        pauses.push(seconds(holds::on_no_room(&mut search, "still full".into())));
     }
     assert_eq!(search.held(), Some("still full"));
-    hold::on_room(&mut search);
-    pauses.push(seconds(hold::on_unsaved(&mut search, None, "full again".into())));
+    holds::on_room(&mut search);
+    pauses.push(seconds(holds::on_unsaved(&mut search, None, "full again".into())));
     assert_eq!(pauses, [1, 2, 4, 8, 16].map(Some), "and a hold soon after counts on");
-    hold::on_room(&mut search);
+    holds::on_room(&mut search);
     react::on_progress(&mut search, &name(0), 1, false);
-    assert_eq!(seconds(hold::on_unsaved(&mut search, None, "full".into())), Some(1));
-    assert_eq!(seconds(hold::on_unsaved(&mut search, None, "full".into())), None, "one try at a time");
+    assert_eq!(seconds(holds::on_unsaved(&mut search, None, "full".into())), Some(1));
+    assert_eq!(seconds(holds::on_unsaved(&mut search, None, "full".into())), None, "one try at a time");
 }
 
 #[test]
@@ -49,11 +49,11 @@ fn inputs_out_of_reach_start_no_trainer_until_they_can_be_read_again() {
         ..ended(Some(Ended::Interrupted { sentence: Some(sentence()) }))
     };
     let mut search = with_running(2);
-    conclude::on_ended(&mut search, &name(0), &out_of_reach);
+    attempt_end::on_ended(&mut search, &name(0), &out_of_reach);
     assert_eq!(search.out_of_reach, Some(Input::File("/caps/x".into())));
-    assert_eq!(hold::on_no_room(&mut search, sentence()), [Effect::Probe { seconds: 2 }]);
+    assert_eq!(holds::on_no_room(&mut search, sentence()), [Effect::Probe { seconds: 2 }]);
     assert_eq!(react::on_slot(&mut search, lease(2), 0), [release(2, None)]);
-    hold::on_room(&mut search);
+    holds::on_room(&mut search);
     assert!(search.is_open() && search.out_of_reach.is_none());
     // The same where a draw needs them.
     let mut search = with_running(1);
@@ -70,41 +70,41 @@ fn an_edited_space_is_not_held_by_what_the_jobs_before_it_missed() {
     assert_eq!(search.out_of_reach, missed, "the file is as it was");
     react::on_space(&mut search, SpaceNews::Accepted(Terms { space_sha256: "edited".into(), ..terms(1) }));
     assert_eq!((search.out_of_reach.clone(), search.held()), (None, Some("gone")), "until the directory itself was tried");
-    hold::on_room(&mut search);
+    holds::on_room(&mut search);
     assert!(search.is_open());
 }
 
 #[test]
 fn a_search_whose_directory_is_away_starts_nothing_and_goes_on_when_it_is_back() {
     let mut search = with_running(2);
-    let effects = hold::on_away(&mut search, "gone".into());
+    let effects = holds::on_away(&mut search, "gone".into());
     assert_eq!(effects, [Effect::Say("nothing new is started: gone".into()), Effect::Ask(cpu(0))]);
-    assert_eq!(hold::on_away(&mut search, "gone".into()), []);
-    assert_eq!(hold::on_room(&mut search), [], "room on the disk brings no directory back");
-    let effects = hold::on_back(&mut search);
+    assert_eq!(holds::on_away(&mut search, "gone".into()), []);
+    assert_eq!(holds::on_room(&mut search), [], "room on the disk brings no directory back");
+    let effects = holds::on_back(&mut search);
     assert_eq!(effects, [Effect::Say("the directory is back; the search goes on".into()), Effect::Ask(cpu(1))]);
-    assert_eq!(hold::on_back(&mut search), []);
+    assert_eq!(holds::on_back(&mut search), []);
 }
 
 #[test]
 fn a_daemon_that_stops_starts_nothing_even_when_the_disk_has_room_again() {
     let mut search = with_running(2);
-    hold::on_unsaved(&mut search, None, "full".into());
+    holds::on_unsaved(&mut search, None, "full".into());
     on_shutdown(&mut search);
-    hold::on_room(&mut search);
+    holds::on_room(&mut search);
     assert!(!search.is_open());
 }
 
 #[test]
 fn a_damaged_record_is_shown_and_tried_again_while_the_search_goes_on() {
     let mut search = with_running(2);
-    let effects = hold::on_damaged(&mut search, &name(0), "no JSON".into());
+    let effects = holds::on_damaged(&mut search, &name(0), "no JSON".into());
     assert_eq!(effects, [Effect::Say("job-0: no JSON".into())]);
-    assert_eq!(hold::on_damaged(&mut search, &name(0), "no JSON".into()), [], "said once");
+    assert_eq!(holds::on_damaged(&mut search, &name(0), "no JSON".into()), [], "said once");
     assert!(search.is_open());
     let record = Effect::Record { job: name(0), update: update(running(), 1, 0) };
-    assert_eq!(hold::on_looked(&search), [record]);
-    let saved = hold::on_saved(&mut search, &name(0));
+    assert_eq!(holds::on_looked(&search), [record]);
+    let saved = holds::on_saved(&mut search, &name(0));
     assert_eq!(saved, [Effect::Tabulate { job: name(0) }], "its row says what its record says");
-    assert_eq!((hold::on_looked(&search), search.jobs[&name(0)].trouble.clone()), (vec![], None));
+    assert_eq!((holds::on_looked(&search), search.jobs[&name(0)].trouble.clone()), (vec![], None));
 }

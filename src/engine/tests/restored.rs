@@ -1,9 +1,9 @@
 //! What a new daemon, or a new look, makes of what lies in the folders.
 
-use super::super::restore::{self, Found, FoundRecord, Theirs, TrainerSeen, Unread};
 use super::*;
 use crate::domain::device::Holder;
 use crate::domain::job::Lent;
+use crate::engine::restore::{self, Found, FoundRecord, Theirs, TrainerSeen, Unread};
 
 fn unclear(why: &str, holder: Holder) -> TrainerSeen {
     TrainerSeen::Unclear { why: why.into(), holder }
@@ -152,14 +152,14 @@ fn what_was_asked_of_a_dead_daemon_is_done_by_the_next_one() {
         let effects = restore::on_claimed(&mut search, &name(0), lease(9));
         assert_eq!(effects.last(), Some(&Effect::Stop { job: name(0) }), "{effects:?}");
         assert_eq!(search.jobs[&name(0)].standing, Standing::Stopping(lease(9), reason));
-        conclude::on_ended(&mut search, &name(0), &ended(Some(Ended::Interrupted { sentence: None })));
+        attempt_end::on_ended(&mut search, &name(0), &ended(Some(Ended::Interrupted { sentence: None })));
         assert_eq!((&search.jobs[&name(0)].standing, search.jobs[&name(0)].wish), (&standing, None));
     }
 }
 
 #[test]
 fn an_unclear_job_becomes_what_somebody_says_once_nobody_holds_it() {
-    use super::super::command::{Command, on_command};
+    use crate::engine::command::{Command, on_command};
     let table = [
         (Command::CancelJob(name(0)), Standing::Cancelled),
         (Command::PauseJob(name(0)), Standing::Paused),
@@ -246,7 +246,7 @@ fn a_job_that_somebody_ran_in_the_daemons_stead_is_the_daemons_again_when_that_i
 
 #[test]
 fn a_job_that_a_dead_continue_of_another_machine_has_becomes_the_daemons_again_once_somebody_says_so() {
-    use super::super::command::{Command, on_command};
+    use crate::engine::command::{Command, on_command};
     let lent = |away| {
         let mut lent = found(running(), TrainerSeen::Gone(None));
         if let Ok(Some(record)) = &mut lent[0].record {

@@ -4,7 +4,7 @@ use super::check::{assert_whole, files, job};
 use super::{dir, setup, wait};
 use crate::harness::{Daemon, drop_space, space};
 use crate::stand_in::until;
-use neurosearch::control::types::{Best, Changed, Log, Order};
+use neurosearch::control::reply::{Best, Changed, Log, Order};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::json;
 use std::fs;

@@ -29,7 +29,7 @@ mod writes;
 
 use crate::harness::{Daemon, Setup};
 use crate::stand_in::SOON;
-use neurosearch::control::types::Counts;
+use neurosearch::control::reply::Counts;
 use std::path::Path;
 use std::time::{Duration, Instant};
 

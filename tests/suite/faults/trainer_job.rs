@@ -2,10 +2,9 @@
 
 use super::check::files;
 use crate::trainer_run::{Job, assert_same};
-use neurosearch::store::finished;
-use neurosearch::store::job::{TrainerRecord, read_options};
-use neurosearch::store::layout::JobDir;
-use neurosearch::store::record;
+use neurosearch::store::records::job_records::{TrainerRecord, read_options};
+use neurosearch::store::records::layout::JobDir;
+use neurosearch::store::records::{finished_folds, record};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::Command;
@@ -59,7 +58,7 @@ pub fn assert_sound(job: &Job, whole: &Job, what: &str) {
         record::read::<TrainerRecord>(&folder.trainer_record()).unwrap_or_else(|e| panic!("{what}: {e}"));
     }
     let (options, _) = read_options(&folder.commandline()).unwrap_or_else(|e| panic!("{what}: {e}"));
-    if finished::is_finished(&folder.fold(0), &options) {
+    if finished_folds::is_finished(&folder.fold(0), &options) {
         assert_same(&job.fold(0), &whole.fold(0));
     } else if folder.end().exists() {
         assert_ne!(job.end()["ended"], "done", "{what}");

@@ -4,7 +4,7 @@ use super::check::{assert_whole, job, starts};
 use super::{dir, setup, wait};
 use crate::harness::{Daemon, drop_space, space};
 use crate::stand_in::{checkout, json, launch, neurosearch, said, until};
-use neurosearch::control::types::Search;
+use neurosearch::control::reply::Search;
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::symlink;

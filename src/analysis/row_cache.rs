@@ -1,0 +1,95 @@
+//! What an analysis wrote down for the next one: rows that hold for as long as the files that they were made from are the same.
+
+use super::row::{Cells, Row};
+use crate::domain::text::natural_order::Natural;
+use crate::store::fs::error::StoreError;
+use crate::store::fs::file_stamp::{self, Fingerprint};
+use crate::store::fs::open_dir::Folder;
+use crate::store::fs::{atomic, open};
+use crate::store::records::layout::LaunchDir;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+
+/// A job has about a kilobyte.
+const LARGEST: u64 = 1 << 28;
+
+/// Cells by the job's name, under columns for these folds.
+#[derive(Debug, Default)]
+pub struct Known {
+    folds: Vec<u32>,
+    rows: HashMap<String, Noted<Box<RawValue>>>,
+}
+
+/// Cells, and the files that they were made from. They are taken apart only where they are used, by whichever thread does that.
+type Noted<C> = (Fingerprint, C);
+
+/// The file. It has no version: what another program wrote is of no use, which may have made other cells of the same files.
+#[derive(Serialize, Deserialize)]
+struct Written<'a, R> {
+    program: Fingerprint,
+    folds: Cow<'a, [u32]>,
+    rows: R,
+}
+
+impl Known {
+    /// What is written down in the launch directory; nothing where that is of no use, for whatever reason.
+    pub fn read(launch: &LaunchDir) -> Self {
+        let Some(program) = file_stamp::of_this_program() else { return Known::default() };
+        let bytes = open::bytes(&launch.known(), LARGEST, "larger than what is known of a launch directory").unwrap_or_default();
+        match serde_json::from_slice::<Written<HashMap<_, _>>>(&bytes) {
+            Ok(written) if written.program == program => Known { folds: written.folds.into_owned(), rows: written.rows },
+            _ => Known::default(),
+        }
+    }
+
+    /// The cells of a job, where they were made from these very files under columns for `folds`.
+    pub fn cells(&self, name: &str, folds: &[u32], made_of: Fingerprint) -> Option<Cells> {
+        let (_, cells) = self.rows.get(name).filter(|(noted, _)| self.folds == folds && *noted == made_of)?;
+        serde_json::from_str(cells.get()).ok()
+    }
+
+    /// Whether nothing else is known than `rows`, those of them that hold.
+    fn is(&self, folds: &[u32], rows: &BTreeMap<Natural, Row>) -> bool {
+        let same = |(name, (made_of, _)): (&str, Noted<&Cells>)| self.rows.get(name).is_some_and(|(noted, _)| *noted == made_of);
+        self.folds == folds && holding(rows).count() == self.rows.len() && holding(rows).all(same)
+    }
+
+    /// Writes `rows` down, those of them that hold, unless that is what is known already.
+    ///
+    /// # Errors
+    /// The file cannot be replaced.
+    pub fn write(
+        &self,
+        folder: &Folder,
+        launch: &LaunchDir,
+        folds: &[u32],
+        rows: &BTreeMap<Natural, Row>,
+    ) -> Result<(), StoreError> {
+        let Some(program) = file_stamp::of_this_program().filter(|_| !self.is(folds, rows)) else { return Ok(()) };
+        let written = Written { program, folds: Cow::Borrowed(folds), rows: Holding(rows) };
+        let fill = |file: &mut File| {
+            let mut file = BufWriter::with_capacity(1 << 16, file);
+            serde_json::to_writer(&mut file, &written)?;
+            file.flush()
+        };
+        atomic::replace_in(folder, &launch.known(), fill)
+    }
+}
+
+/// Of the rows that hold for as long as their files are the same, by the job's name.
+fn holding(rows: &BTreeMap<Natural, Row>) -> impl Iterator<Item = (&str, Noted<&Cells>)> {
+    rows.iter().filter_map(|(name, row)| Some((name.0.as_str(), (row.made_of?, &row.cells))))
+}
+
+/// See [`holding`].
+struct Holding<'a>(&'a BTreeMap<Natural, Row>);
+
+impl Serialize for Holding<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(holding(self.0))
+    }
+}

@@ -1,0 +1,19 @@
+//! `neurosearch add`: the daemon watches one more directory.
+
+use crate::cli::daemon_request::{Ask, about};
+use crate::cli::exit::Outcome;
+use crate::cli::output::out::Out;
+use std::path::PathBuf;
+
+/// Watch a directory, until the daemon ends
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The directory
+    dir: PathBuf,
+    #[command(flatten)]
+    ask: Ask,
+}
+
+pub fn run(args: &Args, out: &mut Out) -> Outcome {
+    args.ask.order("add", &about(&args.dir)?, out)
+}

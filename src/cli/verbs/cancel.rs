@@ -1,0 +1,19 @@
+//! `neurosearch cancel`: a job, or every job of a search, is not to be finished.
+
+use crate::cli::daemon_request::Ask;
+use crate::cli::exit::Outcome;
+use crate::cli::output::out::Out;
+use std::path::PathBuf;
+
+/// Cancel a job, or every unfinished job of a search
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A job's folder, or a launch directory
+    target: PathBuf,
+    #[command(flatten)]
+    ask: Ask,
+}
+
+pub fn run(args: &Args, out: &mut Out) -> Outcome {
+    args.ask.order("cancel", &args.ask.order_about(&args.target)?, out)
+}

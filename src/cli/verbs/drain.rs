@@ -1,0 +1,17 @@
+//! `neurosearch drain`: nothing new is started anywhere, what runs goes on.
+
+use crate::cli::daemon_request::Ask;
+use crate::cli::exit::Outcome;
+use crate::cli::output::out::Out;
+use crate::control::reply::Order;
+
+/// Start nothing new on this machine, as before maintenance; `resume` ends it
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    ask: Ask,
+}
+
+pub fn run(args: &Args, out: &mut Out) -> Outcome {
+    args.ask.order("drain", &Order::default(), out)
+}

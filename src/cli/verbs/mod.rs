@@ -1,0 +1,33 @@
+//! The verbs of the command line, one file each.
+
+pub mod add;
+pub mod analysis;
+pub mod best;
+pub mod cancel;
+pub mod completions;
+pub mod continue_;
+pub mod devices;
+pub mod drain;
+pub mod enqueue;
+pub mod explain;
+pub mod generate;
+pub mod init;
+pub mod jobs;
+pub mod logs;
+pub mod make_caps;
+pub mod man;
+pub mod pause;
+pub mod ping;
+pub mod reload;
+pub mod remove;
+pub mod resume;
+pub mod retrain;
+pub mod retry;
+pub mod sample;
+pub mod schema;
+pub mod set;
+pub mod show;
+pub mod shutdown;
+pub mod status;
+pub mod validate;
+pub mod watch;

@@ -1,0 +1,19 @@
+//! `neurosearch remove`: the daemon leaves a directory alone.
+
+use crate::cli::daemon_request::{Ask, about};
+use crate::cli::exit::Outcome;
+use crate::cli::output::out::Out;
+use std::path::PathBuf;
+
+/// Watch a directory no longer
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The directory
+    dir: PathBuf,
+    #[command(flatten)]
+    ask: Ask,
+}
+
+pub fn run(args: &Args, out: &mut Out) -> Outcome {
+    args.ask.order("remove", &about(&args.dir)?, out)
+}

@@ -1,0 +1,30 @@
+//! `neurosearch set`: a search's terms change while it runs.
+
+use crate::cli::daemon_request::Ask;
+use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::output::out::Out;
+use crate::control::reply::Order;
+use std::path::PathBuf;
+
+/// Change a search's terms: n_jobs, priority, slots, time_limit_hours
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The launch directory
+    launch_dir: PathBuf,
+    /// As `n_jobs=40`, `priority=5`, `slots=2` (or `all`), `time_limit_hours=12` (or `none`)
+    #[arg(required = true, value_name = "KEY=VALUE")]
+    terms: Vec<String>,
+    #[command(flatten)]
+    ask: Ask,
+}
+
+pub fn run(args: &Args, out: &mut Out) -> Outcome {
+    let mut order: Order = args.ask.order_about(&args.launch_dir)?;
+    for term in &args.terms {
+        let (key, value) = term
+            .split_once('=')
+            .ok_or_else(|| Failure::new(Exit::Usage, format!("{term:?} is not KEY=VALUE, as in n_jobs=40")))?;
+        order.set.insert(key.to_string(), value.to_string());
+    }
+    args.ask.order("set", &order, out)
+}

@@ -1,0 +1,57 @@
+//! `neurosearch validate`: whether a search space can be searched, said without a daemon and before anything starts.
+
+use crate::check;
+use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::output::out::{self, Out};
+use crate::cli::path_kind;
+use crate::domain::space::{Parsed, SearchSpace};
+use crate::executor::local::gpus;
+use crate::store::records::layout::LaunchDir;
+use crate::store::records::space_file::{self, SpaceFile};
+use std::path::{Path, PathBuf};
+
+/// Check a launch directory's random_search.json and the data it names
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The launch directory
+    dir: PathBuf,
+}
+
+pub fn run(args: &Args, out: &mut Out) -> Outcome {
+    let space = accepted(&args.dir)?;
+    check::space(&space)?;
+    if !space.use_cpu && gpus::find().gpus.is_empty() {
+        let file = &space.origin.file;
+        out::note(format!(
+            "{file}: use_cpu is false, and this machine shows no GPU: here its jobs train only with \"use_cpu\": true"
+        ));
+    }
+    out.line(format!("{}: valid, and its data are there", space.origin.file))?;
+    Ok(Exit::Done)
+}
+
+/// The search space of the launch directory `dir`; its notices go to stderr.
+///
+/// # Errors
+/// It is missing, refused, or faulty: every fault on a line of its own.
+pub fn accepted(dir: &Path) -> Result<SearchSpace, Failure> {
+    path_kind::folder(dir)?;
+    let base = std::path::absolute(dir).map_err(|e| Failure::new(Exit::BadInput, format!("{}: {e}", dir.display())))?;
+    let launch = LaunchDir::new(dir);
+    let file = launch.space().display().to_string();
+    let text = match space_file::read(&launch, None) {
+        SpaceFile::Text { text, .. } => text,
+        SpaceFile::Refused { sentence, .. } => return Err(Failure::new(Exit::BadInput, sentence)),
+        SpaceFile::Missing | SpaceFile::Unchanged => {
+            return Err(Failure::new(
+                Exit::NotFound,
+                format!("{file} is not there; neurosearch init {} writes one", dir.display()),
+            ));
+        }
+    };
+    let Parsed { space, notices } = SearchSpace::parse(&text, &file, &base)?;
+    for notice in notices {
+        out::note(format!("{file}: {notice}"));
+    }
+    Ok(space)
+}

@@ -1,0 +1,177 @@
+//! What a trainer's folder shows once its process is gone.
+
+use crate::check;
+use crate::domain::job::{Ended, FailureClass};
+use crate::domain::missing_input::Input;
+use crate::domain::space::SearchSpace;
+use crate::engine::outcome::Outcome;
+use crate::executor::local::memory::OomKills;
+use crate::executor::{self, Identity, Look};
+use crate::store::fs::disk_fault;
+use crate::store::records::job_records::{EndRecord, read_options};
+use crate::store::records::layout::JobDir;
+use crate::store::records::{finished_folds, free_space, progress, record, sweep};
+use std::path::Path;
+use std::process::ExitStatus;
+use tracing::warn;
+
+/// What the folder shows once the process is gone.
+pub enum Left {
+    Over(Outcome),
+    /// The job was another trainer's all along, which was started by a daemon that died before it could say so.
+    Another(Identity),
+    Unclear(String),
+}
+
+/// Reads what the trainer of attempt `attempt` left, and clears up after it. `before`: the kernel's counters while it lived;
+/// `followed`: a process was seen, and is gone.
+pub fn what_is_left(job: &JobDir, attempt: u32, followed: bool, status: Option<ExitStatus>, before: Option<OomKills>) -> Left {
+    let checkpoints = progress::read(job).ok().flatten().map_or(0, |progress| progress.checkpoints);
+    let own_word = record::read::<EndRecord>(&job.end()).ok().filter(|end| end.attempt == attempt);
+    let unread = own_word.as_ref().and_then(|end| end.unread.clone());
+    let over = |ended: Option<Ended>| {
+        let ended = ended.map(|ended| finished_folds::hold_to_results(ended, job));
+        let gone = ended.as_ref().and_then(|ended| gone(job, ended));
+        // A trainer that was killed leaves temporary files, and there may be no other attempt that sweeps them. What stays now
+        // goes with the next one, or does no harm.
+        if let Err(e) = sweep::after_end(job) {
+            warn!(job = ?job.path(), error = e.to_string(), "leftovers stay");
+        }
+        let hindered = matches!(&ended, Some(Ended::Interrupted { sentence: Some(_) }));
+        let room_wanted = if hindered && unread.is_none() { free_space::wanted(job) } else { 0 };
+        let input = unread.as_deref().map(Path::new).filter(|_| hindered);
+        let input_alone = input.is_some_and(disk_fault::otherwise);
+        let file = input.filter(|_| !input_alone).map(|file| Input::File(file.to_path_buf()));
+        let out_of_reach = gone.or(file);
+        Left::Over(Outcome { ended, checkpoints, room_wanted, input_alone, out_of_reach })
+    };
+    let look = if followed { executor::look_after_end(job) } else { executor::look(job) };
+    match (look, status) {
+        (Look::Alive(identity), _) => Left::Another(identity),
+        (Look::Unknown(why), _) => Left::Unclear(why),
+        (_, Some(status)) => {
+            let memory_ran_out = before.is_some_and(|before| OomKills::now().rose_since(&before));
+            over(Some(own_word.map_or_else(|| executor::verdict(status, memory_ran_out), |end| end.ended)))
+        }
+        (Look::Ended(end), None) => over(Some(end.ended)),
+        (Look::Gone, None) => over(None),
+    }
+}
+
+/// The directory of the job's data that is not there any more, where that may be why it failed: its daemon checked them before.
+fn gone(job: &JobDir, ended: &Ended) -> Option<Input> {
+    let Ended::Failed { class: FailureClass::BadData, .. } = ended else { return None };
+    check::gone(&read_options(&job.commandline()).ok()?.0)
+}
+
+/// The outcome of a job that failed for want of a whole directory of its data: an input is out of reach where the directory is
+/// one of the search's, so that every other job would fail like it; a job whose data lie elsewhere has failed. `space`: the one
+/// that is accepted now, where there is one.
+pub fn excused(outcome: Outcome, space: Option<&SearchSpace>) -> Outcome {
+    let Some(Ended::Failed { class: FailureClass::BadData, .. }) = outcome.ended else { return outcome };
+    let own = |directory: &Path| {
+        space.is_none_or(|space| [&space.caps_dir, &space.tsv_path].into_iter().any(|own| directory.starts_with(own)))
+    };
+    match &outcome.out_of_reach {
+        Some(input @ Input::Directory(directory)) if own(directory) => {
+            let sentence = Some(format!("an input is out of reach: {input}"));
+            Outcome { ended: Some(Ended::Interrupted { sentence }), ..outcome }
+        }
+        _ => Outcome { out_of_reach: None, ..outcome },
+    }
+}
+
+/// The last word of a trainer that nobody followed, before a space is accepted.
+pub fn unwatched(job: &JobDir, ended: Ended) -> Option<Ended> {
+    let ended = finished_folds::hold_to_results(ended, job);
+    let out_of_reach = gone(job, &ended);
+    excused(Outcome { ended: Some(ended), out_of_reach, ..Outcome::default() }, None).ended
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::executor::Identity;
+    use crate::store::records::job_records::TrainerRecord;
+    use std::fs;
+
+    /// The end of a job that says that its data are bad, with what there is of them.
+    fn left(dir: &Path) -> Outcome {
+        let job = JobDir::new(dir.join("job-0"));
+        fs::create_dir_all(job.private()).expect("made");
+        let options = include_str!("../../benches/options-1.json").trim_end().trim_end_matches('}');
+        let places = format!(
+            r#"{options}, "caps_dir": {:?}, "tsv_path": {:?}, "preprocessing": "t1-linear", "diagnoses": ["AD", "CN"]}}"#,
+            dir.join("caps"),
+            dir.join("labels")
+        );
+        fs::write(job.commandline(), places).expect("written");
+        let own = Identity::own().expect("found");
+        let dead = TrainerRecord {
+            version: 1,
+            pid: own.pid,
+            start_time: own.start_time + 1,
+            boot_id: own.boot_id,
+            host: executor::local::process_identity::host(),
+            device: "cpu".to_string(),
+            threads: 1,
+            precision: crate::domain::network::precision::Precision::Fp32,
+            attempt: 1,
+        };
+        record::write(&job.trainer_record(), &dead).expect("written");
+        let ended = Ended::Failed { class: FailureClass::BadData, sentence: "the image of sub-1 is not there".to_string() };
+        record::write(&job.end(), &EndRecord { version: 1, ended, attempt: 1, unread: None }).expect("written");
+        match what_is_left(&job, 1, true, None, None) {
+            Left::Over(outcome) => outcome,
+            Left::Another(_) | Left::Unclear(_) => panic!("it is over"),
+        }
+    }
+
+    #[test]
+    fn bad_data_of_which_a_whole_directory_is_gone_are_out_of_reach_and_all_others_are_bad() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (subjects, labels) = (dir.path().join("caps/subjects"), dir.path().join("labels"));
+        let excused = || excused(left(dir.path()), None);
+        fs::create_dir_all(labels.join("train")).expect("made");
+        let outcome = excused();
+        assert_eq!(outcome.out_of_reach, Some(Input::Directory(subjects.clone())));
+        let Some(Ended::Interrupted { sentence: Some(said) }) = &outcome.ended else { panic!("{outcome:?}") };
+        assert!(said.contains("caps/subjects is not there"), "{said}");
+        assert_eq!((outcome.room_wanted, outcome.input_alone), (0, false));
+        fs::create_dir_all(&subjects).expect("mounted");
+        let outcome = excused();
+        assert!(matches!(outcome.ended, Some(Ended::Failed { class: FailureClass::BadData, .. })), "{outcome:?}");
+        fs::remove_dir(labels.join("train")).expect("an empty mount point");
+        assert_eq!(excused().out_of_reach, Some(Input::Directory(labels.join("train"))));
+    }
+
+    #[test]
+    fn a_job_whose_data_are_not_the_searchs_own_fails_for_them_alone() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let space = |caps: &str| {
+            let text = format!(
+                r#"{{"mode": "image", "network_type": "cnn", "caps_dir": "{caps}", "tsv_path": "elsewhere", "preprocessing": "t1-linear",
+                    "diagnoses": ["AD", "CN"], "n_convblocks": 2, "first_conv_width": 4, "n_fcblocks": 1}}"#
+            );
+            SearchSpace::parse(&text, "random_search.json", dir.path()).expect("a space").space
+        };
+        let failed = |outcome: &Outcome| matches!(outcome.ended, Some(Ended::Failed { class: FailureClass::BadData, .. }));
+        let outcome = excused(left(dir.path()), Some(&space("other-caps")));
+        assert!(failed(&outcome) && outcome.out_of_reach.is_none(), "{outcome:?}");
+        let outcome = excused(left(dir.path()), Some(&space("caps")));
+        assert!(!failed(&outcome) && outcome.out_of_reach.is_some(), "{outcome:?}");
+    }
+
+    #[test]
+    fn what_ended_while_no_daemon_watched_is_excused_alike() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let Some(ended) = left(dir.path()).ended else { panic!("no end") };
+        let job = JobDir::new(dir.path().join("job-0"));
+        let unwatched = || unwatched(&job, ended.clone());
+        assert!(matches!(unwatched(), Some(Ended::Interrupted { sentence: Some(_) })));
+        for folder in ["caps/subjects", "labels/train"] {
+            fs::create_dir_all(dir.path().join(folder)).expect("made");
+        }
+        assert_eq!(unwatched(), Some(ended.clone()));
+    }
+}

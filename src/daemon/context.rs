@@ -1,0 +1,92 @@
+//! What every actor is given: the settings, who we are, and the trainers' process numbers.
+
+use super::blocking::Workshop;
+use super::configuration::Configuration;
+use super::logging::Filter;
+use super::warm_trainers::Standbys;
+use crate::control::reply::Daemon;
+use crate::executor::local::{cpu, process_identity};
+use crate::store::fs::lock::Holder;
+use crate::store::settings::{Devices, Settings};
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Cheap to clone; everything in it is shared.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// As the daemon started; of these, `reload` changes `watch` and `log` alone, where they are used.
+    pub settings: Arc<Settings>,
+    pub configuration: Configuration,
+    pub log: Filter,
+    pub daemon: Arc<Daemon>,
+    /// What is written into the locks we hold: host, pid and boot id as one line of JSON.
+    pub holder: Arc<str>,
+    /// Pids of our trainers, by which a GPU that they occupy is told from one that others occupy.
+    pub trainers: Pids,
+    /// By which trainers are started.
+    pub standbys: Standbys,
+    /// Where work that may block is done.
+    pub workshop: Workshop,
+}
+
+impl Services {
+    /// For this process, with this configuration.
+    pub fn new(configuration: Configuration, log: Filter) -> io::Result<Self> {
+        let (host, pid) = (process_identity::host(), std::process::id());
+        let holder = Holder { host: host.clone(), pid, boot_id: process_identity::boot_id()?, device: None }.line();
+        let program = format!("neurosearchd {}", env!("CARGO_PKG_VERSION"));
+        Ok(Services {
+            settings: Arc::new(configuration.settings()),
+            configuration,
+            log,
+            daemon: Arc::new(Daemon { program, pid, host, started_at: now() }),
+            holder: holder.into(),
+            trainers: Pids::default(),
+            standbys: Standbys::default(),
+            workshop: Workshop::default(),
+        })
+    }
+
+    /// How many jobs the CPU takes at once.
+    pub fn cpu_slots(&self) -> u32 {
+        match &self.settings.devices {
+            Devices::Cpu => self.settings.slots_per_device,
+            Devices::Auto | Devices::Only(_) => 1,
+        }
+    }
+
+    /// Threads of one trainer.
+    pub fn threads(&self) -> usize {
+        cpu::threads_per_slot(self.cpu_slots() as usize)
+    }
+}
+
+/// Seconds since the Unix epoch.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// A set of process numbers, shared between threads.
+#[derive(Debug, Clone, Default)]
+pub struct Pids(Arc<Mutex<BTreeSet<u32>>>);
+
+impl Pids {
+    fn with<T>(&self, work: impl FnOnce(&mut BTreeSet<u32>) -> T) -> T {
+        // A panic ends the process, so a poisoned lock is never seen; its content would still be whole.
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn insert(&self, pid: u32) {
+        self.with(|pids| pids.insert(pid));
+    }
+
+    pub fn remove(&self, pid: u32) {
+        self.with(|pids| pids.remove(&pid));
+    }
+
+    pub fn contains(&self, pid: u32) -> bool {
+        self.with(|pids| pids.contains(&pid))
+    }
+}

@@ -1,0 +1,12 @@
+//! The control socket: who asks, what is asked, and the answers over HTTP.
+
+pub mod change;
+pub mod connection_quota;
+pub mod extract;
+pub mod peer;
+pub mod results;
+pub mod router;
+pub mod server;
+pub mod socket;
+pub mod target;
+pub mod verbs;

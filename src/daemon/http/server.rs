@@ -1,0 +1,90 @@
+//! The actor behind the control socket: it serves from its start until it is told to stop.
+
+use super::peer::Peer;
+use super::router::{Desk, router};
+use super::socket::{Doorman, Socket};
+use crate::daemon::analyzer::AreYouThere;
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
+use tokio::sync::oneshot;
+use tracing::{error, info};
+
+/// The daemon's ear.
+pub struct Control {
+    desk: Desk,
+    socket: Socket,
+    stop: Option<oneshot::Sender<()>>,
+    /// Told when the last answer is out.
+    closed: Option<oneshot::Sender<()>>,
+}
+
+/// Take no more requests; answered once those that were taken are answered.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Close;
+
+impl Control {
+    pub fn new(desk: Desk, socket: Socket) -> Self {
+        Control { desk, socket, stop: None, closed: None }
+    }
+}
+
+impl Actor for Control {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let doorman = match Doorman::new(&self.socket) {
+            Ok(doorman) => doorman,
+            Err(e) => {
+                error!(error = e.to_string(), "the control socket cannot be served");
+                end();
+            }
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        self.stop = Some(stop);
+        let service = router(self.desk.clone()).into_make_service_with_connect_info::<Peer>();
+        let server = axum::serve(doorman, service).with_graceful_shutdown(async {
+            // Sent or dropped, both mean stop.
+            let _ = stopped.await;
+        });
+        let serving = async move {
+            if let Err(e) = server.await {
+                error!(error = e.to_string(), "the control socket is no longer served");
+                end();
+            }
+        };
+        ctx.spawn(serving.into_actor(self).map(|(), this, ctx| {
+            if let Some(closed) = this.closed.take() {
+                // Whoever asked may have stopped waiting.
+                let _ = closed.send(());
+            }
+            // The socket's file goes with this actor.
+            ctx.stop();
+        }));
+        info!("listening");
+    }
+}
+
+/// A daemon that nobody can speak to must not live on: whoever started it starts another, and trainers go on meanwhile.
+fn end() -> ! {
+    std::process::exit(1)
+}
+
+impl Handler<AreYouThere> for Control {
+    type Result = ();
+
+    fn handle(&mut self, _: AreYouThere, _: &mut Self::Context) {}
+}
+
+impl Handler<Close> for Control {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Close, _: &mut Self::Context) -> Self::Result {
+        let (closed, wait) = oneshot::channel();
+        self.closed = Some(closed);
+        drop(self.stop.take());
+        Box::pin(async {
+            // Dropped with the actor: then it is closed too.
+            let _ = wait.await;
+        })
+    }
+}

@@ -1,0 +1,210 @@
+//! The control socket: made so that only its group can reach it, taken over from a dead daemon and never from a live one.
+
+use super::connection_quota::{Seat, Seats};
+use super::peer::Peer;
+use crate::control::client::{Client, ClientError};
+use crate::control::reply::Pong;
+use crate::store::fs::lock::{self, Lock, Locking};
+use crate::store::fs::owned_path::Below;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use rustix::fs::Mode;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep};
+
+/// Connections at once; more wait in the kernel's queue.
+const MOST: usize = 64;
+
+/// Of these, one user's; a further one is refused at once, except to root and the daemon's own user.
+const MOST_EACH: usize = 32;
+
+/// No connection lives longer, so that none can keep its place by saying little.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Nor does one on which neither side has said anything for so long. The longest answer, a ranking, takes a few seconds.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// To a user who has all the places that one may have.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 96\r\n\
+    connection: close\r\n\r\n{\"version\": 1, \"error\": \"you have too many connections open at once; close some, and ask again\"}";
+
+/// The socket, and the lock beside it that says who listens.
+#[derive(Debug)]
+pub struct Socket {
+    pub listener: std::os::unix::net::UnixListener,
+    path: PathBuf,
+    _lock: Lock,
+}
+
+/// Binds the socket, before any thread is started: it changes the process's umask for a moment.
+///
+/// # Errors
+/// Says who listens there already, or what the system refused.
+pub fn bind(path: &Path, holder: &str) -> Result<Socket, String> {
+    let cure =
+        "--socket names another place, and where it is not given NEUROSEARCH_SOCKET, and else `socket` in the configuration";
+    let fail = |e: &dyn std::fmt::Display| format!("cannot listen at {}: {e}; {cure}", path.display());
+    if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
+        std::fs::create_dir_all(directory).map_err(|e| fail(&e))?;
+    }
+    let lock_name = format!(".{}.lock", path.file_name().unwrap_or_default().to_string_lossy());
+    let lock_path = Below::given(path.parent().unwrap_or(Path::new("."))).join(lock_name);
+    let lock = match lock::take(&lock_path, holder).map_err(|e| fail(&e))? {
+        Locking::Held(lock) => lock,
+        Locking::Busy { holder } => return Err(fail(&format!("another daemon does already: {}", lock::who(&holder)))),
+    };
+    // Nobody holds the lock, so what is left is a dead daemon's; only a daemon of another kind could still answer.
+    match Client::new(path).get::<Pong>("/v1/ping", &[]) {
+        Err(ClientError::NoDaemon { .. } | ClientError::NotAllowed { .. }) => {}
+        Ok(pong) => {
+            return Err(fail(&format!("a live daemon does already, process {} on {:?}", pong.daemon.pid, pong.daemon.host)));
+        }
+        Err(e) => return Err(fail(&format!("something else listens there ({e})"))),
+    }
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(fail(&e)),
+        _ => {}
+    }
+    let umask = rustix::process::umask(Mode::from_raw_mode(0o077));
+    let bound = std::os::unix::net::UnixListener::bind(path);
+    rustix::process::umask(umask);
+    let listener = bound.map_err(|e| fail(&e))?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o660);
+    std::fs::set_permissions(path, mode).map_err(|e| fail(&e))?;
+    listener.set_nonblocking(true).map_err(|e| fail(&e))?;
+    Ok(Socket { listener, path: path.to_path_buf(), _lock: lock })
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // A socket that stays is a dead daemon's, and the next one replaces it.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Accepts connections, no more than `MOST` at once, `MOST_EACH` of one user, and each for `LONGEST` at most.
+pub struct Doorman {
+    listener: UnixListener,
+    places: Arc<Semaphore>,
+    seats: Seats,
+}
+
+impl Doorman {
+    /// On the runtime of the calling thread.
+    pub fn new(socket: &Socket) -> io::Result<Self> {
+        let listener = UnixListener::from_std(socket.listener.try_clone()?)?;
+        Ok(Doorman { listener, places: Arc::new(Semaphore::new(MOST)), seats: Seats::new(MOST_EACH) })
+    }
+}
+
+impl Listener for Doorman {
+    type Io = Guest;
+    type Addr = Peer;
+
+    async fn accept(&mut self) -> (Guest, Peer) {
+        loop {
+            let place = self.places.clone().acquire_owned().await;
+            match (place, self.listener.accept().await) {
+                (Ok(place), Ok((stream, _))) => {
+                    let peer = Peer::of(&stream);
+                    let seat = self.seats.take(peer.uid);
+                    if seat.is_none() && !peer.is_master() {
+                        // Said if it can be at once; the end of the connection says it too.
+                        let _ = stream.try_write(FULL);
+                        continue;
+                    }
+                    return (Guest::new(stream, place, seat), peer);
+                }
+                (_, Err(e)) => {
+                    tracing::warn!(error = e.to_string(), "a connection was not accepted");
+                    // Out of descriptors, most likely: some are given back in a moment.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                // The semaphore is never closed.
+                (Err(_), _) => std::future::pending().await,
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Peer> {
+        Ok(Peer::unknown())
+    }
+}
+
+impl Connected<IncomingStream<'_, Doorman>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Doorman>) -> Self {
+        stream.remote_addr().clone()
+    }
+}
+
+/// A connection with its place and the times at which it ends.
+pub struct Guest {
+    stream: UnixStream,
+    _place: OwnedSemaphorePermit,
+    /// None for one who may have all places.
+    _seat: Option<Seat>,
+    leaves: Pin<Box<Sleep>>,
+    silent: Pin<Box<Sleep>>,
+}
+
+impl Guest {
+    fn new(stream: UnixStream, place: OwnedSemaphorePermit, seat: Option<Seat>) -> Self {
+        let [leaves, silent] = [LONGEST, SILENCE].map(|time| Box::pin(tokio::time::sleep(time)));
+        Guest { stream, _place: place, _seat: seat, leaves, silent }
+    }
+
+    /// An error once the connection's time is over.
+    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if self.leaves.as_mut().poll(cx).is_ready() || self.silent.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(io::ErrorKind::TimedOut.into());
+        }
+        Poll::Pending
+    }
+
+    /// Something was said.
+    fn heard(&mut self) {
+        self.silent.as_mut().reset(Instant::now() + SILENCE);
+    }
+}
+
+impl AsyncRead for Guest {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Poll::Ready(e) = self.poll_time(cx) {
+            return Poll::Ready(Err(e));
+        }
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if read.is_ready() {
+            self.heard();
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Guest {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(e) = self.poll_time(cx) {
+            return Poll::Ready(Err(e));
+        }
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if written.is_ready() {
+            self.heard();
+        }
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,208 @@
+//! What a search shows of itself over the control socket.
+
+use super::Sampler;
+use crate::control::reply::{self, Counts, SearchState};
+use crate::daemon::analyzer::Analyzer;
+use crate::daemon::context::now;
+use crate::domain::job::{JobName, JobState};
+use crate::domain::text::natural_order;
+use crate::engine::explain::{self, Explained};
+use crate::engine::state::{Job, NO_INDEX, Need, Space, Standing};
+use actix::{Addr, Handler, Message, MessageResult};
+
+/// A search as `status` shows it.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "reply::Search")]
+pub struct DescribeSearch;
+
+/// Its jobs, by index and then by name.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Vec<reply::Job>")]
+pub struct DescribeJobs;
+
+/// One job, drawn or still to be drawn; none where there will be no such job.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Option<Described>")]
+pub struct DescribeJob(pub JobName);
+
+/// The analyzer of this search.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Addr<Analyzer>")]
+pub struct WhoTabulates;
+
+/// A job and what is to be said of it.
+pub struct Described {
+    pub job: reply::Job,
+    pub need: Option<Need>,
+    pub explained: Explained,
+}
+
+impl Sampler {
+    fn describe(&self) -> reply::Search {
+        let terms = self.search.terms.as_ref();
+        let clock = now() as f64;
+        let mut counts = Counts { undrawn: self.search.undrawn(), ..Counts::default() };
+        for job in self.search.jobs.values() {
+            counts.add(job.state().as_ref());
+        }
+        let running = self.search.jobs.iter().filter_map(|(name, job)| {
+            job.lease().map(|lease| reply::Running {
+                job: name.to_string(),
+                device: lease.device.clone(),
+                since: job.since,
+                attempt: job.attempts,
+                progress: self.courses.progress(name).cloned(),
+                left_seconds: self.courses.job_left(name, clock),
+            })
+        });
+        let waiting = self.search.demand();
+        let faults = match &self.search.space {
+            Space::Refused(text) => text.lines().map(str::to_string).collect(),
+            Space::Unsettled | Space::Missing | Space::Accepted => Vec::new(),
+        };
+        reply::Search {
+            launch: self.launch.path().display().to_string(),
+            state: self.state(&counts),
+            alarms: self.describe_alarms(&counts),
+            seed: terms.map(|terms| terms.seed),
+            n_jobs: terms.map(|terms| terms.n_jobs),
+            priority: terms.map_or(0, |terms| terms.priority),
+            slots: terms.and_then(|terms| terms.slots),
+            time_limit: terms
+                .and_then(|terms| terms.time_limit)
+                .map(|limit| reply::TimeLimit { hours: limit.hours, ends: limit.ends }),
+            counts,
+            faults,
+            notices: self.accepted.as_ref().map(|accepted| accepted.notices.clone()).unwrap_or_default(),
+            running: running.collect(),
+            left_seconds: self.courses.search_left(waiting.cpu + waiting.gpu, clock),
+        }
+    }
+
+    fn state(&self, counts: &Counts) -> SearchState {
+        match &self.search.space {
+            Space::Refused(_) => SearchState::Refused,
+            // Without the lock somebody else serves it. A folder that cannot be read is an alarm, and the others go on.
+            _ if self.search.held().is_some() || (self.locked.is_none() && !self.alarms.is_empty()) => SearchState::Held,
+            _ if self.search.terms.as_ref().is_some_and(|terms| terms.paused) => SearchState::Paused,
+            _ if self.search.terms.is_some() && is_over(counts) => SearchState::Finished,
+            _ if self.search.time_over => SearchState::Held,
+            Space::Unsettled => SearchState::Settling,
+            Space::Missing if counts.queued == 0 && counts.undrawn > 0 => SearchState::Held,
+            Space::Missing | Space::Accepted => SearchState::Active,
+        }
+    }
+
+    /// Indices that are not drawn since something that is no job has their folder's name.
+    pub(crate) fn taken(&self) -> Vec<(u64, JobName)> {
+        let prefix = self.search.terms.as_ref().map_or("", |terms| &terms.job_prefix);
+        self.search.taken.iter().filter_map(|index| Some((*index, JobName::numbered(prefix, *index).ok()?))).collect()
+    }
+
+    fn describe_alarms(&self, counts: &Counts) -> Vec<String> {
+        let mut alarms = self.alarms.clone();
+        alarms.extend(self.tables_trouble.clone());
+        alarms.extend(self.search.holds.values().map(|why| format!("nothing new is started: {why}")));
+        if self.search.time_over && !is_over(counts) {
+            alarms.push(
+                "the time limit is over: nothing new is started; `neurosearch set` gives more time_limit_hours".to_string(),
+            );
+        }
+        if self.search.space == Space::Missing && counts.undrawn > 0 {
+            alarms.push("random_search.json is gone: no new job is drawn until it is back".to_string());
+        }
+        alarms.extend(self.taken().into_iter().filter(|(_, name)| !self.search.jobs.contains_key(name)).map(|(_, name)| {
+            format!(
+                "{name} is not drawn: something that is no job has its name; move {} away",
+                self.launch.job(&name).path().display()
+            )
+        }));
+        for (name, job) in &self.search.jobs {
+            if let Standing::Unclear(why) = &job.standing {
+                alarms.push(format!("{name} is left alone: {why}"));
+            }
+            let away = job.lent.as_ref().filter(|lent| lent.away);
+            alarms.extend(away.map(|lent| format!("{name}: {}", explain::by_another(lent))));
+            alarms.extend(job.trouble.iter().map(|trouble| format!("{name}: {trouble}")));
+        }
+        alarms
+    }
+
+    fn describe_job(&self, name: &JobName, job: &Job) -> reply::Job {
+        let state = job.state();
+        let (class, sentence) = match &state {
+            Some(JobState::Failed { class, sentence }) => (Some(class.to_string()), Some(sentence.clone())),
+            _ => (None, None),
+        };
+        reply::Job {
+            name: name.to_string(),
+            index: job.index,
+            state: state.as_ref().map_or("unrecorded", JobState::as_str).to_string(),
+            class,
+            sentence,
+            device: job.lease().map(|lease| lease.device.clone()),
+            since: job.lease().map(|_| job.since),
+            attempts: job.attempts,
+            failures_in_a_row: job.failures_in_a_row,
+            last_failure: job.last_failure.clone(),
+            progress: self.courses.progress(name).cloned(),
+        }
+    }
+
+    fn described(&self, name: &JobName) -> Option<Described> {
+        if let Some(job) = self.search.jobs.get(name) {
+            let need = (!matches!(job.standing, Standing::Foreign(_))).then_some(job.need);
+            return Some(Described {
+                job: self.describe_job(name, job),
+                need,
+                explained: explain::known(&self.search, name, job),
+            });
+        }
+        let terms = self.search.terms.as_ref()?;
+        let index = explain::index_to_draw(&self.search, name)?;
+        let explained = explain::undrawn(&self.search, index)?;
+        let job =
+            reply::Job { name: name.to_string(), index: Some(index), state: "undrawn".to_string(), ..reply::Job::default() };
+        Some(Described { job, need: Some(terms.need), explained })
+    }
+}
+
+/// No job of the search is to start any more, and none runs.
+const fn is_over(counts: &Counts) -> bool {
+    counts.queued + counts.running + counts.paused + counts.undrawn == 0
+}
+
+impl Handler<DescribeSearch> for Sampler {
+    type Result = MessageResult<DescribeSearch>;
+
+    fn handle(&mut self, _: DescribeSearch, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.describe())
+    }
+}
+
+impl Handler<DescribeJobs> for Sampler {
+    type Result = MessageResult<DescribeJobs>;
+
+    fn handle(&mut self, _: DescribeJobs, _: &mut Self::Context) -> Self::Result {
+        let mut jobs: Vec<(&JobName, &Job)> = self.search.jobs.iter().collect();
+        let index = |job: &Job| job.index.unwrap_or(NO_INDEX);
+        jobs.sort_by(|(a, x), (b, y)| index(x).cmp(&index(y)).then_with(|| natural_order::compare(a.as_str(), b.as_str())));
+        MessageResult(jobs.into_iter().map(|(name, job)| self.describe_job(name, job)).collect())
+    }
+}
+
+impl Handler<WhoTabulates> for Sampler {
+    type Result = MessageResult<WhoTabulates>;
+
+    fn handle(&mut self, _: WhoTabulates, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.analyzer.clone())
+    }
+}
+
+impl Handler<DescribeJob> for Sampler {
+    type Result = MessageResult<DescribeJob>;
+
+    fn handle(&mut self, DescribeJob(name): DescribeJob, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.described(&name))
+    }
+}

@@ -1,0 +1,164 @@
+//! One job's folder as a look finds it: whose the job is, how far it is, and what became of its trainer.
+
+use crate::daemon::attempt_result::unwatched;
+use crate::domain::device::{Device, Holder};
+use crate::domain::job::{JobName, Lent};
+use crate::engine::restore::{Found, FoundRecord, TrainerSeen, Unread};
+use crate::engine::state::Need;
+use crate::executor::{self, Look};
+use crate::store::fs::error::StoreError;
+use crate::store::records::job_records::{JobRecord, Starter, TrainerRecord};
+use crate::store::records::layout::{JobDir, LaunchDir};
+use crate::store::records::{list_jobs, progress, record};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Who looks after a job.
+pub enum Whose {
+    Ours,
+    /// It is ours, and somebody runs it in our stead.
+    Lent(Lent),
+    SomebodyElses,
+}
+
+impl Whose {
+    pub fn lent(self) -> Option<Lent> {
+        match self {
+            Whose::Lent(lent) => Some(lent),
+            Whose::Ours | Whose::SomebodyElses => None,
+        }
+    }
+}
+
+/// The job's record, and who looks after the job. `asked`: somebody who may has said that nobody on another machine does, which
+/// is believed where nobody holds the job.
+pub fn record_of(job: &JobDir, asked: bool) -> Result<Option<(JobRecord, Whose)>, StoreError> {
+    let Some(record) = list_jobs::record_of(job)? else { return Ok(None) };
+    if record.starter != Starter::Daemon {
+        return Ok(Some((record, Whose::SomebodyElses)));
+    }
+    let Some(borrower) = &record.borrower else { return Ok(Some((record, Whose::Ours))) };
+    let away = !executor::local::process_identity::is_here(&borrower.host, &borrower.boot_id);
+    let given_back = away && asked && executor::holder(job) == Holder::Nobody;
+    if executor::local::process_identity::may_live(borrower) && !given_back {
+        let lent = Lent { pid: borrower.pid, host: borrower.host.clone(), away };
+        return Ok(Some((record, Whose::Lent(lent))));
+    }
+    // Read again: its last word may have come after the first reading, and nothing comes any more.
+    Ok(list_jobs::record_of(job)?.map(|record| (record, Whose::Ours)))
+}
+
+/// The job as a look finds it; `asked` as in [`record_of`].
+pub fn found(launch: &LaunchDir, name: &JobName, asked: bool) -> Found {
+    let job = launch.job(name);
+    let read = record_of(&job, asked).and_then(|record| {
+        // Of one that is over too, which may be tried again.
+        let ours = matches!(record, Some((_, Whose::Ours)));
+        let need = if ours { need(&job)? } else { Need::Cpu };
+        Ok((record.map(|(record, whose)| restored(&job, record, whose)), need))
+    });
+    match read {
+        Ok((record, need)) => Found { name: name.clone(), record: Ok(record), need },
+        Err(e) => {
+            let trainer = trainer(&job, 0);
+            let need = match trainer.device() {
+                Some(device) if device != Device::Cpu.as_str() => Need::Gpu,
+                _ => Need::Cpu,
+            };
+            Found { name: name.clone(), record: Err(Unread { why: e.to_string(), trainer }), need }
+        }
+    }
+}
+
+fn restored(job: &JobDir, record: JobRecord, whose: Whose) -> FoundRecord {
+    let ours = matches!(whose, Whose::Ours);
+    let over = record.state.is_final() || !ours;
+    FoundRecord {
+        index: record.index,
+        ours,
+        state: if ours { record.state.clone() } else { executor::shown(job, &record) },
+        lent: whose.lent(),
+        trainer: if over { TrainerSeen::Gone(None) } else { trainer(job, record.attempts) },
+        checkpoints: if over { 0 } else { checkpoints(job) },
+        attempts: record.attempts,
+        failures_in_a_row: record.failures_in_a_row,
+        kills_in_a_row: record.kills_in_a_row,
+        last_failure: record.last_failure,
+        wish: record.wish,
+        checkpoints_seen: record.checkpoints_seen,
+    }
+}
+
+/// The device's kind by the one key that decides it; options that are at fault are the trainer's to refuse.
+///
+/// # Errors
+/// When the disk does not give them now: a job must not be sent to a GPU for that.
+fn need(job: &JobDir) -> Result<Need, StoreError> {
+    match record::read_json::<Asked>(&job.commandline()) {
+        Ok(Asked { use_cpu: Value::Bool(true) }) => Ok(Need::Cpu),
+        Err(e) if !e.is_missing() && !matches!(e, StoreError::Content { .. }) => Err(e),
+        _ => Ok(Need::Gpu),
+    }
+}
+
+/// The one key, since a first look reads every job's file.
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    use_cpu: Value,
+}
+
+/// Checkpoints so far, by the last report.
+pub fn checkpoints(job: &JobDir) -> u64 {
+    progress::read(job).ok().flatten().map_or(0, |progress| progress.checkpoints)
+}
+
+/// What became of the trainer; `attempt` is the last one that was recorded as started.
+pub fn trainer(job: &JobDir, attempt: u32) -> TrainerSeen {
+    match executor::look(job) {
+        Look::Alive(_) => match record::read::<TrainerRecord>(&job.trainer_record()) {
+            Ok(record) => TrainerSeen::Alive(record.device),
+            Err(e) => TrainerSeen::Unclear { why: e.to_string(), holder: holder(job) },
+        },
+        // An earlier attempt's word says nothing about one that died before its own first.
+        Look::Ended(end) => {
+            let word = (end.attempt == attempt).then_some(end.ended);
+            TrainerSeen::Gone(word.and_then(|ended| unwatched(job, ended)))
+        }
+        Look::Gone => TrainerSeen::Gone(None),
+        Look::Unknown(why) => TrainerSeen::Unclear { why, holder: holder(job) },
+    }
+}
+
+/// Who holds the job; one that is to train on the CPU can be nowhere else, whatever else is not known.
+fn holder(job: &JobDir) -> Holder {
+    match executor::holder(job) {
+        Holder::Here(None) if matches!(need(job), Ok(Need::Cpu)) => Holder::Here(Some(Device::Cpu.to_string())),
+        holder => holder,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::job::{FailureClass, JobState};
+    use std::fs;
+
+    #[test]
+    fn a_job_that_may_be_tried_again_needs_what_its_options_say() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let launch = LaunchDir::new(dir.path());
+        let name = JobName::numbered("job", 0).expect("a name");
+        let job = launch.job(&name);
+        fs::create_dir_all(job.private()).expect("made");
+        let failed = JobState::Failed { class: FailureClass::Device, sentence: "no GPU".to_string() };
+        for (use_cpu, need) in [(true, Need::Cpu), (false, Need::Gpu)] {
+            fs::write(job.commandline(), format!("{{\"use_cpu\": {use_cpu}}}")).expect("written");
+            for state in [JobState::Queued, JobState::Paused, JobState::Cancelled, JobState::Done, failed.clone()] {
+                record::write(&job.record(), &JobRecord { state: state.clone(), ..JobRecord::queued(Starter::Daemon) })
+                    .expect("written");
+                assert_eq!(found(&launch, &name, false).need, need, "{state:?}");
+            }
+        }
+    }
+}

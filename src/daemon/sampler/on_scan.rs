@@ -1,0 +1,266 @@
+//! What a search does about a look at its launch directory: its lock, its space file, its jobs.
+
+use super::effects::Task;
+use super::scan::{self, Held, Known, Looked, SpaceSeen};
+use super::{Sampler, accept_space};
+use crate::daemon::watcher::Ready;
+use crate::domain::job::JobName;
+use crate::engine::effect::Effect;
+use crate::engine::react::{self, SpaceNews};
+use crate::engine::state::{Job, Space, Standing};
+use crate::engine::{holds, rescan_pause, restore};
+use crate::executor;
+use crate::store::records::list_jobs::Changed;
+use crate::store::records::search_record::SearchRecord;
+use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
+use std::collections::HashMap;
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::{JoinError, spawn_blocking};
+use tracing::{info, warn};
+
+/// How soon a directory or a job of which something is unclear is looked at again.
+const UNCLEAR: Duration = Duration::from_secs(1);
+
+impl Sampler {
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        let those = |wanted: &dyn Fn(&Job) -> bool| {
+            self.search.jobs.iter().filter(|(_, job)| wanted(job)).map(|(name, _)| name.clone()).collect()
+        };
+        let settled = |job: &Job| matches!(job.standing, Standing::Done | Standing::Cancelled | Standing::Failed(..));
+        let unclear = |job: &Job| matches!(job.standing, Standing::Unclear(_)) && !job.unread;
+        let unclear = self.search.jobs.iter().filter(|(_, job)| unclear(job));
+        let foreign = self.search.jobs.iter().filter(|(_, job)| matches!(job.standing, Standing::Foreign(_)));
+        let refused = matches!(self.search.space, Space::Refused(_)) && std::mem::take(&mut self.judge_again);
+        let known = Known {
+            locked: self.locked.clone(),
+            holder: self.services.holder.clone(),
+            judged: if refused { None } else { self.judged },
+            settled_file: self.settling.filter(|(_, since)| since.elapsed() >= self.settle()).map(|(stamp, _)| stamp),
+            folders: self.folders.clone(),
+            jobs: self.search.jobs.keys().cloned().collect(),
+            unread: those(&|job| job.unread),
+            taken: self.taken(),
+            foreign: foreign.map(|(name, job)| (name.clone(), job.wish.is_some())).collect(),
+            unclear: unclear.map(|(name, job)| (name.clone(), job.attempts)).collect(),
+            settled: those(&settled),
+        };
+        let launch = self.launch.clone();
+        let work = self.on_disk(move || scan::look(&launch, &known));
+        ctx.spawn(work.into_actor(self).map(|looked, this, ctx| {
+            match looked {
+                Ok(looked) => this.on_looked(looked, ctx),
+                Err(e) => warn!(launch = ?this.launch.path(), error = e.to_string(), "the look was cut short"),
+            }
+            if this.looking.on_finished() {
+                this.look(ctx);
+            }
+        }));
+    }
+
+    fn on_looked(&mut self, looked: Looked, ctx: &mut Context<Self>) {
+        self.rested_at =
+            Instant::now() + rescan_pause::after(looked.took, Duration::from_secs(self.services.settings.rescan_seconds));
+        self.alarms = looked.troubles;
+        let Some(mut effects) = self.on_held(looked.held, ctx) else { return };
+        effects.extend(restore::on_found(&mut self.search, looked.found));
+        effects.extend(restore::on_gone(&mut self.search, &looked.gone));
+        effects.extend(restore::on_freed(&mut self.search, &looked.freed));
+        for (name, theirs) in looked.foreign {
+            effects.extend(restore::on_foreign(&mut self.search, &name, theirs));
+        }
+        for (name, seen, checkpoints) in looked.unclear {
+            effects.extend(restore::on_looked_again(&mut self.search, &name, seen, checkpoints));
+        }
+        effects.extend(self.on_space(looked.space, ctx));
+        if let Some(folders) = looked.folders {
+            effects.extend(self.tabulate(&folders));
+            self.folders = Arc::new(folders);
+        }
+        if looked.tables_missing && !self.search.jobs.is_empty() {
+            effects.push(Effect::WriteTables);
+        }
+        effects.extend(holds::on_looked(&self.search));
+        self.perform(effects, ctx);
+        if self.search.jobs.values().any(|job| matches!(job.standing, Standing::Unclear(_))) {
+            self.look_in(UNCLEAR, ctx);
+        }
+        if self.locked.is_some() && !std::mem::replace(&mut self.ready, true) {
+            self.watcher.do_send(Ready(self.launch.clone()));
+        }
+    }
+
+    /// What follows from whose the directory is; none where nothing else of the look counts.
+    fn on_held(&mut self, held: Held, ctx: &mut Context<Self>) -> Option<Vec<Effect>> {
+        match held {
+            Held::Already => Some(self.on_ours(ctx)),
+            Held::Now { locked, record } => {
+                self.locked = Some(Arc::new(locked));
+                self.restore_record(record);
+                self.keep_time(ctx);
+                Some(Vec::new())
+            }
+            Held::Again(locked) => {
+                warn!(launch = ?self.launch.path(), "the lock was removed, and is taken anew");
+                self.locked = Some(Arc::new(locked));
+                let mut effects = self.on_ours(ctx);
+                effects.push(Effect::RecordSearch);
+                Some(effects)
+            }
+            Held::No { sentence, for_good } => {
+                warn!(launch = ?self.launch.path(), why = sentence.as_str(), "not served");
+                self.alarms.push(sentence);
+                if for_good {
+                    // Slots are lent without waiting for it.
+                    self.watcher.do_send(Ready(self.launch.clone()));
+                }
+                Some(Vec::new())
+            }
+            Held::Lost(sentence) => {
+                self.on_away(sentence, ctx);
+                None
+            }
+            Held::Gone => {
+                self.on_directory_gone(ctx);
+                None
+            }
+        }
+    }
+
+    /// A trainer is loaded while the space file settles and is judged, for the job that is drawn then.
+    fn foresee(&self) {
+        if self.search.terms.is_none() || self.search.undrawn() > 0 {
+            let standbys = self.services.standbys.clone();
+            // Without a program, the first job tells of that.
+            drop(spawn_blocking(move || executor::find_trainer().map(|program| standbys.foresee(&program))));
+        }
+    }
+
+    /// The directory has its name and its lock is ours: work that waited for that goes on.
+    fn on_ours(&mut self, ctx: &mut Context<Self>) -> Vec<Effect> {
+        self.away = false;
+        self.next_task(ctx);
+        holds::on_back(&mut self.search)
+    }
+
+    /// The jobs whose folders appeared, changed or went; all at once after the first look.
+    fn tabulate(&self, now: &HashMap<JobName, Changed>) -> Vec<Effect> {
+        if !self.ready {
+            return vec![Effect::TabulateAll];
+        }
+        let changed = now.iter().filter(|(name, stamp)| self.folders.get(*name) != Some(*stamp)).map(|(name, _)| name);
+        let gone = self.folders.keys().filter(|name| !now.contains_key(*name));
+        changed.chain(gone).map(|name| Effect::Tabulate { job: name.clone() }).collect()
+    }
+
+    /// What was recorded before is known again, so that jobs can be told by their names and go on.
+    fn restore_record(&mut self, record: Option<SearchRecord>) {
+        if let Some(record) = &record {
+            self.search.terms = Some(accept_space::restored(record));
+        }
+        self.record = record;
+    }
+
+    fn on_space(&mut self, seen: SpaceSeen, ctx: &mut Context<Self>) -> Vec<Effect> {
+        match seen {
+            SpaceSeen::Unchanged => Vec::new(),
+            SpaceSeen::Unknown(sentence) => {
+                self.alarms.push(sentence);
+                Vec::new()
+            }
+            SpaceSeen::Missing => {
+                self.judged = None;
+                self.settling = None;
+                self.add_task(Task::Error(None), ctx);
+                react::on_space(&mut self.search, SpaceNews::Missing)
+            }
+            SpaceSeen::Settling(stamp) => {
+                let since = self.settling.filter(|(old, _)| *old == stamp).map_or_else(Instant::now, |(_, since)| since);
+                self.settling = Some((stamp, since));
+                self.look_in(self.settle().saturating_sub(since.elapsed()), ctx);
+                self.foresee();
+                react::on_space(&mut self.search, SpaceNews::Unsettled)
+            }
+            SpaceSeen::Refused { stamp, text } => {
+                self.judged = stamp;
+                self.add_task(Task::Error(Some(text.clone())), ctx);
+                if self.search.space != Space::Refused(text.clone()) {
+                    warn!(launch = ?self.launch.path(), faults = text.as_str(), "random_search.json is refused");
+                }
+                react::on_space(&mut self.search, SpaceNews::Refused(text))
+            }
+            SpaceSeen::Accepted { stamp, accepted } => {
+                self.judged = Some(stamp);
+                self.add_task(Task::Error(None), ctx);
+                match accept_space::terms(&accepted.space, self.record.as_ref(), &self.services.settings.search) {
+                    Ok(terms) => {
+                        info!(launch = ?self.launch.path(), seed = terms.seed, n_jobs = terms.n_jobs, "random_search.json is accepted");
+                        self.record = Some(accept_space::record(&terms, &accepted));
+                        self.accepted = Some(accepted);
+                        react::on_space(&mut self.search, SpaceNews::Accepted(terms))
+                    }
+                    Err(sentence) => react::on_space(&mut self.search, SpaceNews::Refused(sentence)),
+                }
+            }
+        }
+    }
+
+    /// The directory is gone or was replaced: nothing of it is ours any more, once its trainers have ended.
+    fn on_directory_gone(&mut self, ctx: &mut Context<Self>) {
+        // One that is being taken over lives, and is not among the trainers yet.
+        let adopting = self.search.jobs.values().any(|job| job.standing == Standing::Adopting);
+        if self.trainers.is_empty() && !adopting {
+            info!(launch = ?self.launch.path(), "the launch directory is gone");
+            self.tell_gone(ctx);
+            ctx.stop();
+        } else {
+            let sentence = "the directory is gone, or another one has its name; its trainers still run";
+            self.on_away(sentence.to_string(), ctx);
+        }
+    }
+
+    fn on_away(&mut self, sentence: String, ctx: &mut Context<Self>) {
+        self.away = true;
+        let effects = holds::on_away(&mut self.search, sentence);
+        self.perform(effects, ctx);
+        self.look_in(UNCLEAR, ctx);
+    }
+
+    /// Work on the disk, off this thread; launch directories that lie together share its places.
+    pub(crate) fn on_disk<T, W>(&self, work: W) -> impl Future<Output = Result<T, JoinError>> + use<T, W>
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        self.services.workshop.run(self.launch.path().parent().unwrap_or(Path::new("/")), work)
+    }
+
+    /// How long a space file must stay as it is before it is believed.
+    fn settle(&self) -> Duration {
+        Duration::from_millis(self.services.settings.settle_milliseconds)
+    }
+
+    /// Looks by itself after a while. There is one such look at a time, and the sooner one counts.
+    fn look_in(&mut self, pause: Duration, ctx: &mut Context<Self>) {
+        let at = Instant::now() + pause;
+        if self.next_look.is_some_and(|(_, due)| due <= at) {
+            return;
+        }
+        let look = ctx.run_later(pause, |this, ctx| {
+            this.next_look = None;
+            this.want_look(ctx);
+        });
+        if let Some((later, _)) = self.next_look.replace((look, at)) {
+            ctx.cancel_future(later);
+        }
+    }
+
+    /// Looks now, or once more after the look that runs.
+    pub(crate) fn want_look(&mut self, ctx: &mut Context<Self>) {
+        if self.looking.on_request() {
+            self.look(ctx);
+        }
+    }
+}

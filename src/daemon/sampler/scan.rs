@@ -1,0 +1,336 @@
+//! One look at a launch directory, off the actors' thread: its lock, its space file, its job folders.
+
+use super::accept_space::{self, Accepted};
+use super::job_folder::{Whose, checkpoints, found, record_of, trainer};
+use crate::daemon::http::verbs::add::how_to_write;
+use crate::domain::job::JobName;
+use crate::engine::restore::{Found, FoundRecord, Theirs, TrainerSeen};
+use crate::executor::local::process_identity::{is_here, may_be_writing};
+use crate::executor::shown;
+use crate::store::fs::atomic;
+use crate::store::fs::error::StoreError;
+use crate::store::fs::lock::{self, Lock, Locking};
+use crate::store::records::layout::{JobDir, LaunchDir};
+use crate::store::records::list_jobs::{self, Changed};
+use crate::store::records::search_record::SearchRecord;
+use crate::store::records::space_file::{self, SpaceFile, Stamp};
+use crate::store::records::{create_job, record, sweep};
+use std::collections::{HashMap, HashSet};
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What the sampler knows already, so that only what is new is read.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// None before the lock was taken.
+    pub locked: Option<Arc<Locked>>,
+    pub holder: Arc<str>,
+    /// The file as it was when it was last judged; none: judge it anew.
+    pub judged: Option<Stamp>,
+    /// The file as it has been for long enough: believed only if it still is so.
+    pub settled_file: Option<Stamp>,
+    /// Jobs with the stamps of their folders.
+    pub folders: Arc<HashMap<JobName, Changed>>,
+    /// Every job that is believed to have a folder.
+    pub jobs: HashSet<JobName>,
+    /// Those of them whose record could not be read.
+    pub unread: HashSet<JobName>,
+    /// Indices that are not drawn since something that is no job has their folder's name.
+    pub taken: Vec<(u64, JobName)>,
+    /// Those of somebody else's, and whether somebody has asked that they become the daemon's.
+    pub foreign: HashMap<JobName, bool>,
+    /// With the number of the attempt that may still run.
+    pub unclear: Vec<(JobName, u32)>,
+    /// Jobs that are over: their folds change no more.
+    pub settled: HashSet<JobName>,
+}
+
+/// A launch directory whose lock is ours.
+#[derive(Debug)]
+pub struct Locked {
+    pub lock: Lock,
+    /// Device and inode of the directory.
+    pub directory: (u64, u64),
+}
+
+/// The directory's lock.
+#[derive(Debug)]
+pub enum Held {
+    /// It was ours before.
+    Already,
+    Now {
+        locked: Locked,
+        record: Option<SearchRecord>,
+    },
+    /// Its file was removed, and taken anew: what lay beside it is gone as well.
+    Again(Locked),
+    /// By somebody else, or not to be had: the sentence says so. For good, where waiting would show no trainer of ours in it.
+    No {
+        sentence: String,
+        for_good: bool,
+    },
+    /// It was ours, and is somebody else's now.
+    Lost(String),
+    /// The directory is gone, or another one has its name.
+    Gone,
+}
+
+/// What the space file is now.
+#[derive(Debug)]
+pub enum SpaceSeen {
+    Missing,
+    /// It cannot be looked at now, for this reason: what was known of it holds.
+    Unknown(String),
+    Unchanged,
+    /// It changed, and must stay as it is for a moment.
+    Settling(Stamp),
+    Accepted {
+        stamp: Stamp,
+        accepted: Accepted,
+    },
+    Refused {
+        stamp: Option<Stamp>,
+        text: String,
+    },
+}
+
+/// Everything a look found.
+#[derive(Debug)]
+pub struct Looked {
+    pub held: Held,
+    pub space: SpaceSeen,
+    pub found: Vec<Found>,
+    pub gone: Vec<JobName>,
+    pub foreign: Vec<(JobName, Theirs)>,
+    /// Those of the taken names that nothing has any more.
+    pub freed: Vec<u64>,
+    pub unclear: Vec<(JobName, TrainerSeen, u64)>,
+    /// None where nothing changed.
+    pub folders: Option<HashMap<JobName, Changed>>,
+    pub tables_missing: bool,
+    /// What could not be read, one sentence each.
+    pub troubles: Vec<String>,
+    /// How long the job folders took, without what is read of the data.
+    pub took: Duration,
+}
+
+/// Looks. May block for as long as the file system does.
+pub fn look(launch: &LaunchDir, known: &Known) -> Looked {
+    let held = hold(launch, known);
+    let mut looked = Looked {
+        held,
+        space: SpaceSeen::Unchanged,
+        found: Vec::new(),
+        gone: Vec::new(),
+        foreign: Vec::new(),
+        freed: Vec::new(),
+        unclear: Vec::new(),
+        folders: None,
+        tables_missing: false,
+        troubles: Vec::new(),
+        took: Duration::ZERO,
+    };
+    if matches!(looked.held, Held::Already | Held::Now { .. } | Held::Again(_)) {
+        let begun = Instant::now();
+        let changed = |name: JobName| {
+            let before = known.folders.get(&name).filter(|_| known.settled.contains(&name));
+            let changed = list_jobs::changed(&launch.job(&name), before.copied());
+            (name, changed)
+        };
+        let folders = list_jobs::jobs(launch).map(|names| names.into_iter().map(changed).collect());
+        looked.took = begun.elapsed();
+        match folders {
+            Ok(now) => compare(launch, known, now, &mut looked),
+            Err(e) => looked.troubles.push(e.to_string()),
+        }
+        looked.space = space(launch, known);
+        let tables = crate::domain::options::Selection::ALL.iter().map(|selection| launch.analysis_table(*selection));
+        looked.tables_missing = tables.into_iter().chain([launch.jobs_table()]).any(|table| !table.exists());
+    }
+    looked
+}
+
+/// Device and inode of the directory that has the launch directory's name; none where there is none.
+///
+/// # Errors
+/// When that cannot be known.
+pub fn directory(launch: &LaunchDir) -> Result<Option<(u64, u64)>, StoreError> {
+    match std::fs::metadata(launch.path()) {
+        Ok(meta) => Ok(meta.is_dir().then(|| (meta.dev(), meta.ino()))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(StoreError::io("look at", launch.path(), e)),
+    }
+}
+
+fn hold(launch: &LaunchDir, known: &Known) -> Held {
+    let directory = match directory(launch) {
+        Ok(Some(directory)) => directory,
+        Ok(None) => return Held::Gone,
+        Err(e) => return not_to_be_had(launch, &e, ""),
+    };
+    let again = match &known.locked {
+        Some(locked) if locked.directory != directory => return Held::Gone,
+        Some(locked) => match locked.lock.is_at(&launch.lock()) {
+            Ok(true) => return Held::Already,
+            Ok(false) => true,
+            Err(e) => return not_to_be_had(launch, &e, ""),
+        },
+        None => false,
+    };
+    match take(launch, &known.holder) {
+        Ok(Locking::Busy { holder }) => {
+            let sentence = if *holder == *known.holder {
+                "this daemon serves it under another name still, and is about to notice".to_string()
+            } else {
+                format!("another daemon serves this directory: {}", lock::who(&holder))
+            };
+            // One on this machine may be about to end, and its trainers are ours then.
+            let for_good = lock::Holder::parse(&holder).is_some_and(|holder| !is_here(&holder.host, &holder.boot_id));
+            if again { Held::Lost(sentence) } else { Held::No { sentence, for_good } }
+        }
+        Ok(Locking::Held(lock)) if again => Held::Again(Locked { lock, directory }),
+        Ok(Locking::Held(lock)) => {
+            match search_record(launch).and_then(|record| create_job::sweep(launch, may_be_writing).map(|()| record)) {
+                Ok(record) => Held::Now { locked: Locked { lock, directory }, record },
+                Err(e) => not_to_be_had(launch, &e, ""),
+            }
+        }
+        Err(e) => {
+            let cure = how_to_write(launch.path()).into_iter().map(|line| format!("; {line}"));
+            not_to_be_had(launch, &e, &cure.collect::<String>())
+        }
+    }
+}
+
+/// A disk may give the directory in a moment, with live trainers in it, unless no daemon has ever looked after it.
+fn not_to_be_had(launch: &LaunchDir, error: &StoreError, cure: &str) -> Held {
+    let for_good = error.is_of_the_file() || matches!(search_record(launch), Ok(None));
+    Held::No { sentence: format!("{error}{cure}"), for_good }
+}
+
+fn take(launch: &LaunchDir, holder: &str) -> Result<Locking, StoreError> {
+    atomic::make_folder(&launch.private())?;
+    lock::take(&launch.lock(), holder)
+}
+
+fn search_record(launch: &LaunchDir) -> Result<Option<SearchRecord>, StoreError> {
+    match record::read(&launch.search_record()) {
+        Ok(record) => Ok(Some(record)),
+        Err(e) if e.is_missing() => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn space(launch: &LaunchDir, known: &Known) -> SpaceSeen {
+    let stamp = match space_file::stamp(launch) {
+        Ok(Some(stamp)) => stamp,
+        Ok(None) => return SpaceSeen::Missing,
+        Err(e) => return SpaceSeen::Unknown(e.to_string()),
+    };
+    if known.judged == Some(stamp) {
+        return SpaceSeen::Unchanged;
+    }
+    if known.settled_file != Some(stamp) {
+        return SpaceSeen::Settling(stamp);
+    }
+    match space_file::read(launch, None) {
+        SpaceFile::Missing => SpaceSeen::Missing,
+        SpaceFile::Unchanged => SpaceSeen::Unchanged,
+        SpaceFile::Text { stamp: read, .. } if read != stamp => SpaceSeen::Settling(read),
+        SpaceFile::Text { stamp, text } => match accept_space::accept(launch, &text) {
+            Ok(accepted) => SpaceSeen::Accepted { stamp, accepted },
+            Err(text) => SpaceSeen::Refused { stamp: Some(stamp), text },
+        },
+        SpaceFile::Refused { stamp, sentence } => SpaceSeen::Refused { stamp, text: sentence },
+    }
+}
+
+/// What is new, gone or changed among the job folders.
+fn compare(launch: &LaunchDir, known: &Known, now: HashMap<JobName, Changed>, looked: &mut Looked) {
+    let first = matches!(looked.held, Held::Now { .. });
+    for name in now.keys().filter(|name| !known.folders.contains_key(*name) || known.unread.contains(*name)) {
+        let found = found(launch, name, false);
+        if first && let Ok(Some(record)) = &found.record {
+            looked.troubles.extend(sweep_first(&launch.job(name), record).err().map(|e| e.to_string()));
+        }
+        looked.found.push(found);
+    }
+    looked.gone = known.jobs.iter().filter(|name| !now.contains_key(*name)).cloned().collect();
+    for (name, asked) in known.foreign.iter().filter(|(name, _)| now.contains_key(*name)) {
+        match record_of(&launch.job(name), *asked) {
+            Ok(Some((_, Whose::Ours))) => looked.found.push(found(launch, name, *asked)),
+            Ok(Some((record, whose))) => {
+                let state = Some(shown(&launch.job(name), &record));
+                looked.foreign.push((name.clone(), Theirs { state, attempts: record.attempts, lent: whose.lent() }));
+            }
+            Ok(None) => looked.foreign.push((name.clone(), Theirs::default())),
+            Err(e) => looked.troubles.push(e.to_string()),
+        }
+    }
+    let is_gone =
+        |name| std::fs::symlink_metadata(launch.job(name).path()).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound);
+    looked.freed = known.taken.iter().filter(|(_, name)| is_gone(name)).map(|(index, _)| *index).collect();
+    for (name, attempt) in &known.unclear {
+        let job = launch.job(name);
+        looked.unclear.push((name.clone(), trainer(&job, *attempt), checkpoints(&job)));
+    }
+    looked.unclear.retain(|(name, ..)| now.contains_key(name));
+    if now != *known.folders {
+        looked.folders = Some(now);
+    }
+    looked.found.sort_by(|a, b| a.name.cmp(&b.name));
+}
+
+/// Nothing is written yet by this daemon, so what lies half-written in a job of the daemon's is a dead one's. Other starters
+/// may be at theirs just now.
+fn sweep_first(job: &JobDir, record: &FoundRecord) -> Result<(), StoreError> {
+    if record.ours {
+        sweep::by_starter(job, |_| false)?;
+    }
+    if record.ours && record.state.is_given_up() { sweep::after_end(job) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::executor::local::process_identity;
+    use rustix::io::Errno;
+
+    #[test]
+    fn a_directory_is_refused_for_good_where_no_trainer_of_ours_can_be_waited_for() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let launch = LaunchDir::new(dir.path());
+        let error = |code: Errno| StoreError::io("lock", dir.path(), code.into());
+        let for_good = |held| match held {
+            Held::No { for_good, .. } => for_good,
+            other => panic!("{other:?}"),
+        };
+        assert!(for_good(not_to_be_had(&launch, &error(Errno::ROFS), "")), "never served");
+        std::fs::create_dir(launch.private()).expect("made");
+        std::fs::write(launch.search_record(), "{").expect("written");
+        assert!(!for_good(not_to_be_had(&launch, &error(Errno::ROFS), "")), "trainers may live in it");
+        assert!(for_good(not_to_be_had(&launch, &error(Errno::ACCESS), "")));
+        let boot_id = process_identity::boot_id().expect("read");
+        let here = lock::Holder { host: process_identity::host(), pid: 1, boot_id, device: None };
+        let far = lock::Holder { host: "elsewhere.example".to_string(), boot_id: "another".to_string(), ..here.clone() };
+        let known = Known {
+            locked: None,
+            holder: "{}".into(),
+            judged: None,
+            settled_file: None,
+            folders: Arc::default(),
+            jobs: HashSet::new(),
+            unread: HashSet::new(),
+            taken: Vec::new(),
+            foreign: HashMap::new(),
+            unclear: Vec::new(),
+            settled: HashSet::new(),
+        };
+        for (holder, expected) in [(here, false), (far, true)] {
+            let held = lock::take(&launch.lock(), &holder.line()).expect("taken");
+            assert_eq!(for_good(hold(&launch, &known)), expected, "{holder:?}");
+            drop(held);
+        }
+    }
+}

@@ -1,6 +1,0 @@
-//! The changes that are more than a command to a search: jobs of one's own choosing, directories, the daemon as a whole.
-
-pub mod enqueue;
-pub mod machine;
-pub mod reload;
-pub mod roots;

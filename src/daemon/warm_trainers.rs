@@ -1,0 +1,272 @@
+//! The trainers that are kept loaded while a search begins, and while short jobs follow one another, so that none waits for libtorch.
+
+use crate::executor::local::start::NotStarted;
+use crate::executor::{self, Assignment, Child, Standby, Word};
+use std::collections::VecDeque;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::task::spawn_blocking;
+use tracing::{debug, info, warn};
+
+/// So many at once: two slots may fall empty together.
+const MOST: usize = 2;
+
+/// Loading takes a third of a second, and a process that waits sixty megabytes: worth it where jobs are no longer than this.
+const SHORT: Duration = Duration::from_secs(60);
+
+/// One that no job has come for is ended after this time, and looked for so often.
+const UNUSED: Duration = Duration::from_secs(120);
+const LOOK: Duration = Duration::from_secs(10);
+
+/// How long after its start one that is still loading is waited for: it is there sooner than what begins to load now.
+const LOADING: Duration = Duration::from_secs(30);
+
+/// Which program a file holds: device, inode, and its last change in seconds and nanoseconds.
+type Edition = (u64, u64, i64, i64);
+
+/// Cheap to clone; all clones share those that wait.
+#[derive(Debug, Clone, Default)]
+pub struct Standbys(Arc<Mutex<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// The oldest first.
+    waiting: VecDeque<Waiting>,
+    /// Processes that are being started to wait.
+    begun: usize,
+    /// Whether the last job that ended was a long one. Of the first nobody knows, and who waits in vain costs little.
+    long: bool,
+    /// A program that does not know how to wait.
+    unable: Option<Edition>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    standby: Standby,
+    edition: Edition,
+    since: Instant,
+}
+
+impl Standbys {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // A panic ends the process, so a poisoned lock is never seen; its content would still be whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts `program` for `assignment`: with a trainer that waits where there is one, and has the next one loaded
+    /// where jobs are short. May wait for the loading.
+    ///
+    /// # Errors
+    /// Those of [`executor::start()`].
+    pub fn start(&self, program: &Path, assignment: &Assignment) -> Result<Child, NotStarted> {
+        let edition = edition(program);
+        let started = match self.next(edition).map(|waiting| self.assign(waiting, program, assignment)) {
+            Some(Ok(Some(child))) => Ok(child),
+            Some(Err(error)) => Err(error),
+            Some(Ok(None)) | None => executor::start(program, assignment),
+        };
+        if let (Ok(_), Some(edition)) = (&started, edition) {
+            self.prepare(program, edition, MOST);
+        }
+        started
+    }
+
+    /// Has one loaded for the first job of a search that is about to come, where none waits.
+    pub fn foresee(&self, program: &Path) {
+        if let Some(edition) = edition(program) {
+            self.prepare(program, edition, 1);
+        }
+    }
+
+    /// Takes out the one that has waited longest. What was loaded from a program that has been replaced since is ended: the new
+    /// one's results are asked for.
+    fn next(&self, edition: Option<Edition>) -> Option<Waiting> {
+        loop {
+            // Without the lock, another is dropped, which takes a moment.
+            let waiting = self.kept().waiting.pop_front()?;
+            if Some(waiting.edition) == edition {
+                return Some(waiting);
+            }
+        }
+    }
+
+    /// None where it has to be started in the usual way.
+    fn assign(&self, mut waiting: Waiting, program: &Path, assignment: &Assignment) -> Result<Option<Child>, NotStarted> {
+        match waiting.standby.word(LOADING.saturating_sub(waiting.since.elapsed())) {
+            Word::Ready => {
+                let child = waiting.standby.assign(assignment)?;
+                debug!(pid = child.as_ref().map(Child::id), "a trainer that waited takes the job");
+                return Ok(child);
+            }
+            Word::Unable => {
+                info!(program = ?program, "this trainer does not wait for jobs; each is started anew");
+                self.kept().unable = Some(waiting.edition);
+            }
+            Word::None => {
+                info!(program = ?program, "the trainer that was being loaded is gone or late; the job's is started anew")
+            }
+        }
+        Ok(None)
+    }
+
+    /// Has so many loaded for the next jobs.
+    fn prepare(&self, program: &Path, edition: Edition, most: usize) {
+        while self.may_begin(edition, most) {
+            // Without the lock, since a process takes milliseconds to start, in which another slot may want one that waits.
+            let begun = Standby::begin(program);
+            let mut kept = self.kept();
+            kept.begun -= 1;
+            match begun {
+                Ok(standby) => kept.waiting.push_back(Waiting { standby, edition, since: Instant::now() }),
+                Err(e) => return warn!(program = ?program, error = e.to_string(), "no trainer is kept loaded for the next job"),
+            }
+        }
+    }
+
+    /// Whether one more is wanted, which is counted as begun then.
+    fn may_begin(&self, edition: Edition, most: usize) -> bool {
+        let mut kept = self.kept();
+        let wanted = !kept.long && kept.unable != Some(edition) && kept.waiting.len() + kept.begun < most;
+        kept.begun += usize::from(wanted);
+        wanted
+    }
+
+    /// A job's trainer has ended after so long.
+    pub fn ended(&self, lived: Duration) {
+        self.kept().long = lived >= SHORT;
+    }
+
+    /// Takes the one out that was not used by `now`.
+    fn unused(&self, now: Instant) -> Option<Standby> {
+        let unused = |waiting: &mut Waiting| now.duration_since(waiting.since) >= UNUSED;
+        self.kept().waiting.pop_front_if(unused).map(|waiting| waiting.standby)
+    }
+
+    /// Ends what nobody used, for as long as the daemon lives.
+    pub async fn tend(self) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            while let Some(standby) = self.unused(Instant::now()) {
+                // It may take a moment until it is gone. A panic there ends the process.
+                let _ = spawn_blocking(move || drop(standby)).await;
+            }
+        }
+    }
+}
+
+/// None where the file cannot be looked at, which starting it will tell of.
+fn edition(program: &Path) -> Option<Edition> {
+    let meta = fs::metadata(program).ok()?;
+    Some((meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::device::Device;
+    use crate::domain::network::precision::Precision;
+    use crate::executor::Identity;
+    use crate::store::records::layout::JobDir;
+    use std::path::PathBuf;
+    use std::process::Command;
+
+    /// A job's folder, and a program that notes in `folder/asked` what it was started as.
+    fn made(standby: &str) -> (tempfile::TempDir, PathBuf, Assignment) {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let job = JobDir::new(dir.path().join("job-0"));
+        fs::create_dir_all(job.private()).expect("made");
+        let program = dir.path().join("trainer.sh");
+        let asked = dir.path().join("asked");
+        let body = format!("#!/bin/sh\ncase $1 in standby) {standby} ;; *) echo anew >> {} ;; esac\n", asked.display());
+        // Written by another process: a descriptor open for writing, inherited by a child of another test, would make the
+        // program busy.
+        let mut write = Command::new("sh");
+        write.args(["-c", "printf %s \"$2\" > \"$1\" && chmod 755 \"$1\"", "sh"]).arg(&program).arg(body);
+        assert!(write.status().expect("sh runs").success());
+        let assignment = Assignment { job, device: Device::Cpu, threads: 1, attempt: 1, precision: Precision::Fp32, cache: None };
+        (dir, program, assignment)
+    }
+
+    fn waiting(standbys: &Standbys) -> usize {
+        standbys.kept().waiting.len()
+    }
+
+    #[test]
+    fn trainers_are_kept_loaded_only_while_jobs_are_short_and_go_when_nobody_comes() {
+        let (_dir, program, assignment) = made("echo ready; cat > /dev/null");
+        let standbys = Standbys::default();
+        standbys.ended(SHORT);
+        standbys.start(&program, &assignment).expect("started");
+        assert_eq!(waiting(&standbys), 0, "jobs are long");
+        standbys.ended(Duration::from_secs(1));
+        let anew = standbys.start(&program, &assignment).expect("started");
+        assert_eq!(waiting(&standbys), MOST);
+        let first = standbys.kept().waiting.front().expect("one").standby.id();
+        let taken = standbys.start(&program, &assignment).expect("started");
+        assert_eq!((taken.id(), waiting(&standbys)), (first.expect("it waits"), MOST), "the next is loaded in its place");
+        assert_ne!(anew.id(), taken.id());
+        let now = Instant::now();
+        assert!(standbys.unused(now).is_none());
+        assert_eq!(std::iter::from_fn(|| standbys.unused(now + UNUSED)).count(), MOST);
+    }
+
+    #[test]
+    fn a_program_that_does_not_wait_is_asked_once_and_every_job_is_started_all_the_same() {
+        let (dir, program, assignment) = made("exit 2");
+        let standbys = Standbys::default();
+        for _ in 0..3 {
+            standbys.start(&program, &assignment).expect("started");
+        }
+        assert_eq!(standbys.kept().unable, edition(&program));
+        let asked = dir.path().join("asked");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while fs::read_to_string(&asked).unwrap_or_default() != "anew\nanew\nanew\n" {
+            assert!(Instant::now() < deadline, "{:?}", fs::read_to_string(&asked));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn one_is_loaded_for_a_search_that_is_about_to_come_and_its_first_job_takes_it() {
+        let (_dir, program, assignment) = made("echo ready; cat > /dev/null");
+        let standbys = Standbys::default();
+        standbys.foresee(&program);
+        standbys.foresee(&program);
+        assert_eq!(waiting(&standbys), 1, "however many come");
+        let first = standbys.kept().waiting.front().expect("one").standby.id();
+        let started = standbys.start(&program, &assignment).expect("started");
+        assert_eq!((Some(started.id()), waiting(&standbys)), (first, MOST));
+    }
+
+    #[test]
+    fn a_program_that_was_replaced_trains_the_next_job_itself() {
+        let (dir, program, assignment) = made("echo ready; cat > /dev/null");
+        let standbys = Standbys::default();
+        standbys.start(&program, &assignment).expect("started");
+        let old: Vec<Option<u32>> = standbys.kept().waiting.iter().map(|waiting| waiting.standby.id()).collect();
+        let (_other, newer, _) = made("exit 2");
+        fs::rename(&newer, &program).expect("installed");
+        let started = standbys.start(&program, &assignment).expect("started");
+        assert!(!old.contains(&Some(started.id())));
+        assert!(old.iter().flatten().all(|pid| Identity::of(*pid).expect("looked").is_none()), "nothing of the old one waits");
+        drop(dir);
+    }
+
+    #[test]
+    fn where_the_one_that_waits_is_gone_the_job_is_started_anew() {
+        let (_dir, program, assignment) = made("echo ready");
+        let standbys = Standbys::default();
+        standbys.start(&program, &assignment).expect("started");
+        let gone = standbys.kept().waiting.front().expect("one").standby.id();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while gone.is_some_and(|pid| Identity::of(pid).expect("looked").is_some()) {
+            assert!(Instant::now() < deadline, "it does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let started = standbys.start(&program, &assignment).expect("started");
+        assert_ne!(Some(started.id()), gone);
+    }
+}

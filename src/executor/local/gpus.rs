@@ -1,0 +1,239 @@
+//! The GPUs of this machine, as the driver lists them: free, or occupied by somebody else.
+
+use super::memory;
+use crate::domain::device::Device;
+use crate::store::records::record;
+use nvml_wrapper::Nvml;
+use nvml_wrapper::enums::device::UsedGpuMemory;
+use nvml_wrapper::error::NvmlError;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The environment variable that names a file to read instead of asking the driver: a JSON list of [`Gpu`].
+pub const VARIABLE: &str = "NEUROSEARCH_GPU_LISTING";
+
+/// Memory in use that no visible process accounts for, above which a GPU counts as occupied: in a container the driver
+/// does not show other containers' processes. A driver's own overhead is below it.
+const UNEXPLAINED: u64 = 1 << 30;
+
+/// One GPU and who computes on it. Memory in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gpu {
+    /// Position in the order of PCI buses, as `nvidia-smi` numbers it.
+    pub index: u32,
+    pub uuid: String,
+    pub name: String,
+    pub memory_total: u64,
+    pub memory_free: u64,
+    /// Share of the last moments in which it computed, in percent; none where the driver cannot tell.
+    #[serde(default)]
+    pub utilization: Option<u32>,
+    /// Processes that compute on it; displays do not count.
+    #[serde(default)]
+    pub processes: Vec<GpuProcess>,
+}
+
+/// A process that computes on a GPU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GpuProcess {
+    pub pid: u32,
+    /// Bytes; none where the driver cannot tell.
+    #[serde(default)]
+    pub memory: Option<u64>,
+}
+
+/// Why a GPU is left alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Occupied {
+    /// By these processes, which are not our trainers.
+    Processes(Vec<u32>),
+    /// By something the driver does not show, with this many bytes.
+    Unseen { memory: u64 },
+}
+
+impl Gpu {
+    /// The device as an assignment names it; none for a UUID that is not one.
+    pub fn device(&self) -> Option<Device> {
+        Device::gpu(&self.uuid).ok()
+    }
+
+    /// Who else computes on it; none where it is free. `ours` tells our trainers by their pids.
+    pub fn occupied(&self, ours: impl Fn(u32) -> bool) -> Option<Occupied> {
+        let foreign: Vec<u32> = self.processes.iter().map(|p| p.pid).filter(|&pid| !ours(pid)).collect();
+        if !foreign.is_empty() {
+            return Some(Occupied::Processes(foreign));
+        }
+        // With a trainer of ours on it, what it uses cannot be told from what somebody unseen uses.
+        let memory = self.memory_total.saturating_sub(self.memory_free);
+        (self.processes.is_empty() && memory > UNEXPLAINED).then_some(Occupied::Unseen { memory })
+    }
+}
+
+/// The GPUs found, and what stood in the way of finding them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listing {
+    pub gpus: Vec<Gpu>,
+    /// One sentence where no list, or not the whole one, could be had; no driver at all is no problem.
+    pub problem: Option<String>,
+}
+
+impl Listing {
+    /// The GPUs that `CUDA_VISIBLE_DEVICES` allows, in its order: positions, or UUIDs and beginnings of them, parted by
+    /// commas; as CUDA does, the list ends at the first entry that names no GPU.
+    pub fn visible(&self, variable: &str) -> Vec<&Gpu> {
+        let named = |entry: &str| {
+            let entry = entry.trim();
+            let by_index = entry.parse().ok().and_then(|index: u32| self.gpus.iter().find(|gpu| gpu.index == index));
+            by_index.or_else(|| self.gpus.iter().find(|gpu| entry.starts_with("GPU-") && gpu.uuid.starts_with(entry)))
+        };
+        variable.split(',').map_while(named).collect()
+    }
+}
+
+/// Where the listing comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// NVML, loaded at run time.
+    Driver,
+    /// A file in its place.
+    File(PathBuf),
+}
+
+impl Source {
+    /// The file that `NEUROSEARCH_GPU_LISTING` names, else the driver.
+    pub fn from_environment() -> Self {
+        match std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
+            Some(path) => Source::File(PathBuf::from(path)),
+            None => Source::Driver,
+        }
+    }
+
+    /// The GPUs as they are now. Takes some milliseconds, more on the first call.
+    pub fn list(&self) -> Listing {
+        match self {
+            Source::Driver => from_driver(),
+            Source::File(path) => match record::read_json::<Vec<Gpu>>(path) {
+                Ok(gpus) => Listing { gpus, problem: None },
+                Err(e) => Listing { gpus: Vec::new(), problem: Some(format!("{VARIABLE}: {e}")) },
+            },
+        }
+    }
+}
+
+/// Bytes that one more job may take on the device: a GPU's free memory, or the processor's share for each of its slots.
+/// None where that cannot be known.
+pub fn room(device: &Device, cpu_slots: u32) -> Option<u64> {
+    match device {
+        Device::Cpu => memory::available().map(|bytes| bytes / u64::from(cpu_slots.max(1))),
+        Device::Gpu { uuid } => find().gpus.into_iter().find(|gpu| gpu.uuid == *uuid).map(|gpu| gpu.memory_free),
+    }
+}
+
+/// The GPUs of this machine as they are now.
+pub fn find() -> Listing {
+    Source::from_environment().list()
+}
+
+fn from_driver() -> Listing {
+    let nvml = match Nvml::init() {
+        Ok(nvml) => nvml,
+        // No driver is installed, or it is there without a device: a machine without GPUs.
+        Err(NvmlError::LibloadingError(_) | NvmlError::LibraryNotFound | NvmlError::DriverNotLoaded) => {
+            return Listing::default();
+        }
+        Err(e) => return Listing { gpus: Vec::new(), problem: Some(format!("the NVIDIA driver does not answer: {e}")) },
+    };
+    let count = match nvml.device_count() {
+        Ok(count) => count,
+        Err(e) => return Listing { gpus: Vec::new(), problem: Some(format!("the NVIDIA driver does not count its GPUs: {e}")) },
+    };
+    let mut listing = Listing::default();
+    for index in 0..count {
+        match describe(&nvml, index) {
+            Ok(gpu) => listing.gpus.push(gpu),
+            Err(e) => listing.problem = Some(format!("GPU {index} does not answer: {e}")),
+        }
+    }
+    listing
+}
+
+fn describe(nvml: &Nvml, index: u32) -> Result<Gpu, NvmlError> {
+    let device = nvml.device_by_index(index)?;
+    let memory = device.memory_info()?;
+    let processes = device.running_compute_processes()?.into_iter().map(|process| GpuProcess {
+        pid: process.pid,
+        memory: match process.used_gpu_memory {
+            UsedGpuMemory::Used(bytes) => Some(bytes),
+            UsedGpuMemory::Unavailable => None,
+        },
+    });
+    Ok(Gpu {
+        index,
+        uuid: device.uuid()?,
+        name: device.name()?,
+        memory_total: memory.total,
+        memory_free: memory.free,
+        utilization: device.utilization_rates().ok().map(|rates| rates.gpu),
+        processes: processes.collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gpu(pids: &[u32], used: u64) -> Gpu {
+        let processes = pids.iter().map(|&pid| GpuProcess { pid, memory: None }).collect();
+        let total = 80 << 30;
+        let (uuid, name) = ("GPU-1a".to_string(), "NVIDIA H100".to_string());
+        Gpu { index: 0, uuid, name, memory_total: total, memory_free: total - used, utilization: None, processes }
+    }
+
+    #[test]
+    fn a_gpu_with_a_foreign_process_is_occupied_and_one_with_ours_alone_is_not() {
+        assert_eq!(gpu(&[7, 8], 0).occupied(|pid| pid == 7), Some(Occupied::Processes(vec![8])));
+        assert_eq!(gpu(&[7], 60 << 30).occupied(|pid| pid == 7), None);
+        assert_eq!(gpu(&[], 500 << 20).occupied(|_| false), None);
+    }
+
+    #[test]
+    fn much_memory_in_use_by_nobody_visible_is_somebody_elses() {
+        assert_eq!(gpu(&[], 2 << 30).occupied(|_| false), Some(Occupied::Unseen { memory: 2 << 30 }));
+    }
+
+    #[test]
+    fn a_stand_in_listing_is_read_from_its_file_and_a_bad_one_is_a_problem_that_names_it() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("gpus.json");
+        std::fs::write(
+            &path,
+            r#"[{"index":0,"uuid":"GPU-1a","name":"T4","memory_total":16,"memory_free":15,"processes":[{"pid":3}]}]"#,
+        )
+        .expect("written");
+        let listing = Source::File(path.clone()).list();
+        assert_eq!((listing.gpus.len(), listing.problem), (1, None));
+        assert_eq!(listing.gpus[0].device(), Device::gpu("GPU-1a").ok());
+        std::fs::write(&path, "[{}]").expect("written");
+        let problem = Source::File(path).list().problem.expect("a problem");
+        assert!(problem.contains("gpus.json") && problem.contains(VARIABLE), "{problem}");
+    }
+
+    #[test]
+    fn the_usual_variable_chooses_gpus_by_position_or_by_the_beginning_of_a_uuid() {
+        let other = Gpu { index: 1, uuid: "GPU-2b".to_string(), ..gpu(&[], 0) };
+        let listing = Listing { gpus: vec![gpu(&[], 0), other], problem: None };
+        let chosen = |variable| listing.visible(variable).iter().map(|gpu| gpu.index).collect::<Vec<_>>();
+        assert_eq!(chosen("1, 0"), [1, 0]);
+        assert_eq!(chosen("GPU-2"), [1]);
+        assert_eq!(chosen("0,7,1"), [0]);
+        assert_eq!((chosen(""), chosen("-1"), chosen("NoDevFiles")), (vec![], vec![], vec![]));
+    }
+
+    #[test]
+    fn the_driver_of_this_machine_or_its_absence_is_no_panic() {
+        let listing = Source::Driver.list();
+        assert!(listing.gpus.iter().all(|gpu| gpu.device().is_some()), "{listing:?}");
+    }
+}

@@ -1,0 +1,227 @@
+//! Starts a trainer on a job's folder, so that it outlives whoever started it.
+
+use super::child::Child;
+use crate::domain::device::Device;
+use crate::domain::network::precision::Precision;
+use crate::store::data::volume_cache::Place;
+use crate::store::fs::error::StoreError;
+use crate::store::fs::open;
+use crate::store::records::attempt_log;
+use crate::store::records::layout::JobDir;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The trainer's environment: what it runs on and how. Absent, it decides by the job's options and the machine.
+pub mod variable {
+    /// `cpu`, or the UUID of the one GPU.
+    pub const DEVICE: &str = "NEUROSEARCH_DEVICE";
+    pub const THREADS: &str = "NEUROSEARCH_THREADS";
+    pub const ATTEMPT: &str = "NEUROSEARCH_ATTEMPT";
+    /// Where decoded volumes are shared between trainers; empty: nowhere. Absent, the usual folder.
+    pub const CACHE_DIR: &str = "NEUROSEARCH_CACHE_DIR";
+    /// How many gigabytes that folder may hold.
+    pub const CACHE_GIGABYTES: &str = "NEUROSEARCH_CACHE_GIGABYTES";
+    /// `fp32`, `tf32` or `bf16`.
+    pub const PRECISION: &str = "NEUROSEARCH_PRECISION";
+}
+
+/// One run of one job on one device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    pub job: JobDir,
+    pub device: Device,
+    pub threads: usize,
+    /// From 1; names the run's log and its records.
+    pub attempt: u32,
+    pub precision: Precision,
+    /// None: the trainer decodes volumes for itself.
+    pub cache: Option<Place>,
+}
+
+/// The trainer could not be started; nothing runs.
+#[derive(Debug, thiserror::Error)]
+pub enum NotStarted {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("cannot start the trainer {}: {source}", program.display())]
+    Spawn { program: PathBuf, source: io::Error },
+}
+
+/// Starts `program` for `assignment`: at the head of a process group of its own, without any pipe to this process, its
+/// output in `attempt-N.log`. The job's folder and its private folder must be there.
+///
+/// # Errors
+/// When the log cannot be opened or the program cannot be started.
+pub fn start(program: &Path, assignment: &Assignment) -> Result<Child, NotStarted> {
+    let fail = |source| NotStarted::Spawn { program: program.to_path_buf(), source };
+    let folder = folder(assignment)?;
+    let output = log(assignment)?;
+    let errors = output.try_clone().map_err(fail)?;
+    let mut command = Command::new(program);
+    // The root, so that a trainer never keeps a file system busy that it does not use.
+    command.arg(&folder).current_dir("/").process_group(0);
+    command.stdin(Stdio::null()).stdout(output).stderr(errors).envs(variables(assignment));
+    let child = command.spawn().map_err(fail)?;
+    Child::lead(child).map_err(fail)
+}
+
+/// The job's folder as a trainer is told it.
+pub(crate) fn folder(assignment: &Assignment) -> Result<PathBuf, StoreError> {
+    let path = assignment.job.path();
+    std::path::absolute(path).map_err(|e| StoreError::io("find", path, e))
+}
+
+/// The attempt's log, which is appended to: an attempt whose number was never recorded has left its words under the same name.
+pub(crate) fn log(assignment: &Assignment) -> Result<File, StoreError> {
+    // One that stays is one too many, and nothing worse.
+    let _ = attempt_log::make_place(&assignment.job, assignment.attempt);
+    open::append(&assignment.job.attempt_log(assignment.attempt))
+}
+
+/// What a trainer's environment holds beside ours.
+pub(crate) fn variables(assignment: &Assignment) -> Vec<(&'static str, OsString)> {
+    let mut variables = vec![
+        (variable::DEVICE, assignment.device.as_str().into()),
+        (variable::THREADS, assignment.threads.to_string().into()),
+        (variable::ATTEMPT, assignment.attempt.to_string().into()),
+        (variable::PRECISION, assignment.precision.as_str().into()),
+        ("CUDA_DEVICE_ORDER", "PCI_BUS_ID".into()),
+    ];
+    match &assignment.cache {
+        Some(place) => {
+            variables.push((variable::CACHE_DIR, place.folder.clone().into()));
+            variables.push((variable::CACHE_GIGABYTES, place.gigabytes().to_string().into()));
+        }
+        // Empty, since an absent one would mean the usual folder.
+        None => variables.push((variable::CACHE_DIR, OsString::new())),
+    }
+    // Empty hides every GPU, so that a job on the processor never wakes one.
+    let visible = match &assignment.device {
+        Device::Cpu => OsString::new(),
+        Device::Gpu { uuid } => uuid.into(),
+    };
+    variables.push(("CUDA_VISIBLE_DEVICES", visible));
+    variables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::executor::local::stop::{Stop, Stopped};
+    use std::fs;
+    use std::time::{Duration, Instant};
+
+    fn job(dir: &Path) -> JobDir {
+        let job = JobDir::new(dir.join("job-0"));
+        fs::create_dir_all(job.private()).expect("made");
+        job
+    }
+
+    fn script(dir: &Path, body: &str) -> PathBuf {
+        let path = dir.join("trainer.sh");
+        // Written by another process: a descriptor open for writing, inherited by a child of another test, would make
+        // the program busy.
+        let write = Command::new("sh")
+            .args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$2\" > \"$1\" && chmod 755 \"$1\"", "sh"])
+            .arg(&path)
+            .arg(body)
+            .status();
+        assert!(write.expect("sh runs").success());
+        path
+    }
+
+    fn assignment(job: JobDir, device: Device) -> Assignment {
+        let cache = Some(Place { folder: PathBuf::from("/var/cache/x"), limit: 5_000_000_000 });
+        Assignment { job, device, threads: 3, attempt: 2, precision: Precision::Tf32, cache }
+    }
+
+    fn wait(child: &mut Child) -> std::process::ExitStatus {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(status) = child.try_wait().expect("waited") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the trainer did not end");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    #[test]
+    fn the_trainer_is_told_its_folder_device_threads_attempt_precision_and_cache_and_writes_to_the_attempts_log() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let program = script(
+            dir.path(),
+            "echo $1 $NEUROSEARCH_DEVICE $NEUROSEARCH_THREADS $NEUROSEARCH_ATTEMPT $NEUROSEARCH_PRECISION \
+             $NEUROSEARCH_CACHE_DIR $NEUROSEARCH_CACHE_GIGABYTES; \
+             echo \"[$CUDA_VISIBLE_DEVICES] $CUDA_DEVICE_ORDER\" >&2; exit 3",
+        );
+        let job = job(dir.path());
+        for (device, visible) in [(Device::Cpu, ""), (Device::gpu("GPU-1a").expect("a device"), "GPU-1a")] {
+            let _ = fs::remove_file(job.attempt_log(2));
+            let mut child = start(&program, &assignment(job.clone(), device.clone())).expect("started");
+            assert_eq!(wait(&mut child).code(), Some(3));
+            let expected = format!("{} {device} 3 2 tf32 /var/cache/x 5\n[{visible}] PCI_BUS_ID\n", job.path().display());
+            assert_eq!(fs::read_to_string(job.attempt_log(2)).expect("read"), expected);
+        }
+    }
+
+    #[test]
+    fn the_log_of_an_attempt_long_ago_makes_way() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (program, job) = (script(dir.path(), "exit 0"), job(dir.path()));
+        [1, 2].iter().for_each(|attempt| fs::write(job.attempt_log(*attempt), "").expect("written"));
+        let late = Assignment { attempt: attempt_log::KEPT + 1, ..assignment(job.clone(), Device::Cpu) };
+        wait(&mut start(&program, &late).expect("started"));
+        let there = [1, 2, late.attempt].map(|attempt| job.attempt_log(attempt).exists());
+        assert_eq!(there, [false, true, true]);
+    }
+
+    #[test]
+    fn the_trainer_leads_its_own_group_and_its_end_takes_the_group_with_it() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let pid_file = dir.path().join("helper.pid");
+        let program = script(dir.path(), &format!("sleep 600 & echo $! > {}.tmp; mv {0}.tmp {0}", pid_file.display()));
+        let mut child = start(&program, &assignment(job(dir.path()), Device::Cpu)).expect("started");
+        assert_ne!(child.id(), std::process::id());
+        wait(&mut child);
+        let helper: u32 = fs::read_to_string(&pid_file).expect("read").trim().parse().expect("a pid");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while crate::executor::Identity::of(helper).expect("looked").is_some() {
+            assert!(Instant::now() < deadline, "the group's other process lives on");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        assert!(child.try_wait().expect("asked again").is_some(), "the answer stays");
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_an_error_that_names_it() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let error = start(&dir.path().join("absent"), &assignment(job(dir.path()), Device::Cpu)).expect_err("refused");
+        assert!(error.to_string().contains("absent"), "{error}");
+    }
+
+    #[test]
+    fn a_trainer_that_ignores_sigterm_is_killed_once_its_grace_is_over() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let ready = dir.path().join("ready");
+        let body = format!("trap '' TERM; echo > {}; while :; do sleep 0.01; done", ready.display());
+        let mut child = start(&script(dir.path(), &body), &assignment(job(dir.path()), Device::Cpu)).expect("started");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !ready.exists() {
+            assert!(Instant::now() < deadline, "the trainer did not start");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let now = Instant::now();
+        let mut stop = Stop::begin(child.identity().clone(), Duration::from_secs(60), now).expect("signalled");
+        assert_eq!(stop.step(now).expect("stepped"), Stopped::Waiting { killed: false });
+        assert!(child.try_wait().expect("asked").is_none());
+        assert_eq!(stop.step(now + Duration::from_secs(61)).expect("stepped"), Stopped::Waiting { killed: true });
+        let status = wait(&mut child);
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
+        assert_eq!(stop.step(Instant::now()).expect("stepped"), Stopped::Ended);
+    }
+}

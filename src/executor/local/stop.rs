@@ -1,0 +1,88 @@
+//! Stops a trainer in steps that never wait: SIGTERM to its group, a time of grace, SIGKILL.
+
+use super::process_identity::Identity;
+use rustix::io::Errno;
+use rustix::process::{Signal, getpgid, kill_process, kill_process_group};
+use std::io;
+use std::time::{Duration, Instant};
+
+/// A trainer asked to end. Its owner calls [`Stop::step`] from time to time until it says [`Stopped::Ended`].
+#[derive(Debug)]
+pub struct Stop {
+    identity: Identity,
+    deadline: Instant,
+    killed: bool,
+}
+
+/// Where a stop stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// The process is gone; its parent, if that is us, still has to reap it.
+    Ended,
+    /// It still runs; `killed` once SIGKILL went out, which only a process stuck in the kernel outlives.
+    Waiting { killed: bool },
+}
+
+impl Stop {
+    /// Asks the process to end by itself, with `grace` from `now` to do so. One that is gone already is no error.
+    ///
+    /// # Errors
+    /// When the process belongs to another user, or cannot be looked at.
+    pub fn begin(identity: Identity, grace: Duration, now: Instant) -> io::Result<Self> {
+        signal(&identity, Signal::TERM)?;
+        Ok(Stop { identity, deadline: now + grace, killed: false })
+    }
+
+    /// Ends the time of grace: the next step kills.
+    pub fn hurry(&mut self, now: Instant) {
+        self.deadline = self.deadline.min(now);
+    }
+
+    /// Looks once: whether it has ended, or has to be killed by now.
+    pub fn step(&mut self, now: Instant) -> io::Result<Stopped> {
+        if !self.identity.is_alive()? {
+            return Ok(Stopped::Ended);
+        }
+        if !self.killed && now >= self.deadline {
+            signal(&self.identity, Signal::KILL)?;
+            self.killed = true;
+        }
+        Ok(Stopped::Waiting { killed: self.killed })
+    }
+}
+
+/// Signals the process's group where the process leads it, else (a trainer run by hand in somebody's script) the process.
+fn signal(identity: &Identity, signal: Signal) -> io::Result<()> {
+    // Looked at just before: another process with this pid must not be hit.
+    if !identity.is_alive()? {
+        return Ok(());
+    }
+    let pid = identity.raw()?;
+    let result = match getpgid(Some(pid)) {
+        Ok(group) if group == pid => kill_process_group(pid, signal),
+        Ok(_) => kill_process(pid, signal),
+        Err(e) => Err(e),
+    };
+    match result {
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
+        Err(Errno::PERM) => Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("process {} belongs to another user, who alone (or root) can stop it", identity.pid),
+        )),
+        Err(e) => Err(e.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_only_shares_the_pid_is_never_signalled() {
+        let own = Identity::own().expect("found");
+        let earlier = Identity { start_time: own.start_time.wrapping_sub(1), ..own };
+        let now = Instant::now();
+        let mut stop = Stop::begin(earlier, Duration::ZERO, now).expect("nothing to signal");
+        assert_eq!(stop.step(now).expect("looked"), Stopped::Ended);
+    }
+}

@@ -1,0 +1,216 @@
+//! A trainer that is loaded and waits for a job: what it is told, and how it is come by.
+
+use super::child::Child;
+use super::start::{Assignment, folder, log, variables};
+use crate::executor::trainer_exit_code::Exit;
+use crate::store::fs::error::StoreError;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::ffi::{OsStr, OsString};
+use std::io::{self, BufRead, Read, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command, Stdio};
+use std::time::Duration;
+
+/// What a trainer says on its standard output once it is loaded.
+pub const READY: &[u8] = b"ready\n";
+
+/// Characters of a job's path that find room in the process's command line, which `ps` shows.
+const ROOM: usize = 512;
+
+/// What a waiting trainer is told on its standard input: the words of [`Order::write`], each ended by a zero byte, and an
+/// empty one at the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// The job's folder, absolute.
+    pub folder: PathBuf,
+    /// The environment that a trainer of its own would have been started with.
+    pub variables: Vec<(OsString, OsString)>,
+}
+
+impl Order {
+    fn of(folder: PathBuf, assignment: &Assignment) -> Self {
+        let variables = variables(assignment).into_iter().map(|(name, value)| (name.into(), value)).collect();
+        Order { folder, variables }
+    }
+
+    /// Writes it whole, in one piece where `out` takes it so.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        let mut words = self.folder.as_os_str().as_bytes().to_vec();
+        words.push(0);
+        for (name, value) in &self.variables {
+            words.extend([name.as_bytes(), b"=", value.as_bytes(), b"\0"].concat());
+        }
+        words.push(0);
+        out.write_all(&words)
+    }
+
+    /// Reads one; none where the other side went before it had said everything.
+    ///
+    /// # Errors
+    /// Those of `source`.
+    pub fn read(source: &mut impl BufRead) -> io::Result<Option<Self>> {
+        let mut words = Vec::new();
+        loop {
+            let mut word = Vec::new();
+            source.read_until(0, &mut word)?;
+            match word.pop() {
+                Some(0) if word.is_empty() => return Ok(Order::from_words(words)),
+                Some(0) => words.push(word),
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    fn from_words(words: Vec<Vec<u8>>) -> Option<Self> {
+        let mut words = words.into_iter();
+        let folder = PathBuf::from(OsString::from_vec(words.next()?));
+        let pair = |word: Vec<u8>| {
+            let equals = word.iter().position(|byte| *byte == b'=')?;
+            Some((OsStr::from_bytes(&word[..equals]).to_owned(), OsStr::from_bytes(&word[equals + 1..]).to_owned()))
+        };
+        Some(Order { folder, variables: words.filter_map(pair).collect() })
+    }
+}
+
+/// What a waiting trainer says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// It is loaded.
+    Ready,
+    /// Its program does not know how to wait.
+    Unable,
+    /// It still loads, or is gone: that says nothing of another.
+    None,
+}
+
+/// A process that loads, or has loaded, what every trainer needs. Dropped, it is ended; it ends with this process, too.
+#[derive(Debug)]
+pub struct Standby {
+    /// None once it is a job's.
+    child: Option<process::Child>,
+}
+
+impl Standby {
+    /// Starts `program` so that it waits: at the head of a process group of its own, as every trainer.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn begin(program: &Path) -> io::Result<Self> {
+        let mut command = Command::new(program);
+        command.arg("standby").arg(" ".repeat(ROOM)).current_dir("/").process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.spawn().map(|child| Standby { child: Some(child) })
+    }
+
+    /// Its pid; none once it is a job's.
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(process::Child::id)
+    }
+
+    /// What it says of itself within `patience`. Asked once.
+    pub fn word(&mut self, patience: Duration) -> Word {
+        let Some(child) = &mut self.child else { return Word::None };
+        let Some(mut output) = child.stdout.take() else { return Word::None };
+        let seconds = patience.as_secs().try_into().unwrap_or(i64::MAX);
+        let patience = Timespec { tv_sec: seconds, tv_nsec: patience.subsec_nanos().into() };
+        if !poll(&mut [PollFd::new(&output, PollFlags::IN)], Some(&patience)).is_ok_and(|told| told > 0) {
+            return Word::None;
+        }
+        let mut word = [0; READY.len()];
+        // It comes in one piece, so that reading it does not wait any more.
+        match output.read_exact(&mut word) {
+            Ok(()) if word == *READY => Word::Ready,
+            Ok(()) => Word::Unable,
+            // One that ends by itself keeps its own exit code.
+            Err(_) => match child.kill().and_then(|()| child.wait()) {
+                Ok(status) if status.code() == Some(Exit::Usage.code().into()) => Word::Unable,
+                _ => Word::None,
+            },
+        }
+    }
+
+    /// Makes it the trainer of `assignment`, as if [`crate::executor::start()`] had started it just now; none where it is gone, and
+    /// nothing runs.
+    ///
+    /// # Errors
+    /// When the attempt's log cannot be opened.
+    pub fn assign(mut self, assignment: &Assignment) -> Result<Option<Child>, StoreError> {
+        // It opens the log itself; here an error of the disk is told as one.
+        log(assignment)?;
+        let order = Order::of(folder(assignment)?, assignment);
+        let told = self.child.as_mut().and_then(|child| child.stdin.take()).map(|mut input| order.write(&mut input));
+        if !matches!(told, Some(Ok(()))) {
+            return Ok(None);
+        }
+        Ok(self.child.take().and_then(|child| Child::lead(child).ok()))
+    }
+}
+
+impl Drop for Standby {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // Gone already, or in the kernel's hands: there is nothing to be done about either.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_comes_through_whole_whatever_bytes_it_has_and_half_of_one_is_none() {
+        let variable = |name: &str, value: &[u8]| (OsString::from(name), OsStr::from_bytes(value).to_owned());
+        let order = Order {
+            folder: PathBuf::from(OsStr::from_bytes(b"/searches/caf\xe9 =\n/job-0")),
+            variables: vec![variable("A", b"1=2"), variable("EMPTY", b""), variable("CUDA_VISIBLE_DEVICES", b"GPU-\xff")],
+        };
+        let mut bytes = Vec::new();
+        order.write(&mut bytes).expect("written");
+        assert_eq!(Order::read(&mut bytes.as_slice()).expect("read"), Some(order));
+        for end in 0..bytes.len() {
+            assert_eq!(Order::read(&mut &bytes[..end]).expect("read"), None, "{end} of {} bytes", bytes.len());
+        }
+        assert_eq!(Order::read(&mut &b"\0"[..]).expect("read"), None, "an order for nothing");
+    }
+
+    #[test]
+    fn one_that_is_dropped_is_gone() {
+        let standby = Standby::begin(Path::new("cat")).expect("started");
+        let pid = standby.id().expect("it waits");
+        drop(standby);
+        assert_eq!(crate::executor::Identity::of(pid).expect("looked"), None);
+    }
+
+    #[test]
+    fn only_a_program_that_refuses_to_wait_or_says_something_else_is_unable() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let word = |body: &str, patience| {
+            let program = dir.path().join("trainer.sh");
+            // Written by another process: a descriptor open for writing, inherited by a child of another test, would make the
+            // program busy.
+            let mut write = Command::new("sh");
+            write.args(["-c", "printf '#!/bin/sh\n%s\n' \"$2\" > \"$1\" && chmod 755 \"$1\"", "sh"]).arg(&program).arg(body);
+            assert!(write.status().expect("sh runs").success());
+            Standby::begin(&program).expect("started").word(Duration::from_secs(patience))
+        };
+        let table = [
+            ("echo ready; cat", 60, Word::Ready),
+            ("exit 2", 60, Word::Unable),
+            ("echo usage: trainer JOB; cat", 60, Word::Unable),
+            ("kill -9 $$", 60, Word::None),
+            ("exit 1", 60, Word::None),
+            ("sleep 600", 0, Word::None),
+        ];
+        for (body, patience, expected) in table {
+            assert_eq!(word(body, patience), expected, "{body}");
+        }
+    }
+}

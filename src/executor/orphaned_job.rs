@@ -1,0 +1,77 @@
+//! The state of a job that no daemon looks after, which whoever ran it may have left as it was when it died.
+
+use super::local::process_identity::may_live;
+use super::trainer_status::{Look, look};
+use crate::domain::job::{Ended, FailureClass, JobState};
+use crate::store::records::finished_folds;
+use crate::store::records::job_records::JobRecord;
+use crate::store::records::layout::JobDir;
+
+/// The state as the record has it, or what became of the job where its record says that it runs and both the process that ran it
+/// and its trainer are gone.
+pub fn shown(job: &JobDir, record: &JobRecord) -> JobState {
+    let died = record.borrower.as_ref().is_some_and(|borrower| !may_live(borrower));
+    if !died || !matches!(record.state, JobState::Running { .. }) {
+        return record.state.clone();
+    }
+    let word = match look(job) {
+        Look::Alive(_) | Look::Unknown(_) => return record.state.clone(),
+        // An earlier attempt's word says nothing about one that died before its own first.
+        Look::Ended(end) if end.attempt == record.attempts => Some(finished_folds::hold_to_results(end.ended, job)),
+        Look::Ended(_) | Look::Gone => None,
+    };
+    match word {
+        Some(Ended::Done) => JobState::Done,
+        Some(Ended::Failed { class, sentence }) => JobState::Failed { class, sentence },
+        Some(Ended::Interrupted { .. }) | None => {
+            let sentence = "it ended while nobody watched; `neurosearch continue` of its folder goes on with it".to_string();
+            JobState::Failed { class: FailureClass::Lost, sentence }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::executor::Identity;
+    use crate::store::fs::lock;
+    use crate::store::records::job_records::{EndRecord, Starter};
+    use crate::store::records::record;
+
+    #[test]
+    fn a_job_is_lost_only_where_whoever_ran_it_and_its_trainer_are_gone_without_a_word() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let job = JobDir::new(dir.path().join("x"));
+        std::fs::create_dir_all(job.private()).expect("made");
+        let own = Identity::own().expect("found");
+        let dead = Identity { start_time: own.start_time + 1, ..own.clone() };
+        let running = JobState::Running { device: "cpu".to_string(), since: 1 };
+        let by = |borrower: Option<&Identity>, state: &JobState| JobRecord {
+            borrower: borrower.map(Identity::as_borrower),
+            attempts: 2,
+            state: state.clone(),
+            ..JobRecord::queued(Starter::Command)
+        };
+        let word = |record: &JobRecord| shown(&job, record).as_str();
+        assert_eq!(word(&by(Some(&own), &running)), "running", "it lives");
+        assert_eq!(word(&by(None, &running)), "running", "nobody knows who ran it");
+        assert_eq!(word(&by(Some(&dead), &JobState::Paused)), "paused");
+        let lost = shown(&job, &by(Some(&dead), &running));
+        assert!(
+            matches!(&lost, JobState::Failed { class: FailureClass::Lost, sentence } if sentence.contains("continue")),
+            "{lost:?}"
+        );
+        let held = lock::take(&job.lock(), "{}").expect("taken");
+        assert_eq!(word(&by(Some(&dead), &running)), "running", "a trainer holds it");
+        drop(held);
+        for (attempt, ended, expected) in [
+            (1, Ended::Done, FailureClass::Lost),
+            (2, Ended::Interrupted { sentence: None }, FailureClass::Lost),
+            (2, Ended::Done, FailureClass::Crashed),
+        ] {
+            record::write(&job.end(), &EndRecord { version: 1, ended: ended.clone(), attempt, unread: None }).expect("written");
+            let now = shown(&job, &by(Some(&dead), &running));
+            assert!(matches!(now, JobState::Failed { class, .. } if class == expected), "{ended:?}: {now:?}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The label tables of a fold: which images are trained on, which validate, and the class of each.
+
+use super::caps::{Session, is_plain};
+use super::probe;
+use crate::domain::input::positioned_json::shown_key;
+use crate::domain::options::{Diagnosis, Folds, JobOptions};
+use crate::store::formats::tsv::{Line, Table};
+use crate::store::fs::error::StoreError;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// One image with its label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    pub participant: String,
+    pub session: String,
+    pub diagnosis: Diagnosis,
+    /// 0 or 1, from the row's diagnosis and not from the file's name.
+    pub class: usize,
+    pub source: Source,
+}
+
+impl Row {
+    /// Whose image it is, for paths in the CAPS.
+    pub fn at(&self) -> Session<'_> {
+        Session { participant: &self.participant, session: &self.session }
+    }
+}
+
+/// Where a row was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    pub file: Arc<PathBuf>,
+    /// From 1; the header is line 1.
+    pub line: u64,
+}
+
+/// Both sides of a fold. Labels as in `diagnoses`, rows as in their files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoldLabels {
+    pub train: Vec<Row>,
+    pub validation: Vec<Row>,
+}
+
+/// The labels of fold `fold`.
+///
+/// # Errors
+/// Names the file, and the line where there is one: missing file or column, an unknown diagnosis, a name that cannot stand in
+/// a path, an image that stands twice on one side.
+pub fn read_fold(options: &JobOptions, fold: u32) -> Result<FoldLabels, StoreError> {
+    let suffix = if options.baseline { "_baseline" } else { "" };
+    let train = read_side(&options.tsv_path.join(side_folder(&options.folds, "train", fold)), &options.diagnoses, suffix)?;
+    let validation =
+        read_side(&options.tsv_path.join(side_folder(&options.folds, "validation", fold)), &options.diagnoses, "_baseline")?;
+    Ok(FoldLabels { train, validation })
+}
+
+/// `train`, or `train_splits-n/split-i`, below `tsv_path`; `side` is `train` or `validation`.
+pub fn side_folder(folds: &Folds, side: &str, fold: u32) -> PathBuf {
+    match folds {
+        Folds::Single => PathBuf::from(side),
+        Folds::Splits { n, .. } => PathBuf::from(format!("{side}_splits-{n}")).join(format!("split-{fold}")),
+    }
+}
+
+/// The most folds that are looked for; nobody has split labels into more.
+const MOST_SPLITS: u32 = 100;
+
+/// How many folds the labels in `tsv_path` are split into; none where they have a `train` folder, and so a single split.
+pub fn splits(tsv_path: &Path) -> Option<u32> {
+    let is_there = |folds: &Folds| probe::directory(&tsv_path.join(side_folder(folds, "train", 0))).is_ok();
+    if is_there(&Folds::Single) {
+        return None;
+    }
+    (1..=MOST_SPLITS).find(|&n| is_there(&Folds::Splits { n, chosen: Vec::new() }))
+}
+
+fn read_side(folder: &Path, diagnoses: &[Diagnosis], suffix: &str) -> Result<Vec<Row>, StoreError> {
+    let mut rows: Vec<Row> = Vec::new();
+    let mut seen: HashMap<(String, String), (Source, usize)> = HashMap::new();
+    for label in diagnoses {
+        let file = folder.join(format!("{label}{suffix}.tsv"));
+        for row in read_file(&file)? {
+            let key = (row.participant.clone(), row.session.clone());
+            if let Some((first, class)) = seen.insert(key, (row.source.clone(), row.class)) {
+                return Err(StoreError::content(&file, twice(&row, &first, class)));
+            }
+            rows.push(row);
+        }
+    }
+    Ok(rows)
+}
+
+/// Which of the two is meant is for a person to say: taken as they stand, they would contradict each other, or the image
+/// would count double in every loss and metric with nothing to show it.
+fn twice(row: &Row, first: &Source, class: usize) -> String {
+    let Row { participant, session, source, .. } = row;
+    let why = if class == row.class { "it would count twice" } else { "with the other class" };
+    let (line, file_1, line_1) = (source.line, first.file.display(), first.line);
+    format!("line {line}: {participant} {session} stands in line {line_1} of {file_1} already, {why}; keep one")
+}
+
+fn read_file(file: &Path) -> Result<Vec<Row>, StoreError> {
+    let table = Table::read(file)?;
+    let column = |name: &str| {
+        let there = || table.header.iter().map(|name| shown_key(name)).collect::<Vec<_>>().join(", ");
+        let missing = || format!("has no column {name}; its columns, which tabs separate, are {}", there());
+        table.column(name).ok_or_else(|| StoreError::content(file, missing()))
+    };
+    let columns = [column("participant_id")?, column("session_id")?, column("diagnosis")?];
+    let source = Arc::new(file.to_path_buf());
+    table.rows.iter().map(|line| row(line, columns, &source).map_err(|sentence| StoreError::content(file, sentence))).collect()
+}
+
+fn row(line: &Line, columns: [usize; 3], file: &Arc<PathBuf>) -> Result<Row, String> {
+    let number = line.number;
+    let [participant, session, diagnosis] = columns.map(|column| line.cells.get(column).map_or("", String::as_str));
+    for (column, name) in [("participant_id", participant), ("session_id", session)] {
+        if !is_plain(name) {
+            return Err(format!(
+                "line {number}: {column} is {name:?}; it is one letter or digit, then at most 99 letters, digits, '.', '_' or '-'"
+            ));
+        }
+    }
+    let known = || Diagnosis::ALL.iter().map(|d| d.as_str()).collect::<Vec<_>>().join(", ");
+    let diagnosis = Diagnosis::from_word(diagnosis)
+        .ok_or_else(|| format!("line {number}: diagnosis is {diagnosis:?}; it is one of {}", known()))?;
+    let source = Source { file: Arc::clone(file), line: number };
+    Ok(Row { participant: participant.to_string(), session: session.to_string(), diagnosis, class: diagnosis.class(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixtures() -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/mni-quarter/labels")
+    }
+
+    #[test]
+    fn the_number_of_folds_is_that_of_the_folders() {
+        assert_eq!(splits(&fixtures()), None);
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        assert_eq!(splits(dir.path()), None);
+        std::fs::create_dir_all(dir.path().join("train_splits-5/split-0")).expect("made");
+        assert_eq!(splits(dir.path()), Some(5));
+        std::fs::create_dir(dir.path().join("train")).expect("made");
+        assert_eq!(splits(dir.path()), None, "the single split is the simpler one");
+    }
+
+    const LABELS: [Diagnosis; 2] = [Diagnosis::Ad, Diagnosis::Cn];
+
+    fn side(files: &[(&str, &str)]) -> Result<Vec<Row>, String> {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        for (name, text) in files {
+            std::fs::write(dir.path().join(name), text).expect("written");
+        }
+        read_side(dir.path(), &LABELS, "").map_err(|e| e.to_string())
+    }
+
+    const HEADER: &str = "participant_id\tsession_id\tdiagnosis\n";
+
+    #[test]
+    fn rows_come_in_the_order_of_labels_and_then_of_lines() {
+        let rows = read_side(&fixtures().join("train"), &[Diagnosis::Cn, Diagnosis::Ad], "").expect("read");
+        assert!(rows.iter().take(6).all(|row| row.class == 0 && row.diagnosis == Diagnosis::Cn));
+        assert_eq!((rows[0].participant.as_str(), rows[0].source.line), ("sub-MNI0003", 2));
+        assert_eq!(rows.iter().filter(|row| row.class == 1).count() * 2, rows.len());
+        assert_eq!(rows.last().map(|row| row.diagnosis), Some(Diagnosis::Ad));
+    }
+
+    #[test]
+    fn the_folder_of_a_side_is_that_of_the_split() {
+        let splits = Folds::Splits { n: 5, chosen: vec![2] };
+        assert_eq!(side_folder(&Folds::Single, "train", 0), Path::new("train"));
+        assert_eq!(side_folder(&splits, "validation", 2), Path::new("validation_splits-5/split-2"));
+    }
+
+    #[test]
+    fn the_class_comes_from_the_row_and_not_from_the_file() {
+        let rows = side(&[("AD.tsv", &format!("{HEADER}sub-1\tses-M00\tsMCI\nsub-2\tses-M00\tpMCI\n")), ("CN.tsv", HEADER)]);
+        assert_eq!(rows.expect("read").iter().map(|row| row.class).collect::<Vec<_>>(), [0, 1]);
+    }
+
+    #[test]
+    fn columns_may_stand_in_any_order_among_others() {
+        let text = "age\tdiagnosis\tsession_id\tparticipant_id\n70\tAD\tses-M06\tsub-1\n";
+        let rows = side(&[("AD.tsv", text), ("CN.tsv", HEADER)]).expect("read");
+        assert_eq!((rows[0].participant.as_str(), rows[0].session.as_str(), rows[0].class), ("sub-1", "ses-M06", 1));
+    }
+
+    #[test]
+    fn faults_name_the_file_and_the_line() {
+        let fault = |text: &str| side(&[("AD.tsv", text), ("CN.tsv", HEADER)]).expect_err("refused");
+        for (text, words) in [
+            (format!("{HEADER}sub-1\tses-M00\tAD\nsub-2\tses-M00\tLMCI\n"), ["AD.tsv", "line 3", "\"LMCI\"", "pMCI"]),
+            (format!("{HEADER}../../etc\tses-M00\tAD\n"), ["AD.tsv", "line 2", "participant_id", "../../etc"]),
+            (format!("{HEADER}sub-1\tses/M00\tAD\n"), ["AD.tsv", "line 2", "session_id", "ses/M00"]),
+            (format!("{HEADER}sub-1\tses-M00\tAD\nsub-1\tses-M00\tAD\n"), ["AD.tsv", "line 3", "line 2", "already"]),
+            ("participant_id\tsession_id\tdx\n".to_string(), ["AD.tsv", "no column", "diagnosis", "dx"]),
+            (format!("{HEADER}sub-1\tses-M00\n"), ["AD.tsv", "line 2", "2 cells", "tabs"]),
+        ] {
+            let error = fault(&text);
+            assert!(words.iter().all(|word| error.contains(word)), "{error}");
+        }
+        let twice =
+            side(&[("AD.tsv", &format!("{HEADER}sub-1\tses-M00\tAD\n")), ("CN.tsv", &format!("{HEADER}sub-1\tses-M00\tCN\n"))]);
+        let error = twice.expect_err("refused");
+        assert!(error.contains("CN.tsv") && error.contains("AD.tsv") && error.contains("with the other class"), "{error}");
+        let row = "sub-1\tses-M00\tAD\n";
+        let error = side(&[("AD.tsv", &format!("{HEADER}{row}")), ("CN.tsv", &format!("{HEADER}{row}"))]).expect_err("refused");
+        assert!(error.contains("count twice"), "{error}");
+        assert!(side(&[("AD.tsv", HEADER)]).expect_err("missing").contains("CN.tsv"));
+    }
+}

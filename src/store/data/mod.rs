@@ -1,0 +1,9 @@
+//! The data that a job reads: CAPS folders, label tables and decoded volumes.
+
+pub mod caps;
+pub mod item_reader;
+pub mod labels;
+pub mod probe;
+pub mod volume_cache;
+pub mod volume_cache_entry;
+pub mod volumes;

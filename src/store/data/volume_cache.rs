@@ -1,0 +1,297 @@
+//! Decoded volumes on disk, memory-mapped and shared by every trainer of the machine.
+//!
+//! An entry is named by where its source lies and which file that is now (device, inode, size, times), so a changed source is
+//! another entry and an old one is never taken for it. Entries appear by one rename and are never written again, only removed.
+
+use super::volume_cache_entry as entry;
+use super::volume_cache_entry::Mapped;
+use crate::store::fs::error::StoreError;
+use rustix::fs::statvfs;
+use sha2::{Digest, Sha256};
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Bytes that all entries together may take, unless told otherwise.
+pub const USUAL_LIMIT: u64 = 64_000_000_000;
+/// Bytes of the file system that the cache leaves free for others.
+const RESERVE: u64 = 1 << 30;
+/// How long to wait for another process that decodes the same source; after that this one decodes for itself.
+const PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(10);
+/// A half-written file that nobody touched for so long was left by a process that died.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// Longer than the granularity of a file system's times.
+const TICK: Duration = Duration::from_millis(20);
+
+const ENTRY: &str = "volume";
+const PARTIAL: &str = "part";
+
+/// A decoded volume: shape, and voxels in C order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoded {
+    pub shape: [usize; 3],
+    pub voxels: Vec<f32>,
+}
+
+/// What [`Cache::get`] gives: from the cache, or, where the cache could not take it, as it was decoded.
+#[derive(Debug)]
+pub enum Cached {
+    Mapped(Mapped),
+    Decoded(Decoded),
+}
+
+/// Where a cache lies, and the bytes that its entries may take together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub folder: PathBuf,
+    pub limit: u64,
+}
+
+/// A folder of entries.
+#[derive(Debug)]
+pub struct Cache {
+    place: Place,
+    /// Set by the first warning: what fails for one volume fails for hundreds.
+    warned: AtomicBool,
+}
+
+impl Place {
+    /// The bound in whole gigabytes, at least one.
+    pub const fn gigabytes(&self) -> u64 {
+        let whole = self.limit / 1_000_000_000;
+        if whole == 0 { 1 } else { whole }
+    }
+}
+
+/// SHA-256 of a source's place and identity.
+type Key = [u8; 32];
+
+impl Cache {
+    /// The cache in the place's folder, which is made, for this user alone, where it is not there.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn open(place: Place) -> Result<Cache, StoreError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&place.folder);
+        made.map_err(|e| StoreError::io("make the cache folder", &place.folder, e))?;
+        Ok(Cache { place, warned: AtomicBool::new(false) })
+    }
+
+    /// The volume of the file `source`: from its entry, or by `decode`, whose result becomes the entry.
+    ///
+    /// A cache that cannot be written costs time and nothing else: what was decoded is returned, and a warning logged.
+    ///
+    /// # Errors
+    /// Those of `decode`, and that the source is not there.
+    pub fn get(&self, source: &Path, decode: impl FnOnce() -> Result<Decoded, StoreError>) -> Result<Cached, StoreError> {
+        let key = settled_key_of(source)?;
+        if let Some(mapped) = self.find(&key) {
+            return Ok(Cached::Mapped(mapped));
+        }
+        match self.take_turn(&key) {
+            Ok(Turn::Found(mapped)) => Ok(Cached::Mapped(mapped)),
+            Ok(Turn::Mine(partial)) => self.fill(source, &key, &partial, decode),
+            Ok(Turn::Taken) => decode().map(Cached::Decoded),
+            Err(error) => {
+                self.warn(&error.to_string());
+                decode().map(Cached::Decoded)
+            }
+        }
+    }
+
+    /// Decodes the source and makes an entry of it.
+    fn fill(
+        &self,
+        source: &Path,
+        key: &Key,
+        partial: &File,
+        decode: impl FnOnce() -> Result<Decoded, StoreError>,
+    ) -> Result<Cached, StoreError> {
+        let result = decode().and_then(|decoded| {
+            // A source that changed while it was read is nobody's entry.
+            let stored = if key_of(source)? == *key { self.put(key, partial, &decoded) } else { Ok(None) };
+            Ok(match stored {
+                Ok(Some(mapped)) => Cached::Mapped(mapped),
+                Ok(None) => Cached::Decoded(decoded),
+                Err(error) => {
+                    self.warn(&error.to_string());
+                    Cached::Decoded(decoded)
+                }
+            })
+        });
+        if !matches!(result, Ok(Cached::Mapped(_))) {
+            self.drop_partial(&self.path(key, PARTIAL), partial);
+        }
+        result
+    }
+
+    fn warn(&self, why: &str) {
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(folder = ?self.place.folder, ?why, "the cache of decoded volumes does not take them; going on without");
+        }
+    }
+
+    fn path(&self, key: &Key, extension: &str) -> PathBuf {
+        let name: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.place.folder.join(name).with_extension(extension)
+    }
+
+    /// The entry, where it is there and whole; a damaged one is removed.
+    fn find(&self, key: &Key) -> Option<Mapped> {
+        let path = self.path(key, ENTRY);
+        let file = File::open(&path).ok()?;
+        match entry::map(&file, key) {
+            Some(mapped) => {
+                note_use(&file);
+                Some(mapped)
+            }
+            None => {
+                tracing::warn!(?path, "a damaged entry of the cache is removed");
+                // If it cannot be removed, the next writer's rename replaces it.
+                let _ = fs::remove_file(&path);
+                None
+            }
+        }
+    }
+
+    /// Waits until the entry is there or writing it is this process's turn, within [`PATIENCE`].
+    fn take_turn(&self, key: &Key) -> io::Result<Turn> {
+        let path = self.path(key, PARTIAL);
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    std::thread::sleep(POLL);
+                    continue;
+                }
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            if let Some(mapped) = self.find(key) {
+                self.drop_partial(&path, &file);
+                return Ok(Turn::Found(mapped));
+            }
+            // The writer before us may have renamed the file that we locked away; the lock counts only on the one at the path.
+            if is_at(&file, &path) {
+                return Ok(Turn::Mine(file));
+            }
+        }
+        Ok(Turn::Taken)
+    }
+
+    /// Removes the empty file that was opened only to wait.
+    fn drop_partial(&self, path: &Path, file: &File) {
+        if is_at(file, path) {
+            // Left behind, it is swept as abandoned.
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    /// Writes the entry and gives it its name. None where there is no room for it.
+    fn put(&self, key: &Key, partial: &File, decoded: &Decoded) -> io::Result<Option<Mapped>> {
+        let bytes = entry::length(decoded.voxels.len());
+        let disk = statvfs(&self.place.folder)?;
+        if bytes > self.place.limit || disk.f_bavail.saturating_mul(disk.f_frsize) < bytes.saturating_add(RESERVE) {
+            self.warn("it is bounded below one volume, or its disk is all but full");
+            return Ok(None);
+        }
+        self.make_room(bytes)?;
+        entry::write(partial, key, decoded.shape, &decoded.voxels)?;
+        // No sync: an entry that a power failure tore does not pass its checksum, and is made again.
+        fs::rename(self.path(key, PARTIAL), self.path(key, ENTRY))?;
+        Ok(entry::map(partial, key))
+    }
+
+    /// Removes the entries that were not used for longest until `bytes` more fit, and what dead writers left.
+    fn make_room(&self, bytes: u64) -> io::Result<()> {
+        let mut entries = Vec::new();
+        for found in fs::read_dir(&self.place.folder)? {
+            let path = found?.path();
+            // Another process may remove it in between.
+            let Ok(metadata) = path.metadata() else { continue };
+            let used = metadata.modified()?;
+            match path.extension().and_then(OsStr::to_str) {
+                Some(ENTRY) => entries.push((used, metadata.len(), path)),
+                Some(PARTIAL) if used.elapsed().is_ok_and(|age| age > ABANDONED) => fs::remove_file(&path)?,
+                _ => {}
+            }
+        }
+        entries.sort();
+        let mut total: u64 = entries.iter().map(|(_, length, _)| length).sum();
+        for (_, length, path) in entries {
+            if total.saturating_add(bytes) <= self.place.limit {
+                break;
+            }
+            match fs::remove_file(&path) {
+                Ok(()) => total -= length,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => total -= length,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whose turn it is to write an entry.
+enum Turn {
+    Found(Mapped),
+    /// The locked partial file.
+    Mine(File),
+    /// Another process has been writing for longer than is worth waiting.
+    Taken,
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), path.metadata()) {
+        (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
+}
+
+/// The time of modification tells when an entry was last used; to the hour is enough.
+fn note_use(file: &File) {
+    let old = file
+        .metadata()
+        .and_then(|m| m.modified())
+        .is_ok_and(|used| used.elapsed().is_ok_and(|age| age > Duration::from_secs(3600)));
+    if old {
+        // Without it the entry is merely evicted earlier.
+        let _ = file.set_modified(SystemTime::now());
+    }
+}
+
+/// The key, once the file's time of change is a tick in the past: a change within the same tick would leave the key as it is.
+fn settled_key_of(source: &Path) -> Result<Key, StoreError> {
+    let metadata = fs::metadata(source).map_err(|e| StoreError::io("read", source, e))?;
+    let changed = Duration::new(u64::try_from(metadata.ctime()).unwrap_or(0), u32::try_from(metadata.ctime_nsec()).unwrap_or(0));
+    if let Some(Ok(age)) = SystemTime::UNIX_EPOCH.checked_add(changed).map(|time| time.elapsed()) {
+        std::thread::sleep(TICK.saturating_sub(age));
+    }
+    key_of(source)
+}
+
+fn key_of(source: &Path) -> Result<Key, StoreError> {
+    let metadata = fs::metadata(source).map_err(|e| StoreError::io("read", source, e))?;
+    let mut hash = Sha256::new();
+    hash.update(b"neurosearch volume v1");
+    for number in [metadata.dev(), metadata.ino(), metadata.size()] {
+        hash.update(number.to_le_bytes());
+    }
+    for time in [metadata.mtime(), metadata.mtime_nsec(), metadata.ctime(), metadata.ctime_nsec()] {
+        hash.update(time.to_le_bytes());
+    }
+    hash.update(source.as_os_str().as_bytes());
+    Ok(hash.finalize().into())
+}
+
+#[cfg(test)]
+#[path = "volume_cache_tests.rs"]
+mod tests;

@@ -1,0 +1,12 @@
+//! File formats of the field: NIfTI, PyTorch's files and tab-separated tables.
+
+pub mod fold_table;
+pub mod nifti;
+pub mod nifti_header;
+pub mod nifti_write;
+pub mod pickle;
+pub mod pickle_globals;
+pub mod pickle_write;
+pub mod torch_file;
+pub mod torch_tensor;
+pub mod tsv;

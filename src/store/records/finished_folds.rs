@@ -1,0 +1,158 @@
+//! Which folds of a job have their results.
+
+use super::job_records::read_options;
+use super::layout::{FoldDir, JobDir};
+use crate::domain::job::{Ended, FailureClass};
+use crate::domain::options::{JobOptions, Mode, NetworkType, Selection};
+use std::path::Path;
+
+/// The folds of the job that lack a result, in order.
+pub fn missing(job: &JobDir, options: &JobOptions) -> Vec<u32> {
+    options.folds.indices().into_iter().filter(|&fold| !is_finished(&job.fold(fold), options)).collect()
+}
+
+/// Done is what has its results, whatever the trainer says.
+pub fn hold_to_results(ended: Ended, job: &JobDir) -> Ended {
+    if ended != Ended::Done {
+        return ended;
+    }
+    let crashed = |sentence| Ended::Failed { class: FailureClass::Crashed, sentence };
+    match read_options(&job.commandline()).map(|(options, _)| missing(job, &options)) {
+        Ok(missing) if missing.is_empty() => ended,
+        Ok(missing) => {
+            let folds: Vec<String> = missing.iter().map(|fold| format!("fold-{fold}")).collect();
+            crashed(format!("the trainer said it was done, but {} has no results", folds.join(", ")))
+        }
+        Err(e) => crashed(format!("the trainer said it was done, but which results there should be cannot be read: {e}")),
+    }
+}
+
+/// Whether the fold has all that it should: the training table and the best models of every network, and what is made of
+/// them last and appears at once, a classifier's tables or an autoencoder's reconstructions. None of them may be empty.
+pub fn is_finished(fold: &FoldDir, options: &JobOptions) -> bool {
+    match options.network_type {
+        NetworkType::Autoencoder => autoencoder_is_finished(fold),
+        NetworkType::Cnn => has_classification(fold, options.mode.mode()) && has_network(fold, None, Selection::ALL),
+        NetworkType::MultiCnn => {
+            // How many positions there are, only the images tell; here the folders of those that were trained do.
+            let trained = |position: &usize| fold.training_table(Some(*position)).parent().is_some_and(Path::is_dir);
+            has_classification(fold, options.mode.mode())
+                && has_network(fold, Some(0), Selection::ALL)
+                && (1..).take_while(trained).all(|position| has_network(fold, Some(position), Selection::ALL))
+        }
+    }
+}
+
+/// As [`is_finished`], of an autoencoder's fold, for which its options need not be known.
+pub fn autoencoder_is_finished(fold: &FoldDir) -> bool {
+    fold.reconstruction().is_dir() && has_network(fold, None, &[Selection::BestLoss])
+}
+
+/// The training table and the best models of one network.
+fn has_network(fold: &FoldDir, position: Option<usize>, selections: &[Selection]) -> bool {
+    has_content(&fold.training_table(position))
+        && selections.iter().all(|&selection| has_content(&fold.model(position, selection)))
+}
+
+/// Predictions and metrics of both best models on both sets, of the images and of their items.
+fn has_classification(fold: &FoldDir, mode: Mode) -> bool {
+    let tables = |selection, set, level| [fold.predictions(selection, set, level), fold.metrics(selection, set, level)];
+    let levels = if mode == Mode::Image { vec![Mode::Image] } else { vec![Mode::Image, mode] };
+    Selection::ALL.iter().all(|&selection| {
+        ["train", "validation"]
+            .iter()
+            .all(|set| levels.iter().all(|&level| tables(selection, set, level).iter().all(|table| has_content(table))))
+    })
+}
+
+fn has_content(path: &Path) -> bool {
+    path.metadata().is_ok_and(|meta| meta.is_file() && meta.len() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::fs::owned_path::Below;
+    use std::fs;
+
+    fn options(mode: &str, network: &str) -> JobOptions {
+        let text = format!(
+            r#"{{"mode": "{mode}", "network_type": "{network}", "caps_dir": "/caps", "tsv_path": "/labels", "n_fcblocks": 1,
+            "preprocessing": "t1-linear", "convolutions": {{"conv0": {{"out_channels": 4, "n_conv": 1, "d_reduction": "stride"}}}}}}"#
+        );
+        JobOptions::from_json(&text, "options", Path::new("/")).expect("options").0
+    }
+
+    fn put(path: &Path) {
+        fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        fs::write(path, "x").expect("written");
+    }
+
+    /// The fold counts as finished once all of `files` are there, and not without any one of them.
+    fn needs(fold: &FoldDir, options: &JobOptions, files: &[Below]) {
+        assert!(!is_finished(fold, options));
+        files.iter().for_each(|file| put(file));
+        assert!(is_finished(fold, options), "{files:?}");
+        for file in files {
+            fs::remove_file(file).expect("removed");
+            assert!(!is_finished(fold, options), "without {}", file.display());
+            fs::write(file, "").expect("emptied");
+            assert!(!is_finished(fold, options), "with an empty {}", file.display());
+            put(file);
+        }
+    }
+
+    fn tables(fold: &FoldDir, levels: &[Mode]) -> Vec<Below> {
+        let mut files = Vec::new();
+        for &selection in Selection::ALL {
+            for set in ["train", "validation"] {
+                for &level in levels {
+                    files.extend([fold.predictions(selection, set, level), fold.metrics(selection, set, level)]);
+                }
+            }
+        }
+        files
+    }
+
+    fn networks(fold: &FoldDir, positions: &[Option<usize>]) -> Vec<Below> {
+        let of = |&position: &Option<usize>| {
+            let models = Selection::ALL.iter().map(move |&selection| fold.model(position, selection));
+            models.chain([fold.training_table(position)])
+        };
+        positions.iter().flat_map(of).collect()
+    }
+
+    #[test]
+    fn a_classifiers_fold_is_finished_with_every_table_and_model_and_not_without_one() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let job = JobDir::new(dir.path());
+        let image = job.fold(0);
+        let files = [tables(&image, &[Mode::Image]), networks(&image, &[None])].concat();
+        needs(&image, &options("image", "cnn"), &files);
+        assert!(!is_finished(&image, &options("patch", "cnn")), "patches have tables of their own");
+        let patch = job.fold(1);
+        let files = [tables(&patch, &[Mode::Image, Mode::Patch]), networks(&patch, &[None])].concat();
+        needs(&patch, &options("patch", "cnn"), &files);
+        assert_eq!(missing(&job, &options("image", "cnn")), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn a_multicnns_fold_is_finished_with_every_networks_files() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let fold = JobDir::new(dir.path()).fold(0);
+        let positions: Vec<Option<usize>> = (0..3).map(Some).collect();
+        let files = [tables(&fold, &[Mode::Image, Mode::Roi]), networks(&fold, &positions)].concat();
+        needs(&fold, &options("roi", "multicnn"), &files);
+    }
+
+    #[test]
+    fn an_autoencoders_fold_is_finished_with_its_table_its_model_and_its_reconstructions() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let fold = JobDir::new(dir.path()).fold(3);
+        fs::create_dir_all(fold.reconstruction()).expect("made");
+        let files = [fold.training_table(None), fold.model(None, Selection::BestLoss)];
+        needs(&fold, &options("image", "autoencoder"), &files);
+        fs::remove_dir(fold.reconstruction()).expect("removed");
+        assert!(!autoencoder_is_finished(&fold));
+    }
+}

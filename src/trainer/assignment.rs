@@ -1,0 +1,122 @@
+//! What this attempt was given to work with: by the one who started it, or else by the machine.
+
+use neurosearch::domain::network::precision::Precision;
+use neurosearch::executor::cache_folder;
+use neurosearch::executor::local::process_identity;
+use neurosearch::executor::local::start::variable;
+use neurosearch::store::data::volume_cache::Place;
+use neurosearch::store::records::job_records::TrainerRecord;
+use std::ffi::OsString;
+
+/// The trainer's environment, and what it fixed at the job's first start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assigned {
+    /// `cpu` or a GPU's UUID; none when started by hand.
+    pub device: Option<String>,
+    pub threads: usize,
+    /// From 1.
+    pub attempt: u32,
+    pub precision: Precision,
+    /// Where decoded volumes are shared between trainers.
+    pub cache: Option<Place>,
+    pub host: String,
+}
+
+impl Assigned {
+    /// Reads the environment; `last` is the record of the job's previous attempt, whose number of threads and
+    /// precision are kept, because the results depend on them: on the first in the last bits of every sum on the CPU.
+    ///
+    /// # Errors
+    /// One clause that names the variable whose value makes no sense.
+    pub fn read(get: impl Fn(&str) -> Option<OsString>, last: Option<&TrainerRecord>) -> Result<Self, String> {
+        let text = |name: &str| text(&get, name);
+        let number = |name: &str| match text(name).map(|value| (value.parse::<u32>(), value)) {
+            None => Ok(None),
+            Some((Ok(number), _)) if number > 0 => Ok(Some(number)),
+            Some((_, value)) => Err(format!("{name} is {value:?}, expected a number from 1")),
+        };
+        let given = number(variable::THREADS)?.map(|threads| threads as usize);
+        let kept = last.map(|last| last.threads).filter(|threads| *threads > 0);
+        let precision = text(variable::PRECISION).map(|word| word.parse::<Precision>()).transpose();
+        let precision = precision.map_err(|error| format!("{}: {error}", variable::PRECISION))?;
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Ok(Assigned {
+            device: device(&get),
+            threads: kept.or(given).unwrap_or_else(cores),
+            attempt: number(variable::ATTEMPT)?.unwrap_or_else(|| last.map_or(1, |last| last.attempt.saturating_add(1))),
+            precision: last.map(|last| last.precision).or(precision).unwrap_or_default(),
+            cache: cache_folder::of_environment(&get)?,
+            host: process_identity::host(),
+        })
+    }
+}
+
+/// What [`Assigned::device`] will be, for what is said before anything else is read.
+pub fn device(get: impl Fn(&str) -> Option<OsString>) -> Option<String> {
+    text(get, variable::DEVICE)
+}
+
+fn text(get: impl Fn(&str) -> Option<OsString>, name: &str) -> Option<String> {
+    get(name).map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn last(threads: usize) -> TrainerRecord {
+        let (device, host, boot_id) = ("cpu".to_string(), "host".to_string(), "boot".to_string());
+        TrainerRecord {
+            version: 1,
+            pid: 1,
+            start_time: 1,
+            boot_id,
+            host,
+            device,
+            threads,
+            precision: Precision::Bf16,
+            attempt: 4,
+        }
+    }
+
+    fn given(name: &str) -> Option<OsString> {
+        match name {
+            variable::THREADS => Some("3".into()),
+            variable::ATTEMPT => Some("2".into()),
+            variable::DEVICE => Some("cpu".into()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn the_threads_of_the_first_attempt_are_used_again() {
+        assert_eq!(Assigned::read(given, None).expect("numbers").threads, 3);
+        assert_eq!(Assigned::read(given, Some(&last(7))).expect("numbers").threads, 7);
+    }
+
+    #[test]
+    fn a_job_keeps_the_precision_that_it_began_with() {
+        let get = |name: &str| (name == variable::PRECISION).then(|| OsString::from("tf32"));
+        assert_eq!(Assigned::read(get, None).expect("a word").precision, Precision::Tf32);
+        assert_eq!(Assigned::read(get, Some(&last(1))).expect("a word").precision, Precision::Bf16);
+        assert_eq!(Assigned::read(|_| None, None).expect("nothing").precision, Precision::Fp32);
+        let wrong = Assigned::read(|name| (name == variable::PRECISION).then(|| OsString::from("fp16")), None);
+        let error = wrong.expect_err("unknown");
+        assert!(error.contains("NEUROSEARCH_PRECISION") && error.contains("fp16"), "{error}");
+    }
+
+    #[test]
+    fn by_hand_all_cores_are_used_and_attempts_are_counted_on() {
+        let by_hand = Assigned::read(|_| None, Some(&last(0))).expect("nothing");
+        assert!(by_hand.threads >= 1);
+        assert_eq!((by_hand.attempt, by_hand.device, by_hand.cache), (5, None, None));
+        assert_eq!(Assigned::read(|_| None, None).expect("nothing").attempt, 1);
+    }
+
+    #[test]
+    fn a_variable_that_is_no_number_is_named() {
+        let get = |name: &str| (name == variable::THREADS).then(|| OsString::from("many"));
+        let error = Assigned::read(get, None).expect_err("no number");
+        assert!(error.contains("NEUROSEARCH_THREADS") && error.contains("many"), "{error}");
+    }
+}
