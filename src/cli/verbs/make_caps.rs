@@ -40,6 +40,10 @@ pub struct Args {
     /// The same seed makes the same files, on every machine
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// How hard the classes are to tell apart: from 0, a clear difference, to 1, none at all. Between them the difference is
+    /// weaker, participants of one class differ more, and there are spots and noise that say nothing
+    #[arg(long, value_name = "0..1", default_value_t = 0.0, value_parser = parse_difficulty)]
+    difficulty: f64,
     /// The labels
     #[arg(long, value_delimiter = ',', default_value = "AD,CN", value_parser = parse_diagnosis)]
     diagnoses: Vec<Diagnosis>,
@@ -78,6 +82,10 @@ fn parse_shape(text: &str) -> Result<[usize; 3], String> {
         Ok(shape) if text.split('x').count() == 3 && shape.iter().all(|side| (1..=LARGEST_SIDE).contains(side)) => Ok(shape),
         _ => Err(format!("three sizes from 1 to {LARGEST_SIDE}, as in 42x52x45")),
     }
+}
+
+fn parse_difficulty(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|value| (0.0..=1.0).contains(value)).ok_or_else(|| "a number from 0 to 1".to_string())
 }
 
 fn parse_diagnosis(text: &str) -> Result<Diagnosis, String> {
@@ -142,6 +150,7 @@ fn plan(args: &Args, caps: &Caps) -> Plan {
         shape: args.shape,
         seed: args.seed,
         sessions: args.sessions,
+        difficulty: args.difficulty,
         tensor: wants(Tensors::Image) || args.preprocessing != Preprocessing::T1Linear,
         patches: wants(Tensors::Patch).then(|| (size(args.patch_size), size(args.stride_size))),
         slices: wants(Tensors::Slice),

@@ -131,14 +131,20 @@ fn folds_cover_every_participant_once_and_never_on_both_sides() {
 #[test]
 fn the_same_seed_makes_the_same_bytes() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let files = |name: &str, seed: &str| {
-        make(&dir.path().join(name), &["--seed", seed, "--tensors", "image"]).expect("made");
+    let files = |name: &str, seed: &str, difficulty: &str| {
+        make(&dir.path().join(name), &["--seed", seed, "--difficulty", difficulty, "--tensors", "image"]).expect("made");
         let caps = Caps::new(dir.path().join(name).join("caps"), Preprocessing::T1Linear);
         let at = crate::store::data::caps::Session { participant: "sub-SYN0003", session: "ses-M00" };
         [caps.nifti(at).expect("has one"), caps.tensor(at)].map(|path| fs::read(path).expect("read"))
     };
-    let (first, again, other) = (files("a", "5"), files("b", "5"), files("c", "6"));
-    assert!(first == again && first[0] != other[0] && first[1] != other[1]);
+    for (easy, hard) in [("0", "0.5"), ("0.7", "1")] {
+        let named = |name: &str| format!("{name}-{easy}");
+        let (first, again) = (files(&named("a"), "5", easy), files(&named("b"), "5", easy));
+        assert!(first == again, "{easy}");
+        for other in [files(&named("c"), "6", easy), files(&named("d"), "5", hard)] {
+            assert!(first[0] != other[0] && first[1] != other[1], "{easy}");
+        }
+    }
 }
 
 #[test]
@@ -162,5 +168,8 @@ fn options_that_do_not_fit_are_refused_before_anything_is_written() {
     }
     for bad in ["12x14", "12x14x0", "12x14x13x1", "ax1x1", "12x14x513", "12xx14x13"] {
         assert!(parse_shape(bad).is_err(), "{bad}");
+    }
+    for bad in ["-0.1", "1.1", "NaN", "inf", "hard", ""] {
+        assert!(parse_difficulty(bad).is_err(), "{bad}");
     }
 }

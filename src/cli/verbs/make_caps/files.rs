@@ -25,6 +25,8 @@ pub struct Plan {
     pub shape: [usize; 3],
     pub seed: u64,
     pub sessions: u64,
+    /// From 0, a clear difference between the classes, to 1, none at all.
+    pub difficulty: f64,
     pub tensor: bool,
     /// Sizes and strides of extracted patches.
     pub patches: Option<(usize, usize)>,
@@ -56,7 +58,8 @@ impl Plan {
     pub fn write(&self, participant: &Participant) -> Result<(), StoreError> {
         for index in 0..self.sessions {
             let class = participant.diagnosis.class();
-            let subject = Subject { seed: self.seed, index: participant.index, session: index, class };
+            let (seed, difficulty) = (self.seed, self.difficulty);
+            let subject = Subject { seed, index: participant.index, session: index, class, difficulty };
             let mut voxels = synthetic::voxels(self.shape, subject);
             if self.caps.preprocessing() == Preprocessing::T1Volume {
                 // Probabilities.

@@ -14,15 +14,27 @@ const WIDTH: f64 = 0.14;
 /// What the tissue at a centre loses in each class, as a part of it; a negative loss is a gain. Far apart, so that a small
 /// network learns the difference in a few epochs.
 const LOSS: [f64; 2] = [-0.6, 0.85];
+/// What the tissue loses in both classes at difficulty 1: half-way between them.
+const COMMON_LOSS: f64 = 0.5 * (LOSS[0] + LOSS[1]);
+/// Standard deviation of a participant's loss within its class, at difficulty 1.
+const SPREAD: f64 = 0.35;
+/// Spots at random places of each brain, bright or dark: nuisance that says nothing about the class.
+const SPOTS: usize = 3;
+/// Standard deviation of a spot's loss, at difficulty 1.
+const SPOT: f64 = 0.3;
+/// Standard deviation of the noise of a voxel, at difficulty 0; it has doubled at difficulty 1.
+const NOISE: f32 = 0.02;
 
 /// What distinguishes one image from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Subject {
     pub seed: u64,
     pub index: u64,
     pub session: u64,
     /// 0 or 1.
     pub class: usize,
+    /// From 0, a clear difference between the classes, to 1, none at all.
+    pub difficulty: f64,
 }
 
 /// The centres of the two hippocampi as parts of the sides: right, then left.
@@ -50,27 +62,51 @@ struct Brain {
     shape: [usize; 3],
     /// Squared distance from the middle of the head along each axis; the skull is at 1.
     head: [Vec<f32>; 3],
-    /// Each loss: its depth, and its factors along the axes.
-    losses: Vec<(f32, [Vec<f32>; 3])>,
+    /// At both hippocampi, then at the spots.
+    losses: Vec<Loss>,
     /// Ripples of tissue along each axis.
     ripples: [Vec<f32>; 3],
+    /// What turns the sum of a voxel's random bytes into its noise.
+    noise: f32,
+}
+
+/// Tissue lost around a centre: the part lost there, and its factors along the axes.
+type Loss = (f32, [Vec<f32>; 3]);
+
+/// The values of a function along an axis, at the middles of its voxels.
+fn along(voxels: usize, value: impl Fn(f64) -> f64) -> Vec<f32> {
+    (0..voxels).map(|i| value((i as f64 + 0.5) / voxels as f64) as f32).collect()
+}
+
+fn loss(shape: [usize; 3], centre: [f64; 3], depth: f64) -> Loss {
+    let bell = |axis: usize| along(shape[axis], |u| libm::exp(-0.5 * ((u - centre[axis]) / WIDTH).powi(2)));
+    (depth.min(1.0) as f32, [bell(0), bell(1), bell(2)])
+}
+
+/// The losses of an image. Those of difficulty have a stream of their own, the same for all sessions of a participant, so that
+/// an image of difficulty 0 stays what it was.
+fn losses(shape: [usize; 3], subject: Subject, chance: &mut ChaCha12Rng) -> Vec<Loss> {
+    let difficulty = subject.difficulty;
+    let mut own = seed::stream(subject.seed, "make-caps/difficulty", &[subject.index]);
+    let mean = LOSS[subject.class] * (1.0 - difficulty) + COMMON_LOSS * difficulty + SPREAD * difficulty * normal(&mut own);
+    let mut losses = centres().map(|centre| loss(shape, centre, mean * (1.0 + 0.1 * unit(chance)))).to_vec();
+    if difficulty > 0.0 {
+        losses.extend((0..SPOTS).map(|_| {
+            let centre = [0; 3].map(|_| 0.5 + 0.3 * unit(&mut own));
+            loss(shape, centre, SPOT * difficulty * normal(&mut own))
+        }));
+    }
+    losses
 }
 
 impl Brain {
     fn new(shape: [usize; 3], subject: Subject, chance: &mut ChaCha12Rng) -> Self {
-        let along = |axis: usize, value: &dyn Fn(f64) -> f64| -> Vec<f32> {
-            (0..shape[axis]).map(|i| value((i as f64 + 0.5) / shape[axis] as f64) as f32).collect()
-        };
         let radius = [0.44, 0.46, 0.45].map(|r| r * (1.0 + 0.04 * unit(chance)));
-        let head = [0, 1, 2].map(|axis| along(axis, &|u| ((u - 0.5) / radius[axis]).powi(2)));
+        let head = [0, 1, 2].map(|axis| along(shape[axis], |u| ((u - 0.5) / radius[axis]).powi(2)));
         let phase = [0, 1, 2].map(|_| std::f64::consts::PI * unit(chance));
-        let ripples = [0, 1, 2].map(|axis| along(axis, &|u| libm::sin(9.0 * u + phase[axis])));
-        let losses = centres().map(|centre| {
-            let depth = LOSS[subject.class] * (1.0 + 0.1 * unit(chance));
-            let bell = |axis: usize| along(axis, &|u| libm::exp(-0.5 * ((u - centre[axis]) / WIDTH).powi(2)));
-            (depth as f32, [bell(0), bell(1), bell(2)])
-        });
-        Brain { shape, head, losses: losses.to_vec(), ripples }
+        let ripples = [0, 1, 2].map(|axis| along(shape[axis], |u| libm::sin(9.0 * u + phase[axis])));
+        let losses = losses(shape, subject, chance);
+        Brain { shape, head, losses, ripples, noise: NOISE / 148.0 * (1.0 + subject.difficulty as f32) }
     }
 
     /// Appends the voxels (x, y, ·). `noise`: four random bytes for each, whose sum is nearly normal.
@@ -85,7 +121,7 @@ impl Brain {
             let tissue = if distance < 1.0 { 0.6 + 0.1 * ripple * self.ripples[2][z] - 0.2 * distance } else { 0.0 };
             let left: f32 = losses.iter().map(|(depth, bell)| 1.0 - depth * bell[z]).product();
             let sum: i32 = bytes.iter().map(|byte| i32::from(*byte)).sum();
-            let noisy = tissue * left + (sum - 510) as f32 * (0.02 / 148.0);
+            let noisy = tissue * left + (sum - 510) as f32 * self.noise;
             voxels.push((noisy.clamp(0.0, 1.0) * STEPS).round());
         }
     }
@@ -94,6 +130,11 @@ impl Brain {
 /// A number in [-1, 1), evenly distributed.
 fn unit(chance: &mut ChaCha12Rng) -> f64 {
     (chance.next_u32() as f64) / f64::from(1u32 << 31) - 1.0
+}
+
+/// A nearly normal number of mean 0 and variance 1, never beyond 3.
+fn normal(chance: &mut ChaCha12Rng) -> f64 {
+    unit(chance) + unit(chance) + unit(chance)
 }
 
 /// A mask in C order, 1 within the ellipsoids of the named hippocampi (0 right, 1 left) and 0 outside.
@@ -125,7 +166,7 @@ mod tests {
     use crate::domain::data::extract::bounding_box;
 
     fn subject(index: u64, class: usize) -> Subject {
-        Subject { seed: 3, index, session: 0, class }
+        Subject { seed: 3, index, session: 0, class, difficulty: 0.0 }
     }
 
     /// Mean over the boxes around both hippocampi.
@@ -157,21 +198,55 @@ mod tests {
         assert!(all.iter().any(|v| *v > 500.0) && all.iter().any(|v| *v < 100.0));
     }
 
+    /// The mean at the hippocampi of eight participants of each class.
+    fn means(difficulty: f64) -> [Vec<f64>; 2] {
+        let shape = [24, 28, 24];
+        let mean = |index, class| mean_at_hippocampi(shape, &voxels(shape, Subject { difficulty, ..subject(index, class) }));
+        [0, 1].map(|class| (0..8).map(|i| mean(i + 10 * class as u64, class)).collect())
+    }
+
+    /// How far class 0 is brighter than class 1, and how far participants of one class are apart.
+    fn contrast(difficulty: f64) -> (f64, f64) {
+        let average = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        let classes = means(difficulty);
+        let [healthy, ill] = classes.each_ref().map(|class| average(class));
+        let squares: Vec<f64> =
+            classes.iter().zip([healthy, ill]).flat_map(|(c, mean)| c.iter().map(move |v| (v - mean).powi(2))).collect();
+        (healthy - ill, average(&squares).sqrt())
+    }
+
     #[test]
     fn the_classes_differ_at_the_hippocampi_by_far_more_than_subjects_do() {
-        let shape = [24, 28, 24];
-        let means = |class| {
-            (0..8).map(|i| mean_at_hippocampi(shape, &voxels(shape, subject(i + 10 * class as u64, class)))).collect::<Vec<_>>()
-        };
-        let (healthy, ill) = (means(0), means(1));
+        let [healthy, ill] = means(0.0);
         let least_healthy = healthy.iter().copied().fold(f64::INFINITY, f64::min);
         let most_ill = ill.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         assert!(least_healthy > most_ill + 50.0, "{healthy:?} {ill:?}");
     }
 
     #[test]
+    fn a_greater_difficulty_brings_the_classes_together_and_participants_apart() {
+        let found = [0.0, 0.3, 0.6, 0.9].map(contrast);
+        assert!(found.is_sorted_by(|easier, harder| easier.0 > harder.0 && easier.1 < harder.1), "{found:?}");
+    }
+
+    #[test]
+    fn at_difficulty_one_the_class_changes_nothing() {
+        let shape = [9, 10, 11];
+        let of = |difficulty| [0, 1].map(|class| voxels(shape, Subject { difficulty, ..subject(1, class) }));
+        let [[healthy, ill], [almost_healthy, almost_ill]] = [1.0, 0.9].map(of);
+        assert!(healthy == ill && almost_healthy != almost_ill);
+    }
+
+    #[test]
+    fn a_greater_difficulty_adds_noise_to_every_voxel() {
+        // Outside the head there is nothing else.
+        let corner = |difficulty| voxels([24; 3], Subject { difficulty, ..subject(1, 0) })[..24].iter().sum::<f32>();
+        assert!(corner(1.0) > 1.9 * corner(0.0) && corner(0.0) > 0.0);
+    }
+
+    #[test]
     fn a_voxel_of_a_fixed_seed_is_the_same_everywhere() {
-        let all = voxels([8, 8, 8], Subject { seed: 42, index: 3, session: 1, class: 1 });
+        let all = voxels([8, 8, 8], Subject { seed: 42, index: 3, session: 1, class: 1, difficulty: 0.0 });
         let sum: f64 = all.iter().map(|v| f64::from(*v)).sum();
         assert_eq!((sum, all[0], all[219], all[300]), (83_601.0, 7.0, 147.0, 470.0));
     }
