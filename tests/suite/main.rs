@@ -10,6 +10,8 @@ mod daemon_life;
 mod daemon_rights;
 mod daemon_search;
 #[cfg(feature = "torch")]
+mod demo;
+#[cfg(feature = "torch")]
 mod documentation;
 #[cfg(feature = "torch")]
 mod event_files;
