@@ -54,7 +54,11 @@ fn commands(page: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (index, part) in text.split("```").enumerate() {
         if index % 2 == 1 {
-            found.push(part.split_once('\n').expect("a listing").1.to_string());
+            let (language, listing) = part.split_once('\n').expect("a listing");
+            // What a program prints is shown as `text`.
+            if language != "text" {
+                found.push(listing.to_string());
+            }
         } else if page != "README.md" {
             let quoted = part.split('`').skip(1).step_by(2);
             // A verb alone is a word of the text, but for those that take nothing.
@@ -138,6 +142,17 @@ impl Drop for Home {
     }
 }
 
+/// The README shows the table's headings as the command prints them.
+fn assert_shown_in_the_readme(home: &mut Home, command: &str, first: &str) {
+    let output = home.types(command, &home.path("searches"));
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let single_spaced = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let headings = printed.lines().map(single_spaced).find(|line| line.split(' ').next() == Some(first));
+    let headings = headings.unwrap_or_else(|| panic!("{command} prints no {first}: {}", said(&output)));
+    let readme = fs::read_to_string(checkout("README.md")).expect("read");
+    assert!(readme.lines().any(|line| single_spaced(line) == headings), "README.md does not show {headings}");
+}
+
 #[test]
 fn what_the_readme_and_the_guide_tell_to_type_does_what_they_say() {
     let Some(bash) = needs("bash") else { return };
@@ -165,6 +180,8 @@ fn what_the_readme_and_the_guide_tell_to_type_does_what_they_say() {
         until("one more of the four jobs is done", || done() >= number);
     }
     until("its tables are there", || home.path("searches/first/jobs.tsv").is_file());
+    assert_shown_in_the_readme(&mut home, "neurosearch status", "SEARCH");
+    assert_shown_in_the_readme(&mut home, "neurosearch best first", "JOB");
     let guide = commands("docs/guide.md");
     assert!(guide.len() > 20, "{guide:?}");
     for command in &guide {
