@@ -3,6 +3,7 @@
 use crate::domain::job::{JobState, LastFailure};
 use crate::domain::network::footprint::Footprint;
 use crate::domain::progress::Progress;
+use crate::domain::search_terms::TimeLimit;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -79,15 +80,6 @@ pub struct Search {
     /// Seconds until the last job that may start is done, as the jobs so far tell; none where nothing tells.
     #[serde(default)]
     pub left_seconds: Option<u64>,
-}
-
-/// For how long a search starts new jobs; what runs at its end goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct TimeLimit {
-    /// As it was asked for.
-    pub hours: f64,
-    /// Seconds since the Unix epoch.
-    pub ends: u64,
 }
 
 /// Jobs by state.

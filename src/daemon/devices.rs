@@ -3,9 +3,10 @@
 use super::context::Services;
 use super::sampler::{Granted, NoDevice, Sampler};
 use crate::control::reply;
+use crate::domain::device::Need;
 use crate::engine::device_names::{Named, choose};
 use crate::engine::pool::{self, Pool, PoolEffect, Seen};
-use crate::engine::state::{Demand, Lease, Need};
+use crate::engine::state::{Demand, Lease};
 use crate::engine::why_waiting;
 use crate::executor::local::gpus::{self, Gpu, Listing, Occupied};
 use crate::store::records::layout::LaunchDir;

@@ -16,14 +16,14 @@ use super::devices::{Demanded, Devices, Enlist};
 use super::systemd::ALIVE;
 use super::trainer::{News, Report, Trainer};
 use super::watcher::{Gone, Watcher};
+use crate::domain::device::Need;
 use crate::domain::job::JobName;
 use crate::engine::coalesce::Coalesce;
 use crate::engine::forecast::Courses;
-use crate::engine::state::{Lease, Need, Search};
+use crate::engine::state::{Lease, Search};
 use crate::engine::{attempt_end, holds, react};
 use crate::store::records::layout::LaunchDir;
 use crate::store::records::list_jobs::Changed;
-use crate::store::records::search_record::SearchRecord;
 use crate::store::records::space_file::Stamp;
 use accept_space::Accepted;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, MailboxError, Message, ResponseFuture, SpawnHandle};
@@ -46,7 +46,6 @@ pub struct Sampler {
     pub(super) analyzer: Addr<Analyzer>,
     pub(super) search: Search,
     pub(super) accepted: Option<Accepted>,
-    pub(super) record: Option<SearchRecord>,
     /// Work on the disk, one at a time and in order, so that no record is overtaken by an older one.
     pub(super) tasks: VecDeque<Task>,
     pub(super) at_work: bool,
@@ -123,7 +122,6 @@ impl Sampler {
             analyzer,
             search: Search::default(),
             accepted: None,
-            record: None,
             tasks: VecDeque::new(),
             at_work: false,
             trainers: HashMap::new(),

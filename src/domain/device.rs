@@ -36,6 +36,14 @@ impl Device {
     }
 }
 
+/// The kind of device a job may run on: `use_cpu` jobs on the CPU, all others on a GPU.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Need {
+    #[default]
+    Cpu,
+    Gpu,
+}
+
 /// Who holds a job, as far as this machine can tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holder {

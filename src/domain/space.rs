@@ -108,6 +108,8 @@ impl Origin {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parsed {
     pub space: SearchSpace,
+    /// The file's own JSON.
+    pub json: serde_json::Value,
     pub notices: Vec<Fault>,
 }
 
@@ -168,7 +170,7 @@ impl SearchSpace {
             reader.faults.push(space.origin.fault(&fault.key, fault.sentence));
         }
         reader.finish(file)?;
-        Ok(Parsed { space, notices })
+        Ok(Parsed { space, json: document.root.to_value(), notices })
     }
 
     /// The space with the flags in force.

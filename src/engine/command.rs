@@ -3,8 +3,9 @@
 use super::effect::Effect;
 use super::explain;
 use super::react::{ask, record};
-use super::state::{Hold, Search, Standing, StopReason, TimeLimit};
+use super::state::{Hold, Search, Standing, StopReason};
 use crate::domain::job::{FailureClass, JobName, Wish};
+use crate::domain::search_terms::{Terms, TimeLimit};
 
 /// A change of a search or of one of its jobs.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,7 +97,7 @@ fn terms(
     search: &mut Search,
     effects: &mut Vec<Effect>,
     said: &str,
-    change: impl FnOnce(&mut super::state::Terms),
+    change: impl FnOnce(&mut Terms),
 ) -> Result<Vec<String>, String> {
     let Some(terms) = &mut search.terms else {
         return Err("no space was accepted here yet; `neurosearch status` says why".to_string());
@@ -270,13 +271,15 @@ fn cannot(name: &JobName, verb: &str, standing: &Standing, cure: &str) -> String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::state::{Demand, Job, Lease, Need, Space, Terms};
+    use crate::domain::device::Need;
+    use crate::engine::state::{Demand, Job, Lease, Space};
 
     fn search(standing: Standing) -> (Search, JobName) {
         let terms = Terms {
             seed: 1,
             n_jobs: 1,
             job_prefix: "job".into(),
+            space: std::sync::Arc::default(),
             space_sha256: String::new(),
             need: Need::Cpu,
             paused: false,

@@ -1,7 +1,8 @@
 //! Why a job is where it is, in sentences: what it does, or everything that stands between it and its start.
 
 use super::pool::called;
-use super::state::{Job, NO_INDEX, Need, Search, Space, Standing};
+use super::state::{Job, NO_INDEX, Search, Space, Standing};
+use crate::domain::device::Need;
 use crate::domain::job::{JobName, JobState, Lent};
 
 /// What is to be said of one job.
@@ -158,7 +159,8 @@ fn place(before: u64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::state::{Hold, Lease, Terms};
+    use crate::domain::search_terms::Terms;
+    use crate::engine::state::{Hold, Lease};
 
     fn name(index: u64) -> JobName {
         JobName::numbered("job", index).expect("a name")
@@ -170,6 +172,7 @@ mod tests {
             seed: 1,
             n_jobs: 5,
             job_prefix: "job".into(),
+            space: std::sync::Arc::default(),
             space_sha256: String::new(),
             need: Need::Cpu,
             paused: false,

@@ -1,6 +1,7 @@
 //! Who gets the next free slot: priority first, then whoever has fewest, then whoever waited longest.
 
-use super::state::{Demand, Need};
+use super::state::Demand;
+use crate::domain::device::Need;
 use std::cmp::Reverse;
 
 /// One search's standing in the queue for slots.

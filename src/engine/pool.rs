@@ -1,7 +1,8 @@
 //! The slots of this machine's devices: who holds which, and who gets the next one.
 
 use super::fairness::{self, Claimant};
-use super::state::{Demand, Lease, Need};
+use super::state::{Demand, Lease};
+use crate::domain::device::Need;
 use std::collections::BTreeMap;
 
 /// Different jobs in a row that must fail with class `device` before a GPU is drained.

@@ -2,9 +2,11 @@
 
 use super::effect::{Effect, RecordUpdate};
 use super::holds::{hold, on_trouble};
-use super::state::{Hold, Job, Lease, Need, Search, Space, Standing, StopReason, Terms};
+use super::state::{Hold, Job, Lease, Search, Space, Standing, StopReason};
+use crate::domain::device::Need;
 use crate::domain::job::{FailureClass, JobName, JobState};
 use crate::domain::missing_input::Input;
+use crate::domain::search_terms::Terms;
 
 /// Seconds before a job whose own folder kept its trainer from starting is tried again.
 const NOT_STARTABLE: u64 = 10;

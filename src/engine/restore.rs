@@ -4,8 +4,8 @@ use super::attempt_end::conclude;
 use super::effect::Effect;
 use super::outcome::Outcome;
 use super::react;
-use super::state::{Job, Lease, Need, Search, Standing, StopReason};
-use crate::domain::device::Holder;
+use super::state::{Job, Lease, Search, Standing, StopReason};
+use crate::domain::device::{Holder, Need};
 use crate::domain::job::{Ended, JobName, JobState, LastFailure, Lent, Wish};
 
 /// One job's folder, as a scan found it.

@@ -1,15 +1,10 @@
 //! What the daemon believes about one search: its terms, its jobs, and what stands in the way of new ones.
 
+use crate::domain::device::Need;
 use crate::domain::job::{FailureClass, JobName, JobState, LastFailure, Lent, Wish};
 use crate::domain::missing_input::Input;
+use crate::domain::search_terms::Terms;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The kind of device a job may run on: `use_cpu` jobs on the CPU, all others on a GPU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Need {
-    Cpu,
-    Gpu,
-}
 
 /// A slot on a device, lent to one job until it is given back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,31 +14,6 @@ pub struct Lease {
     /// `cpu`, or a GPU's UUID.
     pub device: String,
     pub need: Need,
-}
-
-/// What an accepted search asks for, as its record holds it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Terms {
-    pub seed: u64,
-    pub n_jobs: u64,
-    pub job_prefix: String,
-    pub space_sha256: String,
-    /// What the jobs that are still to be drawn will need.
-    pub need: Need,
-    pub paused: bool,
-    pub priority: i32,
-    /// Most jobs at once; none: as many as there are slots.
-    pub slots: Option<u32>,
-    pub time_limit: Option<TimeLimit>,
-}
-
-/// For how long a search starts new jobs.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TimeLimit {
-    /// As it was asked for.
-    pub hours: f64,
-    /// Seconds since the Unix epoch.
-    pub ends: u64,
 }
 
 /// Whether new jobs may be drawn from the space file as it stands.

@@ -8,14 +8,17 @@ use super::attempt_end;
 use super::effect::{Effect, RecordUpdate};
 use super::outcome::Outcome;
 use super::react::{self, Drawn, NotDrawn, SpaceNews};
-use super::state::{Demand, Job, Lease, Need, Search, Space, Standing, StopReason, Terms};
+use super::state::{Demand, Job, Lease, Search, Space, Standing, StopReason};
+use crate::domain::device::Need;
 use crate::domain::job::{Ended, FailureClass, JobName, JobState, LastFailure, Wish};
+use crate::domain::search_terms::Terms;
 
 fn terms(n_jobs: u64) -> Terms {
     Terms {
         seed: 7,
         n_jobs,
         job_prefix: "job".into(),
+        space: std::sync::Arc::default(),
         space_sha256: "a".into(),
         need: Need::Cpu,
         paused: false,

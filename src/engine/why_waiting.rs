@@ -2,7 +2,7 @@
 
 use super::fairness;
 use super::pool::{Device, Pool, called};
-use super::state::Need;
+use crate::domain::device::Need;
 
 /// Why a slot of this kind is not lent to the search right now, the strongest reason first; none: one is on its way.
 pub fn reasons<K: Ord + Clone>(pool: &Pool<K>, search: &K, need: Need) -> Vec<String> {

@@ -29,10 +29,10 @@ fn read<T: Record + Serialize>(name: &str) -> T {
 
 #[test]
 fn the_search_record_of_version_1_is_read() {
-    let record: SearchRecord = read("search-1.json");
-    assert_eq!((record.version, record.seed, record.n_jobs, record.priority), (1, 7, 20, -3));
-    assert_eq!((record.job_prefix.as_str(), record.paused, record.slots), ("job", true, Some(2)));
-    assert_eq!(record.space["mode"], "image");
+    let SearchRecord { version, terms } = read("search-1.json");
+    assert_eq!((version, terms.seed, terms.n_jobs, terms.priority), (1, 7, 20, -3));
+    assert_eq!((terms.job_prefix.as_str(), terms.paused, terms.slots, terms.time_limit), ("job", true, Some(2), None));
+    assert_eq!(terms.space["mode"], "image");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::cli::{draw_lock, job_folder};
 use crate::domain::input::keys::MANY;
 use crate::domain::job::{FailureClass, JobName, JobState};
 use crate::domain::options::JobOptions;
+use crate::domain::search_terms::Terms;
 use crate::domain::space::SearchSpace;
 use crate::domain::space::draw::{Misfit, draw};
 use crate::store::fs::error::StoreError;
@@ -51,11 +52,11 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
         return Err(job_folder::exists(&job));
     }
     let space = args.flags.over(validate::accepted(launch.path())?)?;
-    let search = search_record(&launch)?;
+    let search = recorded_terms(&launch)?;
     refuse_the_daemons_name(&launch, &name, search.as_ref())?;
     check::space(&space)?;
     let ready = Ready::for_job(space.use_cpu, &args.training)?;
-    let seed = args.seed.or(space.own.seed).or(search.as_ref().map(|s| s.seed)).map_or_else(job_folder::new_seed, Ok)?;
+    let seed = args.seed.or(space.own.seed).or(search.as_ref().map(|terms| terms.seed)).map_or_else(job_folder::new_seed, Ok)?;
     let turn = draw_lock::turn(&launch)?;
     let index = match args.index {
         Some(index) => index,
@@ -114,16 +115,16 @@ fn launch(path: &std::path::Path) -> Result<LaunchDir, Failure> {
     Ok(LaunchDir::new(launch))
 }
 
-fn search_record(launch: &LaunchDir) -> Result<Option<SearchRecord>, Failure> {
-    match record::read(&launch.search_record()) {
-        Ok(search) => Ok(Some(search)),
+fn recorded_terms(launch: &LaunchDir) -> Result<Option<Terms>, Failure> {
+    match record::read::<SearchRecord>(&launch.search_record()) {
+        Ok(search) => Ok(Some(search.terms)),
         Err(e) if e.is_missing() => Ok(None),
         Err(e) => Err(e.into()),
     }
 }
 
 /// A name that a running daemon is about to give to a job of its own.
-fn refuse_the_daemons_name(launch: &LaunchDir, name: &JobName, search: Option<&SearchRecord>) -> Result<(), Failure> {
+fn refuse_the_daemons_name(launch: &LaunchDir, name: &JobName, search: Option<&Terms>) -> Result<(), Failure> {
     let Some(search) = search else { return Ok(()) };
     let its_own = name.index(&search.job_prefix).is_some_and(|index| index < search.n_jobs);
     if its_own && lock::is_held(&launch.lock())? {
@@ -134,7 +135,7 @@ fn refuse_the_daemons_name(launch: &LaunchDir, name: &JobName, search: Option<&S
 }
 
 /// The lowest index that no job of the launch directory has, and that no running daemon counts as its search's own.
-fn first_unused(launch: &LaunchDir, prefix: &str, search: Option<&SearchRecord>) -> Result<u64, Failure> {
+fn first_unused(launch: &LaunchDir, prefix: &str, search: Option<&Terms>) -> Result<u64, Failure> {
     let mut used = BTreeSet::new();
     for name in list_jobs::jobs(launch)? {
         let recorded = list_jobs::record_of(&launch.job(&name)).ok().flatten().and_then(|record| record.index);

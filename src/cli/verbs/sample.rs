@@ -152,7 +152,7 @@ fn job(space: &SearchSpace, checker: &mut Checker, seed: u64, index: u64) -> Res
 
 fn recorded_or_new(dir: &Path) -> Result<u64, Failure> {
     match record::read::<SearchRecord>(&LaunchDir::new(dir).search_record()) {
-        Ok(search) => Ok(search.seed),
+        Ok(search) => Ok(search.terms.seed),
         Err(error) if error.is_missing() => {
             let seed = OsRng
                 .try_next_u64()

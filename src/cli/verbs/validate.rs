@@ -49,7 +49,7 @@ pub fn accepted(dir: &Path) -> Result<SearchSpace, Failure> {
             ));
         }
     };
-    let Parsed { space, notices } = SearchSpace::parse(&text, &file, &base)?;
+    let Parsed { space, notices, .. } = SearchSpace::parse(&text, &file, &base)?;
     for notice in notices {
         out::note(format!("{file}: {notice}"));
     }

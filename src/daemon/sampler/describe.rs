@@ -4,10 +4,11 @@ use super::Sampler;
 use crate::control::reply::{self, Counts, SearchState};
 use crate::daemon::analyzer::Analyzer;
 use crate::daemon::context::now;
+use crate::domain::device::Need;
 use crate::domain::job::{JobName, JobState};
 use crate::domain::text::natural_order;
 use crate::engine::explain::{self, Explained};
-use crate::engine::state::{Job, NO_INDEX, Need, Space, Standing};
+use crate::engine::state::{Job, NO_INDEX, Space, Standing};
 use actix::{Addr, Handler, Message, MessageResult};
 
 /// A search as `status` shows it.
@@ -68,9 +69,7 @@ impl Sampler {
             n_jobs: terms.map(|terms| terms.n_jobs),
             priority: terms.map_or(0, |terms| terms.priority),
             slots: terms.and_then(|terms| terms.slots),
-            time_limit: terms
-                .and_then(|terms| terms.time_limit)
-                .map(|limit| reply::TimeLimit { hours: limit.hours, ends: limit.ends }),
+            time_limit: terms.and_then(|terms| terms.time_limit),
             counts,
             faults,
             notices: self.accepted.as_ref().map(|accepted| accepted.notices.clone()).unwrap_or_default(),

@@ -1,6 +1,6 @@
 //! How a search's effects are carried out: messages at once, work on the disk one at a time and off the actors' thread.
 
-use super::accept_space::{self, Accepted};
+use super::accept_space::Accepted;
 use super::draw::{self, Slot};
 use super::{Sampler, scan};
 use crate::daemon::analyzer::Changed;
@@ -11,10 +11,11 @@ use crate::daemon::trainer::{Role, StopIt, Trainer};
 use crate::domain::device::Device;
 use crate::domain::job::{JobName, JobState};
 use crate::domain::network::device_fit::{self, OnTooLarge};
+use crate::domain::search_terms::Terms;
 use crate::engine::effect::{Effect, RecordUpdate};
 use crate::engine::outcome::Outcome;
 use crate::engine::react::{self, Drawn, NotDrawn};
-use crate::engine::state::{Lease, Search, Standing, Terms};
+use crate::engine::state::{Lease, Search, Standing};
 use crate::engine::{attempt_end, holds, restore};
 use crate::executor::local::gpus;
 use crate::executor::{self, Assignment};
@@ -129,10 +130,8 @@ impl Sampler {
                 }
                 Effect::Record { job, update } => self.add_task(Task::Record { job, update }, ctx),
                 Effect::RecordSearch => {
-                    if let (Some(record), Some(terms)) = (&mut self.record, &self.search.terms) {
-                        accept_space::follow(record, terms);
-                        let record = Box::new(record.clone());
-                        self.add_task(Task::Search(record), ctx);
+                    if let Some(terms) = self.search.terms.clone() {
+                        self.add_task(Task::Search(Box::new(SearchRecord::new(terms))), ctx);
                     }
                 }
                 Effect::Rest { job, seconds } => {

@@ -1,10 +1,9 @@
 //! One job's folder as a look finds it: whose the job is, how far it is, and what became of its trainer.
 
 use crate::daemon::attempt_result::unwatched;
-use crate::domain::device::{Device, Holder};
+use crate::domain::device::{Device, Holder, Need};
 use crate::domain::job::{JobName, Lent};
 use crate::engine::restore::{Found, FoundRecord, TrainerSeen, Unread};
-use crate::engine::state::Need;
 use crate::executor::{self, Look};
 use crate::store::fs::error::StoreError;
 use crate::store::records::job_records::{JobRecord, Starter, TrainerRecord};

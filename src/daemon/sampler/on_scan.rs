@@ -157,10 +157,9 @@ impl Sampler {
 
     /// What was recorded before is known again, so that jobs can be told by their names and go on.
     fn restore_record(&mut self, record: Option<SearchRecord>) {
-        if let Some(record) = &record {
-            self.search.terms = Some(accept_space::restored(record));
+        if let Some(record) = record {
+            self.search.terms = Some(record.terms);
         }
-        self.record = record;
     }
 
     fn on_space(&mut self, seen: SpaceSeen, ctx: &mut Context<Self>) -> Vec<Effect> {
@@ -194,10 +193,9 @@ impl Sampler {
             SpaceSeen::Accepted { stamp, accepted } => {
                 self.judged = Some(stamp);
                 self.add_task(Task::Error(None), ctx);
-                match accept_space::terms(&accepted.space, self.record.as_ref(), &self.services.settings.search) {
+                match accept_space::terms(&accepted, self.search.terms.as_ref(), &self.services.settings.search) {
                     Ok(terms) => {
                         info!(launch = ?self.launch.path(), seed = terms.seed, n_jobs = terms.n_jobs, "random_search.json is accepted");
-                        self.record = Some(accept_space::record(&terms, &accepted));
                         self.accepted = Some(accepted);
                         react::on_space(&mut self.search, SpaceNews::Accepted(terms))
                     }

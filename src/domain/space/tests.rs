@@ -37,7 +37,8 @@ fn the_documentations_example_is_refused_for_its_missing_comma_and_read_with_it(
     assert_eq!(faults[0].place.map(|p| (p.line, p.column)), Some((17, 1)));
     assert!(faults[0].sentence.contains("comma") && faults[0].sentence.contains("network_normalization"), "{}", faults[0]);
 
-    let Parsed { space, notices } = parse(&broken.replace("[null, \"BatchNorm\"]", "[null, \"BatchNorm\"],")).expect("a space");
+    let Parsed { space, notices, .. } =
+        parse(&broken.replace("[null, \"BatchNorm\"]", "[null, \"BatchNorm\"],")).expect("a space");
     assert_eq!(notices, []);
     assert_eq!(space.mode, [Mode::Patch, Mode::Image]);
     assert_eq!(space.learning_rate, Span { low: 2.0, high: 5.0 });
@@ -48,7 +49,7 @@ fn the_documentations_example_is_refused_for_its_missing_comma_and_read_with_it(
 
 #[test]
 fn absent_and_null_keys_take_their_defaults() {
-    let Parsed { space: least, notices } = parse(LEAST).expect("a space");
+    let Parsed { space: least, notices, .. } = parse(LEAST).expect("a space");
     assert_eq!(notices.iter().map(|n| n.key.as_str()).collect::<Vec<_>>(), ["diagnoses", "epochs"]);
     assert_eq!(least.caps_dir, Path::new("/launch/caps"));
     assert_eq!((least.diagnoses.as_slice(), least.epochs), ([Diagnosis::Ad, Diagnosis::Cn].as_slice(), 20));
