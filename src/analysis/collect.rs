@@ -208,7 +208,7 @@ fn standing(dir: &JobDir) -> Result<Standing, StoreError> {
     let mut state = executor::shown(dir, &record);
     if matches!(state, JobState::Running { .. })
         && let Ok(end) = record::read::<EndRecord>(&dir.end())
-        && end.attempt == record.attempts
+        && end.attempt == record.history.attempts
     {
         state = match end.ended {
             Ended::Done => JobState::Done,
@@ -221,7 +221,7 @@ fn standing(dir: &JobDir) -> Result<Standing, StoreError> {
         JobState::Failed { class, sentence } => Some((class, sentence)),
         _ => None,
     };
-    Ok(Standing { index: record.index, state: Some(word), failure, attempts: record.attempts, unfinished, lasting })
+    Ok(Standing { index: record.index, state: Some(word), failure, attempts: record.history.attempts, unfinished, lasting })
 }
 
 #[cfg(test)]

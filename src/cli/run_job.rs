@@ -59,21 +59,21 @@ pub fn run(ready: Ready, job: &JobDir, options: &JobOptions, mut record: JobReco
     let mut interrupt = Interrupt::watch()?;
     let own = || Identity::own().map_err(|e| Failure::new(Exit::Failed, format!("cannot tell who this process is: {e}")));
     record.borrower = Some(own()?.as_borrower());
-    record.attempts += 1;
+    record.history.attempts += 1;
     let threads = *record.threads.get_or_insert_with(executor::local::cpu::cores);
     let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
-    record.state = JobState::Running { device: ready.device.to_string(), since };
+    record.state = JobState::Running { device: Some(ready.device.to_string()), since };
     record::write(&job.record(), &record)?;
 
     let Ready { program, device, precision, cache } = ready;
-    let assignment = Assignment { job: job.clone(), device, threads, attempt: record.attempts, precision, cache };
+    let assignment = Assignment { job: job.clone(), device, threads, attempt: record.history.attempts, precision, cache };
     let before = OomKills::now();
     // Its trainer has been loading for a while when it replaces this.
     let earlier = progress::read(job).ok().flatten();
     let ended = match executor::start(&program, &assignment) {
         Ok(child) => {
             let (status, asked) = follow(child, job, earlier.as_ref(), &mut interrupt)?;
-            how_it_ended(job, record.attempts, status, asked, OomKills::now().rose_since(&before))
+            how_it_ended(job, record.history.attempts, status, asked, OomKills::now().rose_since(&before))
         }
         Err(e) => Ended::Failed { class: FailureClass::Crashed, sentence: e.to_string() },
     };
@@ -81,7 +81,7 @@ pub fn run(ready: Ready, job: &JobDir, options: &JobOptions, mut record: JobReco
     settle(&mut record, job, &ended);
     record.borrower = None;
     record::write(&job.record(), &record)?;
-    say(&ended, job, options, record.attempts, out)
+    say(&ended, job, options, record.history.attempts, out)
 }
 
 /// Waits for the trainer's end, passing on what it reports, after an `earlier` attempt's report, and whoever asks it to stop.
@@ -137,16 +137,16 @@ fn how_it_ended(job: &JobDir, attempt: u32, status: ExitStatus, asked: bool, mem
 /// Brings the record up to date with the attempt's end.
 fn settle(record: &mut JobRecord, job: &JobDir, ended: &Ended) {
     let checkpoints = progress::read(job).ok().flatten().map_or(0, |report| report.checkpoints);
-    let advanced = checkpoints > record.checkpoints_seen;
-    record.checkpoints_seen = record.checkpoints_seen.max(checkpoints);
+    let advanced = checkpoints > record.history.checkpoints_seen;
+    record.history.checkpoints_seen = record.history.checkpoints_seen.max(checkpoints);
     if advanced {
-        record.failures_in_a_row = 0;
+        record.history.failures_in_a_row = 0;
     }
     record.state = match ended {
         Ended::Done => JobState::Done,
         Ended::Interrupted { .. } => JobState::Paused,
         Ended::Failed { class, sentence } => {
-            record.failures_in_a_row += 1;
+            record.history.failures_in_a_row += 1;
             JobState::Failed { class: *class, sentence: sentence.clone() }
         }
     };

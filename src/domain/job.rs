@@ -116,9 +116,11 @@ impl fmt::Display for FailureClass {
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum JobState {
     Queued,
-    /// `device` as the trainer's environment names it (`cpu-0`, a GPU's UUID); `since` in seconds since the epoch.
     Running {
-        device: String,
+        /// As the trainer's environment names it (`cpu`, a GPU's UUID); none where that is not known, which is written as "".
+        #[serde(with = "or_empty")]
+        device: Option<String>,
+        /// Seconds since the Unix epoch.
         since: u64,
     },
     Paused,
@@ -128,6 +130,19 @@ pub enum JobState {
         class: FailureClass,
         sentence: String,
     },
+}
+
+/// A text that may be missing, written as an empty one then.
+mod or_empty {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(text: &Option<String>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(text.as_deref().unwrap_or_default())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+        String::deserialize(from).map(|text| Some(text).filter(|text| !text.is_empty()))
+    }
 }
 
 impl JobState {
@@ -173,7 +188,7 @@ pub enum Ended {
 /// What somebody asked for and is not done yet, recorded so that a new daemon finishes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Wish {
+pub enum PendingRequest {
     Pause,
     Cancel,
     Retry,
@@ -207,6 +222,16 @@ mod tests {
         }
         for good in ["job-0", "a", "A.b_c-9", &"x".repeat(100)] {
             assert!(JobName::try_from(good.to_string()).is_ok(), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn a_device_that_is_not_known_is_an_empty_text_in_the_record() {
+        for (device, text) in [(None, ""), (Some("cpu".to_string()), "cpu")] {
+            let state = JobState::Running { device, since: 5 };
+            let written = format!(r#"{{"state":"running","device":"{text}","since":5}}"#);
+            assert_eq!(serde_json::to_string(&state).expect("written"), written);
+            assert_eq!(serde_json::from_str::<JobState>(&written).expect("read"), state);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Values and rules of the field: no disk, no clock, no async, no libtorch.
 
+pub mod attempt_history;
 pub mod data;
 pub mod device;
 pub mod input;

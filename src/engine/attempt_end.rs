@@ -25,8 +25,8 @@ pub fn on_ended(search: &mut Search, name: &JobName, outcome: &Outcome) -> Vec<E
 /// The job was foreseen not to fit the device whose slot it got: no trainer was started.
 pub fn on_too_large(search: &mut Search, name: &JobName, sentence: String) -> Vec<Effect> {
     let Some(job) = search.jobs.get_mut(name) else { return Vec::new() };
-    job.attempts = job.attempts.saturating_sub(1);
-    let checkpoints = job.checkpoints;
+    job.history.attempts = job.history.attempts.saturating_sub(1);
+    let checkpoints = job.history.checkpoints_seen;
     let ended = Some(Ended::Failed { class: FailureClass::TooLarge, sentence });
     on_ended(search, name, &Outcome { ended, checkpoints, ..Outcome::default() })
 }
@@ -44,11 +44,11 @@ pub fn on_retry_due(search: &mut Search, name: &JobName) -> Vec<Effect> {
 /// What follows from the end of an attempt, apart from its slot.
 pub(super) fn conclude(search: &mut Search, name: &JobName, outcome: &Outcome, stop: Option<StopReason>) -> Vec<Effect> {
     let Some(job) = search.jobs.get_mut(name) else { return Vec::new() };
-    if outcome.checkpoints > job.checkpoints || outcome.ended == Some(Ended::Done) {
+    if outcome.checkpoints > job.history.checkpoints_seen || outcome.ended == Some(Ended::Done) {
         search.holds_in_a_row = 0;
     }
     job.note_checkpoints(outcome.checkpoints);
-    (job.wish, job.trouble) = (None, None);
+    (job.history.pending, job.trouble) = (None, None);
     let mut unwritten = None;
     let standing = match (outcome::judge(outcome, stop.is_some()), stop) {
         (Verdict::Done, _) => Standing::Done,
@@ -72,12 +72,12 @@ pub(super) fn conclude(search: &mut Search, name: &JobName, outcome: &Outcome, s
             standing
         }
         (Verdict::Lost, _) => {
-            failed(job, FailureClass::Lost, "it ended while nobody watched".to_string());
+            job.history.note_failure(FailureClass::Lost, "it ended while nobody watched".to_string());
             Standing::Waiting
         }
         (Verdict::Failed(class, sentence), _) => retried(job, class, sentence),
     };
-    let rest = outcome::pause(job.failures_in_a_row);
+    let rest = outcome::pause(job.history.failures_in_a_row);
     let resting = standing == Standing::Resting;
     let mut effects: Vec<Effect> = say_ended(name, job, &standing).into_iter().collect();
     search.set(name, standing);
@@ -97,10 +97,11 @@ fn say_ended(name: &JobName, job: &Job, standing: &Standing) -> Option<Effect> {
     if let Standing::Failed(class, sentence) = standing {
         return Some(Effect::Say(format!("{name} failed ({class}): {sentence}")));
     }
-    let LastFailure { attempt, class, sentence } = job.last_failure.as_ref().filter(|last| last.attempt == job.attempts)?;
+    let LastFailure { attempt, class, sentence } =
+        job.history.last_failure.as_ref().filter(|last| last.attempt == job.history.attempts)?;
     let next = match standing {
         Standing::Waiting => "it is tried again".to_string(),
-        Standing::Resting => format!("it is tried again in {} s", outcome::pause(job.failures_in_a_row)),
+        Standing::Resting => format!("it is tried again in {} s", outcome::pause(job.history.failures_in_a_row)),
         _ => return None,
     };
     Some(Effect::Say(format!("attempt {attempt} of {name} ended ({class}): {sentence}; {next}")))
@@ -113,26 +114,15 @@ fn retried(job: &mut Job, class: FailureClass, sentence: String) -> Standing {
 
 /// As [`retried`], up to `limit` in a row.
 fn counted(job: &mut Job, class: FailureClass, sentence: String, limit: u32) -> Standing {
-    failed(job, class, sentence.clone());
-    job.failures_in_a_row += 1;
-    // Kills say little about the job, so they have a count and a limit of their own.
-    let in_a_row = if class == FailureClass::Killed {
-        job.kills_in_a_row += 1;
-        job.kills_in_a_row
-    } else {
-        job.failures_in_a_row - job.kills_in_a_row.min(job.failures_in_a_row)
-    };
+    job.history.note_failure(class, sentence.clone());
+    let in_a_row = job.history.count_failure(class);
     if limit == 0 {
         Standing::Failed(class, sentence)
     } else if in_a_row >= limit {
         Standing::Failed(class, format!("{sentence}; given up after {limit} such attempts without a new checkpoint"))
-    } else if outcome::pause(job.failures_in_a_row) == 0 {
+    } else if outcome::pause(job.history.failures_in_a_row) == 0 {
         Standing::Waiting
     } else {
         Standing::Resting
     }
-}
-
-fn failed(job: &mut Job, class: FailureClass, sentence: String) {
-    job.last_failure = Some(LastFailure { attempt: job.attempts, class, sentence });
 }

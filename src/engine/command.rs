@@ -4,7 +4,7 @@ use super::effect::Effect;
 use super::explain;
 use super::react::{ask, record};
 use super::state::{Hold, Search, Standing, StopReason};
-use crate::domain::job::{FailureClass, JobName, Wish};
+use crate::domain::job::{FailureClass, JobName, PendingRequest};
 use crate::domain::search_terms::{Terms, TimeLimit};
 
 /// A change of a search or of one of its jobs.
@@ -81,10 +81,10 @@ pub fn on_command(search: &mut Search, command: Command) -> Answer {
                 Ok(vec![format!("{name} is queued; what is missing of its results is made anew")])
             }
             Standing::Unclear(why) => {
-                wish(search, &name, Some(Wish::Retry), &mut effects);
+                ask_for(search, &name, Some(PendingRequest::Retry), &mut effects);
                 Ok(vec![format!("{name} is queued as soon as nobody holds it; until then it is left alone: {why}")])
             }
-            Standing::Foreign(_) if is_away(search, &name) => Ok(take_back(search, &name, Wish::Retry, "queued")),
+            Standing::Foreign(_) if is_away(search, &name) => Ok(take_back(search, &name, PendingRequest::Retry, "queued")),
             other => Err(cannot(&name, "tried again", &other, "only one that failed, was cancelled or is done can")),
         },
         Command::RetryFailed(class) => retry_failed(search, class, &mut effects),
@@ -125,22 +125,22 @@ fn stop(search: &mut Search, name: &JobName, reason: StopReason, effects: &mut V
     match standing(search, name)? {
         Standing::Starting(lease) | Standing::Running(lease) => {
             search.set(name, Standing::Stopping(lease, reason));
-            wish(search, name, reason.wish(), effects);
+            ask_for(search, name, reason.request(), effects);
             effects.push(Effect::Stop { job: name.clone() });
             Ok(vec![format!("{name} is asked to stop, keeps its last epoch, and is {verb} then")])
         }
         // A stop on its way changes its meaning: whoever speaks last counts.
         Standing::Stopping(lease, StopReason::Pause | StopReason::Cancel) => {
             search.set(name, Standing::Stopping(lease, reason));
-            wish(search, name, reason.wish(), effects);
+            ask_for(search, name, reason.request(), effects);
             Ok(vec![format!("{name} is stopping, and is {verb} then")])
         }
         Standing::Adopting => {
-            wish(search, name, reason.wish(), effects);
+            ask_for(search, name, reason.request(), effects);
             Ok(vec![format!("{name} is being taken over, is asked to stop then, and is {verb}")])
         }
         Standing::Unclear(why) => {
-            wish(search, name, reason.wish(), effects);
+            ask_for(search, name, reason.request(), effects);
             Ok(vec![format!("{name} is {verb} as soon as nobody holds it; until then it is left alone: {why}")])
         }
         Standing::Waiting | Standing::Resting | Standing::Paused => {
@@ -153,8 +153,8 @@ fn stop(search: &mut Search, name: &JobName, reason: StopReason, effects: &mut V
             effects.push(Effect::Tabulate { job: name.clone() });
             Ok(vec![format!("{name} is {verb}")])
         }
-        Standing::Foreign(_) if is_away(search, name) => match reason.wish() {
-            Some(wish) => Ok(take_back(search, name, wish, verb)),
+        Standing::Foreign(_) if is_away(search, name) => match reason.request() {
+            Some(request) => Ok(take_back(search, name, request, verb)),
             None => Ok(Vec::new()),
         },
         other => Err(cannot(name, verb, &other, "only one that is queued, running or paused can")),
@@ -166,18 +166,18 @@ fn is_away(search: &Search, name: &JobName) -> bool {
     search.jobs.get(name).and_then(|job| job.lent.as_ref()).is_some_and(|lent| lent.away)
 }
 
-/// Its record is somebody else's to write until nobody holds the job, so that the wish is not recorded before.
-fn take_back(search: &mut Search, name: &JobName, wish: Wish, becomes: &str) -> Vec<String> {
+/// Its record is somebody else's to write until nobody holds the job, so that the request is not recorded before.
+fn take_back(search: &mut Search, name: &JobName, request: PendingRequest, becomes: &str) -> Vec<String> {
     if let Some(job) = search.jobs.get_mut(name) {
-        job.wish = Some(wish);
+        job.history.pending = Some(request);
     }
     vec![format!("{name} is the daemon's again as soon as nobody holds it, and {becomes} then")]
 }
 
 /// Records what is wanted of a job, so that it is done even if this daemon dies first.
-fn wish(search: &mut Search, name: &JobName, wish: Option<Wish>, effects: &mut Vec<Effect>) {
+fn ask_for(search: &mut Search, name: &JobName, request: Option<PendingRequest>, effects: &mut Vec<Effect>) {
     if let Some(job) = search.jobs.get_mut(name) {
-        job.wish = wish;
+        job.history.pending = request;
     }
     record(search, name, effects);
 }
@@ -234,7 +234,7 @@ pub fn on_shutdown(search: &mut Search) -> Vec<Effect> {
 
 fn wait(search: &mut Search, name: &JobName, effects: &mut Vec<Effect>) -> Vec<String> {
     if let Some(job) = search.jobs.get_mut(name) {
-        job.forgive();
+        job.history.forgive();
     }
     search.set(name, Standing::Waiting);
     record(search, name, effects);
@@ -326,7 +326,7 @@ mod tests {
         let (mut search, name) = search(Standing::Running(lease()));
         let (_, effects) = on_command(&mut search, Command::PauseJob(name.clone())).expect("done");
         let [Effect::Record { job, update }, Effect::Stop { .. }] = &effects[..] else { panic!("{effects:?}") };
-        assert_eq!((job, update.state.as_str(), update.wish), (&name, "running", Some(Wish::Pause)));
+        assert_eq!((job, update.state.as_str(), update.history.pending), (&name, "running", Some(PendingRequest::Pause)));
     }
 
     #[test]

@@ -1,18 +1,14 @@
 //! What a decision asks the world to do; the actors carry it out and decide nothing.
 
 use super::state::{Demand, Lease};
-use crate::domain::job::{JobName, JobState, LastFailure, Wish};
+use crate::domain::attempt_history::AttemptHistory;
+use crate::domain::job::{JobName, JobState};
 
 /// The part of a job's record that the daemon's decisions change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordUpdate {
     pub state: JobState,
-    pub attempts: u32,
-    pub failures_in_a_row: u32,
-    pub kills_in_a_row: u32,
-    pub last_failure: Option<LastFailure>,
-    pub wish: Option<Wish>,
-    pub checkpoints_seen: u64,
+    pub history: AttemptHistory,
 }
 
 /// One thing to do, in the order given.

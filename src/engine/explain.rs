@@ -43,12 +43,12 @@ pub fn known(search: &Search, name: &JobName, job: &Job) -> Explained {
             Explained { what, reasons, waits_for: Some(job.need) }
         }
         Standing::Resting => {
-            let failed = job.failures_in_a_row;
+            let failed = job.history.failures_in_a_row;
             Explained::at_rest(format!("it failed {failed} times in a row and pauses before the next attempt"))
         }
         Standing::Starting(lease) => Explained::at_rest(format!("its trainer is being started on {}", lease.device)),
         Standing::Adopting => Explained::at_rest("its live trainer is being taken over"),
-        Standing::Running(lease) => Explained::at_rest(format!("it runs on {}, attempt {}", lease.device, job.attempts)),
+        Standing::Running(lease) => Explained::at_rest(format!("it runs on {}, attempt {}", lease.device, job.history.attempts)),
         Standing::Unclear(why) => Explained::at_rest(format!("it is left alone: {why}")),
         Standing::Stopping(lease, _) => Explained::at_rest(format!("it was asked to stop, on {}", lease.device)),
         Standing::Paused => Explained::at_rest("it is paused; resume it"),

@@ -235,14 +235,14 @@ pub fn on_folder_gone(search: &mut Search, name: &JobName) -> Vec<Effect> {
 fn not_begun(search: &mut Search, name: &JobName, standing: Standing) -> Option<Lease> {
     let job = search.jobs.get_mut(name)?;
     let lease = job.lease().cloned()?;
-    job.attempts = job.attempts.saturating_sub(1);
+    job.history.attempts = job.history.attempts.saturating_sub(1);
     // Asked to stop meanwhile, it has.
     let stopped = match &job.standing {
         Standing::Stopping(_, StopReason::Pause) => Some(Standing::Paused),
         Standing::Stopping(_, StopReason::Cancel) => Some(Standing::Cancelled),
         _ => None,
     };
-    job.wish = None;
+    job.history.pending = None;
     search.set(name, stopped.unwrap_or(standing));
     Some(lease)
 }
@@ -250,7 +250,7 @@ fn not_begun(search: &mut Search, name: &JobName, standing: Standing) -> Option<
 /// The trainer reported; `checkpoints` counts over all attempts.
 pub fn on_progress(search: &mut Search, name: &JobName, checkpoints: u64, fold_finished: bool) -> Vec<Effect> {
     if let Some(job) = search.jobs.get_mut(name) {
-        if checkpoints > job.checkpoints {
+        if checkpoints > job.history.checkpoints_seen {
             search.holds_in_a_row = 0;
         }
         job.note_checkpoints(checkpoints);
@@ -273,24 +273,16 @@ pub fn on_stalled(search: &mut Search, name: &JobName) -> Vec<Effect> {
 fn launch(search: &mut Search, name: &JobName, lease: Lease, now: u64) -> Vec<Effect> {
     search.set(name, Standing::Starting(lease.clone()));
     let Some(job) = search.jobs.get_mut(name) else { return Vec::new() };
-    job.attempts += 1;
+    job.history.attempts += 1;
     job.since = now;
-    job.checkpoints_at_start = job.checkpoints;
-    let state = JobState::Running { device: lease.device.clone(), since: now };
+    job.checkpoints_at_start = job.history.checkpoints_seen;
+    let state = JobState::Running { device: Some(lease.device.clone()), since: now };
     let update = update(job, state);
-    vec![Effect::Launch { job: name.clone(), lease, attempt: job.attempts, update }]
+    vec![Effect::Launch { job: name.clone(), lease, attempt: job.history.attempts, update }]
 }
 
 fn update(job: &Job, state: JobState) -> RecordUpdate {
-    RecordUpdate {
-        state,
-        attempts: job.attempts,
-        failures_in_a_row: job.failures_in_a_row,
-        kills_in_a_row: job.kills_in_a_row,
-        last_failure: job.last_failure.clone(),
-        wish: job.wish,
-        checkpoints_seen: job.checkpoints,
-    }
+    RecordUpdate { state, history: job.history.clone() }
 }
 
 /// Asks for the job's record to be brought up to date.

@@ -5,8 +5,9 @@ use super::effect::Effect;
 use super::outcome::Outcome;
 use super::react;
 use super::state::{Job, Lease, Search, Standing, StopReason};
+use crate::domain::attempt_history::AttemptHistory;
 use crate::domain::device::{Holder, Need};
-use crate::domain::job::{Ended, JobName, JobState, LastFailure, Lent, Wish};
+use crate::domain::job::{Ended, JobName, JobState, Lent, PendingRequest};
 
 /// One job's folder, as a scan found it.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,12 +33,7 @@ pub struct FoundRecord {
     pub ours: bool,
     pub lent: Option<Lent>,
     pub state: JobState,
-    pub attempts: u32,
-    pub failures_in_a_row: u32,
-    pub kills_in_a_row: u32,
-    pub last_failure: Option<LastFailure>,
-    pub wish: Option<Wish>,
-    pub checkpoints_seen: u64,
+    pub history: AttemptHistory,
     pub trainer: TrainerSeen,
     /// The count in the last progress report.
     pub checkpoints: u64,
@@ -87,7 +83,7 @@ pub fn on_found(search: &mut Search, found: Vec<Found>) -> Vec<Effect> {
         let read = record.as_ref().ok().and_then(Option::as_ref);
         let index = read.and_then(|record| record.index).or(named);
         let was_known = search.jobs.contains_key(&name);
-        let (wish, held) = forget(search, &name, read.is_some_and(|record| record.ours));
+        let (pending, held) = forget(search, &name, read.is_some_and(|record| record.ours));
         // Drawn since the scan began, or being drawn: what is believed already is newer.
         if search.jobs.contains_key(&name) || index.is_some_and(|index| search.drawing.contains_key(&index)) {
             continue;
@@ -98,20 +94,23 @@ pub fn on_found(search: &mut Search, found: Vec<Found>) -> Vec<Effect> {
         }
         match record {
             Ok(Some(mut record)) if record.ours => {
-                record.wish = wish.or(record.wish);
+                record.history.pending = pending.or(record.history.pending);
                 restore(search, name, record, need, &mut effects);
                 give_back(held, &mut effects);
             }
             Ok(other) => {
-                let theirs =
-                    other.map(|r| Theirs { state: Some(r.state), attempts: r.attempts, lent: r.lent }).unwrap_or_default();
+                let theirs = other
+                    .map(|r| Theirs { state: Some(r.state), attempts: r.history.attempts, lent: r.lent })
+                    .unwrap_or_default();
                 let Theirs { state, attempts, lent } = theirs;
-                search.add(name, Job { lent, attempts, ..Job::new(index, need, Standing::Foreign(state)) });
+                let history = AttemptHistory { attempts, ..AttemptHistory::default() };
+                search.add(name, Job { lent, history, ..Job::new(index, need, Standing::Foreign(state)) });
                 give_back(held, &mut effects);
             }
             Err(Unread { why, trainer }) => {
                 // Its index is taken, and its trainer may live: nothing is done with it until it can be read.
-                let job = Job { unread: true, wish, ..Job::new(index, need, Standing::Unclear(why)) };
+                let history = AttemptHistory { pending, ..AttemptHistory::default() };
+                let job = Job { unread: true, history, ..Job::new(index, need, Standing::Unclear(why)) };
                 search.add(name.clone(), job);
                 keep(search, &name, held, &trainer, None, &mut effects);
             }
@@ -121,12 +120,12 @@ pub fn on_found(search: &mut Search, found: Vec<Found>) -> Vec<Effect> {
     effects
 }
 
-/// Forgets what was a guess about a job, or that it was somebody else's where it is `ours` now. What was wished of it stays
+/// Forgets what was a guess about a job, or that it was somebody else's where it is `ours` now. What was asked of it stays
 /// so, and the slot that it keeps.
-fn forget(search: &mut Search, name: &JobName, ours: bool) -> (Option<Wish>, Option<Lease>) {
+fn forget(search: &mut Search, name: &JobName, ours: bool) -> (Option<PendingRequest>, Option<Lease>) {
     let outdated = |job: &&Job| job.unread || (ours && matches!(job.standing, Standing::Foreign(_)));
     let Some(job) = search.jobs.get(name).filter(outdated) else { return (None, None) };
-    let kept = (job.wish, job.held.clone());
+    let kept = (job.history.pending, job.held.clone());
     search.remove(name);
     kept
 }
@@ -164,7 +163,7 @@ pub fn on_foreign(search: &mut Search, name: &JobName, Theirs { state, attempts,
     let Some(job) = search.jobs.get_mut(name) else { return Vec::new() };
     let Standing::Foreign(old) = &job.standing else { return Vec::new() };
     let changed = *old != state;
-    (job.attempts, job.lent) = (attempts, lent);
+    (job.history.attempts, job.lent) = (attempts, lent);
     job.standing = Standing::Foreign(state);
     if changed { vec![Effect::Tabulate { job: name.clone() }] } else { Vec::new() }
 }
@@ -190,7 +189,7 @@ pub fn on_gone(search: &mut Search, gone: &[JobName]) -> Vec<Effect> {
         // An unclear one's folder may be out of reach for a moment, unless somebody has said that it is not wanted any more.
         let idle = |job: &Job| match job.standing {
             Standing::Adopting => false,
-            Standing::Unclear(_) => job.unread || job.wish.is_some(),
+            Standing::Unclear(_) => job.unread || job.history.pending.is_some(),
             _ => job.lease().is_none(),
         };
         if let Some(job) = search.jobs.get(name).filter(|job| idle(job)) {
@@ -208,7 +207,7 @@ pub fn on_gone(search: &mut Search, gone: &[JobName]) -> Vec<Effect> {
 pub fn on_claimed(search: &mut Search, name: &JobName, lease: Lease) -> Vec<Effect> {
     match search.jobs.get(name).map(|job| &job.standing) {
         Some(Standing::Adopting) => {
-            let stop = search.jobs.get(name).and_then(|job| job.wish).and_then(StopReason::of);
+            let stop = search.jobs.get(name).and_then(|job| job.history.pending).and_then(StopReason::of);
             search.set(
                 name,
                 match stop {
@@ -251,36 +250,33 @@ fn restore(search: &mut Search, name: JobName, record: FoundRecord, need: Need, 
         JobState::Failed { class, sentence } => Standing::Failed(*class, sentence.clone()),
     };
     let mut job = Job::new(record.index, need, standing);
-    job.attempts = record.attempts;
-    job.failures_in_a_row = record.failures_in_a_row;
-    job.kills_in_a_row = record.kills_in_a_row;
-    job.last_failure = record.last_failure;
-    job.wish = record.wish;
-    job.checkpoints_at_start = record.checkpoints_seen;
-    job.note_checkpoints(record.checkpoints.max(record.checkpoints_seen));
+    let pending = record.history.pending;
+    job.checkpoints_at_start = record.history.checkpoints_seen;
+    job.history = record.history;
+    job.note_checkpoints(record.checkpoints);
     if let JobState::Running { since, .. } = &record.state {
         job.since = *since;
     }
     search.add(name.clone(), job);
     if running {
         let device = match &record.state {
-            JobState::Running { device, .. } => Some(device.as_str()).filter(|device| !device.is_empty()),
+            JobState::Running { device, .. } => device.as_deref(),
             _ => None,
         };
         take_over(search, &name, record.trainer, record.checkpoints, device, effects);
-    } else if let Some(wish) = record.wish {
-        heed(search, &name, wish, effects);
+    } else if let Some(pending) = pending {
+        heed(search, &name, pending, effects);
     }
 }
 
-/// What was wished of a job that somebody else had, and that came to rest by itself before.
-fn heed(search: &mut Search, name: &JobName, wish: Wish, effects: &mut Vec<Effect>) {
+/// What was asked of a job that somebody else had, and that came to rest by itself before.
+fn heed(search: &mut Search, name: &JobName, request: PendingRequest, effects: &mut Vec<Effect>) {
     let Some(job) = search.jobs.get_mut(name) else { return };
-    match (&job.standing, wish) {
-        (Standing::Waiting | Standing::Paused, _) | (Standing::Failed(..) | Standing::Cancelled, Wish::Retry) => {
-            settle(search, name, wish, effects);
+    match (&job.standing, request) {
+        (Standing::Waiting | Standing::Paused, _) | (Standing::Failed(..) | Standing::Cancelled, PendingRequest::Retry) => {
+            settle(search, name, request, effects);
         }
-        _ => job.wish = None,
+        _ => job.history.pending = None,
     }
 }
 
@@ -301,15 +297,15 @@ fn take_over(
             effects.push(Effect::Claim { job: name.clone(), device });
         }
         TrainerSeen::Gone(ended) => {
-            let stop = search.jobs.get(name).and_then(|job| job.wish).and_then(StopReason::of);
+            let stop = search.jobs.get(name).and_then(|job| job.history.pending).and_then(StopReason::of);
             // Nobody watched, so nobody knows who asked it to stop: that is lost, and no kill.
             let ended = ended.filter(|ended| *ended != Ended::Interrupted { sentence: None });
             effects.extend(conclude(search, name, &Outcome { ended, checkpoints, ..Outcome::default() }, stop));
         }
         TrainerSeen::Unclear { ref why, ref holder } => {
             let free = *holder == Holder::Nobody;
-            match search.jobs.get(name).and_then(|job| job.wish).filter(|_| free) {
-                Some(wish) => settle(search, name, wish, effects),
+            match search.jobs.get(name).and_then(|job| job.history.pending).filter(|_| free) {
+                Some(request) => settle(search, name, request, effects),
                 None => search.set(name, Standing::Unclear(why.clone())),
             }
             return keep(search, name, held, &seen, recorded, effects);
@@ -319,17 +315,17 @@ fn take_over(
 }
 
 /// What became of the trainer cannot be known, but nobody holds the job, and somebody has said what is to become of it.
-fn settle(search: &mut Search, name: &JobName, wish: Wish, effects: &mut Vec<Effect>) {
+fn settle(search: &mut Search, name: &JobName, request: PendingRequest, effects: &mut Vec<Effect>) {
     if let Some(job) = search.jobs.get_mut(name) {
-        job.wish = None;
-        job.forgive();
+        job.history.pending = None;
+        job.history.forgive();
     }
     search.set(
         name,
-        match wish {
-            Wish::Pause => Standing::Paused,
-            Wish::Cancel => Standing::Cancelled,
-            Wish::Retry => Standing::Waiting,
+        match request {
+            PendingRequest::Pause => Standing::Paused,
+            PendingRequest::Cancel => Standing::Cancelled,
+            PendingRequest::Retry => Standing::Waiting,
         },
     );
     react::record(search, name, effects);

@@ -1,7 +1,8 @@
 //! What the daemon believes about one search: its terms, its jobs, and what stands in the way of new ones.
 
+use crate::domain::attempt_history::AttemptHistory;
 use crate::domain::device::Need;
-use crate::domain::job::{FailureClass, JobName, JobState, LastFailure, Lent, Wish};
+use crate::domain::job::{FailureClass, JobName, JobState, Lent, PendingRequest};
 use crate::domain::missing_input::Input;
 use crate::domain::search_terms::Terms;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,19 +41,19 @@ pub enum StopReason {
 
 impl StopReason {
     /// What somebody asked for over the control socket, which a new daemon has to finish should this one die first.
-    pub const fn wish(self) -> Option<Wish> {
+    pub const fn request(self) -> Option<PendingRequest> {
         match self {
-            StopReason::Pause => Some(Wish::Pause),
-            StopReason::Cancel => Some(Wish::Cancel),
+            StopReason::Pause => Some(PendingRequest::Pause),
+            StopReason::Cancel => Some(PendingRequest::Cancel),
             StopReason::Stall | StopReason::Shutdown => None,
         }
     }
 
-    pub const fn of(wish: Wish) -> Option<Self> {
-        match wish {
-            Wish::Pause => Some(StopReason::Pause),
-            Wish::Cancel => Some(StopReason::Cancel),
-            Wish::Retry => None,
+    pub const fn of(request: PendingRequest) -> Option<Self> {
+        match request {
+            PendingRequest::Pause => Some(StopReason::Pause),
+            PendingRequest::Cancel => Some(StopReason::Cancel),
+            PendingRequest::Retry => None,
         }
     }
 }
@@ -99,17 +100,8 @@ pub struct Job {
     pub index: Option<u64>,
     pub need: Need,
     pub standing: Standing,
-    /// How often a trainer was started.
-    pub attempts: u32,
-    /// Counted failures without a new checkpoint between them, and how many of them were kills from outside.
-    pub failures_in_a_row: u32,
-    pub kills_in_a_row: u32,
-    pub last_failure: Option<LastFailure>,
-    /// What somebody asked for and is not done yet.
-    pub wish: Option<Wish>,
-    /// The highest count of checkpoints seen.
-    pub checkpoints: u64,
-    /// The count when the last attempt began; more now means that it got somewhere.
+    pub history: AttemptHistory,
+    /// The count of checkpoints when the last attempt began; more now means that it got somewhere.
     pub checkpoints_at_start: u64,
     /// Seconds since the epoch when the running attempt began.
     pub since: u64,
@@ -126,17 +118,12 @@ pub struct Job {
 }
 
 impl Job {
-    pub const fn new(index: Option<u64>, need: Need, standing: Standing) -> Self {
+    pub fn new(index: Option<u64>, need: Need, standing: Standing) -> Self {
         Job {
             index,
             need,
             standing,
-            attempts: 0,
-            failures_in_a_row: 0,
-            kills_in_a_row: 0,
-            last_failure: None,
-            wish: None,
-            checkpoints: 0,
+            history: AttemptHistory::default(),
             checkpoints_at_start: 0,
             since: 0,
             held: None,
@@ -149,16 +136,11 @@ impl Job {
 
     /// Takes note of the checkpoints there are: one more than when the attempt began, and no failure counts any more.
     pub(crate) fn note_checkpoints(&mut self, checkpoints: u64) {
-        self.checkpoints = self.checkpoints.max(checkpoints);
-        if self.checkpoints > self.checkpoints_at_start {
-            self.forgive();
+        let seen = &mut self.history.checkpoints_seen;
+        *seen = checkpoints.max(*seen);
+        if *seen > self.checkpoints_at_start {
+            self.history.forgive();
         }
-    }
-
-    /// No failure of the past counts any more.
-    pub(crate) const fn forgive(&mut self) {
-        self.failures_in_a_row = 0;
-        self.kills_in_a_row = 0;
     }
 
     /// The state as files and replies name it; none where nobody recorded one.
@@ -166,9 +148,9 @@ impl Job {
         Some(match &self.standing {
             Standing::Waiting | Standing::Resting => JobState::Queued,
             Standing::Starting(lease) | Standing::Running(lease) | Standing::Stopping(lease, _) => {
-                JobState::Running { device: lease.device.clone(), since: self.since }
+                JobState::Running { device: Some(lease.device.clone()), since: self.since }
             }
-            Standing::Adopting | Standing::Unclear(_) => JobState::Running { device: String::new(), since: self.since },
+            Standing::Adopting | Standing::Unclear(_) => JobState::Running { device: None, since: self.since },
             Standing::Paused => JobState::Paused,
             Standing::Done => JobState::Done,
             Standing::Cancelled => JobState::Cancelled,

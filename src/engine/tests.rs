@@ -9,8 +9,9 @@ use super::effect::{Effect, RecordUpdate};
 use super::outcome::Outcome;
 use super::react::{self, Drawn, NotDrawn, SpaceNews};
 use super::state::{Demand, Job, Lease, Search, Space, Standing, StopReason};
+use crate::domain::attempt_history::AttemptHistory;
 use crate::domain::device::Need;
-use crate::domain::job::{Ended, FailureClass, JobName, JobState, LastFailure, Wish};
+use crate::domain::job::{Ended, FailureClass, JobName, JobState, PendingRequest};
 use crate::domain::search_terms::Terms;
 
 fn terms(n_jobs: u64) -> Terms {
@@ -41,11 +42,11 @@ fn cpu(cpu: u64) -> Demand {
 }
 
 fn update(state: JobState, attempts: u32, failures_in_a_row: u32) -> RecordUpdate {
-    RecordUpdate { state, attempts, failures_in_a_row, kills_in_a_row: 0, last_failure: None, wish: None, checkpoints_seen: 0 }
+    RecordUpdate { state, history: AttemptHistory { attempts, failures_in_a_row, ..AttemptHistory::default() } }
 }
 
 fn running() -> JobState {
-    JobState::Running { device: "cpu".into(), since: 100 }
+    JobState::Running { device: Some("cpu".into()), since: 100 }
 }
 
 fn release(id: u64, job: Option<u64>) -> Effect {
@@ -153,9 +154,9 @@ fn a_job_that_does_not_fit_the_device_of_its_slot_fails_without_an_attempt_and_g
         Effect::Record { update, .. } => Some(update),
         _ => None,
     });
-    let RecordUpdate { state, attempts, .. } = recorded.expect("its record is brought up to date");
+    let RecordUpdate { state, history } = recorded.expect("its record is brought up to date");
     let failed = JobState::Failed { class: FailureClass::TooLarge, sentence: "9 of 8 GB".into() };
-    assert_eq!((state, *attempts), (&failed, 0));
+    assert_eq!((state, history.attempts), (&failed, 0));
     assert_eq!(on_too_large(&mut search, &name(0), "9 of 8 GB".into()), [], "it has no slot any more");
 }
 

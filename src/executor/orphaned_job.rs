@@ -17,7 +17,7 @@ pub fn shown(job: &JobDir, record: &JobRecord) -> JobState {
     let word = match look(job) {
         Look::Alive(_) | Look::Unknown(_) => return record.state.clone(),
         // An earlier attempt's word says nothing about one that died before its own first.
-        Look::Ended(end) if end.attempt == record.attempts => Some(finished_folds::hold_to_results(end.ended, job)),
+        Look::Ended(end) if end.attempt == record.history.attempts => Some(finished_folds::hold_to_results(end.ended, job)),
         Look::Ended(_) | Look::Gone => None,
     };
     match word {
@@ -33,6 +33,7 @@ pub fn shown(job: &JobDir, record: &JobRecord) -> JobState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::attempt_history::AttemptHistory;
     use crate::executor::Identity;
     use crate::store::fs::lock;
     use crate::store::records::job_records::{EndRecord, Starter};
@@ -45,10 +46,10 @@ mod tests {
         std::fs::create_dir_all(job.private()).expect("made");
         let own = Identity::own().expect("found");
         let dead = Identity { start_time: own.start_time + 1, ..own.clone() };
-        let running = JobState::Running { device: "cpu".to_string(), since: 1 };
+        let running = JobState::Running { device: Some("cpu".to_string()), since: 1 };
         let by = |borrower: Option<&Identity>, state: &JobState| JobRecord {
             borrower: borrower.map(Identity::as_borrower),
-            attempts: 2,
+            history: AttemptHistory { attempts: 2, ..AttemptHistory::default() },
             state: state.clone(),
             ..JobRecord::queued(Starter::Command)
         };

@@ -38,8 +38,9 @@ fn the_search_record_of_version_1_is_read() {
 #[test]
 fn the_job_records_of_version_1_are_read_with_and_without_what_came_later() {
     let record: JobRecord = read("job-1.json");
-    assert_eq!((record.index, record.attempts, record.failures_in_a_row, record.checkpoints_seen), (Some(3), 2, 1, 11));
-    assert_eq!(record.state, JobState::Running { device: "cpu".to_string(), since: 1_763_900_000 });
+    let history = &record.history;
+    assert_eq!((record.index, history.attempts, history.failures_in_a_row, history.checkpoints_seen), (Some(3), 2, 1, 11));
+    assert_eq!(record.state, JobState::Running { device: Some("cpu".to_string()), since: 1_763_900_000 });
     assert_eq!((record.starter, record.threads), (Starter::Daemon, Some(2)));
     let failed: JobRecord = read("job-1-failed.json");
     let class = FailureClass::BadData;

@@ -49,14 +49,14 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     let (options, footprint) = complete(&job, options)?;
     let ready = Ready::for_job(options.use_cpu, &args.training)?;
     // One that has a checkpoint did fit.
-    if record.checkpoints_seen == 0
+    if record.history.checkpoints_seen == 0
         && let Some(sentence) = ready.too_large(&footprint)
     {
         let folder = job.path().display();
         return Err(Failure::new(Exit::Failed, format!("{folder}: {}: {sentence}", FailureClass::TooLarge)));
     }
     record.footprint = Some(footprint);
-    record.failures_in_a_row = 0;
+    record.history.failures_in_a_row = 0;
     run_job::run(ready, &job, &options, record, out)
 }
 

@@ -51,7 +51,7 @@ impl Sampler {
                 job: name.to_string(),
                 device: lease.device.clone(),
                 since: job.since,
-                attempt: job.attempts,
+                attempt: job.history.attempts,
                 progress: self.courses.progress(name).cloned(),
                 left_seconds: self.courses.job_left(name, clock),
             })
@@ -141,9 +141,9 @@ impl Sampler {
             sentence,
             device: job.lease().map(|lease| lease.device.clone()),
             since: job.lease().map(|_| job.since),
-            attempts: job.attempts,
-            failures_in_a_row: job.failures_in_a_row,
-            last_failure: job.last_failure.clone(),
+            attempts: job.history.attempts,
+            failures_in_a_row: job.history.failures_in_a_row,
+            last_failure: job.history.last_failure.clone(),
             progress: self.courses.progress(name).cloned(),
         }
     }

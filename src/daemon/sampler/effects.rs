@@ -116,7 +116,7 @@ impl Sampler {
                 }
                 Effect::Claim { job, device } => self.claim(job, device, ctx),
                 Effect::Follow { job, lease: _ } => {
-                    let attempt = self.search.jobs.get(&job).map_or(0, |job| job.attempts);
+                    let attempt = self.search.jobs.get(&job).map_or(0, |job| job.history.attempts);
                     self.start_trainer(job, Role::Adopt { attempt }, ctx);
                 }
                 Effect::Stop { job } => {
@@ -349,7 +349,7 @@ impl Desk {
     /// Why the job cannot train on the device of its slot. One that has a checkpoint did, so it is not asked again.
     fn too_large(&self, job: &JobName, lease: &Lease, update: &RecordUpdate) -> Option<String> {
         let record = list_jobs::record_of(&self.launch.job(job)).ok().flatten();
-        let footprint = record.and_then(|record| record.footprint).filter(|_| update.checkpoints_seen == 0)?;
+        let footprint = record.and_then(|record| record.footprint).filter(|_| update.history.checkpoints_seen == 0)?;
         device_fit::too_large(&footprint, self.room(&lease.device), &lease.device)
     }
 }
@@ -359,17 +359,12 @@ fn update_record(job: &JobDir, update: &RecordUpdate, threads: usize) -> Result<
     let old = list_jobs::record_of(job)?.unwrap_or_else(|| JobRecord::queued(Starter::Daemon));
     let threads = old.threads.unwrap_or(threads);
     // Where it runs is not known before its slot is claimed: then the record knows better.
-    let unknown = matches!(&update.state, JobState::Running { device, .. } if device.is_empty());
+    let unknown = matches!(&update.state, JobState::Running { device: None, .. });
     let new = JobRecord {
         borrower: None,
         state: if unknown { old.state } else { update.state.clone() },
-        attempts: update.attempts,
-        failures_in_a_row: update.failures_in_a_row,
-        kills_in_a_row: update.kills_in_a_row,
-        last_failure: update.last_failure.clone(),
-        wish: update.wish,
-        checkpoints_seen: update.checkpoints_seen,
-        threads: if update.attempts > 0 { Some(threads) } else { old.threads },
+        history: update.history.clone(),
+        threads: if update.history.attempts > 0 { Some(threads) } else { old.threads },
         ..old
     };
     record::write(&job.record(), &new).map(|()| threads)

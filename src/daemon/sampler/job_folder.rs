@@ -77,14 +77,9 @@ fn restored(job: &JobDir, record: JobRecord, whose: Whose) -> FoundRecord {
         ours,
         state: if ours { record.state.clone() } else { executor::shown(job, &record) },
         lent: whose.lent(),
-        trainer: if over { TrainerSeen::Gone(None) } else { trainer(job, record.attempts) },
+        trainer: if over { TrainerSeen::Gone(None) } else { trainer(job, record.history.attempts) },
         checkpoints: if over { 0 } else { checkpoints(job) },
-        attempts: record.attempts,
-        failures_in_a_row: record.failures_in_a_row,
-        kills_in_a_row: record.kills_in_a_row,
-        last_failure: record.last_failure,
-        wish: record.wish,
-        checkpoints_seen: record.checkpoints_seen,
+        history: record.history,
     }
 }
 

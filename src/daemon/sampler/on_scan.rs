@@ -43,8 +43,8 @@ impl Sampler {
             jobs: self.search.jobs.keys().cloned().collect(),
             unread: those(&|job| job.unread),
             taken: self.taken(),
-            foreign: foreign.map(|(name, job)| (name.clone(), job.wish.is_some())).collect(),
-            unclear: unclear.map(|(name, job)| (name.clone(), job.attempts)).collect(),
+            foreign: foreign.map(|(name, job)| (name.clone(), job.history.pending.is_some())).collect(),
+            unclear: unclear.map(|(name, job)| (name.clone(), job.history.attempts)).collect(),
             settled: those(&settled),
         };
         let launch = self.launch.clone();

@@ -262,7 +262,7 @@ fn compare(launch: &LaunchDir, known: &Known, now: HashMap<JobName, Changed>, lo
             Ok(Some((_, Whose::Ours))) => looked.found.push(found(launch, name, *asked)),
             Ok(Some((record, whose))) => {
                 let state = Some(shown(&launch.job(name), &record));
-                looked.foreign.push((name.clone(), Theirs { state, attempts: record.attempts, lent: whose.lent() }));
+                looked.foreign.push((name.clone(), Theirs { state, attempts: record.history.attempts, lent: whose.lent() }));
             }
             Ok(None) => looked.foreign.push((name.clone(), Theirs::default())),
             Err(e) => looked.troubles.push(e.to_string()),

@@ -3,9 +3,9 @@
 use super::*;
 
 /// The same update, with how the last attempt failed.
-fn after(update: RecordUpdate, class: FailureClass, sentence: &str) -> RecordUpdate {
-    let last_failure = Some(LastFailure { attempt: update.attempts, class, sentence: sentence.into() });
-    RecordUpdate { last_failure, ..update }
+fn after(mut update: RecordUpdate, class: FailureClass, sentence: &str) -> RecordUpdate {
+    update.history.note_failure(class, sentence.into());
+    update
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn an_input_that_alone_cannot_be_read_holds_no_other_job_and_ends_its_own_as_bad
         assert!(!search.is_open());
         crate::engine::holds::on_room(&mut search);
         attempt(&mut search, id, &unread(true));
-        assert_eq!(search.jobs[&name(0)].failures_in_a_row as u64, id);
+        assert_eq!(search.jobs[&name(0)].history.failures_in_a_row as u64, id);
     }
     attempt_end::on_retry_due(&mut search, &name(0));
     let mut forgiven = search.clone();
@@ -104,7 +104,7 @@ fn an_input_that_alone_cannot_be_read_holds_no_other_job_and_ends_its_own_as_bad
     assert!(matches!(&job.standing, Standing::Failed(FailureClass::BadData, text) if fits(text)), "{:?}", job.standing);
     assert_eq!(job.trouble, None);
     attempt(&mut forgiven, 5, &Outcome { checkpoints: 1, ..unread(true) });
-    assert_eq!(forgiven.jobs[&name(0)].failures_in_a_row, 1, "a checkpoint lies between");
+    assert_eq!(forgiven.jobs[&name(0)].history.failures_in_a_row, 1, "a checkpoint lies between");
 }
 
 /// Runs job 0 in slot `id` until the given end.
@@ -159,7 +159,7 @@ fn whatever_the_end_a_checkpoint_forgives_what_was_counted_before() {
         let mut search = with_running(1);
         attempt_end::on_ended(&mut search, &name(0), &crashed());
         attempt(&mut search, 2, &Outcome { checkpoints: 1, ..last });
-        assert_eq!(search.jobs[&name(0)].failures_in_a_row, 0);
+        assert_eq!(search.jobs[&name(0)].history.failures_in_a_row, 0);
     }
 }
 
@@ -172,10 +172,10 @@ fn a_new_checkpoint_starts_the_count_of_failures_again() {
     react::on_slot(&mut search, lease(3), 100);
     react::on_started(&mut search, &name(0));
     assert_eq!(react::on_progress(&mut search, &name(0), 3, false), []);
-    assert_eq!(search.jobs[&name(0)].failures_in_a_row, 0);
+    assert_eq!(search.jobs[&name(0)].history.failures_in_a_row, 0);
     assert_eq!(react::on_progress(&mut search, &name(0), 3, true), [Effect::Tabulate { job: name(0) }]);
     attempt_end::on_ended(&mut search, &name(0), &Outcome { checkpoints: 3, ..crashed() });
-    assert_eq!(search.jobs[&name(0)].failures_in_a_row, 1);
+    assert_eq!(search.jobs[&name(0)].history.failures_in_a_row, 1);
     assert_eq!(search.jobs[&name(0)].standing, Standing::Waiting);
 }
 
@@ -188,5 +188,5 @@ fn a_stalled_job_is_stopped_and_counted_as_stalled() {
     assert_eq!(react::on_stalled(&mut search, &name(0)), [], "once is enough");
     attempt_end::on_ended(&mut search, &name(0), &ended(Some(Ended::Interrupted { sentence: None })));
     let job = &search.jobs[&name(0)];
-    assert_eq!((&job.standing, job.failures_in_a_row), (&Standing::Waiting, 1));
+    assert_eq!((&job.standing, job.history.failures_in_a_row), (&Standing::Waiting, 1));
 }

@@ -19,12 +19,7 @@ fn found(state: JobState, trainer: TrainerSeen) -> Vec<Found> {
         ours: true,
         lent: None,
         state,
-        attempts: 2,
-        failures_in_a_row: 1,
-        kills_in_a_row: 0,
-        last_failure: None,
-        wish: None,
-        checkpoints_seen: 0,
+        history: AttemptHistory { attempts: 2, failures_in_a_row: 1, ..AttemptHistory::default() },
         trainer,
         checkpoints: 0,
     };
@@ -37,9 +32,9 @@ fn what_a_new_daemon_makes_of_a_jobs_records() {
     let record = |state, failures| Effect::Record { job: name(0), update: update(state, 2, failures) };
     let sentence = "it ended while nobody watched".to_string();
     let say_lost = || Effect::Say(format!("attempt 2 of job-0 ended (lost): {sentence}; it is tried again"));
-    let last_failure = Some(LastFailure { attempt: 2, class: FailureClass::Lost, sentence: sentence.clone() });
     let lost = || {
-        let update = RecordUpdate { last_failure: last_failure.clone(), ..update(JobState::Queued, 2, 1) };
+        let mut update = update(JobState::Queued, 2, 1);
+        update.history.note_failure(FailureClass::Lost, sentence.clone());
         Effect::Record { job: name(0), update }
     };
     let tabulate = Effect::Tabulate { job: name(0) };
@@ -99,7 +94,7 @@ fn other_peoples_jobs_are_tabulated_and_never_touched() {
     let theirs = |attempts| Theirs { state: Some(JobState::Done), attempts, lent: None };
     assert_eq!(restore::on_foreign(&mut search, &name(0), theirs(1)), [Effect::Tabulate { job: name(0) }]);
     assert_eq!(restore::on_foreign(&mut search, &name(0), theirs(2)), []);
-    assert_eq!(search.jobs[&name(0)].attempts, 2, "as its record counts them");
+    assert_eq!(search.jobs[&name(0)].history.attempts, 2, "as its record counts them");
     let draw = Effect::Draw { index: 1, lease: Some(lease(1)), failure: None };
     assert_eq!(react::on_slot(&mut search, lease(1), 0), [draw]);
 }
@@ -130,11 +125,11 @@ fn a_folder_that_is_gone_is_forgotten_and_its_job_drawn_again() {
 }
 
 /// Job 0, whose record says running with a wish, and whose trainer was seen so.
-fn wished(wish: Wish, trainer: TrainerSeen) -> (Search, Vec<Effect>) {
+fn asked(request: PendingRequest, trainer: TrainerSeen) -> (Search, Vec<Effect>) {
     let mut search = Search { terms: Some(terms(1)), ..Search::default() };
     let mut found = found(running(), trainer);
     if let Ok(Some(record)) = &mut found[0].record {
-        record.wish = Some(wish);
+        record.history.pending = Some(request);
     }
     let effects = restore::on_found(&mut search, found);
     (search, effects)
@@ -142,18 +137,19 @@ fn wished(wish: Wish, trainer: TrainerSeen) -> (Search, Vec<Effect>) {
 
 #[test]
 fn what_was_asked_of_a_dead_daemon_is_done_by_the_next_one() {
-    for (wish, reason, standing) in
-        [(Wish::Pause, StopReason::Pause, Standing::Paused), (Wish::Cancel, StopReason::Cancel, Standing::Cancelled)]
-    {
-        let (search, _) = wished(wish, TrainerSeen::Gone(None));
+    for (request, reason, standing) in [
+        (PendingRequest::Pause, StopReason::Pause, Standing::Paused),
+        (PendingRequest::Cancel, StopReason::Cancel, Standing::Cancelled),
+    ] {
+        let (search, _) = asked(request, TrainerSeen::Gone(None));
         assert_eq!(search.jobs[&name(0)].standing, standing);
-        let (mut search, effects) = wished(wish, TrainerSeen::Alive("cpu".into()));
+        let (mut search, effects) = asked(request, TrainerSeen::Alive("cpu".into()));
         assert_eq!(effects, [Effect::Claim { job: name(0), device: "cpu".into() }]);
         let effects = restore::on_claimed(&mut search, &name(0), lease(9));
         assert_eq!(effects.last(), Some(&Effect::Stop { job: name(0) }), "{effects:?}");
         assert_eq!(search.jobs[&name(0)].standing, Standing::Stopping(lease(9), reason));
         attempt_end::on_ended(&mut search, &name(0), &ended(Some(Ended::Interrupted { sentence: None })));
-        assert_eq!((&search.jobs[&name(0)].standing, search.jobs[&name(0)].wish), (&standing, None));
+        assert_eq!((&search.jobs[&name(0)].standing, search.jobs[&name(0)].history.pending), (&standing, None));
     }
 }
 
@@ -221,7 +217,8 @@ fn a_checkpoint_made_while_nobody_watched_forgives_and_is_recorded_so() {
     }
     restore::on_found(&mut search, found);
     let effects = restore::on_claimed(&mut search, &name(0), lease(9));
-    let update = RecordUpdate { checkpoints_seen: 3, ..update(running(), 2, 0) };
+    let mut update = update(running(), 2, 0);
+    update.history.checkpoints_seen = 3;
     assert_eq!(effects[0], Effect::Record { job: name(0), update });
 }
 
@@ -240,7 +237,7 @@ fn a_job_that_somebody_ran_in_the_daemons_stead_is_the_daemons_again_when_that_i
     assert!(done.contains(&Effect::Tabulate { job: name(0) }), "its row is another now: {done:?}");
     let effects = restore::on_found(&mut search, found(running(), TrainerSeen::Gone(None)));
     assert_eq!(search.jobs[&name(0)].standing, Standing::Waiting);
-    assert_eq!(search.jobs[&name(0)].failures_in_a_row, 1, "lost, and not counted");
+    assert_eq!(search.jobs[&name(0)].history.failures_in_a_row, 1, "lost, and not counted");
     assert_eq!(effects.last(), Some(&Effect::Ask(cpu(1))));
 }
 
@@ -273,13 +270,13 @@ fn a_job_that_a_dead_continue_of_another_machine_has_becomes_the_daemons_again_o
         // A look finds that nobody holds it, and nothing of how its trainer ended.
         restore::on_found(&mut search, found(running(), unclear("far", Holder::Nobody)));
         let job = &search.jobs[&name(0)];
-        assert_eq!((&job.standing, &job.lent, job.wish), (&standing, &None, None));
+        assert_eq!((&job.standing, &job.lent, job.history.pending), (&standing, &None, None));
         // It was alive after all, and its job came to rest before the wish was heeded.
         let mut search = lent(true);
         on_command(&mut search, command).expect("asked");
         restore::on_found(&mut search, found(JobState::Paused, TrainerSeen::Gone(None)));
         let job = &search.jobs[&name(0)];
-        assert_eq!((&job.standing, job.wish), (&standing, None));
+        assert_eq!((&job.standing, job.history.pending), (&standing, None));
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::layout::JobDir;
 use super::record::{self, Record};
-use crate::domain::job::{Ended, JobState, LastFailure, Wish};
+use crate::domain::attempt_history::AttemptHistory;
+use crate::domain::job::{Ended, JobState};
 use crate::domain::network::footprint::Footprint;
 use crate::domain::network::precision::Precision;
 use crate::domain::options::JobOptions;
@@ -51,20 +52,8 @@ pub struct JobRecord {
     pub space_sha256: Option<String>,
     #[serde(flatten)]
     pub state: JobState,
-    /// How often a trainer was started, and the failures in a row without a new checkpoint.
-    pub attempts: u32,
-    pub failures_in_a_row: u32,
-    /// How many of those were kills from outside.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub kills_in_a_row: u32,
-    /// How the last attempt that came to nothing did so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_failure: Option<LastFailure>,
-    /// What somebody asked for and is not done yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wish: Option<Wish>,
-    /// `checkpoints` of the last progress seen when an attempt ended.
-    pub checkpoints_seen: u64,
+    #[serde(flatten)]
+    pub history: AttemptHistory,
     /// How often the draw was repeated because the network would not fit the device.
     #[serde(default)]
     pub redraws: u32,
@@ -79,14 +68,9 @@ pub struct JobRecord {
     pub threads: Option<usize>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_zero(number: &u32) -> bool {
-    *number == 0
-}
-
 impl JobRecord {
     /// The record of a job that was not started yet and belongs to no search.
-    pub const fn queued(starter: Starter) -> Self {
+    pub fn queued(starter: Starter) -> Self {
         JobRecord {
             version: 1,
             starter,
@@ -95,12 +79,7 @@ impl JobRecord {
             search_seed: None,
             space_sha256: None,
             state: JobState::Queued,
-            attempts: 0,
-            failures_in_a_row: 0,
-            kills_in_a_row: 0,
-            last_failure: None,
-            wish: None,
-            checkpoints_seen: 0,
+            history: AttemptHistory::default(),
             redraws: 0,
             footprint: None,
             flags: Flags::NONE,
