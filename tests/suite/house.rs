@@ -225,11 +225,33 @@ fn the_readmes_map_names_only_what_exists() {
     }
 }
 
-#[test]
-fn links_in_the_documentation_lead_somewhere() {
+fn pages() -> Vec<PathBuf> {
     let mut pages = vec![PathBuf::from("README.md")];
     pages.extend(files("docs").into_iter().filter(|path| path.extension().is_some_and(|e| e == "md")));
-    for page in pages {
+    pages
+}
+
+#[test]
+fn files_that_the_documentation_names_are_there() {
+    let mut named = 0;
+    for page in pages() {
+        let text = text(&page);
+        let prose = text.split("```").step_by(2);
+        for name in prose.flat_map(|prose| prose.split('`').skip(1).step_by(2)) {
+            let (folder, _) = name.split_once('/').unwrap_or_default();
+            let ours = ["src", "tests", "benches", "scripts", "fuzz", "config"].contains(&folder);
+            if ours && !name.contains(|c: char| c.is_whitespace() || c == '*') {
+                assert!(root().join(name).exists(), "{} names {name}, which is not there", page.display());
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 40, "only {named} names were found");
+}
+
+#[test]
+fn links_in_the_documentation_lead_somewhere() {
+    for page in pages() {
         for link in text(&page).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let target = link.split('#').next().unwrap_or("");
             if target.is_empty() || target.contains("://") {
