@@ -162,7 +162,14 @@ fn spawn(dir: &Path, setup: &Setup) -> Child {
     let no_gpus = dir.join("no-gpus.json");
     fs::write(&no_gpus, "[]").expect("written");
     let mut command = Command::new(env!("CARGO_BIN_EXE_neurosearchd"));
-    command.arg("--config").arg(config).env("NEUROSEARCHD_LOG", "debug").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    command
+        .current_dir(dir)
+        .arg("--config")
+        .arg(config)
+        .env("NEUROSEARCHD_LOG", "debug")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log);
     command.env("NEUROSEARCH_TRAINER", checkout("tests/programs/stand-in-trainer"));
     command.env("NEUROSEARCH_GPU_LISTING", no_gpus).env("XDG_CACHE_HOME", dir.join("cache-home"));
     command.env_remove("NEUROSEARCH_SOCKET");

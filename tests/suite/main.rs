@@ -71,6 +71,9 @@ mod trainer_steps;
 #[cfg(feature = "torch")]
 mod trainer_transfer;
 #[cfg(feature = "torch")]
+mod trainer_upgrade;
+#[cfg(feature = "torch")]
 mod trainer_weights;
+mod upgrade;
 mod verbs;
 mod watched;
