@@ -185,6 +185,32 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);
     }
 
+    /// The kernel syncs a file or a directory, and refuses to sync a device.
+    const NOT_SYNCED: &str = "/dev/null";
+
+    #[test]
+    fn content_that_is_not_synced_does_not_get_the_name() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("record.json");
+        replace(&path, b"old").expect("replaced");
+        let device = File::options().write(true).open(NOT_SYNCED).expect("opened");
+        replace_with(&path, |file| {
+            *file = device;
+            Ok(())
+        })
+        .expect_err("the file cannot be synced");
+        assert_eq!(fs::read_to_string(&path).expect("read"), "old");
+    }
+
+    #[test]
+    fn a_name_does_not_last_before_its_directory_is_synced() {
+        let path = Path::new("/nowhere/record.json");
+        let device = File::open(NOT_SYNCED).expect("opened");
+        let spot = Spot::in_folder(device.into(), "record.json".as_ref());
+        let error = settle_in(&spot, path).expect_err("the directory cannot be synced");
+        assert!(error.to_string().contains("sync the directory of /nowhere/record.json"), "{error}");
+    }
+
     #[test]
     fn folders_are_made_below_a_base_that_is_there_and_nowhere_else() {
         let dir = tempfile::tempdir().expect("a temporary directory");

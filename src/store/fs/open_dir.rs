@@ -217,6 +217,14 @@ impl<'a> Spot<'a> {
     }
 }
 
+#[cfg(test)]
+impl<'a> Spot<'a> {
+    /// The name in this folder.
+    pub fn in_folder(folder: OwnedFd, name: &'a OsStr) -> Self {
+        Spot { folder, name }
+    }
+}
+
 /// Makes the folder `below`, which lies below the folder `base`, part by part and through no link.
 ///
 /// # Errors
