@@ -243,4 +243,24 @@ mod tests {
             assert_eq!(index(other), None, "{other}");
         }
     }
+
+    /// Every variant named, in a match that does not compile without one of them.
+    macro_rules! every {
+        ($($variant:ident),*) => {{
+            let _ = |class: FailureClass| match class {
+                $(FailureClass::$variant => ()),*
+            };
+            [$(FailureClass::$variant),*]
+        }};
+    }
+
+    #[test]
+    fn the_list_of_failure_classes_leaves_out_none() {
+        let every = every!(OutOfMemory, TooLarge, BadData, BadOptions, Crashed, Killed, Stalled, Lost, Device);
+        assert_eq!(FailureClass::ALL, every);
+        for class in FailureClass::ALL {
+            let written = serde_json::to_value(class).expect("JSON");
+            assert_eq!(written, class.as_str(), "the word in a record and the word that is shown");
+        }
+    }
 }
