@@ -21,3 +21,5 @@ pub mod domain;
 pub mod engine;
 pub mod executor;
 pub mod store;
+#[cfg(test)]
+pub(crate) mod testing;

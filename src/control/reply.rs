@@ -1,8 +1,9 @@
 //! The replies of the control socket, version 1: what `GET /v1/...` gives as JSON. A field is added, never changed or removed.
 
-use crate::domain::job::{JobState, LastFailure};
+use crate::domain::job::LastFailure;
 use crate::domain::network::footprint::Footprint;
 use crate::domain::progress::Progress;
+pub use crate::domain::search_state::{Counts, SearchState};
 use crate::domain::search_terms::TimeLimit;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -38,24 +39,6 @@ pub struct Status {
     pub alarms: Vec<String>,
 }
 
-/// What a search is doing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SearchState {
-    /// Its file is not yet believed: still being written, or just found.
-    #[default]
-    Settling,
-    /// Its file is at fault; `faults` says how.
-    Refused,
-    /// Jobs run, or wait for a slot.
-    Active,
-    Paused,
-    /// Nothing new starts; `alarms` says why.
-    Held,
-    /// Every job has ended.
-    Finished,
-}
-
 /// One launch directory.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Search {
@@ -80,36 +63,6 @@ pub struct Search {
     /// Seconds until the last job that may start is done, as the jobs so far tell; none where nothing tells.
     #[serde(default)]
     pub left_seconds: Option<u64>,
-}
-
-/// Jobs by state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Still to be drawn.
-    pub undrawn: u64,
-    pub queued: u64,
-    pub running: u64,
-    pub paused: u64,
-    pub done: u64,
-    pub cancelled: u64,
-    pub failed: u64,
-    /// Folders without a record: made elsewhere.
-    pub unrecorded: u64,
-}
-
-impl Counts {
-    /// Counts a job in this state.
-    pub const fn add(&mut self, state: Option<&JobState>) {
-        *match state {
-            None => &mut self.unrecorded,
-            Some(JobState::Queued) => &mut self.queued,
-            Some(JobState::Running { .. }) => &mut self.running,
-            Some(JobState::Paused) => &mut self.paused,
-            Some(JobState::Done) => &mut self.done,
-            Some(JobState::Cancelled) => &mut self.cancelled,
-            Some(JobState::Failed { .. }) => &mut self.failed,
-        } += 1;
-    }
 }
 
 /// A job that runs now.

@@ -3,8 +3,7 @@
 use crate::check;
 use crate::domain::job::{Ended, FailureClass};
 use crate::domain::missing_input::Input;
-use crate::domain::space::SearchSpace;
-use crate::engine::outcome::Outcome;
+use crate::engine::outcome::{Outcome, excused};
 use crate::executor::local::memory::OomKills;
 use crate::executor::{self, Identity, Look};
 use crate::store::fs::disk_fault;
@@ -62,23 +61,6 @@ pub fn what_is_left(job: &JobDir, attempt: u32, followed: bool, status: Option<E
 fn gone(job: &JobDir, ended: &Ended) -> Option<Input> {
     let Ended::Failed { class: FailureClass::BadData, .. } = ended else { return None };
     check::gone(&read_options(&job.commandline()).ok()?.0)
-}
-
-/// The outcome of a job that failed for want of a whole directory of its data: an input is out of reach where the directory is
-/// one of the search's, so that every other job would fail like it; a job whose data lie elsewhere has failed. `space`: the one
-/// that is accepted now, where there is one.
-pub fn excused(outcome: Outcome, space: Option<&SearchSpace>) -> Outcome {
-    let Some(Ended::Failed { class: FailureClass::BadData, .. }) = outcome.ended else { return outcome };
-    let own = |directory: &Path| {
-        space.is_none_or(|space| [&space.caps_dir, &space.tsv_path].into_iter().any(|own| directory.starts_with(own)))
-    };
-    match &outcome.out_of_reach {
-        Some(input @ Input::Directory(directory)) if own(directory) => {
-            let sentence = Some(format!("an input is out of reach: {input}"));
-            Outcome { ended: Some(Ended::Interrupted { sentence }), ..outcome }
-        }
-        _ => Outcome { out_of_reach: None, ..outcome },
-    }
 }
 
 /// The last word of a trainer that nobody followed, before a space is accepted.
@@ -143,23 +125,6 @@ mod tests {
         assert!(matches!(outcome.ended, Some(Ended::Failed { class: FailureClass::BadData, .. })), "{outcome:?}");
         fs::remove_dir(labels.join("train")).expect("an empty mount point");
         assert_eq!(excused().out_of_reach, Some(Input::Directory(labels.join("train"))));
-    }
-
-    #[test]
-    fn a_job_whose_data_are_not_the_searchs_own_fails_for_them_alone() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let space = |caps: &str| {
-            let text = format!(
-                r#"{{"mode": "image", "network_type": "cnn", "caps_dir": "{caps}", "tsv_path": "elsewhere", "preprocessing": "t1-linear",
-                    "diagnoses": ["AD", "CN"], "n_convblocks": 2, "first_conv_width": 4, "n_fcblocks": 1}}"#
-            );
-            SearchSpace::parse(&text, "random_search.json", dir.path()).expect("a space").space
-        };
-        let failed = |outcome: &Outcome| matches!(outcome.ended, Some(Ended::Failed { class: FailureClass::BadData, .. }));
-        let outcome = excused(left(dir.path()), Some(&space("other-caps")));
-        assert!(failed(&outcome) && outcome.out_of_reach.is_none(), "{outcome:?}");
-        let outcome = excused(left(dir.path()), Some(&space("caps")));
-        assert!(!failed(&outcome) && outcome.out_of_reach.is_some(), "{outcome:?}");
     }
 
     #[test]

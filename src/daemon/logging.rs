@@ -22,6 +22,14 @@ impl Filter {
     }
 }
 
+#[cfg(test)]
+impl Filter {
+    /// One that no log goes by.
+    pub fn idle() -> Self {
+        Filter(reload::Layer::new(EnvFilter::default()).1)
+    }
+}
+
 fn parse(filter: &str) -> Result<EnvFilter, String> {
     log_filter(filter).map_err(|e| format!("log: {e}"))
 }

@@ -10,7 +10,6 @@ pub mod scan;
 pub mod time_limit;
 
 use super::analyzer::{Analyzer, AreYouThere, ReportTo, Tabulated};
-use super::attempt_result::excused;
 use super::context::{Services, now};
 use super::devices::{Demanded, Devices, Enlist};
 use super::systemd::ALIVE;
@@ -20,6 +19,8 @@ use crate::domain::device::Need;
 use crate::domain::job::JobName;
 use crate::engine::coalesce::Coalesce;
 use crate::engine::forecast::Courses;
+use crate::engine::outcome::excused;
+use crate::engine::settling::Settling;
 use crate::engine::state::{Lease, Search};
 use crate::engine::{attempt_end, holds, react};
 use crate::store::records::layout::LaunchDir;
@@ -62,8 +63,7 @@ pub struct Sampler {
     /// The running look judges a refused file anew: its data may have been mended.
     pub(super) judge_again: bool,
     pub(super) judged: Option<Stamp>,
-    /// The file as it was when it last changed, and when that was seen.
-    pub(super) settling: Option<(Stamp, Instant)>,
+    pub(super) settling: Settling<Stamp>,
     pub(super) folders: Arc<HashMap<JobName, Changed>>,
     /// Ends the time in which a timer need not look again.
     pub(super) rested_at: Instant,
@@ -133,7 +133,7 @@ impl Sampler {
             looking: Coalesce::default(),
             judge_again: false,
             judged: None,
-            settling: None,
+            settling: Settling::default(),
             folders: Arc::default(),
             rested_at: Instant::now(),
             next_look: None,
@@ -261,5 +261,36 @@ impl Handler<Tabulated> for Sampler {
 
     fn handle(&mut self, Tabulated(trouble): Tabulated, _: &mut Self::Context) {
         self.tables_trouble = trouble;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::job::{Ended, FailureClass};
+    use crate::domain::missing_input::Input;
+    use crate::engine::outcome::Outcome;
+    use crate::engine::state::{Job, Standing};
+    use crate::testing::{sampler, space};
+
+    /// Where the job stands that failed since the directory `gone` of its data is.
+    fn after_end_without(gone: &str, caps_dir: &str) -> Standing {
+        let (job, launch) = (JobName::numbered("job", 0).expect("a name"), "/nowhere/launch".as_ref());
+        let mut sampler = sampler(launch);
+        let space = Arc::new(space(launch, caps_dir, "labels"));
+        sampler.accepted = Some(Accepted { space, json: Arc::default(), notices: Vec::new() });
+        let lease = Lease { id: 1, device: "cpu".into(), need: Need::Cpu };
+        sampler.search.jobs.insert(job.clone(), Job::new(Some(0), Need::Cpu, Standing::Running(lease)));
+        let ended = Ended::Failed { class: FailureClass::BadData, sentence: "an image is missing".into() };
+        let outcome = Outcome { ended: Some(ended), out_of_reach: Some(Input::Directory(gone.into())), ..Outcome::default() };
+        sampler.handle(Report { job: job.clone(), news: News::Ended(outcome) }, &mut Context::new());
+        sampler.search.jobs[&job].standing.clone()
+    }
+
+    #[actix::test]
+    async fn a_job_is_blamed_for_data_that_are_gone_only_where_they_are_not_the_searchs_own() {
+        assert_eq!(after_end_without("/caps/subjects", "/caps"), Standing::Waiting);
+        let failed = Standing::Failed(FailureClass::BadData, "an image is missing".into());
+        assert_eq!(after_end_without("/caps/subjects", "/other-caps"), failed);
     }
 }

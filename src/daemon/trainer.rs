@@ -313,10 +313,7 @@ impl Trainer {
     }
 
     fn on_progress(&mut self, progress: Progress) {
-        // The time of writing alone is no news: a trainer that only says it lives is stalled.
-        let same =
-            self.progress.as_ref().is_some_and(|old| Progress { written_at: progress.written_at, ..old.clone() } == progress);
-        if !same {
+        if stall::is_news(self.progress.as_ref(), &progress) {
             self.news_at = Instant::now();
             let fold_finished = self.progress.as_ref().is_some_and(|old| old.folds_done != progress.folds_done);
             self.progress = Some(progress.clone());
@@ -380,4 +377,27 @@ impl Handler<AreYouThere> for Trainer {
     type Result = ();
 
     fn handle(&mut self, _: AreYouThere, _: &mut Self::Context) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::sampler::Sampler;
+    use crate::testing::{progress, services};
+
+    #[actix::test]
+    async fn only_a_report_with_news_in_it_ends_the_silence() {
+        let (name, job) = (JobName::numbered("job", 0).expect("a name"), JobDir::new("/nowhere/launch/job-0"));
+        let sampler = Context::<Sampler>::new().address().recipient();
+        let mut trainer = Trainer::new(services(), name, job, Role::Adopt { attempt: 1 }, sampler);
+        let mut silent_since = trainer.news_at;
+        let mut breaks_silence = |report: Progress| {
+            trainer.on_progress(report);
+            std::mem::replace(&mut silent_since, trainer.news_at) != trainer.news_at
+        };
+        assert!(breaks_silence(progress()));
+        assert!(!breaks_silence(progress()));
+        assert!(!breaks_silence(Progress { written_at: 1.0, ..progress() }), "it only says that it lives");
+        assert!(breaks_silence(Progress { written_at: 2.0, batches_done: 1, ..progress() }));
+    }
 }

@@ -398,3 +398,32 @@ impl Handler<RemoveRoot> for Watcher {
         known
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{services, tempdir};
+
+    #[actix::test]
+    async fn slots_are_lent_once_every_directory_and_every_search_found_has_been_looked_at() {
+        let dir = tempdir();
+        let [first, second] = ["first", "second"].map(|name| dir.path().join(name));
+        let [slow, quick] = ["slow", "quick"].map(|name| LaunchDir::new(first.join(name)));
+        let mut watcher = Watcher::new(services(), Context::<Devices>::new().address());
+        watcher.roots = [&first, &second].map(|root| (root.clone(), Root::default())).into();
+        let ctx = &mut Context::new();
+        let looked = |launches: &[&LaunchDir]| LookedAt {
+            launches: launches.iter().copied().cloned().collect(),
+            alarms: Vec::new(),
+            took: Duration::ZERO,
+            placed: false,
+        };
+        watcher.on_looked(&first, looked(&[&slow, &quick]), ctx);
+        watcher.handle(Ready(quick), ctx);
+        assert!(!watcher.opened, "a directory and a search are still to be looked at");
+        watcher.on_looked(&second, looked(&[]), ctx);
+        assert!(!watcher.opened, "a search is still to be looked at");
+        watcher.handle(Ready(slow), ctx);
+        assert!(watcher.opened);
+    }
+}

@@ -9,6 +9,7 @@ pub mod missing_input;
 pub mod network;
 pub mod options;
 pub mod progress;
+pub mod search_state;
 pub mod search_terms;
 pub mod seed;
 pub mod space;

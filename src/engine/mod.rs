@@ -14,6 +14,8 @@ pub mod pool;
 pub mod react;
 pub mod rescan_pause;
 pub mod restore;
+pub mod search_state;
+pub mod settling;
 pub mod stall;
 pub mod state;
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use crate::domain::job::{Ended, FailureClass};
 use crate::domain::missing_input::Input;
+use crate::domain::space::SearchSpace;
+use std::path::Path;
 
 /// Everything known about the end of one attempt.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,6 +52,23 @@ pub fn judge(outcome: &Outcome, asked: bool) -> Verdict {
     }
 }
 
+/// The outcome of a job that failed for want of a whole directory of its data: an input is out of reach where the directory is
+/// one of the search's, so that every other job would fail like it; a job whose data lie elsewhere has failed. `space`: the one
+/// that is accepted now, where there is one.
+pub fn excused(outcome: Outcome, space: Option<&SearchSpace>) -> Outcome {
+    let Some(Ended::Failed { class: FailureClass::BadData, .. }) = outcome.ended else { return outcome };
+    let own = |directory: &Path| {
+        space.is_none_or(|space| [&space.caps_dir, &space.tsv_path].into_iter().any(|own| directory.starts_with(own)))
+    };
+    match &outcome.out_of_reach {
+        Some(input @ Input::Directory(directory)) if own(directory) => {
+            let sentence = Some(format!("an input is out of reach: {input}"));
+            Outcome { ended: Some(Ended::Interrupted { sentence }), ..outcome }
+        }
+        _ => Outcome { out_of_reach: None, ..outcome },
+    }
+}
+
 /// How many attempts in a row that one input cannot be read end a job as `bad_data`.
 pub const UNREAD: u32 = 5;
 
@@ -74,6 +93,7 @@ pub const fn pause(failures: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::space;
 
     fn outcome(ended: Option<Ended>) -> Outcome {
         Outcome { ended, ..Outcome::default() }
@@ -106,5 +126,37 @@ mod tests {
     fn pauses_are_0_1_2_4_and_so_on_up_to_60() {
         let pauses: Vec<u64> = (1..=10).map(pause).collect();
         assert_eq!(pauses, [0, 1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    }
+
+    #[test]
+    fn an_input_of_the_search_that_is_gone_is_out_of_reach_and_any_other_fault_the_jobs_own() {
+        let failed = |class| Some(Ended::Failed { class, sentence: "an image is missing".into() });
+        let bad_data = || failed(FailureClass::BadData);
+        let directory = |path: &str| Some(Input::Directory(path.into()));
+        let file = |path: &str| Some(Input::File(path.into()));
+        let interrupted = Some(Ended::Interrupted { sentence: None });
+        let space = space(Path::new("/launch"), "/caps", "labels");
+        // Whether the search's space is known, the end, what is out of reach; whether the job is excused, what then is.
+        for (known, ended, gone, excuse, still_gone) in [
+            (true, bad_data(), directory("/caps/subjects"), true, directory("/caps/subjects")),
+            (true, bad_data(), directory("/launch/labels/train"), true, directory("/launch/labels/train")),
+            (true, bad_data(), directory("/caps"), true, directory("/caps")),
+            (true, bad_data(), directory("/caps-of-others"), false, None),
+            (true, bad_data(), directory("/elsewhere"), false, None),
+            (false, bad_data(), directory("/elsewhere"), true, directory("/elsewhere")),
+            (true, bad_data(), file("/caps/image.nii"), false, None),
+            (false, bad_data(), file("/caps/image.nii"), false, None),
+            (false, bad_data(), None, false, None),
+            (true, failed(FailureClass::Crashed), directory("/caps"), false, directory("/caps")),
+            (true, interrupted, file("/caps/image.nii"), false, file("/caps/image.nii")),
+            (true, Some(Ended::Done), directory("/caps"), false, directory("/caps")),
+            (true, None, directory("/caps"), false, directory("/caps")),
+        ] {
+            let outcome = Outcome { ended, out_of_reach: gone, checkpoints: 3, ..Outcome::default() };
+            let sentence = outcome.out_of_reach.as_ref().map(|input| format!("an input is out of reach: {input}"));
+            let ended = if excuse { Some(Ended::Interrupted { sentence }) } else { outcome.ended.clone() };
+            let expected = Outcome { ended, out_of_reach: still_gone, ..outcome.clone() };
+            assert_eq!(excused(outcome.clone(), known.then_some(&space)), expected, "{known}, {outcome:?}");
+        }
     }
 }

@@ -19,6 +19,12 @@ pub fn limit(progress: Option<&Progress>, least: u64) -> u64 {
     least.max((steps * step) as u64)
 }
 
+/// Whether a report says anything that the one `before` it did not. The time of writing alone is no news: a trainer that only
+/// says it lives is stalled.
+pub fn is_news(before: Option<&Progress>, report: &Progress) -> bool {
+    before.is_none_or(|before| Progress { written_at: report.written_at, ..before.clone() } != *report)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,5 +61,27 @@ mod tests {
         assert_eq!(limit(Some(&progress(Phase::Training, Some(10.0))), 60), 2000);
         assert_eq!(limit(Some(&progress(Phase::Evaluating, Some(1.0))), 60), 4200);
         assert_eq!(limit(Some(&progress(Phase::Training, Some(f64::NAN))), 60), 60);
+    }
+
+    #[test]
+    fn a_report_that_only_says_the_trainer_lives_is_no_news() {
+        let before = progress(Phase::Training, None);
+        assert!(is_news(None, &before), "the first report");
+        let changed = |change: fn(&mut Progress)| {
+            let mut report = before.clone();
+            change(&mut report);
+            is_news(Some(&before), &report)
+        };
+        assert!(!changed(|_| {}));
+        assert!(!changed(|report| report.written_at = 1.0));
+        for change in [
+            (|report| report.batches_done = 1) as fn(&mut Progress),
+            |report| report.phase = Phase::Evaluating,
+            |report| report.last_step_at = 1.0,
+            |report| report.checkpoints = 1,
+            |report| (report.written_at, report.epoch) = (1.0, 1),
+        ] {
+            assert!(changed(change));
+        }
     }
 }

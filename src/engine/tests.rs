@@ -13,21 +13,7 @@ use crate::domain::attempt_history::AttemptHistory;
 use crate::domain::device::Need;
 use crate::domain::job::{Ended, FailureClass, JobName, JobState, PendingRequest};
 use crate::domain::search_terms::Terms;
-
-fn terms(n_jobs: u64) -> Terms {
-    Terms {
-        seed: 7,
-        n_jobs,
-        job_prefix: "job".into(),
-        space: std::sync::Arc::default(),
-        space_sha256: "a".into(),
-        need: Need::Cpu,
-        paused: false,
-        priority: 0,
-        slots: None,
-        time_limit: None,
-    }
-}
+use crate::testing::terms;
 
 fn name(index: u64) -> JobName {
     JobName::numbered("job", index).expect("a name")
@@ -111,6 +97,24 @@ fn a_slot_draws_the_next_job_and_its_record_says_running_before_it_is_launched()
     assert_eq!(effects, [Effect::Tabulate { job: name(0) }, launch]);
     assert_eq!(react::on_started(&mut search, &name(0)), []);
     assert_eq!(search.jobs[&name(0)].standing, Standing::Running(lease(1)));
+}
+
+#[test]
+fn a_slot_goes_to_the_waiting_job_with_the_lowest_index() {
+    let mut search = accepted(0);
+    for index in [11, 2, 10] {
+        search.add(name(index), Job::new(Some(index), Need::Cpu, Standing::Waiting));
+    }
+    let own = JobName::try_from("a-chosen-job".to_string()).expect("a name");
+    search.add(own.clone(), Job::new(None, Need::Cpu, Standing::Waiting));
+    search.add(name(0), Job::new(Some(0), Need::Gpu, Standing::Waiting));
+    for (id, job) in [(1, name(2)), (2, name(10)), (3, name(11)), (4, own)] {
+        let launched = react::on_slot(&mut search, lease(id), 100).into_iter().find_map(|effect| match effect {
+            Effect::Launch { job, .. } => Some(job),
+            _ => None,
+        });
+        assert_eq!(launched, Some(job));
+    }
 }
 
 #[test]

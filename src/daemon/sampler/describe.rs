@@ -1,13 +1,14 @@
 //! What a search shows of itself over the control socket.
 
 use super::Sampler;
-use crate::control::reply::{self, Counts, SearchState};
+use crate::control::reply::{self, Counts};
 use crate::daemon::analyzer::Analyzer;
 use crate::daemon::context::now;
 use crate::domain::device::Need;
 use crate::domain::job::{JobName, JobState};
 use crate::domain::text::natural_order;
 use crate::engine::explain::{self, Explained};
+use crate::engine::search_state;
 use crate::engine::state::{Job, NO_INDEX, Space, Standing};
 use actix::{Addr, Handler, Message, MessageResult};
 
@@ -63,7 +64,7 @@ impl Sampler {
         };
         reply::Search {
             launch: self.launch.path().display().to_string(),
-            state: self.state(&counts),
+            state: search_state::of(&self.search, &counts, self.is_served()),
             alarms: self.describe_alarms(&counts),
             seed: terms.map(|terms| terms.seed),
             n_jobs: terms.map(|terms| terms.n_jobs),
@@ -78,18 +79,9 @@ impl Sampler {
         }
     }
 
-    fn state(&self, counts: &Counts) -> SearchState {
-        match &self.search.space {
-            Space::Refused(_) => SearchState::Refused,
-            // Without the lock somebody else serves it. A folder that cannot be read is an alarm, and the others go on.
-            _ if self.search.held().is_some() || (self.locked.is_none() && !self.alarms.is_empty()) => SearchState::Held,
-            _ if self.search.terms.as_ref().is_some_and(|terms| terms.paused) => SearchState::Paused,
-            _ if self.search.terms.is_some() && is_over(counts) => SearchState::Finished,
-            _ if self.search.time_over => SearchState::Held,
-            Space::Unsettled => SearchState::Settling,
-            Space::Missing if counts.queued == 0 && counts.undrawn > 0 => SearchState::Held,
-            Space::Missing | Space::Accepted => SearchState::Active,
-        }
+    /// Without the lock somebody else serves the directory. A folder that cannot be read is an alarm, and the others go on.
+    const fn is_served(&self) -> bool {
+        self.locked.is_some() || self.alarms.is_empty()
     }
 
     /// Indices that are not drawn since something that is no job has their folder's name.
@@ -102,7 +94,7 @@ impl Sampler {
         let mut alarms = self.alarms.clone();
         alarms.extend(self.tables_trouble.clone());
         alarms.extend(self.search.holds.values().map(|why| format!("nothing new is started: {why}")));
-        if self.search.time_over && !is_over(counts) {
+        if self.search.time_over && !counts.is_over() {
             alarms.push(
                 "the time limit is over: nothing new is started; `neurosearch set` gives more time_limit_hours".to_string(),
             );
@@ -166,11 +158,6 @@ impl Sampler {
     }
 }
 
-/// No job of the search is to start any more, and none runs.
-const fn is_over(counts: &Counts) -> bool {
-    counts.queued + counts.running + counts.paused + counts.undrawn == 0
-}
-
 impl Handler<DescribeSearch> for Sampler {
     type Result = MessageResult<DescribeSearch>;
 
@@ -203,5 +190,20 @@ impl Handler<DescribeJob> for Sampler {
 
     fn handle(&mut self, DescribeJob(name): DescribeJob, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.described(&name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::control::reply::SearchState;
+    use crate::testing::sampler;
+
+    #[actix::test]
+    async fn a_search_whose_directory_cannot_be_had_is_shown_as_held() {
+        let mut sampler = sampler("/nowhere/launch".as_ref());
+        assert_eq!(sampler.describe().state, SearchState::Settling, "not looked at yet");
+        sampler.alarms = vec!["another daemon serves this directory".to_string()];
+        assert_eq!(sampler.describe().state, SearchState::Held);
+        assert_eq!(sampler.describe().alarms, sampler.alarms);
     }
 }

@@ -190,6 +190,18 @@ impl Sampler {
         self.next_task(ctx);
     }
 
+    fn desk(&self) -> Desk {
+        Desk {
+            launch: self.launch.clone(),
+            directory: self.locked.as_ref().map(|locked| locked.directory),
+            terms: self.search.terms.clone(),
+            accepted: self.accepted.clone(),
+            threads: self.services.threads(),
+            cpu_slots: self.services.cpu_slots(),
+            on_too_large: self.services.settings.on_too_large,
+        }
+    }
+
     pub(crate) fn next_task(&mut self, ctx: &mut Context<Self>) {
         if self.at_work {
             return;
@@ -202,15 +214,7 @@ impl Sampler {
             return;
         };
         self.at_work = true;
-        let desk = Desk {
-            launch: self.launch.clone(),
-            directory: self.locked.as_ref().map(|locked| locked.directory),
-            terms: self.search.terms.clone(),
-            accepted: self.accepted.clone(),
-            threads: self.services.threads(),
-            cpu_slots: self.services.cpu_slots(),
-            on_too_large: self.services.settings.on_too_large,
-        };
+        let desk = self.desk();
         let work = self.on_disk(move || desk.work(task));
         ctx.spawn(work.into_actor(self).map(|done, this, ctx| {
             this.at_work = false;
@@ -368,4 +372,38 @@ fn update_record(job: &JobDir, update: &RecordUpdate, threads: usize) -> Result<
         ..old
     };
     record::write(&job.record(), &new).map(|()| threads)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::sampler::scan::Locked;
+    use crate::store::fs::lock::{self, Locking};
+    use crate::testing::{sampler, tempdir};
+    use std::fs;
+    use std::sync::Arc;
+
+    #[actix::test]
+    async fn no_record_is_put_into_another_directory_of_the_same_name() {
+        let dir = tempdir();
+        let launch = LaunchDir::new(dir.path().join("launch"));
+        fs::create_dir_all(launch.private()).expect("made");
+        let mut sampler = sampler(launch.path());
+        let Ok(Locking::Held(lock)) = lock::take(&launch.lock(), "{}") else { panic!("not locked") };
+        let directory = scan::directory(&launch).expect("looked").expect("there");
+        sampler.locked = Some(Arc::new(Locked { lock, directory }));
+        let error = || launch.path().join("random_search.error");
+        let write = || Task::Error(Some("a fault".to_string()));
+
+        assert!(matches!(sampler.desk().work(write()), Done::ErrorWritten(Ok(()))));
+        assert!(error().exists());
+        // Kept under another name, so that its number is not given to the next.
+        fs::rename(launch.path(), dir.path().join("away")).expect("moved away");
+        fs::create_dir_all(launch.private()).expect("made");
+        let done = sampler.desk().work(write());
+        assert!(matches!(done, Done::Away(Task::Error(_))), "{done:?}");
+        assert!(!error().exists());
+        sampler.on_done(done, &mut Context::new());
+        assert!(sampler.away && sampler.tasks.len() == 1, "the work waits for its directory");
+    }
 }

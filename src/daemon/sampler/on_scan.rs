@@ -25,7 +25,8 @@ use tracing::{info, warn};
 const UNCLEAR: Duration = Duration::from_secs(1);
 
 impl Sampler {
-    fn look(&mut self, ctx: &mut Context<Self>) {
+    /// What a look need not find out anew.
+    fn known(&mut self) -> Known {
         let those = |wanted: &dyn Fn(&Job) -> bool| {
             self.search.jobs.iter().filter(|(_, job)| wanted(job)).map(|(name, _)| name.clone()).collect()
         };
@@ -34,11 +35,11 @@ impl Sampler {
         let unclear = self.search.jobs.iter().filter(|(_, job)| unclear(job));
         let foreign = self.search.jobs.iter().filter(|(_, job)| matches!(job.standing, Standing::Foreign(_)));
         let refused = matches!(self.search.space, Space::Refused(_)) && std::mem::take(&mut self.judge_again);
-        let known = Known {
+        Known {
             locked: self.locked.clone(),
             holder: self.services.holder.clone(),
             judged: if refused { None } else { self.judged },
-            settled_file: self.settling.filter(|(_, since)| since.elapsed() >= self.settle()).map(|(stamp, _)| stamp),
+            settled_file: self.settling.settled(Instant::now(), self.settle()),
             folders: self.folders.clone(),
             jobs: self.search.jobs.keys().cloned().collect(),
             unread: those(&|job| job.unread),
@@ -46,7 +47,11 @@ impl Sampler {
             foreign: foreign.map(|(name, job)| (name.clone(), job.history.pending.is_some())).collect(),
             unclear: unclear.map(|(name, job)| (name.clone(), job.history.attempts)).collect(),
             settled: those(&settled),
-        };
+        }
+    }
+
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        let known = self.known();
         let launch = self.launch.clone();
         let work = self.on_disk(move || scan::look(&launch, &known));
         ctx.spawn(work.into_actor(self).map(|looked, this, ctx| {
@@ -171,14 +176,13 @@ impl Sampler {
             }
             SpaceSeen::Missing => {
                 self.judged = None;
-                self.settling = None;
+                self.settling.on_missing();
                 self.add_task(Task::Error(None), ctx);
                 react::on_space(&mut self.search, SpaceNews::Missing)
             }
             SpaceSeen::Settling(stamp) => {
-                let since = self.settling.filter(|(old, _)| *old == stamp).map_or_else(Instant::now, |(_, since)| since);
-                self.settling = Some((stamp, since));
-                self.look_in(self.settle().saturating_sub(since.elapsed()), ctx);
+                let pause = self.settling.on_seen(stamp, Instant::now(), self.settle());
+                self.look_in(pause, ctx);
                 self.foresee();
                 react::on_space(&mut self.search, SpaceNews::Unsettled)
             }
@@ -259,6 +263,75 @@ impl Sampler {
     pub(crate) fn want_look(&mut self, ctx: &mut Context<Self>) {
         if self.looking.on_request() {
             self.look(ctx);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::settling::Settling;
+    use crate::store::records::layout::LaunchDir;
+    use crate::store::records::space_file::{self, Stamp};
+    use crate::testing::{sampler, space, tempdir};
+
+    /// A launch directory with a space file, and what tells that content from another.
+    fn launch() -> (tempfile::TempDir, Stamp) {
+        let dir = tempdir();
+        let launch = LaunchDir::new(dir.path());
+        std::fs::write(launch.space(), "{}").expect("written");
+        let stamp = space_file::stamp(&launch).expect("looked").expect("there");
+        (dir, stamp)
+    }
+
+    #[actix::test]
+    async fn a_look_may_believe_a_space_file_only_once_it_has_settled() {
+        let (dir, stamp) = launch();
+        let mut sampler = sampler(dir.path());
+        let believed = |sampler: &mut Sampler| sampler.known().settled_file;
+        assert_eq!(believed(&mut sampler), None);
+        sampler.on_space(SpaceSeen::Settling(stamp), &mut Context::new());
+        assert_eq!(believed(&mut sampler), None, "it was seen a moment ago");
+        let settle = sampler.settle();
+        sampler.settling = Settling::default();
+        sampler.settling.on_seen(stamp, Instant::now() - settle, settle);
+        assert_eq!(believed(&mut sampler), Some(stamp));
+        sampler.on_space(SpaceSeen::Missing, &mut Context::new());
+        assert_eq!(believed(&mut sampler), None);
+    }
+
+    #[actix::test]
+    async fn what_a_look_sees_of_the_space_file_is_judged_shown_and_told_the_search() {
+        let (dir, stamp) = launch();
+        let fault = || "a fault".to_string();
+        let accepted = || {
+            let space = Arc::new(space(dir.path(), "caps", "labels"));
+            accept_space::Accepted { space, json: Arc::default(), notices: Vec::new() }
+        };
+        let clear = || vec![Task::Error(None)];
+        // What is seen; whether it need be judged again, what is written, what is alarming, what the search knows.
+        for (seen, judged, written, alarms, known) in [
+            (SpaceSeen::Unchanged, None, vec![], vec![], Space::Unsettled),
+            (SpaceSeen::Unknown(fault()), None, vec![], vec![fault()], Space::Unsettled),
+            (SpaceSeen::Settling(stamp), None, vec![], vec![], Space::Unsettled),
+            (SpaceSeen::Missing, None, clear(), vec![], Space::Missing),
+            (
+                SpaceSeen::Refused { stamp: Some(stamp), text: fault() },
+                Some(stamp),
+                vec![Task::Error(Some(fault()))],
+                vec![],
+                Space::Refused(fault()),
+            ),
+            (SpaceSeen::Accepted { stamp, accepted: accepted() }, Some(stamp), clear(), vec![], Space::Accepted),
+        ] {
+            let mut sampler = sampler(dir.path());
+            // Nothing is done, so that what is to be written can be seen.
+            sampler.at_work = true;
+            let what = format!("{seen:?}");
+            sampler.on_space(seen, &mut Context::new());
+            assert_eq!((sampler.judged, &sampler.alarms, &sampler.search.space), (judged, &alarms, &known), "{what}");
+            assert_eq!(format!("{:?}", sampler.tasks), format!("{written:?}"), "{what}");
+            assert_eq!(sampler.search.terms.is_some() && sampler.accepted.is_some(), known == Space::Accepted, "{what}");
         }
     }
 }

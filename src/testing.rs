@@ -1,0 +1,92 @@
+//! Builders that unit tests of several layers share.
+
+use crate::daemon::configuration::Configuration;
+use crate::daemon::context::Services;
+use crate::daemon::devices::Devices;
+use crate::daemon::logging::Filter;
+use crate::daemon::sampler::Sampler;
+use crate::daemon::watcher::Watcher;
+use crate::domain::device::Need;
+use crate::domain::progress::{Phase, Progress};
+use crate::domain::search_terms::Terms;
+use crate::domain::space::SearchSpace;
+use crate::store::records::layout::LaunchDir;
+use crate::store::settings::Settings;
+use actix::{AsyncContext, Context};
+use std::path::Path;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// A directory that goes with the value.
+pub fn tempdir() -> TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+/// The terms of a search of `n_jobs` jobs on the CPU, without a limit.
+pub fn terms(n_jobs: u64) -> Terms {
+    Terms {
+        seed: 7,
+        n_jobs,
+        job_prefix: "job".into(),
+        space: Arc::default(),
+        space_sha256: "a".into(),
+        need: Need::Cpu,
+        paused: false,
+        priority: 0,
+        slots: None,
+        time_limit: None,
+    }
+}
+
+/// A first report, of a job of 2 folds, 10 epochs and 4 batches.
+pub fn progress() -> Progress {
+    Progress {
+        version: 1,
+        fold: 0,
+        folds_done: 0,
+        folds: 2,
+        network: None,
+        networks: None,
+        epoch: 0,
+        epochs: 10,
+        batches_done: 0,
+        batches: 4,
+        phase: Phase::Loading,
+        loss_train: None,
+        loss_valid: None,
+        balanced_accuracy_train: None,
+        balanced_accuracy_valid: None,
+        step_seconds: None,
+        written_at: 0.0,
+        last_step_at: 0.0,
+        checkpoints: 0,
+    }
+}
+
+/// A space over these data, whose relative paths are relative to `folder`.
+pub fn space(folder: &Path, caps_dir: &str, tsv_path: &str) -> SearchSpace {
+    let text = serde_json::json!({
+        "mode": "image",
+        "network_type": "cnn",
+        "caps_dir": caps_dir,
+        "tsv_path": tsv_path,
+        "preprocessing": "t1-linear",
+        "diagnoses": ["AD", "CN"],
+        "n_convblocks": 2,
+        "first_conv_width": 4,
+        "n_fcblocks": 1,
+    });
+    SearchSpace::parse(&text.to_string(), "random_search.json", folder).expect("a space").space
+}
+
+/// What an actor is given, with the settings as they are by default.
+pub fn services() -> Services {
+    let configuration = Configuration::first(|| Ok(Settings::default())).expect("read");
+    Services::new(configuration, Filter::idle()).expect("this process is known")
+}
+
+/// The actor of a launch directory, not started, whose messages to other actors go nowhere. Only within `#[actix::test]`.
+pub fn sampler(launch: &Path) -> Sampler {
+    let (devices, watcher) = (Context::<Devices>::new().address(), Context::<Watcher>::new().address());
+    Sampler::new(services(), LaunchDir::new(launch), devices, watcher)
+}
