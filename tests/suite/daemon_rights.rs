@@ -6,6 +6,7 @@ use crate::stand_in::{Signal, said, signal, until};
 use crate::verbs::path;
 use neurosearch::control::client::Client;
 use neurosearch::control::reply::Status;
+use rustix::fs::Uid;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
@@ -192,6 +193,36 @@ fn clients_that_say_nothing_or_half_a_request_lose_their_places_and_others_are_a
         stream.read_to_end(&mut end).unwrap_or_default();
     }
     daemon.client().get::<Value>("/v1/ping", &[]).expect("still served");
+}
+
+#[test]
+fn a_user_with_too_many_connections_is_told_so_while_others_are_answered() {
+    if !rustix::process::geteuid().is_root() {
+        return skip("root, who alone can become another user");
+    }
+    let dir = dir();
+    let daemon = Daemon::start(dir.path(), &Setup::default());
+    let socket = dir.path().join("d.sock");
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("opened");
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).expect("opened");
+    let connect = || -> Vec<UnixStream> {
+        let stranger = Uid::from_raw(STRANGER);
+        // Of this thread alone, which ends with it.
+        rustix::thread::set_thread_res_uid(stranger, stranger, stranger).expect("become another user");
+        (0..33).map(|_| UnixStream::connect(&socket).expect("connected")).collect()
+    };
+    let mut connections = std::thread::scope(|scope| scope.spawn(connect).join().expect("no panic"));
+    let mut last = String::new();
+    connections.pop().expect("the last one").read_to_string(&mut last).expect("ended");
+    assert!(last.contains("503") && last.contains("you have too many connections open at once"), "{last:?}");
+    daemon.client().get::<Value>("/v1/ping", &[]).expect("another user is answered");
+    let request = b"GET /v1/ping HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    for mut stream in connections {
+        stream.write_all(request).expect("asked");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("answered");
+        assert!(answer.contains(" 200 "), "{answer:?}");
+    }
 }
 
 #[test]

@@ -208,3 +208,22 @@ impl AsyncWrite for Guest {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::tempdir;
+
+    #[actix::test]
+    async fn one_user_leaves_half_of_the_connections_to_others() {
+        let dir = tempdir();
+        let path = dir.path().join("d.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&path).expect("bound");
+        listener.set_nonblocking(true).expect("set");
+        let lock = Below::given(dir.path()).join("lock");
+        let Ok(Locking::Held(lock)) = lock::take(&lock, "{}") else { panic!("not locked") };
+        let doorman = Doorman::new(&Socket { listener, path, _lock: lock }).expect("listens");
+        let taken: Vec<Seat> = (0..MOST).map_while(|_| doorman.seats.take(Some(7))).collect();
+        assert_eq!((taken.len(), doorman.places.available_permits()), (32, 64));
+    }
+}
