@@ -3,7 +3,7 @@
 use super::option_cells::Options;
 use crate::domain::data::metrics::Metrics;
 use crate::domain::job::{Ended, FailureClass, JobState};
-use crate::domain::options::{NetworkType, Selection};
+use crate::domain::words::{NetworkType, Selection};
 use crate::executor;
 use crate::store::fs::error::StoreError;
 use crate::store::records::job_records::{EndRecord, JobRecord};

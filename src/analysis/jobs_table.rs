@@ -4,7 +4,7 @@ use super::collect::{Fold, Job, mean};
 use super::option_cells::{ARCHITECTURE_COLUMNS, COLUMNS};
 use super::tsv_cells::joined;
 use crate::domain::data::metrics::Metrics;
-use crate::domain::options::Selection;
+use crate::domain::words::Selection;
 use crate::store::formats::tsv::push_repr;
 use std::fmt::Write;
 

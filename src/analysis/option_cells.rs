@@ -2,8 +2,9 @@
 
 use super::partial_json::{self, Any, Members, Named, Numbered};
 use super::tsv_cells::{joined, quoted};
+use crate::domain::folds::Folds;
 use crate::domain::network::architecture::{Architecture, ConvBlock, FcLayer};
-use crate::domain::options::{Folds, NetworkType, Normalization, Reduction};
+use crate::domain::words::{NetworkType, Normalization, Reduction};
 use crate::store::formats::tsv::{push_repr, python_repr};
 use crate::store::fs::error::StoreError;
 use serde::de::MapAccess;

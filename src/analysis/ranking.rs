@@ -2,7 +2,7 @@
 
 use super::collect::{Fold, Job, mean};
 use super::jobs_table::loss;
-use crate::domain::options::Selection;
+use crate::domain::words::Selection;
 use serde_json::value::RawValue;
 use std::cmp::Ordering;
 use std::sync::{Arc, OnceLock};

@@ -4,7 +4,7 @@ use super::collect::Job;
 use super::jobs_table;
 use super::ranking::Ranked;
 use super::threshold_table::Counts;
-use crate::domain::options::{NetworkType, Selection};
+use crate::domain::words::{NetworkType, Selection};
 use crate::store::fs::file_stamp::Fingerprint;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

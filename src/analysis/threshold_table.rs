@@ -2,7 +2,7 @@
 
 use super::collect::Job;
 use super::tsv_cells::quoted;
-use crate::domain::options::Selection;
+use crate::domain::words::Selection;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 

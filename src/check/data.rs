@@ -1,7 +1,9 @@
 //! What labels and images come to: the sides of each fold, and the size of every image.
 
-use crate::domain::data::item_geometry::times;
-use crate::domain::options::{Diagnosis, Folds, JobOptions, Preprocessing};
+use crate::domain::folds::Folds;
+use crate::domain::options::JobOptions;
+use crate::domain::text::units::dimensions;
+use crate::domain::words::{Diagnosis, Preprocessing};
 use crate::store::data::caps::Caps;
 use crate::store::data::labels::{self, FoldLabels, Row};
 use crate::store::data::probe;
@@ -182,7 +184,11 @@ fn volume(options: &JobOptions, folds: &[(u32, FoldLabels)], look: Look) -> Resu
                         let (file, of) = (image.path.display(), path.display());
                         flaws.push(Flaw::new(
                             "caps_dir",
-                            format!("{file} has the size {}, and {of} {}; all must have one", times(size), times(*wanted)),
+                            format!(
+                                "{file} has the size {}, and {of} {}; all must have one",
+                                dimensions(size),
+                                dimensions(*wanted)
+                            ),
                         ));
                     }
                     Some(_) => {}
@@ -243,7 +249,9 @@ impl Image {
         }
         match probe::tensor(&self.path)?.as_slice() {
             [1, x, y, z] => Ok([*x, *y, *z]),
-            other => Err(StoreError::content(&self.path, format!("a tensor of {}; an image's is 1 x X x Y x Z", times(other)))),
+            other => {
+                Err(StoreError::content(&self.path, format!("a tensor of {}; an image's is 1 x X x Y x Z", dimensions(other))))
+            }
         }
     }
 }

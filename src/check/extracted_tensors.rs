@@ -1,9 +1,10 @@
 //! Extracted tensors: every item of every image has to be there.
 
 use super::data::{Facts, Flaw};
-use super::job::JobFault;
+use super::fault::JobFault;
 use crate::domain::data::item_geometry::Geometry;
-use crate::domain::options::{JobOptions, ModeOptions};
+use crate::domain::mode::ModeOptions;
+use crate::domain::options::JobOptions;
 use crate::store::data::caps::{Caps, Session};
 use crate::store::data::probe;
 use std::path::PathBuf;

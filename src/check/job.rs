@@ -1,71 +1,22 @@
 //! One job against its data: what it cannot train on, and with it how wide its network's last layers are.
 
 use super::data::{Asked, Facts, Flaw, Look};
+use super::fault::JobFault;
 use super::{extracted_tensors, transfer_source};
 use crate::domain::data::extract;
-use crate::domain::data::item_geometry::{Geometry, Window, times};
+use crate::domain::data::item_geometry::{Geometry, Window};
 use crate::domain::device::Device;
-use crate::domain::job::FailureClass;
+use crate::domain::mode::ModeOptions;
 use crate::domain::network::architecture::Architecture;
 use crate::domain::network::footprint::Footprint;
-use crate::domain::options::{JobOptions, ModeOptions, NetworkType, Normalization};
-use crate::domain::space::draw::Misfit;
+use crate::domain::options::JobOptions;
 use crate::domain::text::fault::Fault;
+use crate::domain::text::units::dimensions;
+use crate::domain::words::{NetworkType, Normalization};
 use crate::store::data::caps::Caps;
 use crate::store::formats::nifti;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// Why a job cannot train.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{sentence}")]
-pub struct JobFault {
-    /// `bad_data` or `bad_options`; `crashed` where the data could not be read, through no fault of theirs.
-    pub class: FailureClass,
-    /// The option at fault, or the one that names the data at fault, then what was found and what is allowed.
-    pub sentence: String,
-    /// The option alone.
-    pub key: String,
-    /// The disk that the data are on fails or is out of reach, or the like, which may pass.
-    pub passing: bool,
-    /// The file that the disk did not give.
-    pub file: Option<PathBuf>,
-    /// The sentence without the option.
-    pub(super) clause: String,
-}
-
-impl JobFault {
-    fn new(class: FailureClass, key: &str, clause: String) -> Self {
-        JobFault { class, sentence: format!("{key}: {clause}"), key: key.to_string(), passing: false, file: None, clause }
-    }
-
-    pub(super) fn data(key: &str, clause: impl Into<String>) -> Self {
-        JobFault::new(FailureClass::BadData, key, clause.into())
-    }
-
-    pub(super) fn options(key: &str, clause: impl Into<String>) -> Self {
-        JobFault::new(FailureClass::BadOptions, key, clause.into())
-    }
-}
-
-impl From<Flaw> for JobFault {
-    fn from(Flaw { key, sentence, passing, file }: Flaw) -> Self {
-        let class = if passing { FailureClass::Crashed } else { FailureClass::BadData };
-        JobFault { passing, file, ..JobFault::new(class, key, sentence) }
-    }
-}
-
-impl From<Misfit> for JobFault {
-    fn from(misfit: Misfit) -> Self {
-        misfit.fault.into()
-    }
-}
-
-impl From<Fault> for JobFault {
-    fn from(fault: Fault) -> Self {
-        JobFault::options(&fault.key, fault.sentence)
-    }
-}
 
 /// The masks of a list of regions: their bounding boxes, or the flaw of the first that cannot be used.
 type Boxes = Result<Vec<Window>, Flaw>;
@@ -148,7 +99,7 @@ impl Checker {
                 let mask = nifti::read(path).map_err(unread)?;
                 let flaw = |clause: String| Flaw::new("roi_list", format!("{} {clause}", path.display()));
                 if mask.shape != volume {
-                    return Err(flaw(format!("has the size {}, and the images {}", times(mask.shape), times(volume))));
+                    return Err(flaw(format!("has the size {}, and the images {}", dimensions(mask.shape), dimensions(volume))));
                 }
                 let window = extract::bounding_box(&mask.voxels, mask.shape);
                 window.ok_or_else(|| flaw("is empty: no voxel is above 0".to_string()))
@@ -189,7 +140,7 @@ fn check_classes(options: &JobOptions, facts: &Facts) -> Result<(), JobFault> {
 /// The network of the job, or those of a multicnn whose regions differ in size: one for each shape that occurs.
 fn architectures(options: &JobOptions, geometry: &Geometry) -> Result<Vec<Architecture>, Fault> {
     let shapes = if geometry.is_uniform() { 1 } else { geometry.items() };
-    (0..shapes).map(|item| Architecture::of(options, &geometry.shape(item))).collect()
+    (0..shapes).map(|item| options.architecture(&geometry.shape(item))).collect()
 }
 
 /// The largest network's, with the largest batch that comes to it: the networks of a multicnn are trained one by one.

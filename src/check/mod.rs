@@ -2,12 +2,14 @@
 
 mod data;
 mod extracted_tensors;
+mod fault;
 mod job;
 mod missing_data;
 mod space;
 mod transfer_source;
 
-pub use job::{Checker, JobFault};
+pub use fault::JobFault;
+pub use job::Checker;
 pub use missing_data::gone;
 
 use crate::domain::network::footprint::Footprint;

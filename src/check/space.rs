@@ -5,10 +5,11 @@ use super::transfer_source;
 use crate::domain::data::item_geometry::Geometry;
 use crate::domain::input::keys::{self, Key};
 use crate::domain::input::object_reader::Span;
-use crate::domain::options::{JobOptions, Mode};
+use crate::domain::options::JobOptions;
 use crate::domain::space::SearchSpace;
 use crate::domain::space::draw::draw;
 use crate::domain::text::fault::{Fault, Faults};
+use crate::domain::words::Mode;
 
 /// Faults that are listed, at most.
 const LISTED: usize = 20;

@@ -1,10 +1,11 @@
 //! A transfer's source: a job folder of a network type that can start this one, with a best model for every network of every fold.
 
 use super::data::Flaw;
-use super::job::JobFault;
+use super::fault::JobFault;
 use crate::domain::network::transfer::start;
+use crate::domain::options::JobOptions;
 use crate::domain::options::read::Outline;
-use crate::domain::options::{JobOptions, NetworkType};
+use crate::domain::words::NetworkType;
 use crate::store::data::probe;
 use crate::store::records::job_records::read_outline;
 use crate::store::records::layout::JobDir;

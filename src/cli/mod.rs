@@ -71,7 +71,7 @@ fn run(command: Command, out: &mut Out) -> Outcome {
         Command::Analysis(args) => verbs::analysis::run(args, out),
         Command::Best(args) => verbs::best::run(&args, out),
         Command::Cancel(args) => verbs::cancel::run(&args, out),
-        Command::Completions(args) => verbs::completions::run(&args, out),
+        Command::Completions(args) => verbs::completions::run(&args, &definition(), out),
         Command::Continue(args) => verbs::continue_::run(&args, out),
         Command::Devices(args) => verbs::devices::run(&args, out),
         Command::Drain(args) => verbs::drain::run(&args, out),
@@ -82,7 +82,7 @@ fn run(command: Command, out: &mut Out) -> Outcome {
         Command::Jobs(args) => verbs::jobs::run(&args, out),
         Command::Logs(args) => verbs::logs::run(&args, out),
         Command::MakeCaps(args) => verbs::make_caps::run(&args, out),
-        Command::Man(args) => verbs::man::run(&args, out),
+        Command::Man(args) => verbs::man::run(&args, &definition(), out),
         Command::Pause(args) => verbs::pause::run(&args, out),
         Command::Ping(args) => verbs::ping::run(&args, out),
         Command::Reload(args) => verbs::reload::run(&args, out),
@@ -102,7 +102,7 @@ fn run(command: Command, out: &mut Out) -> Outcome {
 }
 
 /// The definition of the whole command line, for completions and manual pages.
-pub fn command() -> clap::Command {
+pub fn definition() -> clap::Command {
     Cli::command()
 }
 
@@ -149,6 +149,6 @@ mod tests {
 
     #[test]
     fn the_definition_of_the_command_line_is_consistent() {
-        command().debug_assert();
+        definition().debug_assert();
     }
 }

@@ -1,4 +1,4 @@
-//! The three programs' definitions, from which manual pages and completions are made.
+//! The three programs' command lines, from which manual pages and completions are made.
 
 use crate::executor::trainer_cli as trainer;
 use crate::store::settings::arguments as daemon;
@@ -14,10 +14,10 @@ pub enum Program {
 impl Program {
     pub const ALL: [Program; 3] = [Program::Neurosearch, Program::Neurosearchd, Program::NeurosearchTrainer];
 
-    /// Its command line's definition.
-    pub fn command(self) -> clap::Command {
+    /// Its command line's definition; that of `neurosearch` names every verb, so the verbs are given it.
+    pub fn command(self, neurosearch: &clap::Command) -> clap::Command {
         match self {
-            Program::Neurosearch => super::command(),
+            Program::Neurosearch => neurosearch.clone(),
             Program::Neurosearchd => daemon::command(),
             Program::NeurosearchTrainer => trainer::command(),
         }

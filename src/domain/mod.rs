@@ -3,9 +3,11 @@
 pub mod attempt_history;
 pub mod data;
 pub mod device;
+pub mod folds;
 pub mod input;
 pub mod job;
 pub mod missing_input;
+pub mod mode;
 pub mod network;
 pub mod options;
 pub mod progress;
@@ -15,3 +17,4 @@ pub mod seed;
 pub mod space;
 pub mod stopping;
 pub mod text;
+pub mod words;

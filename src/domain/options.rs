@@ -3,171 +3,13 @@
 pub mod read;
 pub mod write;
 
-use super::network::architecture::{ConvBlock, FcLayer, NetworkOptions};
+use super::folds::Folds;
+use super::mode::ModeOptions;
+use super::network::architecture::{Architecture, ConvBlock, FcLayer, NetworkOptions};
 use super::text::fault::Fault;
+use super::words::{Augmentation, Diagnosis, Mode, NetworkType, Normalization, Preprocessing, SamplerKind, Selection};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
-
-/// One word of a closed list, as the files spell it.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name { $($(#[$variant_doc])* $variant),+ }
-
-        impl $name {
-            /// Every word, in the order in which an error lists them.
-            pub const ALL: &'static [$name] = &[$($name::$variant),+];
-
-            /// The same as text.
-            pub const WORDS: &'static [&'static str] = &[$($word),+];
-
-            pub const fn as_str(self) -> &'static str {
-                match self { $($name::$variant => $word),+ }
-            }
-
-            pub fn from_word(word: &str) -> Option<Self> {
-                match word { $($word => Some($name::$variant),)+ _ => None }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
-
-words!(
-    /// What one item of the data set is.
-    Mode { Image = "image", Patch = "patch", Roi = "roi", Slice = "slice" }
-);
-words!(
-    /// What is trained on the items.
-    NetworkType { Autoencoder = "autoencoder", Cnn = "cnn", MultiCnn = "multicnn" }
-);
-words!(
-    /// The pipeline whose outputs are read from the CAPS.
-    Preprocessing { T1Linear = "t1-linear", T1Extensive = "t1-extensive", T1Volume = "t1-volume" }
-);
-words!(
-    /// A label: the name of a TSV file and a value of the `diagnosis` column.
-    Diagnosis { Ad = "AD", Cn = "CN", Mci = "MCI", SMci = "sMCI", PMci = "pMCI", Bv = "BV" }
-);
-words!(
-    /// How the last convolution of a block halves its input.
-    Reduction { MaxPooling = "MaxPooling", Stride = "stride" }
-);
-words!(
-    /// What follows each convolution.
-    Normalization { Batch = "BatchNorm", Instance = "InstanceNorm" }
-);
-words!(
-    /// A transform of training items; `None` does nothing.
-    Augmentation { None = "None", Noise = "Noise", Erasing = "Erasing", CropPad = "CropPad", Smoothing = "Smoothing" }
-);
-words!(
-    /// How an epoch goes through the training set.
-    SamplerKind { Random = "random", Weighted = "weighted" }
-);
-words!(
-    /// Which of a fold's two best models.
-    Selection { BestLoss = "best_loss", BestBalancedAccuracy = "best_balanced_accuracy" }
-);
-
-impl Diagnosis {
-    /// The class that is learned: CN and sMCI are 0, the others 1.
-    pub const fn class(self) -> usize {
-        match self {
-            Diagnosis::Cn | Diagnosis::SMci => 0,
-            Diagnosis::Ad | Diagnosis::Bv | Diagnosis::Mci | Diagnosis::PMci => 1,
-        }
-    }
-}
-
-/// The mode with the options that only it has.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ModeOptions {
-    Image,
-    /// Sizes in voxels.
-    Patch {
-        patch_size: usize,
-        stride_size: usize,
-        use_extracted_patches: bool,
-    },
-    /// `roi_list` none: both hippocampi.
-    Roi {
-        roi_list: Option<Vec<String>>,
-        uncropped_roi: bool,
-        use_extracted_roi: bool,
-    },
-    /// `slice_direction` is the axis, 0 to 2; `discarded_slices` at its beginning and its end.
-    Slice {
-        slice_direction: usize,
-        discarded_slices: [usize; 2],
-        use_extracted_slices: bool,
-    },
-}
-
-impl ModeOptions {
-    pub const fn mode(&self) -> Mode {
-        match self {
-            ModeOptions::Image => Mode::Image,
-            ModeOptions::Patch { .. } => Mode::Patch,
-            ModeOptions::Roi { .. } => Mode::Roi,
-            ModeOptions::Slice { .. } => Mode::Slice,
-        }
-    }
-
-    /// Whether items come from extracted tensors.
-    pub const fn use_extracted(&self) -> bool {
-        match self {
-            ModeOptions::Image => false,
-            ModeOptions::Patch { use_extracted_patches, .. } => *use_extracted_patches,
-            ModeOptions::Roi { use_extracted_roi, .. } => *use_extracted_roi,
-            ModeOptions::Slice { use_extracted_slices, .. } => *use_extracted_slices,
-        }
-    }
-}
-
-/// How the label files are split, and which folds are trained.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Folds {
-    /// `train/` and `validation/`: one fold, `fold-0`.
-    Single,
-    /// `train_splits-n/split-i/`, for the `i` in `chosen`.
-    Splits { n: u32, chosen: Vec<u32> },
-}
-
-impl Folds {
-    /// How the labels are split: no `n_splits`, null or 0 is one single split.
-    ///
-    /// # Errors
-    /// The fault is of `split`.
-    pub fn of(n_splits: Option<u32>, split: Option<Vec<u32>>) -> Result<Folds, Fault> {
-        let n = n_splits.unwrap_or(0);
-        let chosen = match (n, split) {
-            (0, None) => return Ok(Folds::Single),
-            (0, Some(split)) if split == [0] => return Ok(Folds::Single),
-            (0, Some(split)) => return Err(Fault::new("split", format!("found {split:?} without n_splits, allowed: [0]"))),
-            (n, None) => (0..n).collect(),
-            (_, Some(split)) => split,
-        };
-        match chosen.iter().find(|&&fold| fold >= n) {
-            Some(fold) => Err(Fault::new("split", format!("found {fold}, allowed: below n_splits, which is {n}"))),
-            None => Ok(Folds::Splits { n, chosen }),
-        }
-    }
-
-    /// The folds to train, in order: the `i` of `fold-i`.
-    pub fn indices(&self) -> Vec<u32> {
-        match self {
-            Folds::Single => vec![0],
-            Folds::Splits { chosen, .. } => chosen.clone(),
-        }
-    }
-}
 
 /// Where initial weights come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -254,6 +96,14 @@ impl JobOptions {
             fc: self.fc.clone(),
             dropout: self.dropout,
         }
+    }
+
+    /// The job's network for items of `item_shape` (channels, then two or three sizes).
+    ///
+    /// # Errors
+    /// As [`Architecture::of`].
+    pub fn architecture(&self, item_shape: &[usize]) -> Result<Architecture, Fault> {
+        Architecture::of(&self.network(), item_shape)
     }
 
     /// Whether these options go together, as far as that can be said without looking at any data.

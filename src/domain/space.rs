@@ -3,14 +3,14 @@
 pub mod draw;
 pub mod json_schema;
 
+use super::folds::Folds;
 use super::input::keys::{self, Key};
 use super::input::object_reader::{Reader, Span};
 use super::input::positioned_json;
-use super::options::{
-    Augmentation, Diagnosis, Folds, Mode, ModeOptions, NetworkType, Normalization, Preprocessing, Reduction, SamplerKind,
-    Selection, check_together,
-};
+use super::mode::ModeOptions;
+use super::options::check_together;
 use super::text::fault::{Fault, Faults, Place};
+use super::words::{Augmentation, Diagnosis, Mode, NetworkType, Normalization, Preprocessing, Reduction, SamplerKind, Selection};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! Early stopping and best models as values that answer what to do after an epoch.
 
-use super::options::Selection;
+use super::words::Selection;
 use serde::{Deserialize, Serialize};
 
 /// Stops a training whose validation loss no longer falls.

@@ -1,9 +1,8 @@
 //! The end of an attempt, and what follows from it for the job, its record and its slot.
 
-use super::effect::Effect;
+use super::effect::{Effect, ask, record};
 use super::holds::hold;
 use super::outcome::{self, Outcome, Verdict};
-use super::react::{ask, record};
 use super::state::{Hold, Job, Search, Standing, StopReason};
 use crate::domain::job::{Ended, FailureClass, JobName, LastFailure};
 

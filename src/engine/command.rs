@@ -1,8 +1,7 @@
 //! What a search does about each change that somebody asks for over the control socket.
 
-use super::effect::Effect;
+use super::effect::{Effect, ask, record};
 use super::explain;
-use super::react::{ask, record};
 use super::state::{Hold, Search, Standing, StopReason};
 use crate::domain::job::{FailureClass, JobName, PendingRequest};
 use crate::domain::search_terms::{Terms, TimeLimit};

@@ -1,6 +1,6 @@
 //! What a decision asks the world to do; the actors carry it out and decide nothing.
 
-use super::state::{Demand, Lease};
+use super::state::{Demand, Job, Lease, Search};
 use crate::domain::attempt_history::AttemptHistory;
 use crate::domain::job::{JobName, JobState};
 
@@ -44,4 +44,27 @@ pub enum Effect {
     WriteTables,
     /// Tell whoever reads the log; the text may hold untrusted words.
     Say(String),
+}
+
+/// What the job's record has to say now, in this state.
+pub(super) fn update(job: &Job, state: JobState) -> RecordUpdate {
+    RecordUpdate { state, history: job.history.clone() }
+}
+
+/// Asks for the job's record to be brought up to date.
+pub(super) fn record(search: &Search, name: &JobName, effects: &mut Vec<Effect>) {
+    if let Some(job) = search.jobs.get(name)
+        && let Some(state) = job.state()
+    {
+        effects.push(Effect::Record { job: name.clone(), update: update(job, state) });
+    }
+}
+
+/// Tells the devices what could start, if they were told something else before.
+pub(super) fn ask(search: &mut Search, effects: &mut Vec<Effect>) {
+    let demand = search.demand();
+    if demand != search.told {
+        search.told = demand;
+        effects.push(Effect::Ask(demand));
+    }
 }

@@ -1,8 +1,7 @@
 //! What keeps a search from starting anything new, and how it goes on by itself.
 
-use super::effect::Effect;
+use super::effect::{Effect, ask, record};
 use super::outcome;
-use super::react::{ask, record};
 use super::state::{Hold, Search};
 use crate::domain::job::JobName;
 

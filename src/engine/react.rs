@@ -1,6 +1,6 @@
 //! What one search does about each thing that happens to it.
 
-use super::effect::{Effect, RecordUpdate};
+use super::effect::{Effect, ask, record, update};
 use super::holds::{hold, on_trouble};
 use super::state::{Hold, Job, Lease, Search, Space, Standing, StopReason};
 use crate::domain::device::Need;
@@ -279,26 +279,4 @@ fn launch(search: &mut Search, name: &JobName, lease: Lease, now: u64) -> Vec<Ef
     let state = JobState::Running { device: Some(lease.device.clone()), since: now };
     let update = update(job, state);
     vec![Effect::Launch { job: name.clone(), lease, attempt: job.history.attempts, update }]
-}
-
-fn update(job: &Job, state: JobState) -> RecordUpdate {
-    RecordUpdate { state, history: job.history.clone() }
-}
-
-/// Asks for the job's record to be brought up to date.
-pub(super) fn record(search: &Search, name: &JobName, effects: &mut Vec<Effect>) {
-    if let Some(job) = search.jobs.get(name)
-        && let Some(state) = job.state()
-    {
-        effects.push(Effect::Record { job: name.clone(), update: update(job, state) });
-    }
-}
-
-/// Tells the devices what could start, if they were told something else before.
-pub(super) fn ask(search: &mut Search, effects: &mut Vec<Effect>) {
-    let demand = search.demand();
-    if demand != search.told {
-        search.told = demand;
-        effects.push(Effect::Ask(demand));
-    }
 }

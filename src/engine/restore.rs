@@ -1,9 +1,8 @@
 //! From what lies in the folders to what is believed: after a start, and whenever a scan finds something new.
 
 use super::attempt_end::conclude;
-use super::effect::Effect;
+use super::effect::{self, Effect};
 use super::outcome::Outcome;
-use super::react;
 use super::state::{Job, Lease, Search, Standing, StopReason};
 use crate::domain::attempt_history::AttemptHistory;
 use crate::domain::device::{Holder, Need};
@@ -116,7 +115,7 @@ pub fn on_found(search: &mut Search, found: Vec<Found>) -> Vec<Effect> {
             }
         }
     }
-    react::ask(search, &mut effects);
+    effect::ask(search, &mut effects);
     effects
 }
 
@@ -178,7 +177,7 @@ pub fn on_freed(search: &mut Search, freed: &[u64]) -> Vec<Effect> {
             search.frontier = search.frontier.min(*index);
         }
     }
-    react::ask(search, &mut effects);
+    effect::ask(search, &mut effects);
     effects
 }
 
@@ -199,7 +198,7 @@ pub fn on_gone(search: &mut Search, gone: &[JobName]) -> Vec<Effect> {
             effects.push(Effect::Tabulate { job: name.clone() });
         }
     }
-    react::ask(search, &mut effects);
+    effect::ask(search, &mut effects);
     effects
 }
 
@@ -216,7 +215,7 @@ pub fn on_claimed(search: &mut Search, name: &JobName, lease: Lease) -> Vec<Effe
                 },
             );
             let mut effects = Vec::new();
-            react::record(search, name, &mut effects);
+            effect::record(search, name, &mut effects);
             effects.push(Effect::Follow { job: name.clone(), lease });
             effects.extend(stop.map(|_| Effect::Stop { job: name.clone() }));
             effects
@@ -234,7 +233,7 @@ pub fn on_looked_again(search: &mut Search, name: &JobName, seen: TrainerSeen, c
     let mut effects = Vec::new();
     if matches!(search.jobs.get(name).map(|job| &job.standing), Some(Standing::Unclear(_))) {
         take_over(search, name, seen, checkpoints, None, &mut effects);
-        react::ask(search, &mut effects);
+        effect::ask(search, &mut effects);
     }
     effects
 }
@@ -328,6 +327,6 @@ fn settle(search: &mut Search, name: &JobName, request: PendingRequest, effects:
             PendingRequest::Retry => Standing::Waiting,
         },
     );
-    react::record(search, name, effects);
+    effect::record(search, name, effects);
     effects.push(Effect::Tabulate { job: name.clone() });
 }

@@ -1,8 +1,7 @@
 //! One fold: its networks one after the other, each from its checkpoint where there is one, then the fold's results.
 
-use super::data::dataset::Dataset;
+use super::data::dataset::{Dataset, Items, Sets};
 use super::data::gpu_feed;
-use super::data::loader::Items;
 use super::failure::Failure;
 use super::model::network::Network;
 use super::network_seeds::Which;
@@ -12,14 +11,14 @@ use super::results::classification_tables::{self, Judged};
 use super::session::Job;
 use super::stderr::note;
 use super::stop::{self, Stop};
-use super::training::{Sets, Training};
+use super::training::Training;
 use super::training_state::Course;
 use super::{device, reconstructions};
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::network::architecture::Architecture;
 use neurosearch::domain::network::footprint::Footprint;
-use neurosearch::domain::options::{NetworkType, Normalization};
 use neurosearch::domain::progress::Phase;
+use neurosearch::domain::words::{NetworkType, Normalization};
 use neurosearch::store::data::labels;
 use neurosearch::store::fs::atomic;
 use neurosearch::store::records::layout::FoldDir;

@@ -6,7 +6,7 @@ use super::model::network::Network;
 use super::model::state_dict::{from_stored, read_model};
 use neurosearch::domain::network::architecture::{Architecture, ConvBlock, FcLayer};
 use neurosearch::domain::network::precision::Precision;
-use neurosearch::domain::options::{Normalization, Reduction};
+use neurosearch::domain::words::{Normalization, Reduction};
 use neurosearch::store::formats::torch_file;
 use serde_json::Value;
 use std::io::Write;

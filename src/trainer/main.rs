@@ -19,6 +19,7 @@ mod reconstructions;
 mod records;
 mod reporter;
 mod results;
+mod run;
 mod session;
 mod shim;
 mod standby;
@@ -42,7 +43,6 @@ use neurosearch::store::fs::lock::{self, Lock, Locking};
 use neurosearch::store::records::layout::JobDir;
 use neurosearch::store::records::sweep;
 use reporter::Interruption;
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -103,8 +103,8 @@ fn train(job: &JobDir) -> Exit {
     if let Err(error) = log::keep(job.attempt_log(assigned.attempt)) {
         note(format_args!("this log may grow without bounds: {error}"));
     }
-    let result = catch_unwind(AssertUnwindSafe(|| session::run(job, &assigned, interruption)));
-    let (ended, unread, exit) = verdict(result.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))));
+    let result = catch_unwind(AssertUnwindSafe(|| run::run(job, &assigned, interruption)));
+    let (ended, unread, exit) = verdict(result.unwrap_or_else(|panic| Err(Stop::panicked(panic.as_ref()))));
     match &ended {
         Ended::Failed { class, sentence } => note(format_args!("failed ({class}): {sentence}")),
         Ended::Interrupted { sentence: Some(sentence) } => note(format_args!("stopped: {sentence}")),
@@ -159,9 +159,4 @@ fn verdict(result: Result<(), Stop>) -> (Ended, Option<PathBuf>, Exit) {
         Err(Stop::Disk(sentence, unread)) => (Ended::Interrupted { sentence: Some(sentence) }, unread, Exit::Disk),
         Err(Stop::Failed(Failure { class, sentence })) => (Ended::Failed { class, sentence }, None, Exit::of(class)),
     }
-}
-
-fn panicked(panic: &(dyn Any + Send)) -> Stop {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    Stop::Failed(Failure::panicked(text.unwrap_or("no words")))
 }

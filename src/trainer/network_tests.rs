@@ -4,7 +4,7 @@ use super::model::layers::{BatchNorm, Layer, Pass};
 use super::model::network::Network;
 use neurosearch::domain::network::architecture::{Architecture, ConvBlock, FcLayer};
 use neurosearch::domain::network::precision::Precision;
-use neurosearch::domain::options::{Normalization, Reduction};
+use neurosearch::domain::words::{Normalization, Reduction};
 use tch::{Device, Kind, Tensor};
 
 fn architecture(

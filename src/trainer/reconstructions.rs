@@ -1,11 +1,10 @@
 //! `autoencoder_reconstruction`: some items of each set, as they are and as the best model gives them back.
 
-use super::data::dataset::Dataset;
-use super::data::loader::{Items, Section};
+use super::data::dataset::{Dataset, Items, Sets};
+use super::data::loader::Section;
 use super::model::network::Network;
 use super::session::Job;
 use super::stop::Stop;
-use super::training::Sets;
 use super::training_state::Best;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::store::formats::nifti;

@@ -4,6 +4,7 @@ use super::failure::Failure;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::store::fs::disk_fault;
 use neurosearch::store::fs::error::StoreError;
+use std::any::Any;
 use std::path::PathBuf;
 
 #[derive(Debug)]
@@ -19,6 +20,12 @@ pub enum Stop {
 impl Stop {
     pub fn failed(class: FailureClass, sentence: impl Into<String>) -> Self {
         Stop::Failed(Failure::new(class, sentence))
+    }
+
+    /// The code panicked: with its words, where there are some.
+    pub fn panicked(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        Stop::Failed(Failure::panicked(text.unwrap_or("no words")))
     }
 
     /// An input of the job cannot be used, or could not be read just now.

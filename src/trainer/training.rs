@@ -1,8 +1,8 @@
 //! One network's training: its epochs, what is evaluated, kept and written after each, and where a later attempt goes on.
 
-use super::data::dataset::Dataset;
+use super::data::dataset::{Dataset, Items, Sets};
 use super::data::epoch_order;
-use super::data::loader::{Augmenting, Batches, Items, Section};
+use super::data::loader::{Augmenting, Batches, Section};
 use super::evaluate::{self, Evaluation, Targets, Task};
 use super::model::adam::Adam;
 use super::model::network::Network;
@@ -20,20 +20,13 @@ use super::training_state::Course;
 use super::training_table::Row;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::network::footprint;
-use neurosearch::domain::options::Selection;
 use neurosearch::domain::progress::Phase;
+use neurosearch::domain::words::Selection;
 use neurosearch::store::records::layout::FoldDir;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// The two sets of a fold, as one network sees them.
-#[derive(Clone)]
-pub struct Sets {
-    pub train: Arc<Dataset>,
-    pub validation: Arc<Dataset>,
-}
 
 /// What is done between two points of an epoch, its items already on their way.
 enum Stretch {

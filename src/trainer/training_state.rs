@@ -5,8 +5,9 @@ use super::failure::Failure;
 use super::model::network::Network;
 use super::model::state_dict::State;
 use super::training_table::{Figures, Row};
-use neurosearch::domain::options::{JobOptions, Selection};
+use neurosearch::domain::options::JobOptions;
 use neurosearch::domain::stopping::{BestModels, EarlyStopping};
+use neurosearch::domain::words::Selection;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -83,7 +84,7 @@ mod tests {
     use crate::model::adam::Adam;
     use crate::model::state_dict::{copied, live};
     use neurosearch::domain::network::architecture::{Architecture, ConvBlock, FcLayer};
-    use neurosearch::domain::options::{Normalization, Reduction};
+    use neurosearch::domain::words::{Normalization, Reduction};
     use tch::{Device, Kind, Tensor};
 
     /// With batch normalisation, whose statistics move without Adam, and a step ahead of its initial weights.

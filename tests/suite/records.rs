@@ -1,8 +1,8 @@
 //! An old sample of each record is read as it was meant: a format may grow, and must never lose a file that was written before.
 
 use neurosearch::domain::job::{Ended, FailureClass, JobState};
-use neurosearch::domain::options::Mode;
 use neurosearch::domain::progress::{Phase, Progress};
+use neurosearch::domain::words::Mode;
 use neurosearch::store::fs::lock::{self, Holder, Locking};
 use neurosearch::store::records::job_records::{EndRecord, JobRecord, Starter, TrainerRecord, read_options};
 use neurosearch::store::records::record::{self, Record};

@@ -1,8 +1,9 @@
 //! Whole trainings of the reference, from the same weights over the same images: every loss, prediction, metric and weight.
 
 use super::trainer_run::{Job, fixtures, table};
-use neurosearch::store::formats::torch_file::{self, Value};
+use neurosearch::store::formats::torch_file;
 use neurosearch::store::formats::torch_tensor::TensorData;
+use neurosearch::store::formats::torch_value::Value;
 use neurosearch::store::formats::tsv::Table;
 use std::collections::BTreeMap;
 use std::fs;

@@ -2,7 +2,7 @@
 
 use super::trainer_run::{Job, json_of, table};
 use super::trainer_small::{Small, assert_says, at, columns, dots, flat_probe, odds, probe, spoilt_tensor};
-use neurosearch::domain::options::Preprocessing;
+use neurosearch::domain::words::Preprocessing;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 
 use super::trainer_run::{Job, fixtures, table};
 use super::trainer_small::{Small, columns};
-use neurosearch::domain::options::Preprocessing;
+use neurosearch::domain::words::Preprocessing;
 use neurosearch::store::formats::nifti;
 use serde_json::{Value, json};
 use std::fs;

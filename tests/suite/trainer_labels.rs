@@ -1,7 +1,7 @@
 //! Who is trained on and what counts as which class: diagnoses, baseline, and the vote of an image's items.
 
 use super::trainer_small::{Small, columns, dots, probe};
-use neurosearch::domain::options::Preprocessing;
+use neurosearch::domain::words::Preprocessing;
 use serde_json::{Value, json};
 
 /// Participant and true label of every training image, in the order of the table.

@@ -2,7 +2,7 @@
 
 use super::trainer_run::assert_same;
 use super::trainer_small::Small;
-use neurosearch::domain::options::Preprocessing;
+use neurosearch::domain::words::Preprocessing;
 use serde_json::json;
 
 #[test]

@@ -1,11 +1,11 @@
 //! A CAPS of a few voxels, and a network whose answers can be told by hand.
 
 use super::trainer_run::{Job, laid_over, table};
-use neurosearch::domain::options::Preprocessing;
+use neurosearch::domain::words::Preprocessing;
 use neurosearch::store::data::caps::{Caps, Session};
-use neurosearch::store::formats::nifti;
-use neurosearch::store::formats::torch_file::{self, Value as Saved};
 use neurosearch::store::formats::torch_tensor::Tensor;
+use neurosearch::store::formats::torch_value::Value as Saved;
+use neurosearch::store::formats::{nifti, torch_file};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;

@@ -4,8 +4,9 @@ use super::event_files::curve;
 use super::stand_in::{Signal, signal};
 use super::trainer_run::{Job, table, wait_until};
 use super::trainer_small::{Small, dots, probe, tensors};
-use neurosearch::domain::options::Preprocessing;
-use neurosearch::store::formats::torch_file::{self, Value as Saved};
+use neurosearch::domain::words::Preprocessing;
+use neurosearch::store::formats::torch_file;
+use neurosearch::store::formats::torch_value::Value as Saved;
 use serde_json::{Value, json};
 use std::fs;
 

@@ -6,10 +6,10 @@ use crate::check;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::output::out::{self, Out};
 use crate::cli::path_kind;
-use crate::domain::data::item_geometry::times;
 use crate::domain::input::keys::{Fallback, Key};
 use crate::domain::space::draw::draw;
 use crate::domain::space::{SearchSpace, TABLES};
+use crate::domain::text::units::dimensions;
 use crate::executor::local::gpus;
 use crate::store::data::{labels, probe};
 use crate::store::fs::atomic;
@@ -99,11 +99,11 @@ impl Start {
         match looked {
             Ok(volume) => {
                 self.sizes = Sizes::of(volume);
-                out.line(format!("the images have {} voxels: networks and patches are sized for them", times(volume)))
+                out.line(format!("the images have {} voxels: networks and patches are sized for them", dimensions(volume)))
             }
             Err(flaws) => {
                 flaws.into_iter().for_each(out::note);
-                out::note(format!("so the sizes are for images of {} voxels, as t1-linear has them", times(sizes::USUAL)));
+                out::note(format!("so the sizes are for images of {} voxels, as t1-linear has them", dimensions(sizes::USUAL)));
                 Ok(())
             }
         }

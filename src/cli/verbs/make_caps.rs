@@ -7,8 +7,9 @@ pub mod volume;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::output::out::{Out, note, shows_progress};
 use crate::cli::path_kind;
-use crate::domain::data::item_geometry::times;
-use crate::domain::options::{Diagnosis, Folds, Preprocessing};
+use crate::domain::folds::Folds;
+use crate::domain::text::units::dimensions;
+use crate::domain::words::{Diagnosis, Preprocessing};
 use crate::store::data::caps::Caps;
 use crate::store::fs::error::StoreError;
 use files::{Plan, REGIONS, write_masks};
@@ -193,7 +194,7 @@ fn write_labels(args: &Args, labels_dir: &Path, participants: &[Participant]) ->
 fn tell(args: &Args, caps_dir: &Path, labels_dir: &Path, out: &mut Out) -> Result<(), Failure> {
     let images = u64::from(args.subjects) * args.sessions;
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    out.line(format!("{images} images of {} voxels, {}, seed {}", times(args.shape), args.preprocessing, args.seed))?;
+    out.line(format!("{images} images of {} voxels, {}, seed {}", dimensions(args.shape), args.preprocessing, args.seed))?;
     out.line(format!("caps_dir  {}", absolute(caps_dir).display()))?;
     out.line(format!("tsv_path  {}", absolute(labels_dir).display()))?;
     if args.folds.is_some() && out.is_terminal() {

@@ -15,10 +15,10 @@ pub struct Args {
     dir: PathBuf,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, neurosearch: &Command, out: &mut Out) -> Outcome {
     path_kind::folder(&args.dir)?;
     for program in Program::ALL {
-        let mut command = without_help(program.command());
+        let mut command = without_help(program.command(neurosearch));
         command.build();
         pages(&command, program.section(), &args.dir, out)?;
     }

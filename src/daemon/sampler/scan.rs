@@ -145,7 +145,7 @@ pub fn look(launch: &LaunchDir, known: &Known) -> Looked {
             Err(e) => looked.troubles.push(e.to_string()),
         }
         looked.space = space(launch, known);
-        let tables = crate::domain::options::Selection::ALL.iter().map(|selection| launch.analysis_table(*selection));
+        let tables = crate::domain::words::Selection::ALL.iter().map(|selection| launch.analysis_table(*selection));
         looked.tables_missing = tables.into_iter().chain([launch.jobs_table()]).any(|table| !table.exists());
     }
     looked

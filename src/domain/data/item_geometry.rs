@@ -1,7 +1,9 @@
 //! How a volume becomes items (image, patch, region, slice): their number, order, places and shapes.
 
-use crate::domain::options::{ModeOptions, Preprocessing};
+use crate::domain::mode::ModeOptions;
 use crate::domain::text::fault::Fault;
+use crate::domain::text::units::dimensions;
+use crate::domain::words::Preprocessing;
 
 /// Sides of a slice after the resize, and its equal channels.
 pub const SLICE_SIDE: usize = 224;
@@ -141,7 +143,7 @@ fn patches(size: usize, stride: usize, volume: [usize; 3]) -> Result<Layout, Fau
     }
     if volume.iter().any(|side| *side < size) {
         let sentence =
-            format!("a patch of {size} voxels does not fit the image of {}; choose a smaller patch_size", times(volume));
+            format!("a patch of {size} voxels does not fit the image of {}; choose a smaller patch_size", dimensions(volume));
         return Err(Fault::new("patch_size", sentence));
     }
     Ok(Layout::Patches { size, stride, counts: volume.map(|side| (side - size) / stride + 1) })
@@ -177,7 +179,7 @@ fn hippocampi(preprocessing: Preprocessing, volume: [usize; 3], uncropped: bool,
     let mut windows = Vec::with_capacity(HIPPOCAMPI.len());
     for (name, centre) in HIPPOCAMPI {
         if centre.iter().zip(volume).any(|(c, side)| c + half > side) {
-            let sentence = format!("the {name} around {centre:?} leaves the image of {}; give a roi_list", times(volume));
+            let sentence = format!("the {name} around {centre:?} leaves the image of {}; give a roi_list", dimensions(volume));
             return Err(Fault::new("roi_list", sentence));
         }
         windows.push(Window { start: centre.map(|c| c - half), size: [HIPPOCAMPUS_SIDE; 3] });
@@ -193,18 +195,13 @@ fn regions(names: &[String], uncropped: bool, volume: [usize; 3], boxes: &[Windo
     for (name, window) in names.iter().zip(boxes) {
         let inside = (0..3).all(|axis| window.start[axis] + window.size[axis] <= volume[axis] && window.size[axis] > 0);
         if !inside {
-            return Err(Fault::new("roi_list", format!("the mask of region {name:?} leaves the image of {}", times(volume))));
+            return Err(Fault::new(
+                "roi_list",
+                format!("the mask of region {name:?} leaves the image of {}", dimensions(volume)),
+            ));
         }
     }
     Ok(Layout::Regions(if uncropped { vec![Window::whole(volume); names.len()] } else { boxes.to_vec() }))
-}
-
-/// Sizes as a reader writes them: `169 x 208 x 179`; 1 where there are none, as of a single number.
-pub fn times(sizes: impl AsRef<[usize]>) -> String {
-    if sizes.as_ref().is_empty() {
-        return "1".to_string();
-    }
-    sizes.as_ref().iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")
 }
 
 #[cfg(test)]
@@ -232,7 +229,7 @@ mod tests {
 
     #[test]
     fn sizes_are_written_with_a_cross_between_them() {
-        let written = [times([169, 208, 179]), times(vec![3, 224]), times([])];
+        let written = [dimensions([169, 208, 179]), dimensions(vec![3, 224]), dimensions([])];
         assert_eq!(written, ["169 x 208 x 179", "3 x 224", "1"]);
     }
 

@@ -2,7 +2,7 @@
 
 use super::positioned_json::{Json, Node};
 use crate::domain::job::JobName;
-use crate::domain::options::{
+use crate::domain::words::{
     Augmentation, Diagnosis, Mode, NetworkType, Normalization, Preprocessing, Reduction, SamplerKind, Selection,
 };
 use serde_json::Value;

@@ -3,10 +3,10 @@
 use super::did_you_mean;
 use super::keys::{self, Fallback, Key, Kind};
 use super::positioned_json::{self, Entry, Json, Node};
-use crate::domain::options::{
+use crate::domain::text::fault::{Fault, Faults, Place};
+use crate::domain::words::{
     Augmentation, Diagnosis, Mode, NetworkType, Normalization, Preprocessing, Reduction, SamplerKind, Selection,
 };
-use crate::domain::text::fault::{Fault, Faults, Place};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 

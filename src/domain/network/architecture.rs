@@ -1,8 +1,8 @@
 //! The shape of a network: its blocks, the sizes between them, and the widths of its fully connected layers.
 
-use crate::domain::data::item_geometry::times;
-use crate::domain::options::{JobOptions, NetworkType, Normalization, Reduction};
 use crate::domain::text::fault::Fault;
+use crate::domain::text::units::dimensions;
+use crate::domain::words::{NetworkType, Normalization, Reduction};
 
 /// One convolutional block: `n_conv` convolutions of kernel 3, the last of which gives `out_channels`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,25 +84,20 @@ pub fn doubling_blocks(channels: usize, first: usize, limit: usize, n_conv: &[us
 }
 
 impl Architecture {
-    /// The architecture of a job for items of `item_shape` (channels, then two or three sizes): computes the widths of the
+    /// The architecture of a network for items of `item_shape` (channels, then two or three sizes): computes the widths of the
     /// fully connected layers, or holds the given ones against the computed ones.
     ///
     /// # Errors
     /// Names the key: no block, channels that do not fit, widths that differ, a network too large to count, or an instance
     /// normalisation over a single voxel, which cannot train.
-    pub fn of(options: &JobOptions, item_shape: &[usize]) -> Result<Architecture, Fault> {
-        Architecture::of_network(&options.network(), item_shape)
-    }
-
-    /// As [`Architecture::of`], from the network's options alone.
-    pub fn of_network(network: &NetworkOptions, item_shape: &[usize]) -> Result<Architecture, Fault> {
+    pub fn of(network: &NetworkOptions, item_shape: &[usize]) -> Result<Architecture, Fault> {
         let [channels, sizes @ ..] = item_shape else {
             return Err(Fault::new("mode", "an item without channels has no network"));
         };
         if !(2..=3).contains(&sizes.len()) || item_shape.contains(&0) {
             return Err(Fault::new(
                 "mode",
-                format!("an item of {} has no network: two or three sizes, each at least 1", times(item_shape)),
+                format!("an item of {} has no network: two or three sizes, each at least 1", dimensions(item_shape)),
             ));
         }
         check_channels(&network.blocks, *channels)?;
@@ -135,7 +130,7 @@ impl Architecture {
         match &network.fc {
             Some(given) if *given != computed => Err(Fault::new(
                 "fc",
-                format!("found {}, allowed: {} for items of {}", Chain(given), Chain(&computed), times(&self.input)),
+                format!("found {}, allowed: {} for items of {}", Chain(given), Chain(&computed), dimensions(&self.input)),
             )),
             _ => Ok(computed),
         }
@@ -252,12 +247,12 @@ mod tests {
     fn the_documentations_example_has_the_documentations_widths() {
         let blocks = doubling_blocks(1, 8, 64, &[2, 3, 2, 1, 1], Reduction::MaxPooling);
         assert_eq!(blocks.iter().map(|b| b.out_channels).collect::<Vec<_>>(), [8, 16, 32, 64, 64]);
-        let whole = Architecture::of_network(&network(blocks, None, 2), &[1, 169, 208, 179]).expect("it fits");
+        let whole = Architecture::of(&network(blocks, None, 2), &[1, 169, 208, 179]).expect("it fits");
         assert_eq!(whole.sizes_after_blocks().last(), Some(&vec![6, 7, 6]));
         assert_eq!(Chain(&whole.fc).to_string(), "16128 -> 180 -> 2");
 
         let blocks = doubling_blocks(1, 16, 64, &[2, 3, 2], Reduction::Stride);
-        let patch = Architecture::of_network(&network(blocks, None, 1), &[1, 50, 50, 50]).expect("it fits");
+        let patch = Architecture::of(&network(blocks, None, 1), &[1, 50, 50, 50]).expect("it fits");
         assert_eq!(Chain(&patch.fc).to_string(), "21952 -> 2");
     }
 
@@ -276,7 +271,7 @@ mod tests {
     fn widths_that_differ_from_the_computed_ones_are_refused_with_both() {
         let mut options = network(doubling_blocks(1, 8, 64, &[1], Reduction::Stride), None, 1);
         options.fc = Some(vec![FcLayer { in_features: 9, out_features: 2 }]);
-        let fault = Architecture::of_network(&options, &[1, 4, 4, 4]).expect_err("9 is not 64");
+        let fault = Architecture::of(&options, &[1, 4, 4, 4]).expect_err("9 is not 64");
         assert_eq!(fault.key, "fc");
         assert!(fault.sentence.contains("9 -> 2") && fault.sentence.contains("64 -> 2"), "{fault}");
     }
@@ -285,7 +280,7 @@ mod tests {
     fn instance_normalisation_over_one_voxel_is_refused_where_a_normalisation_sees_one() {
         let make = |n_conv: &[usize], reduction, shape: &[usize]| {
             let blocks = doubling_blocks(1, 4, 64, n_conv, reduction);
-            Architecture::of_network(&network(blocks, Some(Normalization::Instance), 1), shape)
+            Architecture::of(&network(blocks, Some(Normalization::Instance), 1), shape)
         };
         // A stride comes before the last normalisation of its block, pooling after it.
         assert!(make(&[1, 1], Reduction::Stride, &[1, 4, 4, 4]).is_err());
@@ -298,7 +293,7 @@ mod tests {
     fn an_autoencoder_counts_its_decoder_and_has_no_fully_connected_layer() {
         let mut options = network(doubling_blocks(1, 2, 64, &[2], Reduction::MaxPooling), Some(Normalization::Batch), 1);
         options.network_type = NetworkType::Autoencoder;
-        let architecture = Architecture::of_network(&options, &[1, 6, 6, 6]).expect("it fits");
+        let architecture = Architecture::of(&options, &[1, 6, 6, 6]).expect("it fits");
         assert!(architecture.fc.is_empty());
         // Encoder: 1 -> 1 (27 + 1 + 2) and 1 -> 2 (54 + 2 + 4); decoder: 2 -> 1 (54 + 1 + 2) and 1 -> 1 (27 + 1).
         assert_eq!(architecture.parameters(), 30 + 60 + 57 + 28);
@@ -308,7 +303,7 @@ mod tests {
     fn a_network_too_large_to_count_is_refused_or_saturates_but_never_wraps() {
         let blocks = doubling_blocks(1, 1 << 16, 1 << 16, &[64], Reduction::Stride);
         let huge = usize::MAX / 4;
-        let fault = Architecture::of_network(&network(blocks, None, 1), &[1, huge, huge, huge]).expect_err("cannot be counted");
+        let fault = Architecture::of(&network(blocks, None, 1), &[1, huge, huge, huge]).expect_err("cannot be counted");
         assert_eq!(fault.key, "convolutions");
     }
 }

@@ -1,6 +1,7 @@
 //! Whether a job fits the device whose slot it gets, and what becomes of a draw that does not.
 
 use super::footprint::Footprint;
+use crate::domain::text::units::memory;
 
 /// How often a draw that does not fit is repeated, at most: a space of which so many do not fit has hardly one that does.
 pub const MOST_REDRAWS: u32 = 100;
@@ -43,20 +44,10 @@ pub fn judge(footprint: &Footprint, room: Option<u64>, device: &str, on_too_larg
 pub fn too_large(footprint: &Footprint, room: Option<u64>, device: &str) -> Option<String> {
     let needs = footprint.on(device);
     let room = room.filter(|&room| needs > room)?;
-    let (needs, has) = (size(needs), size(room));
+    let (needs, has) = (memory(needs), memory(room));
     Some(format!(
         "training needs about {needs}, and {device} has {has} for it; lower batch_size, channels_limit or first_conv_width"
     ))
-}
-
-/// Bytes as people read them.
-pub fn size(bytes: u64) -> String {
-    match bytes {
-        u64::MAX => "more memory than can be counted".to_string(),
-        // Figures of four digits at most.
-        0..1_000_000_000 => format!("{} MB", bytes.div_ceil(1_000_000)),
-        _ => format!("{:.2} GB", bytes as f64 / 1e9),
-    }
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@
 //! saturates, so that a network too large to count is too large for every device.
 
 use super::architecture::{Architecture, ConvBlock};
-use super::device_fit::size;
 use crate::domain::device::Device;
-use crate::domain::options::{NetworkType, Reduction, Selection};
+use crate::domain::text::units::memory;
+use crate::domain::words::{NetworkType, Reduction, Selection};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -53,7 +53,7 @@ impl Footprint {
 
     /// What training on the CPU takes, as a person reads it.
     pub fn memory(&self) -> String {
-        size(self.on(Device::Cpu.as_str()))
+        memory(self.on(Device::Cpu.as_str()))
     }
 
     /// Of a network of this architecture and type, trained with batches of so many items.
@@ -212,7 +212,7 @@ impl Tally {
 mod tests {
     use super::*;
     use crate::domain::network::architecture::{NetworkOptions, doubling_blocks};
-    use crate::domain::options::Normalization;
+    use crate::domain::words::Normalization;
 
     fn architecture(first: usize, n_conv: &[usize], reduction: Reduction, shape: &[usize]) -> Architecture {
         shaped(first, n_conv, reduction, None, 2, shape)
@@ -234,7 +234,7 @@ mod tests {
             fc: None,
             dropout: 0.0,
         };
-        Architecture::of_network(&network, shape).expect("it fits")
+        Architecture::of(&network, shape).expect("it fits")
     }
 
     /// Within a quarter of `measured`, megabytes at batches of 1, 2 and 4.

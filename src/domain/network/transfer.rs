@@ -1,6 +1,6 @@
 //! Which networks can start which, from which model of the source, and what of it they take over.
 
-use crate::domain::options::{NetworkType, Selection};
+use crate::domain::words::{NetworkType, Selection};
 
 /// What a network starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,14 @@
 //! A job's options out of a `commandline.json`, ours or the reference's: taken literally, nothing is sampled.
 
-use super::{Folds, JobOptions, Mode, ModeOptions, NetworkType, Selection};
+use super::JobOptions;
+use crate::domain::folds::Folds;
 use crate::domain::input::keys::{self, Key, Kind, Sampling};
 use crate::domain::input::object_reader::Reader;
 use crate::domain::input::positioned_json::{self, Document, Entry, Json, Node};
+use crate::domain::mode::ModeOptions;
 use crate::domain::network::architecture::{Architecture, ConvBlock, FcLayer, NetworkOptions};
 use crate::domain::text::fault::{Fault, Faults};
+use crate::domain::words::{Mode, NetworkType, Selection};
 use serde_json::Map;
 use std::path::Path;
 
@@ -74,7 +77,7 @@ impl Architecture {
         let mut reader = Reader::new(&document.root, Path::new("/"));
         let network = network(&mut reader, item_shape.first().copied().unwrap_or(1), &mut Unknown::default());
         reader.finish(file)?;
-        Architecture::of_network(&network, item_shape).map_err(|fault| Faults { file: file.to_string(), faults: vec![fault] })
+        Architecture::of(&network, item_shape).map_err(|fault| Faults { file: file.to_string(), faults: vec![fault] })
     }
 }
 
@@ -120,12 +123,12 @@ fn job_options(reader: &mut Reader, notices: &mut Vec<Fault>) -> JobOptions {
         network_type: network.network_type,
         caps_dir: reader.path(&keys::CAPS_DIR),
         tsv_path: reader.path(&keys::TSV_PATH),
-        preprocessing: reader.optional(&keys::PREPROCESSING).unwrap_or(super::Preprocessing::T1Linear),
+        preprocessing: reader.optional(&keys::PREPROCESSING).unwrap_or(crate::domain::words::Preprocessing::T1Linear),
         diagnoses: reader.fixed(&keys::DIAGNOSES),
         baseline: reader.fixed(&keys::BASELINE),
         unnormalize: reader.fixed(&keys::UNNORMALIZE),
         data_augmentation: reader.fixed(&keys::DATA_AUGMENTATION),
-        sampler: reader.optional(&keys::SAMPLER).unwrap_or(super::SamplerKind::Random),
+        sampler: reader.optional(&keys::SAMPLER).unwrap_or(crate::domain::words::SamplerKind::Random),
         folds: folds(reader),
         epochs: reader.fixed(&keys::EPOCHS),
         batch_size: reader.fixed(&keys::BATCH_SIZE),
@@ -286,7 +289,7 @@ fn blocks(reader: &mut Reader, channels: usize, unknown: &mut Unknown) -> Vec<Co
         }
         let out_channels = block.fixed(&OUT_CHANNELS);
         let n_conv = block.fixed(&BLOCK_N_CONV);
-        let d_reduction = block.optional(&BLOCK_REDUCTION).unwrap_or(super::Reduction::MaxPooling);
+        let d_reduction = block.optional(&BLOCK_REDUCTION).unwrap_or(crate::domain::words::Reduction::MaxPooling);
         blocks.push(ConvBlock { in_channels, out_channels, n_conv, d_reduction });
         in_channels = out_channels;
         reader.absorb(block.faults, &format!("convolutions.conv{index}"));

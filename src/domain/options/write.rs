@@ -1,7 +1,10 @@
 //! A job's options as a `commandline.json` that the reference reads back and understands as they are meant.
 
-use super::{Folds, JobOptions, ModeOptions, NetworkType};
+use super::JobOptions;
+use crate::domain::folds::Folds;
+use crate::domain::mode::ModeOptions;
 use crate::domain::network::architecture::{ConvBlock, FcLayer};
+use crate::domain::words::NetworkType;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 

@@ -3,3 +3,4 @@
 pub mod escape;
 pub mod fault;
 pub mod natural_order;
+pub mod units;

@@ -1,6 +1,6 @@
 //! Where everything lies in a CAPS: volumes, tensors, extracted items and masks, as functions of names and numbers.
 
-use crate::domain::options::Preprocessing;
+use crate::domain::words::Preprocessing;
 use std::path::{Path, PathBuf};
 
 /// A CAPS directory, seen through one preprocessing pipeline.

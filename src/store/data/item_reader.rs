@@ -4,10 +4,13 @@ use super::caps::Caps;
 use super::labels::Row;
 use super::volumes::{Fetched, Keeping, Volume, Volumes, read_tensor};
 use crate::domain::data::extract;
-use crate::domain::data::item_geometry::{Geometry, SLICE_CHANNELS, SLICE_SIDE, Window, times};
+use crate::domain::data::item_geometry::{Geometry, SLICE_CHANNELS, SLICE_SIDE, Window};
 use crate::domain::data::resize::Resize;
-use crate::domain::options::{JobOptions, ModeOptions, Preprocessing};
+use crate::domain::mode::ModeOptions;
+use crate::domain::options::JobOptions;
 use crate::domain::text::fault::Fault;
+use crate::domain::text::units::dimensions;
+use crate::domain::words::Preprocessing;
 use crate::store::fs::error::StoreError;
 use std::path::PathBuf;
 
@@ -122,8 +125,11 @@ impl ItemReader {
         if shape == expected {
             return Ok(());
         }
-        let sentence =
-            format!("has {} voxels, the first image has {}; all images of a job have one size", times(shape), times(expected));
+        let sentence = format!(
+            "has {} voxels, the first image has {}; all images of a job have one size",
+            dimensions(shape),
+            dimensions(expected)
+        );
         Err(StoreError::content(&source()?, sentence))
     }
 
@@ -152,7 +158,7 @@ impl ItemReader {
         };
         if shape != expected {
             let sentence =
-                format!("a tensor of {}, {} expected for item {item}; extract it again", times(shape), times(expected));
+                format!("a tensor of {}, {} expected for item {item}; extract it again", dimensions(shape), dimensions(expected));
             return Err(StoreError::content(&path, sentence));
         }
         *out = values;
@@ -168,7 +174,7 @@ fn masks(volumes: &Volumes, mode: &ModeOptions, shape: [usize; 3]) -> Result<(Ve
         let mask = volumes.mask(name)?;
         let refuse = |sentence: String| StoreError::content(mask.source(), sentence);
         if mask.shape() != shape {
-            return Err(refuse(format!("a mask of {} voxels for images of {}", times(mask.shape()), times(shape))));
+            return Err(refuse(format!("a mask of {} voxels for images of {}", dimensions(mask.shape()), dimensions(shape))));
         }
         boxes.push(
             extract::bounding_box(mask.voxels(), shape).ok_or_else(|| refuse("an empty mask: every voxel is 0".to_string()))?,

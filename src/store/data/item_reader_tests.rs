@@ -1,11 +1,11 @@
 //! Tests of items: the reference's slices, every mode from whole images and from extracted tensors, and faults by name.
 
 use super::*;
-use crate::domain::options::Diagnosis;
+use crate::domain::words::Diagnosis;
 use crate::store::data::labels::{Source, read_fold};
-use crate::store::formats::nifti;
-use crate::store::formats::torch_file::{self, Value};
 use crate::store::formats::torch_tensor::Tensor;
+use crate::store::formats::torch_value::Value;
+use crate::store::formats::{nifti, torch_file};
 use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;

@@ -2,8 +2,10 @@
 
 use super::caps::{Session, is_plain};
 use super::probe;
+use crate::domain::folds::Folds;
 use crate::domain::input::positioned_json::shown_key;
-use crate::domain::options::{Diagnosis, Folds, JobOptions};
+use crate::domain::options::JobOptions;
+use crate::domain::words::Diagnosis;
 use crate::store::formats::tsv::{Line, Table};
 use crate::store::fs::error::StoreError;
 use std::collections::HashMap;

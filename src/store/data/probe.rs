@@ -1,6 +1,7 @@
 //! A quick look at what lies at a path: whether it is there, and a tensor's size, without reading more than that takes.
 
-use crate::store::formats::torch_file::{self, Value};
+use crate::store::formats::torch_file;
+use crate::store::formats::torch_value::Value;
 use crate::store::fs::decode;
 use crate::store::fs::error::StoreError;
 use std::io::{self, BufReader};

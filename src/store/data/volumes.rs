@@ -4,9 +4,9 @@ use super::caps::{Caps, is_plain};
 use super::labels::Row;
 use super::probe;
 use super::volume_cache::{Cache, Cached, Decoded, Place};
-use crate::domain::data::item_geometry::times;
-use crate::store::formats::nifti;
-use crate::store::formats::torch_file::{self, Value};
+use crate::domain::text::units::dimensions;
+use crate::store::formats::torch_value::Value;
+use crate::store::formats::{nifti, torch_file};
 use crate::store::fs::error::StoreError;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -248,7 +248,7 @@ fn is_tensor(path: &Path) -> bool {
 fn sizes(path: &Path, shape: &[usize]) -> Result<[usize; 3], StoreError> {
     match *shape {
         [1, x, y, z] if x > 0 && y > 0 && z > 0 => Ok([x, y, z]),
-        _ => Err(StoreError::content(path, format!("a tensor of {}; a whole image has 1 x X x Y x Z voxels", times(shape)))),
+        _ => Err(StoreError::content(path, format!("a tensor of {}; a whole image has 1 x X x Y x Z voxels", dimensions(shape)))),
     }
 }
 

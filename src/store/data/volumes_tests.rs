@@ -1,7 +1,7 @@
 //! Tests of the way to a voxel: which file is read, how often, and what is said when none is.
 
 use super::*;
-use crate::domain::options::{Diagnosis, Preprocessing};
+use crate::domain::words::{Diagnosis, Preprocessing};
 use crate::store::data::labels::Source;
 use crate::store::formats::torch_tensor::Tensor;
 

@@ -1,88 +1,11 @@
 //! The machine that runs a PyTorch pickle: a fixed list of opcodes and of globals, and nothing of either is ever executed.
 
-use super::pickle_globals::{self as globals, Global};
+use super::pickle_globals as globals;
+use super::pickle_graph::{Graph, Id, Node};
 use std::collections::HashMap;
-
-/// A node's place in its [`Graph`].
-pub type Id = usize;
 
 /// No pickle of tensors builds more objects than this; it bounds the memory that a hostile file can claim.
 const MOST_NODES: usize = 1 << 20;
-
-/// What a pickle builds. Containers name their members by place, since the memo lets one object stand in several of them.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Node {
-    None,
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Str(String),
-    Bytes(Vec<u8>),
-    Tuple(Vec<Id>),
-    List(Vec<Id>),
-    Dict(Vec<(Id, Id)>),
-    Global(Global),
-    /// A NumPy element type, as `f8`, and whether its bytes are big-endian.
-    Dtype {
-        word: String,
-        big_endian: bool,
-    },
-    Storage(Storage),
-    Tensor(View),
-}
-
-/// A persistent id: the archive's entry that holds a tensor's elements.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Storage {
-    pub kind: StorageKind,
-    /// Name of the entry under `data/`.
-    pub key: String,
-    /// Number of elements.
-    pub length: usize,
-}
-
-/// A tensor as a window on a storage; offset and strides count elements.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct View {
-    pub storage: Storage,
-    pub offset: usize,
-    pub shape: Vec<usize>,
-    pub strides: Vec<usize>,
-}
-
-/// The element types that a storage can have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StorageKind {
-    F64,
-    F32,
-    F16,
-    Bf16,
-    I64,
-    I32,
-    I16,
-    I8,
-    U8,
-    Bool,
-}
-
-impl StorageKind {
-    /// Bytes of one element.
-    pub const fn size(self) -> usize {
-        match self {
-            StorageKind::F64 | StorageKind::I64 => 8,
-            StorageKind::F32 | StorageKind::I32 => 4,
-            StorageKind::F16 | StorageKind::Bf16 | StorageKind::I16 => 2,
-            StorageKind::I8 | StorageKind::U8 | StorageKind::Bool => 1,
-        }
-    }
-}
-
-/// The objects of one pickle.
-#[derive(Debug)]
-pub struct Graph {
-    pub nodes: Vec<Node>,
-    pub root: Id,
-}
 
 /// Runs the pickle `bytes`.
 ///
@@ -92,11 +15,6 @@ pub fn load(bytes: &[u8]) -> Result<Graph, String> {
     let mut machine = Machine { rest: bytes, nodes: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
     let root = machine.run()?;
     Ok(Graph { nodes: machine.nodes, root })
-}
-
-/// The node `id`, which is in range because ids are only ever made by pushing.
-pub fn node(nodes: &[Node], id: Id) -> &Node {
-    nodes.get(id).unwrap_or(&Node::None)
 }
 
 struct Machine<'a> {
@@ -304,6 +222,7 @@ impl Machine<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::formats::pickle_graph::node;
 
     #[test]
     fn every_cut_of_a_good_pickle_is_an_error_and_never_a_panic() {

@@ -1,24 +1,11 @@
 //! The few names that a PyTorch pickle may use, and what each of them makes of its arguments.
 
-use super::pickle::{Id, Node, Storage, StorageKind, View, node};
+use super::pickle_graph::{Global, Id, Node, Storage, StorageKind, View, node};
 
 /// Bounds of what is copied out of the pickle at each call: else one large object, recalled many times, would fill the memory.
 const MOST_AXES: usize = 16;
 const LONGEST_KEY: usize = 64;
 const LONGEST_NUMBER: usize = 16;
-
-/// A function or class that a pickle may name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Global {
-    RebuildTensor,
-    RebuildParameter,
-    OrderedDict,
-    Storage(StorageKind),
-    NumpyScalar,
-    NumpyDtype,
-    /// `_codecs.encode`, which protocol 2 uses for bytes.
-    Encode,
-}
 
 /// The global `module.name`.
 ///

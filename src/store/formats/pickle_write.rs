@@ -1,8 +1,8 @@
 //! Writes a value as a pickle of protocol 2, in the opcodes and globals that `torch.load(weights_only=True)` accepts.
 
-use super::pickle::StorageKind;
-use super::torch_file::Value;
+use super::pickle_graph::StorageKind;
 use super::torch_tensor::Tensor;
+use super::torch_value::Value;
 
 /// The pickle of `value`, and its tensors in the order of their storages' keys.
 ///

@@ -1,8 +1,9 @@
 //! PyTorch's zip format (`.pt`, `.pth.tar`): a pickle and the storages of its tensors, read by allow-list and written for `weights_only`.
 
-use super::pickle::{self, Graph, Id, Node, node};
-use super::pickle_write;
-use super::torch_tensor::{Storages, Tensor};
+use super::pickle_graph::{Graph, Id, Node, node};
+use super::torch_tensor::Storages;
+use super::torch_value::Value;
+use super::{pickle, pickle_write};
 use crate::store::fs::error::StoreError;
 use crate::store::fs::{atomic, decode};
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
@@ -18,37 +19,6 @@ const MOST_VALUES: usize = 1 << 20;
 const DEEPEST: usize = 32;
 /// Largest `data.pkl`; the weights are not in it.
 const LARGEST_PICKLE: u64 = 64 << 20;
-
-/// What such a file holds. Dictionaries keep their order; `OrderedDict` is one of them.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Value {
-    None,
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Str(String),
-    Tensor(Tensor),
-    List(Vec<Value>),
-    Tuple(Vec<Value>),
-    Dict(Vec<(Value, Value)>),
-}
-
-impl Value {
-    /// The member `key` of a dictionary.
-    pub fn get(&self, key: &str) -> Option<&Value> {
-        match self {
-            Value::Dict(pairs) => pairs.iter().find(|(k, _)| matches!(k, Value::Str(k) if k == key)).map(|(_, value)| value),
-            _ => None,
-        }
-    }
-
-    pub fn as_tensor(&self) -> Option<&Tensor> {
-        match self {
-            Value::Tensor(tensor) => Some(tensor),
-            _ => None,
-        }
-    }
-}
 
 /// The value in the file `path`.
 ///

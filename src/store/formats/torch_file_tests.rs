@@ -1,7 +1,7 @@
 //! Tests of the PyTorch format: the reference's files, ours in plain Python's eyes, and files made to do harm.
 
 use super::*;
-use crate::store::formats::torch_tensor::{Boolean, TensorData};
+use crate::store::formats::torch_tensor::{Boolean, Tensor, TensorData};
 use std::fs::File;
 use std::io::Cursor;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! Tensors of PyTorch's files: their elements, and how they are read from the archive's storages through offsets and strides.
 
-use super::pickle::{Storage, StorageKind, View};
+use super::pickle_graph::{Storage, StorageKind, View};
 use half::{bf16, f16};
 use std::io::{Read, Seek, Write};
 use zip::{CompressionMethod, ZipArchive};

@@ -4,7 +4,7 @@ use super::job_records::JobRecord;
 use super::layout::{JobDir, LaunchDir};
 use super::record;
 use crate::domain::job::JobName;
-use crate::domain::options::Selection;
+use crate::domain::words::Selection;
 use crate::store::fs::error::StoreError;
 use crate::store::fs::failpoint::{self, Point};
 use crate::store::fs::lock::{self, Locking};

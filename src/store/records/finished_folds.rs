@@ -3,7 +3,8 @@
 use super::job_records::read_options;
 use super::layout::{FoldDir, JobDir};
 use crate::domain::job::{Ended, FailureClass};
-use crate::domain::options::{JobOptions, Mode, NetworkType, Selection};
+use crate::domain::options::JobOptions;
+use crate::domain::words::{Mode, NetworkType, Selection};
 use std::path::Path;
 
 /// The folds of the job that lack a result, in order.

@@ -1,7 +1,7 @@
 //! Launch, job and fold directories as types: every name of a file the product writes stands here, and nowhere else.
 
 use crate::domain::job::JobName;
-use crate::domain::options::{Mode, Selection};
+use crate::domain::words::{Mode, Selection};
 use crate::store::fs::open_dir::Folder;
 use crate::store::fs::owned_path::Below;
 use std::path::{Path, PathBuf};

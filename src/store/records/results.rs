@@ -3,8 +3,8 @@
 use super::finished_folds::autoencoder_is_finished;
 use super::layout::{FoldDir, JobDir};
 use crate::domain::data::metrics::Metrics;
-use crate::domain::options::Selection;
 use crate::domain::stopping::BestModels;
+use crate::domain::words::Selection;
 use crate::store::formats::fold_table::{self, Rows};
 use crate::store::fs::error::StoreError;
 use crate::store::fs::file_stamp::{Fingerprint, Looked};

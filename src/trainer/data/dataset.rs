@@ -1,11 +1,25 @@
 //! The items of one set of a fold: rows of its label files, with all or one of each image's items.
 
-use super::loader::Items;
 use neurosearch::store::data::item_reader::ItemReader;
 use neurosearch::store::data::labels::Row;
 use neurosearch::store::fs::error::StoreError;
 use std::ops::Range;
 use std::sync::Arc;
+
+/// A list of items of one shape.
+pub trait Items: Send + Sync {
+    /// Channels, then two or three sizes.
+    fn shape(&self) -> &[usize];
+    /// Puts item `index` into `voxels`, in C order, ready but for augmentation.
+    fn read(&self, index: usize, voxels: &mut Vec<f32>) -> Result<(), StoreError>;
+}
+
+/// The two sets of a fold, as one network sees them.
+#[derive(Clone)]
+pub struct Sets {
+    pub train: Arc<Dataset>,
+    pub validation: Arc<Dataset>,
+}
 
 /// Rows in the order of the files, the items of each ascending.
 pub struct Dataset {

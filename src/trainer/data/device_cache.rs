@@ -1,6 +1,6 @@
 //! Items that stay on the device, so that each goes there once.
 
-use super::loader::Items;
+use super::dataset::Items;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tch::Tensor;

@@ -1,7 +1,7 @@
 //! The order in which an epoch goes through the training items: a permutation, or draws that favour the smaller class.
 
 use super::rng;
-use neurosearch::domain::options::SamplerKind;
+use neurosearch::domain::words::SamplerKind;
 use rand::RngCore;
 
 /// Indices into the training items for one epoch, as many as there are items; `classes` holds each item's class.

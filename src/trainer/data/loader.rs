@@ -1,12 +1,13 @@
 //! Loads items ahead of the computation, by workers whose number changes nothing in what is loaded, onto the device.
 
 use super::augment;
+use super::dataset::Items;
 use super::device_cache::Kept;
 use super::gpu_feed::{self, Feed};
 use crate::stop::Stop;
 use neurosearch::domain::job::FailureClass;
-use neurosearch::domain::options::Augmentation;
 use neurosearch::domain::seed;
+use neurosearch::domain::words::Augmentation;
 use neurosearch::store::fs::error::StoreError;
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
@@ -15,14 +16,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
-
-/// A list of items of one shape.
-pub trait Items: Send + Sync {
-    /// Channels, then two or three sizes.
-    fn shape(&self) -> &[usize];
-    /// Puts item `index` into `voxels`, in C order, ready but for augmentation.
-    fn read(&self, index: usize, voxels: &mut Vec<f32>) -> Result<(), StoreError>;
-}
 
 /// Transforms for the items of one epoch, each from a stream of its own.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use super::layers::{Conv, Layer};
 use super::network::{Modules, Network, Step, conv_block, wide};
 use crate::failure::Failure;
 use neurosearch::domain::network::architecture::{Architecture, ConvBlock, halved};
-use neurosearch::domain::options::{Normalization, Reduction};
+use neurosearch::domain::words::{Normalization, Reduction};
 use tch::{Device, TchError};
 
 impl Network {

@@ -5,7 +5,7 @@ use super::state_dict::{Mismatch, State, copied, copy_into};
 use crate::failure::Failure;
 use neurosearch::domain::network::architecture::{Architecture, ConvBlock};
 use neurosearch::domain::network::precision::Precision;
-use neurosearch::domain::options::{NetworkType, Normalization, Reduction};
+use neurosearch::domain::words::{NetworkType, Normalization, Reduction};
 use tch::{Device, Kind, TchError, Tensor};
 
 /// One layer with the name that its tensors carry in a state dictionary (`features.conv0.3`).

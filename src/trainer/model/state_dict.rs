@@ -1,7 +1,8 @@
 //! A state dictionary: named tensors, how they are taken over, and how they stand in PyTorch's files.
 
-use neurosearch::store::formats::torch_file::{self, Value};
+use neurosearch::store::formats::torch_file;
 use neurosearch::store::formats::torch_tensor::{Tensor as Stored, TensorData};
+use neurosearch::store::formats::torch_value::Value;
 use neurosearch::store::fs::error::StoreError;
 use std::path::Path;
 use tch::{Device, Kind, TchError, Tensor};

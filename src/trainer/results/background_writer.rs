@@ -60,7 +60,7 @@ impl Writer {
     /// Everything that was handed over is on the disk when this returns, or the error says why not.
     pub fn wait(&mut self, checkpoints: &mut u64) -> Result<(), Stop> {
         if let Some((thread, _)) = self.under_way.take() {
-            *checkpoints = thread.join().unwrap_or_else(|panic| Err(crate::panicked(panic.as_ref())))?;
+            *checkpoints = thread.join().unwrap_or_else(|panic| Err(Stop::panicked(panic.as_ref())))?;
         }
         Ok(())
     }

@@ -66,7 +66,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use neurosearch::domain::options::Diagnosis;
+    use neurosearch::domain::words::Diagnosis;
     use neurosearch::store::data::labels::Source;
     use std::path::PathBuf;
     use std::sync::Arc;

@@ -1,10 +1,12 @@
 //! `cnn_classification`: what the best models say about each item and each image, in tables that appear all at once.
 
+use crate::data::dataset::Sets;
 use crate::evaluate::Evaluation;
 use crate::stop::Stop;
-use crate::training::Sets;
 use neurosearch::domain::data::metrics::{Confusion, ItemPrediction, Metrics, vote};
-use neurosearch::domain::options::{JobOptions, Mode, ModeOptions, Selection};
+use neurosearch::domain::mode::ModeOptions;
+use neurosearch::domain::options::JobOptions;
+use neurosearch::domain::words::{Mode, Selection};
 use neurosearch::store::formats::tsv::{Table, python_repr};
 use neurosearch::store::fs::error::StoreError;
 use neurosearch::store::fs::owned_path::Below;

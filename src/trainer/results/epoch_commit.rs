@@ -3,7 +3,7 @@
 use super::checkpoint::{self, Draft};
 use super::fold_files::{Model, Shown};
 use crate::stop::Stop;
-use neurosearch::domain::options::Selection;
+use neurosearch::domain::words::Selection;
 use neurosearch::store::records::layout::FoldDir;
 
 /// All of it, as handles and values of its own, so that any thread can write it. Where its tensors are the live ones, it is to be

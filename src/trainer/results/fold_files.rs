@@ -7,7 +7,7 @@ use crate::reporter::now;
 use crate::stop::Stop;
 use crate::training_state::{Best, Course};
 use crate::training_table::{self, Row};
-use neurosearch::domain::options::Selection;
+use neurosearch::domain::words::Selection;
 use neurosearch::store::formats::torch_file;
 use neurosearch::store::formats::tsv::{Table, python_repr};
 use neurosearch::store::fs::atomic;

@@ -3,8 +3,8 @@
 use crate::stand_in::until;
 use neurosearch::analysis::Tables;
 use neurosearch::domain::job::{JobName, JobState};
-use neurosearch::domain::options::Selection;
 use neurosearch::domain::progress::Progress;
+use neurosearch::domain::words::Selection;
 use neurosearch::store::records::job_records::{EndRecord, JobRecord, TrainerRecord, read_options};
 use neurosearch::store::records::layout::{JobDir, LaunchDir};
 use neurosearch::store::records::record;

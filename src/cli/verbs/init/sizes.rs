@@ -2,7 +2,7 @@
 
 use crate::domain::network::architecture::{Architecture, NetworkOptions, doubling_blocks};
 use crate::domain::network::footprint::Footprint;
-use crate::domain::options::{NetworkType, Normalization, Reduction};
+use crate::domain::words::{NetworkType, Normalization, Reduction};
 
 /// An image of t1-linear, cropped: what is taken where no image can be looked at.
 pub const USUAL: [usize; 3] = [169, 208, 179];
@@ -53,7 +53,7 @@ fn peak(volume: [usize; 3], blocks: usize) -> Option<u64> {
         dropout: 0.0,
     };
     let item: Vec<usize> = std::iter::once(1).chain(volume).collect();
-    let architecture = Architecture::of_network(&network, &item).ok()?;
+    let architecture = Architecture::of(&network, &item).ok()?;
     Some(Footprint::of(&architecture, NetworkType::Cnn, BATCH_SIZE).peak_bytes)
 }
 

@@ -1,6 +1,7 @@
 //! Label files of a synthetic CAPS: who is in which class, and on which side of which split.
 
-use crate::domain::options::{Diagnosis, Folds};
+use crate::domain::folds::Folds;
+use crate::domain::words::Diagnosis;
 use crate::store::data::labels::side_folder;
 use crate::store::formats::tsv::Table;
 use crate::store::fs::error::StoreError;

@@ -1,7 +1,7 @@
 //! Tests of reading and writing a job's options.
 
 use super::*;
-use crate::domain::options::{Augmentation, Diagnosis, Normalization};
+use crate::domain::words::{Augmentation, Diagnosis, Normalization};
 use serde_json::{Value, json};
 
 const LEAST: &str = r#"{"mode": "slice", "network_type": "cnn", "caps_dir": "caps", "tsv_path": "/labels", "preprocessing": "t1-linear",

@@ -1,8 +1,9 @@
 //! Tests of a job's draw: distributions, conditions between variables, and the golden vectors.
 
 use super::*;
+use crate::domain::mode::ModeOptions;
 use crate::domain::network::architecture::ConvBlock;
-use crate::domain::options::{ModeOptions, Reduction};
+use crate::domain::words::Reduction;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -5,7 +5,7 @@ mod erasing;
 mod noise;
 mod smoothing;
 
-use neurosearch::domain::options::Augmentation;
+use neurosearch::domain::words::Augmentation;
 use rand::RngCore;
 
 /// Transforms one item in place. `shape` is channels, then two or three sizes; `voxels` are its values in C order.
