@@ -87,7 +87,6 @@ pub(super) fn conclude(search: &mut Search, name: &JobName, outcome: &Outcome, s
     if resting {
         effects.push(Effect::Rest { job: name.clone(), seconds: rest });
     }
-    effects.push(Effect::Tabulate { job: name.clone() });
     effects
 }
 

@@ -149,7 +149,6 @@ fn stop(search: &mut Search, name: &JobName, reason: StopReason, effects: &mut V
                 job.trouble = None;
             }
             record(search, name, effects);
-            effects.push(Effect::Tabulate { job: name.clone() });
             Ok(vec![format!("{name} is {verb}")])
         }
         Standing::Foreign(_) if is_away(search, name) => match reason.request() {
@@ -237,7 +236,6 @@ fn wait(search: &mut Search, name: &JobName, effects: &mut Vec<Effect>) -> Vec<S
     }
     search.set(name, Standing::Waiting);
     record(search, name, effects);
-    effects.push(Effect::Tabulate { job: name.clone() });
     vec![format!("{name} is queued")]
 }
 

@@ -28,7 +28,7 @@ pub enum Effect {
     Stop { job: JobName },
     /// Give the slot back; `failed` counts against the device.
     Release { lease: Lease, job: Option<JobName>, failed: bool },
-    /// Bring the job's record up to date.
+    /// Bring the job's record up to date; its rows in the tables follow once that is tried.
     Record { job: JobName, update: RecordUpdate },
     /// Bring the search's record up to date.
     RecordSearch,

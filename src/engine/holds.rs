@@ -7,15 +7,17 @@ use crate::domain::job::JobName;
 
 /// A record could not be written: nothing new starts until the disk takes it.
 pub fn on_unsaved(search: &mut Search, job: Option<&JobName>, sentence: String) -> Vec<Effect> {
+    let mut effects = Vec::new();
     match job {
         None => search.unsaved = true,
         Some(name) => {
             if let Some(job) = search.jobs.get_mut(name) {
                 job.unsaved = true;
             }
+            effects.push(Effect::Tabulate { job: name.clone() });
         }
     }
-    let mut effects = hold(search, Hold::Surroundings, sentence);
+    effects.extend(hold(search, Hold::Surroundings, sentence));
     ask(search, &mut effects);
     effects
 }
@@ -25,10 +27,12 @@ pub fn on_unsaved(search: &mut Search, job: Option<&JobName>, sentence: String) 
 pub fn on_damaged(search: &mut Search, name: &JobName, sentence: String) -> Vec<Effect> {
     let Some(job) = search.jobs.get_mut(name) else { return Vec::new() };
     job.unsaved = true;
-    on_trouble(search, name, Some(sentence))
+    let mut effects = vec![Effect::Tabulate { job: name.clone() }];
+    effects.extend(on_trouble(search, name, Some(sentence)));
+    effects
 }
 
-/// A job's record is written: what its row says of the job is there to be read only now.
+/// A job's record is written: only now is there to be read what its row says, so this alone asks for that.
 pub fn on_saved(search: &mut Search, name: &JobName) -> Vec<Effect> {
     if let Some(job) = search.jobs.get_mut(name)
         && job.unsaved

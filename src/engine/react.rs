@@ -124,7 +124,6 @@ pub fn on_no_device(search: &mut Search, need: Need, sentence: &str) -> Vec<Effe
     for name in stuck {
         search.set(&name, Standing::Failed(FailureClass::Device, sentence.to_string()));
         record(search, &name, &mut effects);
-        effects.push(Effect::Tabulate { job: name });
     }
     // One at a time, however many there are: the end of this draw asks again.
     let drawing = search.drawing.values().any(Option::is_none);

@@ -328,5 +328,4 @@ fn settle(search: &mut Search, name: &JobName, request: PendingRequest, effects:
         },
     );
     effect::record(search, name, effects);
-    effects.push(Effect::Tabulate { job: name.clone() });
 }

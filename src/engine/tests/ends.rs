@@ -1,6 +1,7 @@
 //! How attempts end, and what becomes of their jobs.
 
 use super::*;
+use crate::engine::holds;
 
 /// The same update, with how the last attempt failed.
 fn after(mut update: RecordUpdate, class: FailureClass, sentence: &str) -> RecordUpdate {
@@ -13,17 +14,15 @@ fn what_follows_from_the_end_of_an_attempt() {
     let failed = |class, sentence: &str| JobState::Failed { class, sentence: sentence.into() };
     let say = |text: &str| Effect::Say(text.to_string());
     let record = |update| Effect::Record { job: name(0), update };
-    let tabulate = Effect::Tabulate { job: name(0) };
     let back = release(1, Some(0));
     let bad = Ended::Failed { class: FailureClass::BadData, sentence: "no image".into() };
     let table: [(Outcome, Vec<Effect>); 4] = [
-        (ended(Some(Ended::Done)), vec![record(update(JobState::Done, 1, 0)), tabulate.clone(), back.clone()]),
+        (ended(Some(Ended::Done)), vec![record(update(JobState::Done, 1, 0)), back.clone()]),
         (
             ended(Some(bad)),
             vec![
                 say("job-0 failed (bad_data): no image"),
                 record(after(update(failed(FailureClass::BadData, "no image"), 1, 1), FailureClass::BadData, "no image")),
-                tabulate.clone(),
                 back.clone(),
             ],
         ),
@@ -33,7 +32,6 @@ fn what_follows_from_the_end_of_an_attempt() {
             vec![
                 say("attempt 1 of job-0 ended (crashed): crash; it is tried again"),
                 record(after(update(JobState::Queued, 1, 1), FailureClass::Crashed, "crash")),
-                tabulate.clone(),
                 back.clone(),
                 Effect::Ask(cpu(1)),
             ],
@@ -43,7 +41,6 @@ fn what_follows_from_the_end_of_an_attempt() {
             vec![
                 say("attempt 1 of job-0 ended (lost): it ended while nobody watched; it is tried again"),
                 record(after(update(JobState::Queued, 1, 0), FailureClass::Lost, "it ended while nobody watched")),
-                tabulate,
                 back,
                 Effect::Ask(cpu(1)),
             ],
@@ -56,6 +53,25 @@ fn what_follows_from_the_end_of_an_attempt() {
 }
 
 #[test]
+fn the_end_of_a_job_is_tabulated_once_and_only_after_its_record() {
+    let tabulated = |effects: &[Effect]| effects.iter().filter(|effect| matches!(effect, Effect::Tabulate { .. })).count();
+    let recorded = |effects: &[Effect]| effects.iter().filter(|effect| matches!(effect, Effect::Record { .. })).count();
+    let asked = Some(StopReason::Pause);
+    for (outcome, stop) in [(ended(Some(Ended::Done)), None), (crashed(), None), (ended(None), None), (crashed(), asked)] {
+        let mut search = with_running(1);
+        if let Some(reason) = stop {
+            search.set(&name(0), Standing::Stopping(lease(1), reason));
+        }
+        let effects = attempt_end::on_ended(&mut search, &name(0), &outcome);
+        assert_eq!((recorded(&effects), tabulated(&effects)), (1, 0), "{effects:?}");
+        // Its record is carried out, or cannot be: the row shows whatever there is then.
+        assert_eq!(tabulated(&holds::on_saved(&mut search.clone(), &name(0))), 1);
+        assert_eq!(tabulated(&holds::on_damaged(&mut search.clone(), &name(0), "no JSON".into())), 1);
+        assert_eq!(tabulated(&holds::on_unsaved(&mut search, Some(&name(0)), "full".into())), 1);
+    }
+}
+
+#[test]
 fn a_result_that_the_disk_did_not_take_holds_the_search_and_counts_against_no_job() {
     let full = Outcome { room_wanted: 9, ..ended(Some(Ended::Interrupted { sentence: Some("full".into()) })) };
     let mut search = with_running(2);
@@ -64,14 +80,13 @@ fn a_result_that_the_disk_did_not_take_holds_the_search_and_counts_against_no_jo
         Effect::Say("nothing new is started: full".into()),
         Effect::Probe { seconds: 1 },
         Effect::Record { job: name(0), update: update(JobState::Queued, 1, 0) },
-        Effect::Tabulate { job: name(0) },
         release(1, Some(0)),
         Effect::Ask(cpu(0)),
     ];
     assert_eq!(effects, expected);
     assert_eq!((search.jobs[&name(0)].standing.clone(), search.room_wanted), (Standing::Waiting, 9));
     for _ in 0..30 {
-        crate::engine::holds::on_room(&mut search);
+        holds::on_room(&mut search);
         attempt(&mut search, 2, &full);
     }
     assert_eq!(search.jobs[&name(0)].standing, Standing::Waiting, "however often");
@@ -91,7 +106,7 @@ fn an_input_that_alone_cannot_be_read_holds_no_other_job_and_ends_its_own_as_bad
         // An outage of the whole file system meanwhile counts for nothing.
         attempt(&mut search, 10 * id, &unread(false));
         assert!(!search.is_open());
-        crate::engine::holds::on_room(&mut search);
+        holds::on_room(&mut search);
         attempt(&mut search, id, &unread(true));
         assert_eq!(search.jobs[&name(0)].history.failures_in_a_row as u64, id);
     }

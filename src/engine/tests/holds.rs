@@ -10,7 +10,8 @@ fn a_full_disk_starts_nothing_new_and_what_was_not_recorded_is_recorded_when_the
     let mut search = with_running(2);
     let effects = holds::on_unsaved(&mut search, Some(&name(0)), "full".into());
     let probe = Effect::Probe { seconds: 1 };
-    assert_eq!(effects, [Effect::Say("nothing new is started: full".into()), probe, Effect::Ask(cpu(0))]);
+    let say = Effect::Say("nothing new is started: full".into());
+    assert_eq!(effects, [Effect::Tabulate { job: name(0) }, say, probe, Effect::Ask(cpu(0))]);
     assert_eq!(react::on_slot(&mut search, lease(2), 0), [release(2, None)]);
     let record = Effect::Record { job: name(0), update: update(running(), 1, 0) };
     let say = Effect::Say("nothing is in the way any more; the search goes on".into());
@@ -99,12 +100,13 @@ fn a_daemon_that_stops_starts_nothing_even_when_the_disk_has_room_again() {
 fn a_damaged_record_is_shown_and_tried_again_while_the_search_goes_on() {
     let mut search = with_running(2);
     let effects = holds::on_damaged(&mut search, &name(0), "no JSON".into());
-    assert_eq!(effects, [Effect::Say("job-0: no JSON".into())]);
-    assert_eq!(holds::on_damaged(&mut search, &name(0), "no JSON".into()), [], "said once");
+    let tabulate = Effect::Tabulate { job: name(0) };
+    assert_eq!(effects, [tabulate.clone(), Effect::Say("job-0: no JSON".into())]);
+    assert_eq!(holds::on_damaged(&mut search, &name(0), "no JSON".into()), std::slice::from_ref(&tabulate), "said once");
     assert!(search.is_open());
     let record = Effect::Record { job: name(0), update: update(running(), 1, 0) };
     assert_eq!(holds::on_looked(&search), [record]);
     let saved = holds::on_saved(&mut search, &name(0));
-    assert_eq!(saved, [Effect::Tabulate { job: name(0) }], "its row says what its record says");
+    assert_eq!(saved, [tabulate], "its row says what its record says");
     assert_eq!((holds::on_looked(&search), search.jobs[&name(0)].trouble.clone()), (vec![], None));
 }

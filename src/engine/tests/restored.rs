@@ -37,19 +37,18 @@ fn what_a_new_daemon_makes_of_a_jobs_records() {
         update.history.note_failure(FailureClass::Lost, sentence.clone());
         Effect::Record { job: name(0), update }
     };
-    let tabulate = Effect::Tabulate { job: name(0) };
     let on = |device: &str| unclear("held", Holder::Here(Some(device.into())));
     let table: [(JobState, TrainerSeen, Standing, Vec<Effect>); 11] = [
         (running(), TrainerSeen::Alive("cpu".into()), Standing::Adopting, vec![claim("cpu")]),
-        (running(), gone(), Standing::Waiting, vec![say_lost(), lost(), tabulate.clone(), Effect::Ask(cpu(1))]),
+        (running(), gone(), Standing::Waiting, vec![say_lost(), lost(), Effect::Ask(cpu(1))]),
         // A SIGTERM that nobody saw being sent is no kill: it may have come from a machine that went down.
         (
             running(),
             TrainerSeen::Gone(Some(Ended::Interrupted { sentence: None })),
             Standing::Waiting,
-            vec![say_lost(), lost(), tabulate.clone(), Effect::Ask(cpu(1))],
+            vec![say_lost(), lost(), Effect::Ask(cpu(1))],
         ),
-        (running(), TrainerSeen::Gone(Some(Ended::Done)), Standing::Done, vec![record(JobState::Done, 1), tabulate]),
+        (running(), TrainerSeen::Gone(Some(Ended::Done)), Standing::Done, vec![record(JobState::Done, 1)]),
         // Somebody holds it, on the device that he names, else on that of its record: nobody else gets that slot.
         (running(), on("cpu-7"), Standing::Unclear("held".into()), vec![claim("cpu-7")]),
         (JobState::Queued, on("cpu"), Standing::Unclear("held".into()), vec![claim("cpu")]),
