@@ -28,12 +28,23 @@ const SHARE: usize = 4;
 /// Which of [`Tables::changed`] is `jobs.tsv`; the others are the selections'.
 const JOBS: usize = 2;
 
+/// Where the tables take the folds of the search space from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum SpaceFolds {
+    /// From the file, which every scan reads.
+    #[default]
+    File,
+    /// From whoever has read the file already: its folds, ascending; none where it is missing or cannot be read as a space.
+    Known(Option<Vec<u32>>),
+}
+
 /// What the tables of a launch directory say. Made by [`Tables::scan`], kept up by [`Tables::refresh`], and put on disk by
 /// [`Tables::write`]; whatever was missed in between, the next scan finds.
 pub struct Tables {
     launch: LaunchDir,
     /// The directory that was scanned, by device and inode: what has its name later may be another.
     scanned: Option<(u64, u64)>,
+    space_folds: SpaceFolds,
     /// The folds of the search space; none where it is missing or refused, so that each job's own count.
     folds: Option<Vec<u32>>,
     /// The folds that have columns in `jobs.tsv`, ascending.
@@ -46,7 +57,14 @@ pub struct Tables {
 impl Tables {
     /// Empty tables, which are of no use before a scan.
     pub fn new(launch: LaunchDir) -> Self {
-        Tables { launch, scanned: None, folds: None, columns: Vec::new(), rows: BTreeMap::new(), changed: [true; 3] }
+        let space_folds = SpaceFolds::default();
+        Tables { launch, scanned: None, space_folds, folds: None, columns: Vec::new(), rows: BTreeMap::new(), changed: [true; 3] }
+    }
+
+    /// Takes the folds of the search space from there. Answers whether a scan is due, since the last went by others.
+    pub fn go_by(&mut self, folds: SpaceFolds) -> bool {
+        self.space_folds = folds;
+        self.scanned.is_none() || matches!(&self.space_folds, SpaceFolds::Known(folds) if *folds != self.folds)
     }
 
     /// Reads everything anew, the search space included.
@@ -73,7 +91,10 @@ impl Tables {
         let launch = LaunchDir::open(&folder);
         let mut names = results::folders(&folder)?;
         names.sort_by(|a, b| natural_order::compare(a, b));
-        self.folds = folds_of_space(&launch);
+        self.folds = match &self.space_folds {
+            SpaceFolds::File => folds_of_space(&launch),
+            SpaceFolds::Known(folds) => folds.clone(),
+        };
         self.columns = self.folds.clone().unwrap_or_else(|| folds_of_jobs(&launch, &names));
         let mut notices = Vec::new();
         let collected = self.collect_all(&launch, &names, known);
@@ -270,7 +291,7 @@ fn folds_of_space(launch: &LaunchDir) -> Option<Vec<u32>> {
     let SpaceFile::Text { text, .. } = space_file::read(launch, None) else { return None };
     let base = std::path::absolute(launch.path()).ok()?;
     let parsed = SearchSpace::parse(&text, "random_search.json", &base).ok()?;
-    Some(ascending(parsed.space.folds.indices()))
+    Some(parsed.space.folds.ascending())
 }
 
 #[cfg(test)]
@@ -304,6 +325,22 @@ mod tests {
         tables.scan().expect("scanned");
         tables.write().expect("written");
         texts(launch)
+    }
+
+    #[test]
+    fn a_scan_is_due_when_the_folds_that_somebody_read_are_others_than_those_of_the_last() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        job(dir.path(), "job-0", r#"{"n_splits": 3}"#);
+        let known = |folds: &[u32]| SpaceFolds::Known(Some(folds.to_vec()));
+        let mut tables = Tables::new(LaunchDir::new(dir.path()));
+        assert!(tables.go_by(known(&[0, 1])), "there was none");
+        tables.scan().expect("scanned");
+        assert_eq!(tables.columns, [0, 1], "no file was read for them");
+        assert!(!tables.go_by(known(&[0, 1])) && !tables.go_by(SpaceFolds::File));
+        assert!(tables.go_by(known(&[0])) && tables.go_by(SpaceFolds::Known(None)));
+        tables.scan().expect("scanned");
+        assert_eq!(tables.columns, [0, 1, 2], "every job's own");
+        assert!(!tables.go_by(SpaceFolds::Known(None)));
     }
 
     #[test]

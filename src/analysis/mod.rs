@@ -14,6 +14,6 @@ mod threshold_table;
 mod tsv_cells;
 
 pub use collect::Notice;
-pub use launch_tables::Tables;
+pub use launch_tables::{SpaceFolds, Tables};
 pub use ranking::{Ranked, RankedFold, Ranking, Text};
 pub use row_cache::Known;

@@ -2,7 +2,7 @@
 
 use super::blocking::Workshop;
 use super::ranking_json;
-use crate::analysis::{Ranking, Tables};
+use crate::analysis::{Ranking, SpaceFolds, Tables};
 use crate::domain::job::JobName;
 use crate::engine::coalesce::Coalesce;
 use crate::engine::outcome;
@@ -27,6 +27,8 @@ pub struct Analyzer {
     launch: LaunchDir,
     work: Coalesce,
     due: Due,
+    /// What the next run goes by.
+    folds: SpaceFolds,
     /// None while a run has them, and before the first.
     tables: Option<Tables>,
     workshop: Workshop,
@@ -61,6 +63,11 @@ pub enum Changed {
     /// But a table is not there: it is written from what is known.
     Nothing,
 }
+
+/// The space file was read: the tables go by its folds from now on.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct GoBy(pub SpaceFolds);
 
 /// Answered once every message before it was handled.
 #[derive(Debug, Clone, Copy, Message)]
@@ -112,14 +119,25 @@ impl Due {
 impl Analyzer {
     pub fn new(workshop: Workshop, launch: LaunchDir) -> Self {
         let (work, due) = (Coalesce::default(), Due::All);
-        Analyzer { launch, work, due, tables: None, workshop, search: None, trouble: Trouble::default(), ranking: Arc::default() }
+        Analyzer {
+            launch,
+            work,
+            due,
+            folds: SpaceFolds::default(),
+            tables: None,
+            workshop,
+            search: None,
+            trouble: Trouble::default(),
+            ranking: Arc::default(),
+        }
     }
 
     fn run(&mut self, ctx: &mut Context<Self>) {
         let due = std::mem::replace(&mut self.due, Due::Jobs(BTreeSet::new()));
-        let (tables, launch) = (self.tables.take(), self.launch.clone());
+        let tables = self.tables.take().unwrap_or_else(|| Tables::new(self.launch.clone()));
+        let (launch, folds) = (self.launch.clone(), self.folds.clone());
         let place = self.launch.path().parent().unwrap_or(Path::new("/")).to_path_buf();
-        let work = self.workshop.run(&place, move || tabulate(tables, launch, &due));
+        let work = self.workshop.run(&place, move || tabulate(tables, &launch, folds, &due));
         ctx.spawn(work.into_actor(self).map(|done, this, ctx| {
             if this.is_left() {
                 return ctx.stop();
@@ -177,22 +195,20 @@ impl Analyzer {
 }
 
 /// Brings the tables up to date, in memory and on the disk.
-fn tabulate(tables: Option<Tables>, launch: LaunchDir, due: &Due) -> Result<(Tables, Ranking), StoreError> {
+fn tabulate(mut tables: Tables, launch: &LaunchDir, folds: SpaceFolds, due: &Due) -> Result<(Tables, Ranking), StoreError> {
     let mut notices = Vec::new();
-    let tables = match (tables, due) {
-        (Some(mut tables), Due::Jobs(jobs)) => {
+    let outdated = tables.go_by(folds);
+    match due {
+        Due::Jobs(jobs) if !outdated => {
             for job in jobs {
                 notices.extend(tables.refresh(job.as_str())?);
             }
-            tables
         }
-        (tables, _) => {
-            let mut tables = tables.unwrap_or_else(|| Tables::new(launch.clone()));
+        Due::Jobs(_) | Due::All => {
             notices.extend(tables.scan()?);
             memory::give_back();
-            tables
         }
-    };
+    }
     for notice in notices {
         if notice.is_passing() {
             debug!(launch = ?launch.path(), notice = notice.to_string(), "analysis");
@@ -200,7 +216,6 @@ fn tabulate(tables: Option<Tables>, launch: LaunchDir, due: &Due) -> Result<(Tab
             info!(launch = ?launch.path(), notice = notice.to_string(), "analysis");
         }
     }
-    let mut tables = tables;
     tables.write()?;
     let ranking = tables.ranking();
     if let Err(e) = ranking_json::beforehand(&ranking) {
@@ -220,6 +235,18 @@ impl Handler<Changed> for Analyzer {
         self.due.add(changed);
         if self.work.on_request() {
             self.run(ctx);
+        }
+    }
+}
+
+impl Handler<GoBy> for Analyzer {
+    type Result = ();
+
+    fn handle(&mut self, GoBy(folds): GoBy, ctx: &mut Context<Self>) {
+        let same = std::mem::replace(&mut self.folds, folds) == self.folds;
+        // Before the first run there are no tables that could be wrong, and that run goes by these.
+        if !same && self.due != Due::All {
+            ctx.notify(Changed::Nothing);
         }
     }
 }

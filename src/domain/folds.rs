@@ -38,4 +38,12 @@ impl Folds {
             Folds::Splits { chosen, .. } => chosen.clone(),
         }
     }
+
+    /// The same in ascending order, each once.
+    pub fn ascending(&self) -> Vec<u32> {
+        let mut folds = self.indices();
+        folds.sort_unstable();
+        folds.dedup();
+        folds
+    }
 }

@@ -11,13 +11,15 @@ use crate::domain::search_terms::Terms;
 /// Seconds before a job whose own folder kept its trainer from starting is tried again.
 const NOT_STARTABLE: u64 = 10;
 
-/// What a look at the space file gave.
+/// What a look at the space file gave; `A` is what comes with a file that is accepted.
 #[derive(Debug, Clone, PartialEq)]
-pub enum SpaceNews {
+pub enum SpaceNews<A = Terms> {
+    /// It changed, and must stay as it is for a moment.
     Unsettled,
     Missing,
+    /// The text of `random_search.error`.
     Refused(String),
-    Accepted(Terms),
+    Accepted(A),
 }
 
 /// How a draw came out, once the job's folder is on the disk.
@@ -60,21 +62,14 @@ pub fn on_space(search: &mut Search, news: SpaceNews) -> Vec<Effect> {
                     )));
                 }
                 search.frontier = 0;
-                search.terms = Some(terms);
                 effects.push(Effect::RecordSearch);
-                effects.push(Effect::TabulateAll);
+                if search.terms.replace(terms).is_none() {
+                    effects.push(Effect::TabulateAll);
+                }
             }
             Space::Accepted
         }
     };
-    if search.space != Space::Unsettled {
-        let accepted = search.space == Space::Accepted;
-        // Without a file that is accepted, the tables go by each job's own folds.
-        let other_folds = search.folds_of_file.replace(accepted).is_some_and(|before| before != accepted);
-        if other_folds && !effects.contains(&Effect::TabulateAll) {
-            effects.push(Effect::TabulateAll);
-        }
-    }
     ask(search, &mut effects);
     effects
 }

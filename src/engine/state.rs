@@ -173,8 +173,6 @@ pub struct Search {
     /// None until a space was accepted once.
     pub terms: Option<Terms>,
     pub space: Space,
-    /// Whether the file was accepted when it was last judged, so that the tables go by its folds; none before that.
-    pub folds_of_file: Option<bool>,
     pub jobs: BTreeMap<JobName, Job>,
     /// Waiting jobs, lowest index first; those without an index come last.
     pub waiting: BTreeSet<(u64, JobName)>,
@@ -221,7 +219,6 @@ impl Default for Search {
         Search {
             terms: None,
             space: Space::Unsettled,
-            folds_of_file: None,
             jobs: BTreeMap::new(),
             waiting: BTreeSet::new(),
             indices: BTreeSet::new(),

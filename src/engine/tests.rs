@@ -69,15 +69,13 @@ fn an_accepted_space_is_recorded_and_asks_for_as_many_slots_as_jobs() {
     let effects = react::on_space(&mut search, SpaceNews::Accepted(terms(3)));
     assert_eq!(effects, [Effect::RecordSearch, Effect::TabulateAll, Effect::Ask(cpu(3))]);
     assert_eq!(react::on_space(&mut search, SpaceNews::Accepted(terms(3))), [], "the same again changes nothing");
-    let by_own_folds = [Effect::TabulateAll, Effect::Ask(cpu(0))];
-    assert_eq!(react::on_space(&mut search, SpaceNews::Refused("fault".into())), by_own_folds);
+    assert_eq!(react::on_space(&mut search, SpaceNews::Refused("fault".into())), [Effect::Ask(cpu(0))]);
     assert_eq!(search.space, Space::Refused("fault".into()));
     assert_eq!(react::on_space(&mut search, SpaceNews::Unsettled), []);
-    assert_eq!(react::on_space(&mut search, SpaceNews::Missing), [], "the tables go by each job's own folds already");
-    assert_eq!(react::on_space(&mut search, SpaceNews::Accepted(terms(3))), [Effect::TabulateAll, Effect::Ask(cpu(3))]);
-    assert_eq!(react::on_space(&mut search, SpaceNews::Unsettled), [Effect::Ask(cpu(0))]);
     assert_eq!(react::on_space(&mut search, SpaceNews::Accepted(terms(3))), [Effect::Ask(cpu(3))], "touched, not changed");
-    assert_eq!(react::on_space(&mut search, SpaceNews::Missing), by_own_folds);
+    let edited = [Effect::RecordSearch, Effect::Ask(cpu(4))];
+    assert_eq!(react::on_space(&mut search, SpaceNews::Accepted(terms(4))), edited, "other folds are the tables' own matter");
+    assert_eq!(react::on_space(&mut search, SpaceNews::Missing), [Effect::Ask(cpu(0))]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::check;
 use crate::domain::device::Need;
 use crate::domain::search_terms::Terms;
-use crate::domain::space::SearchSpace;
+use crate::domain::space::{Parsed, SearchSpace};
 use crate::store::records::layout::LaunchDir;
 use crate::store::settings::SearchDefaults;
 use rand::TryRngCore;
@@ -19,17 +19,27 @@ pub struct Accepted {
     pub notices: Vec<String>,
 }
 
+/// What a space file's text says.
+#[derive(Debug)]
+pub struct Judged {
+    /// Those that it names, ascending; none where it cannot be read as a space.
+    pub folds: Option<Vec<u32>>,
+    /// Or the text of `random_search.error`: a line a fault.
+    pub accepted: Result<Accepted, String>,
+}
+
 /// Judges the text of `launch`'s space file. Reads the data that the space names, so it may take a while.
-///
-/// # Errors
-/// The text of `random_search.error`: a line a fault.
-pub fn accept(launch: &LaunchDir, text: &str) -> Result<Accepted, String> {
+pub fn judge(launch: &LaunchDir, text: &str) -> Judged {
     let path = launch.space();
     let file = path.display().to_string();
-    let parsed = SearchSpace::parse(text, &file, launch.path()).map_err(|faults| faults.to_string())?;
-    check::space(&parsed.space).map_err(|faults| faults.to_string())?;
-    let notices = parsed.notices.iter().map(|notice| format!("{file}: {notice}")).collect();
-    Ok(Accepted { space: Arc::new(parsed.space), json: Arc::new(parsed.json), notices })
+    let Parsed { space, json, notices } = match SearchSpace::parse(text, &file, launch.path()) {
+        Ok(parsed) => parsed,
+        Err(faults) => return Judged { folds: None, accepted: Err(faults.to_string()) },
+    };
+    let folds = Some(space.folds.ascending());
+    let notices = notices.iter().map(|notice| format!("{file}: {notice}")).collect();
+    let accepted = check::space(&space).map_err(|faults| faults.to_string());
+    Judged { folds, accepted: accepted.map(|()| Accepted { space: Arc::new(space), json: Arc::new(json), notices }) }
 }
 
 /// The terms of an accepted space: what its file says, else what was recorded before, else the configuration.

@@ -1,10 +1,14 @@
 //! What a search does about a look at its launch directory: its lock, its space file, its jobs.
 
+use super::Sampler;
+use super::accept_space::{self, Accepted};
 use super::effects::Task;
 use super::scan::{self, Held, Known, Looked, SpaceSeen};
-use super::{Sampler, accept_space};
+use crate::analysis::SpaceFolds;
+use crate::daemon::analyzer::GoBy;
 use crate::daemon::watcher::Ready;
 use crate::domain::job::JobName;
+use crate::domain::search_terms::Terms;
 use crate::engine::effect::Effect;
 use crate::engine::react::{self, SpaceNews};
 use crate::engine::state::{Job, Space, Standing};
@@ -12,6 +16,7 @@ use crate::engine::{holds, rescan_pause, restore};
 use crate::executor;
 use crate::store::records::list_jobs::Changed;
 use crate::store::records::search_record::SearchRecord;
+use crate::store::records::space_file::Stamp;
 use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use std::collections::HashMap;
 use std::future::Future;
@@ -79,7 +84,9 @@ impl Sampler {
         for (name, seen, checkpoints) in looked.unclear {
             effects.extend(restore::on_looked_again(&mut self.search, &name, seen, checkpoints));
         }
-        effects.extend(self.on_space(looked.space, ctx));
+        if let Some(seen) = looked.space {
+            effects.extend(self.on_space(seen, ctx));
+        }
         if let Some(folders) = looked.folders {
             effects.extend(self.tabulate(&folders));
             self.folders = Arc::new(folders);
@@ -168,45 +175,50 @@ impl Sampler {
     }
 
     fn on_space(&mut self, seen: SpaceSeen, ctx: &mut Context<Self>) -> Vec<Effect> {
-        match seen {
-            SpaceSeen::Unchanged => Vec::new(),
-            SpaceSeen::Unknown(sentence) => {
-                self.alarms.push(sentence);
-                Vec::new()
-            }
-            SpaceSeen::Missing => {
-                self.judged = None;
+        let SpaceSeen { news, stamp, folds } = seen;
+        if !matches!(news, SpaceNews::Unsettled) {
+            self.judged = stamp;
+            self.analyzer.do_send(GoBy(SpaceFolds::Known(folds)));
+        }
+        let news = match news {
+            SpaceNews::Missing => {
                 self.settling.on_missing();
                 self.add_task(Task::Error(None), ctx);
-                react::on_space(&mut self.search, SpaceNews::Missing)
+                SpaceNews::Missing
             }
-            SpaceSeen::Settling(stamp) => {
-                let pause = self.settling.on_seen(stamp, Instant::now(), self.settle());
-                self.look_in(pause, ctx);
-                self.foresee();
-                react::on_space(&mut self.search, SpaceNews::Unsettled)
+            SpaceNews::Unsettled => {
+                self.settles(stamp, ctx);
+                SpaceNews::Unsettled
             }
-            SpaceSeen::Refused { stamp, text } => {
-                self.judged = stamp;
+            SpaceNews::Refused(text) => {
                 self.add_task(Task::Error(Some(text.clone())), ctx);
                 if self.search.space != Space::Refused(text.clone()) {
                     warn!(launch = ?self.launch.path(), faults = text.as_str(), "random_search.json is refused");
                 }
-                react::on_space(&mut self.search, SpaceNews::Refused(text))
+                SpaceNews::Refused(text)
             }
-            SpaceSeen::Accepted { stamp, accepted } => {
-                self.judged = Some(stamp);
+            SpaceNews::Accepted(accepted) => {
                 self.add_task(Task::Error(None), ctx);
-                match accept_space::terms(&accepted, self.search.terms.as_ref(), &self.services.settings.search) {
-                    Ok(terms) => {
-                        info!(launch = ?self.launch.path(), seed = terms.seed, n_jobs = terms.n_jobs, "random_search.json is accepted");
-                        self.accepted = Some(accepted);
-                        react::on_space(&mut self.search, SpaceNews::Accepted(terms))
-                    }
-                    Err(sentence) => react::on_space(&mut self.search, SpaceNews::Refused(sentence)),
-                }
+                self.on_accepted(accepted).map_or_else(SpaceNews::Refused, SpaceNews::Accepted)
             }
-        }
+        };
+        react::on_space(&mut self.search, news)
+    }
+
+    /// The file changed: it is looked at again once it has stayed as it is for long enough.
+    fn settles(&mut self, stamp: Option<Stamp>, ctx: &mut Context<Self>) {
+        let Some(stamp) = stamp else { return };
+        let pause = self.settling.on_seen(stamp, Instant::now(), self.settle());
+        self.look_in(pause, ctx);
+        self.foresee();
+    }
+
+    /// The terms under which jobs are drawn from the space from now on.
+    fn on_accepted(&mut self, accepted: Accepted) -> Result<Terms, String> {
+        let terms = accept_space::terms(&accepted, self.search.terms.as_ref(), &self.services.settings.search)?;
+        info!(launch = ?self.launch.path(), seed = terms.seed, n_jobs = terms.n_jobs, "random_search.json is accepted");
+        self.accepted = Some(accepted);
+        Ok(terms)
     }
 
     /// The directory is gone or was replaced: nothing of it is ours any more, once its trainers have ended.
@@ -272,7 +284,7 @@ mod tests {
     use super::*;
     use crate::engine::settling::Settling;
     use crate::store::records::layout::LaunchDir;
-    use crate::store::records::space_file::{self, Stamp};
+    use crate::store::records::space_file;
     use crate::testing::{sampler, space, tempdir};
 
     /// A launch directory with a space file, and what tells that content from another.
@@ -284,19 +296,23 @@ mod tests {
         (dir, stamp)
     }
 
+    fn seen(news: SpaceNews<Accepted>, stamp: Option<Stamp>) -> SpaceSeen {
+        SpaceSeen { news, stamp, folds: None }
+    }
+
     #[actix::test]
     async fn a_look_may_believe_a_space_file_only_once_it_has_settled() {
         let (dir, stamp) = launch();
         let mut sampler = sampler(dir.path());
         let believed = |sampler: &mut Sampler| sampler.known().settled_file;
         assert_eq!(believed(&mut sampler), None);
-        sampler.on_space(SpaceSeen::Settling(stamp), &mut Context::new());
+        sampler.on_space(seen(SpaceNews::Unsettled, Some(stamp)), &mut Context::new());
         assert_eq!(believed(&mut sampler), None, "it was seen a moment ago");
         let settle = sampler.settle();
         sampler.settling = Settling::default();
         sampler.settling.on_seen(stamp, Instant::now() - settle, settle);
         assert_eq!(believed(&mut sampler), Some(stamp));
-        sampler.on_space(SpaceSeen::Missing, &mut Context::new());
+        sampler.on_space(seen(SpaceNews::Missing, None), &mut Context::new());
         assert_eq!(believed(&mut sampler), None);
     }
 
@@ -306,30 +322,27 @@ mod tests {
         let fault = || "a fault".to_string();
         let accepted = || {
             let space = Arc::new(space(dir.path(), "caps", "labels"));
-            accept_space::Accepted { space, json: Arc::default(), notices: Vec::new() }
+            Accepted { space, json: Arc::default(), notices: Vec::new() }
         };
         let clear = || vec![Task::Error(None)];
-        // What is seen; whether it need be judged again, what is written, what is alarming, what the search knows.
-        for (seen, judged, written, alarms, known) in [
-            (SpaceSeen::Unchanged, None, vec![], vec![], Space::Unsettled),
-            (SpaceSeen::Unknown(fault()), None, vec![], vec![fault()], Space::Unsettled),
-            (SpaceSeen::Settling(stamp), None, vec![], vec![], Space::Unsettled),
-            (SpaceSeen::Missing, None, clear(), vec![], Space::Missing),
+        // What is seen; whether it need be judged again, what is written, what the search knows.
+        for (found, judged, written, known) in [
+            (seen(SpaceNews::Unsettled, Some(stamp)), None, vec![], Space::Unsettled),
+            (seen(SpaceNews::Missing, None), None, clear(), Space::Missing),
             (
-                SpaceSeen::Refused { stamp: Some(stamp), text: fault() },
+                seen(SpaceNews::Refused(fault()), Some(stamp)),
                 Some(stamp),
                 vec![Task::Error(Some(fault()))],
-                vec![],
                 Space::Refused(fault()),
             ),
-            (SpaceSeen::Accepted { stamp, accepted: accepted() }, Some(stamp), clear(), vec![], Space::Accepted),
+            (seen(SpaceNews::Accepted(accepted()), Some(stamp)), Some(stamp), clear(), Space::Accepted),
         ] {
             let mut sampler = sampler(dir.path());
             // Nothing is done, so that what is to be written can be seen.
             sampler.at_work = true;
-            let what = format!("{seen:?}");
-            sampler.on_space(seen, &mut Context::new());
-            assert_eq!((sampler.judged, &sampler.alarms, &sampler.search.space), (judged, &alarms, &known), "{what}");
+            let what = format!("{found:?}");
+            sampler.on_space(found, &mut Context::new());
+            assert_eq!((sampler.judged, &sampler.search.space), (judged, &known), "{what}");
             assert_eq!(format!("{:?}", sampler.tasks), format!("{written:?}"), "{what}");
             assert_eq!(sampler.search.terms.is_some() && sampler.accepted.is_some(), known == Space::Accepted, "{what}");
         }

@@ -1,9 +1,10 @@
 //! One look at a launch directory, off the actors' thread: its lock, its space file, its job folders.
 
-use super::accept_space::{self, Accepted};
+use super::accept_space::{self, Accepted, Judged};
 use super::job_folder::{Whose, checkpoints, found, record_of, trainer};
 use crate::daemon::http::verbs::add::how_to_write;
 use crate::domain::job::JobName;
+use crate::engine::react::SpaceNews;
 use crate::engine::restore::{Found, FoundRecord, Theirs, TrainerSeen};
 use crate::executor::local::process_identity::{is_here, may_be_writing};
 use crate::executor::shown;
@@ -78,28 +79,20 @@ pub enum Held {
 
 /// What the space file is now.
 #[derive(Debug)]
-pub enum SpaceSeen {
-    Missing,
-    /// It cannot be looked at now, for this reason: what was known of it holds.
-    Unknown(String),
-    Unchanged,
-    /// It changed, and must stay as it is for a moment.
-    Settling(Stamp),
-    Accepted {
-        stamp: Stamp,
-        accepted: Accepted,
-    },
-    Refused {
-        stamp: Option<Stamp>,
-        text: String,
-    },
+pub struct SpaceSeen {
+    pub news: SpaceNews<Accepted>,
+    /// The file that this is about; none where there is none, or none that can be told from another.
+    pub stamp: Option<Stamp>,
+    /// The folds that it names, ascending, whether it is accepted or not; none where it cannot be read as a space.
+    pub folds: Option<Vec<u32>>,
 }
 
 /// Everything a look found.
 #[derive(Debug)]
 pub struct Looked {
     pub held: Held,
-    pub space: SpaceSeen,
+    /// None where it is as it was, or cannot be looked at now: what was known of it holds.
+    pub space: Option<SpaceSeen>,
     pub found: Vec<Found>,
     pub gone: Vec<JobName>,
     pub foreign: Vec<(JobName, Theirs)>,
@@ -120,7 +113,7 @@ pub fn look(launch: &LaunchDir, known: &Known) -> Looked {
     let held = hold(launch, known);
     let mut looked = Looked {
         held,
-        space: SpaceSeen::Unchanged,
+        space: None,
         found: Vec::new(),
         gone: Vec::new(),
         foreign: Vec::new(),
@@ -144,7 +137,10 @@ pub fn look(launch: &LaunchDir, known: &Known) -> Looked {
             Ok(now) => compare(launch, known, now, &mut looked),
             Err(e) => looked.troubles.push(e.to_string()),
         }
-        looked.space = space(launch, known);
+        match space(launch, known) {
+            Ok(seen) => looked.space = seen,
+            Err(e) => looked.troubles.push(e.to_string()),
+        }
         let tables = crate::domain::words::Selection::ALL.iter().map(|selection| launch.analysis_table(*selection));
         looked.tables_missing = tables.into_iter().chain([launch.jobs_table()]).any(|table| !table.exists());
     }
@@ -222,28 +218,27 @@ fn search_record(launch: &LaunchDir) -> Result<Option<SearchRecord>, StoreError>
     }
 }
 
-fn space(launch: &LaunchDir, known: &Known) -> SpaceSeen {
-    let stamp = match space_file::stamp(launch) {
-        Ok(Some(stamp)) => stamp,
-        Ok(None) => return SpaceSeen::Missing,
-        Err(e) => return SpaceSeen::Unknown(e.to_string()),
-    };
+/// None where it is as it was when it was last judged.
+fn space(launch: &LaunchDir, known: &Known) -> Result<Option<SpaceSeen>, StoreError> {
+    let seen = |news, stamp| Some(SpaceSeen { news, stamp, folds: None });
+    let Some(stamp) = space_file::stamp(launch)? else { return Ok(seen(SpaceNews::Missing, None)) };
     if known.judged == Some(stamp) {
-        return SpaceSeen::Unchanged;
+        return Ok(None);
     }
     if known.settled_file != Some(stamp) {
-        return SpaceSeen::Settling(stamp);
+        return Ok(seen(SpaceNews::Unsettled, Some(stamp)));
     }
-    match space_file::read(launch, None) {
-        SpaceFile::Missing => SpaceSeen::Missing,
-        SpaceFile::Unchanged => SpaceSeen::Unchanged,
-        SpaceFile::Text { stamp: read, .. } if read != stamp => SpaceSeen::Settling(read),
-        SpaceFile::Text { stamp, text } => match accept_space::accept(launch, &text) {
-            Ok(accepted) => SpaceSeen::Accepted { stamp, accepted },
-            Err(text) => SpaceSeen::Refused { stamp: Some(stamp), text },
-        },
-        SpaceFile::Refused { stamp, sentence } => SpaceSeen::Refused { stamp, text: sentence },
-    }
+    Ok(match space_file::read(launch, None) {
+        SpaceFile::Missing => seen(SpaceNews::Missing, None),
+        SpaceFile::Unchanged => None,
+        SpaceFile::Text { stamp: read, .. } if read != stamp => seen(SpaceNews::Unsettled, Some(read)),
+        SpaceFile::Text { text, .. } => {
+            let Judged { folds, accepted } = accept_space::judge(launch, &text);
+            let news = accepted.map_or_else(SpaceNews::Refused, SpaceNews::Accepted);
+            Some(SpaceSeen { news, stamp: Some(stamp), folds })
+        }
+        SpaceFile::Refused { stamp, sentence } => seen(SpaceNews::Refused(sentence), stamp),
+    })
 }
 
 /// What is new, gone or changed among the job folders.
