@@ -199,16 +199,13 @@ impl Collector<'_> {
 
 /// The starter's record; where it still says that a trainer runs, what became of that, or its own last word about that very attempt.
 fn standing(dir: &JobDir) -> Result<Standing, StoreError> {
-    let record: JobRecord = match record::read(&dir.record()) {
-        Ok(record) => record,
-        Err(error) if error.is_missing() => return Ok(Standing { lasting: true, ..Standing::default() }),
-        Err(error) => return Err(error),
+    let Some(record) = record::read_optional::<JobRecord>(&dir.record())? else {
+        return Ok(Standing { lasting: true, ..Standing::default() });
     };
     let lasting = record.state.is_final();
     let mut state = executor::shown(dir, &record);
     if matches!(state, JobState::Running { .. })
-        && let Ok(end) = record::read::<EndRecord>(&dir.end())
-        && end.attempt == record.history.attempts
+        && let Some(end) = EndRecord::of_attempt(dir, record.history.attempts)
     {
         state = match end.ended {
             Ended::Done => JobState::Done,

@@ -125,7 +125,7 @@ fn follow(
 
 /// The trainer's own word about this attempt, else what its exit status tells.
 fn how_it_ended(job: &JobDir, attempt: u32, status: ExitStatus, asked: bool, memory_ran_out: bool) -> Ended {
-    let own = record::read::<EndRecord>(&job.end()).ok().filter(|end| end.attempt == attempt).map(|end| end.ended);
+    let own = EndRecord::of_attempt(job, attempt).map(|end| end.ended);
     match own {
         Some(ended) => ended,
         // It was stopped before it could answer, or did not answer in time.
@@ -136,7 +136,7 @@ fn how_it_ended(job: &JobDir, attempt: u32, status: ExitStatus, asked: bool, mem
 
 /// Brings the record up to date with the attempt's end.
 fn settle(record: &mut JobRecord, job: &JobDir, ended: &Ended) {
-    let checkpoints = progress::read(job).ok().flatten().map_or(0, |report| report.checkpoints);
+    let checkpoints = progress::checkpoints(job);
     let advanced = checkpoints > record.history.checkpoints_seen;
     record.history.checkpoints_seen = record.history.checkpoints_seen.max(checkpoints);
     if advanced {

@@ -9,7 +9,7 @@ use crate::executor::{self, Identity, Look};
 use crate::store::fs::disk_fault;
 use crate::store::records::job_records::{EndRecord, read_options};
 use crate::store::records::layout::JobDir;
-use crate::store::records::{finished_folds, free_space, progress, record, sweep};
+use crate::store::records::{finished_folds, free_space, progress, sweep};
 use std::path::Path;
 use std::process::ExitStatus;
 use tracing::warn;
@@ -25,8 +25,8 @@ pub enum Left {
 /// Reads what the trainer of attempt `attempt` left, and clears up after it. `before`: the kernel's counters while it lived;
 /// `followed`: a process was seen, and is gone.
 pub fn what_is_left(job: &JobDir, attempt: u32, followed: bool, status: Option<ExitStatus>, before: Option<OomKills>) -> Left {
-    let checkpoints = progress::read(job).ok().flatten().map_or(0, |progress| progress.checkpoints);
-    let own_word = record::read::<EndRecord>(&job.end()).ok().filter(|end| end.attempt == attempt);
+    let checkpoints = progress::checkpoints(job);
+    let own_word = EndRecord::of_attempt(job, attempt);
     let unread = own_word.as_ref().and_then(|end| end.unread.clone());
     let over = |ended: Option<Ended>| {
         let ended = ended.map(|ended| finished_folds::hold_to_results(ended, job));
@@ -75,6 +75,7 @@ mod tests {
     use super::*;
     use crate::executor::Identity;
     use crate::store::records::job_records::TrainerRecord;
+    use crate::store::records::record;
     use std::fs;
 
     /// The end of a job that says that its data are bad, with what there is of them.

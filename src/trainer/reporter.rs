@@ -57,7 +57,7 @@ pub struct Control {
 impl Control {
     /// `folds` is how many the job has; counts of checkpoints go on where the last attempt's report left them.
     pub fn new(interruption: Interruption, job: JobDir, folds: u32, epochs: u32) -> Self {
-        let checkpoints = progress::read(&job).ok().flatten().map_or(0, |last| last.checkpoints);
+        let checkpoints = progress::checkpoints(&job);
         let progress = Progress {
             version: 1,
             fold: 0,

@@ -18,8 +18,8 @@ use crate::store::fs::error::StoreError;
 use crate::store::fs::lock;
 use crate::store::records::job_records::{JobRecord, Starter};
 use crate::store::records::layout::{JobDir, LaunchDir};
+use crate::store::records::list_jobs;
 use crate::store::records::search_record::SearchRecord;
-use crate::store::records::{list_jobs, record};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -52,7 +52,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
         return Err(job_folder::exists(&job));
     }
     let space = args.flags.over(validate::accepted(launch.path())?)?;
-    let search = recorded_terms(&launch)?;
+    let search = SearchRecord::read(&launch)?.map(|search| search.terms);
     refuse_the_daemons_name(&launch, &name, search.as_ref())?;
     check::space(&space)?;
     let ready = Ready::for_job(space.use_cpu, &args.training)?;
@@ -113,14 +113,6 @@ fn drawn(
 fn launch(path: &std::path::Path) -> Result<LaunchDir, Failure> {
     let launch = std::fs::canonicalize(path).map_err(|e| StoreError::io("open", path, e))?;
     Ok(LaunchDir::new(launch))
-}
-
-fn recorded_terms(launch: &LaunchDir) -> Result<Option<Terms>, Failure> {
-    match record::read::<SearchRecord>(&launch.search_record()) {
-        Ok(search) => Ok(Some(search.terms)),
-        Err(e) if e.is_missing() => Ok(None),
-        Err(e) => Err(e.into()),
-    }
 }
 
 /// A name that a running daemon is about to give to a job of its own.

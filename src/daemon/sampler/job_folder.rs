@@ -78,7 +78,7 @@ fn restored(job: &JobDir, record: JobRecord, whose: Whose) -> FoundRecord {
         state: if ours { record.state.clone() } else { executor::shown(job, &record) },
         lent: whose.lent(),
         trainer: if over { TrainerSeen::Gone(None) } else { trainer(job, record.history.attempts) },
-        checkpoints: if over { 0 } else { checkpoints(job) },
+        checkpoints: if over { 0 } else { progress::checkpoints(job) },
         history: record.history,
     }
 }
@@ -100,11 +100,6 @@ fn need(job: &JobDir) -> Result<Need, StoreError> {
 struct Asked {
     #[serde(default)]
     use_cpu: Value,
-}
-
-/// Checkpoints so far, by the last report.
-pub fn checkpoints(job: &JobDir) -> u64 {
-    progress::read(job).ok().flatten().map_or(0, |progress| progress.checkpoints)
 }
 
 /// What became of the trainer; `attempt` is the last one that was recorded as started.

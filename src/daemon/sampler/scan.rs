@@ -1,7 +1,7 @@
 //! One look at a launch directory, off the actors' thread: its lock, its space file, its job folders.
 
 use super::accept_space::{self, Accepted, Judged};
-use super::job_folder::{Whose, checkpoints, found, record_of, trainer};
+use super::job_folder::{Whose, found, record_of, trainer};
 use crate::daemon::http::verbs::add::how_to_write;
 use crate::domain::job::JobName;
 use crate::engine::react::SpaceNews;
@@ -15,7 +15,7 @@ use crate::store::records::layout::{JobDir, LaunchDir};
 use crate::store::records::list_jobs::{self, Changed};
 use crate::store::records::search_record::SearchRecord;
 use crate::store::records::space_file::{self, SpaceFile, Stamp};
-use crate::store::records::{create_job, record, sweep};
+use crate::store::records::{create_job, progress, sweep};
 use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
@@ -187,7 +187,7 @@ fn hold(launch: &LaunchDir, known: &Known) -> Held {
         }
         Ok(Locking::Held(lock)) if again => Held::Again(Locked { lock, directory }),
         Ok(Locking::Held(lock)) => {
-            match search_record(launch).and_then(|record| create_job::sweep(launch, may_be_writing).map(|()| record)) {
+            match SearchRecord::read(launch).and_then(|record| create_job::sweep(launch, may_be_writing).map(|()| record)) {
                 Ok(record) => Held::Now { locked: Locked { lock, directory }, record },
                 Err(e) => not_to_be_had(launch, &e, ""),
             }
@@ -201,21 +201,13 @@ fn hold(launch: &LaunchDir, known: &Known) -> Held {
 
 /// A disk may give the directory in a moment, with live trainers in it, unless no daemon has ever looked after it.
 fn not_to_be_had(launch: &LaunchDir, error: &StoreError, cure: &str) -> Held {
-    let for_good = error.is_of_the_file() || matches!(search_record(launch), Ok(None));
+    let for_good = error.is_of_the_file() || matches!(SearchRecord::read(launch), Ok(None));
     Held::No { sentence: format!("{error}{cure}"), for_good }
 }
 
 fn take(launch: &LaunchDir, holder: &str) -> Result<Locking, StoreError> {
     atomic::make_folder(&launch.private())?;
     lock::take(&launch.lock(), holder)
-}
-
-fn search_record(launch: &LaunchDir) -> Result<Option<SearchRecord>, StoreError> {
-    match record::read(&launch.search_record()) {
-        Ok(record) => Ok(Some(record)),
-        Err(e) if e.is_missing() => Ok(None),
-        Err(e) => Err(e),
-    }
 }
 
 /// None where it is as it was when it was last judged.
@@ -268,7 +260,7 @@ fn compare(launch: &LaunchDir, known: &Known, now: HashMap<JobName, Changed>, lo
     looked.freed = known.taken.iter().filter(|(_, name)| is_gone(name)).map(|(index, _)| *index).collect();
     for (name, attempt) in &known.unclear {
         let job = launch.job(name);
-        looked.unclear.push((name.clone(), trainer(&job, *attempt), checkpoints(&job)));
+        looked.unclear.push((name.clone(), trainer(&job, *attempt), progress::checkpoints(&job)));
     }
     looked.unclear.retain(|(name, ..)| now.contains_key(name));
     if now != *known.folders {

@@ -68,6 +68,13 @@ pub struct JobRecord {
     pub threads: Option<usize>,
 }
 
+impl EndRecord {
+    /// The last word of the job's attempt `attempt`; none where there is none that can be read, or only an earlier attempt's.
+    pub fn of_attempt(job: &JobDir, attempt: u32) -> Option<EndRecord> {
+        record::read::<EndRecord>(&job.end()).ok().filter(|end| end.attempt == attempt)
+    }
+}
+
 impl JobRecord {
     /// The record of a job that was not started yet and belongs to no search.
     pub fn queued(starter: Starter) -> Self {

@@ -49,11 +49,7 @@ pub fn changed(job: &JobDir, over: Option<Changed>) -> Changed {
 /// # Errors
 /// When there is one that cannot be read: then nobody knows the job's state.
 pub fn record_of(job: &JobDir) -> Result<Option<JobRecord>, StoreError> {
-    match record::read(&job.record()) {
-        Ok(record) => Ok(Some(record)),
-        Err(e) if e.is_missing() => Ok(None),
-        Err(e) => Err(e),
-    }
+    record::read_optional(&job.record())
 }
 
 /// A folder with a `commandline.json` is a job, and never a launch directory.

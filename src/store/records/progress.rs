@@ -15,11 +15,12 @@ impl Record for Progress {
 
 /// The last report of the job's trainer; none before its first.
 pub fn read(job: &JobDir) -> Result<Option<Progress>, StoreError> {
-    match record::read(&job.progress()) {
-        Ok(progress) => Ok(Some(progress)),
-        Err(e) if e.is_missing() => Ok(None),
-        Err(e) => Err(e),
-    }
+    record::read_optional(&job.progress())
+}
+
+/// How many checkpoints the job has made over all attempts, by that report; 0 without one that can be read.
+pub fn checkpoints(job: &JobDir) -> u64 {
+    read(job).ok().flatten().map_or(0, |progress| progress.checkpoints)
 }
 
 pub fn write(job: &JobDir, progress: &Progress) -> Result<(), StoreError> {

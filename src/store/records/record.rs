@@ -37,6 +37,18 @@ pub fn read<T: Record>(place: &(impl Place + ?Sized)) -> Result<T, StoreError> {
     parse(&read_text(place)?).map_err(|sentence| StoreError::content(place.path(), sentence))
 }
 
+/// As [`read`]; none where there is no such file.
+///
+/// # Errors
+/// When there is one that cannot be read: then nobody knows what it says.
+pub fn read_optional<T: Record>(place: &(impl Place + ?Sized)) -> Result<Option<T>, StoreError> {
+    match read(place) {
+        Ok(record) => Ok(Some(record)),
+        Err(e) if e.is_missing() => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
 /// As [`read`], from memory. The error is one clause.
 pub fn parse<T: Record>(text: &str) -> Result<T, String> {
     let read = serde_json::from_str::<T>(text);

@@ -1,7 +1,9 @@
 //! The daemon's record of a search, `search.json`.
 
-use super::record::Record;
+use super::layout::LaunchDir;
+use super::record::{self, Record};
 use crate::domain::search_terms::Terms;
+use crate::store::fs::error::StoreError;
 use serde::{Deserialize, Serialize};
 
 /// `search.json`; written by the daemon that holds the launch directory's lock.
@@ -13,6 +15,14 @@ pub struct SearchRecord {
 }
 
 impl SearchRecord {
+    /// The record of the search in this launch directory; none before a space was accepted there.
+    ///
+    /// # Errors
+    /// When there is one that cannot be read.
+    pub fn read(launch: &LaunchDir) -> Result<Option<Self>, StoreError> {
+        record::read_optional(&launch.search_record())
+    }
+
     /// The record of a search with these terms.
     pub const fn new(terms: Terms) -> Self {
         SearchRecord { version: 1, terms }
