@@ -194,9 +194,9 @@ pub enum PendingRequest {
     Retry,
 }
 
-/// Who runs one of the daemon's jobs in its stead: a `neurosearch continue` that was begun while no daemon was there.
+/// Who runs one of the daemon's jobs instead of it: a `neurosearch continue` that began while no daemon was there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lent {
+pub struct RunElsewhere {
     pub pid: u32,
     pub host: String,
     /// Not on this machine, so that nobody here can tell whether it lives.

@@ -161,7 +161,7 @@ fn stop(search: &mut Search, name: &JobName, reason: StopReason, effects: &mut V
 
 /// Whether a `continue` of another machine has the job, so that only people can know that it is over.
 fn is_away(search: &Search, name: &JobName) -> bool {
-    search.jobs.get(name).and_then(|job| job.lent.as_ref()).is_some_and(|lent| lent.away)
+    search.jobs.get(name).and_then(|job| job.elsewhere.as_ref()).is_some_and(|elsewhere| elsewhere.away)
 }
 
 /// Its record is somebody else's to write until nobody holds the job, so that the request is not recorded before.

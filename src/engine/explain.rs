@@ -3,7 +3,7 @@
 use super::pool::called;
 use super::state::{Job, NO_INDEX, Search, Space, Standing};
 use crate::domain::device::Need;
-use crate::domain::job::{JobName, JobState, Lent};
+use crate::domain::job::{JobName, JobState, RunElsewhere};
 
 /// What is to be said of one job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,8 +55,8 @@ pub fn known(search: &Search, name: &JobName, job: &Job) -> Explained {
         Standing::Done => Explained::at_rest("every fold has its results"),
         Standing::Cancelled => Explained::at_rest("it was cancelled; retry starts it again"),
         Standing::Failed(class, sentence) => Explained::at_rest(format!("it failed ({class}): {sentence}")),
-        Standing::Foreign(state) => Explained::at_rest(match (&job.lent, state) {
-            (Some(lent), _) => by_another(lent),
+        Standing::Foreign(state) => Explained::at_rest(match (&job.elsewhere, state) {
+            (Some(elsewhere), _) => by_another(elsewhere),
             (None, Some(JobState::Failed { class, sentence })) => {
                 format!("it failed ({class}): {sentence}; the daemon only tabulates it")
             }
@@ -69,8 +69,8 @@ pub fn known(search: &Search, name: &JobName, job: &Job) -> Explained {
 }
 
 /// Who runs a job in the daemon's stead, and how it becomes the daemon's again.
-pub fn by_another(lent: &Lent) -> String {
-    let Lent { pid, host, away } = lent;
+pub fn by_another(elsewhere: &RunElsewhere) -> String {
+    let RunElsewhere { pid, host, away } = elsewhere;
     if *away {
         format!(
             "`neurosearch continue` on {host:?} (process {pid}) took it, and whether that still runs cannot be seen from here; \

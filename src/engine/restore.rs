@@ -6,7 +6,7 @@ use super::outcome::Outcome;
 use super::state::{Job, Lease, Search, Standing, StopReason};
 use crate::domain::attempt_history::AttemptHistory;
 use crate::domain::device::{Holder, Need};
-use crate::domain::job::{Ended, JobName, JobState, Lent, PendingRequest};
+use crate::domain::job::{Ended, JobName, JobState, PendingRequest, RunElsewhere};
 
 /// One job's folder, as a scan found it.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +30,7 @@ pub struct FoundRecord {
     pub index: Option<u64>,
     /// The daemon started it, and nobody runs it in its stead; any other starter's job is never touched.
     pub ours: bool,
-    pub lent: Option<Lent>,
+    pub elsewhere: Option<RunElsewhere>,
     pub state: JobState,
     pub history: AttemptHistory,
     pub trainer: TrainerSeen,
@@ -54,7 +54,7 @@ pub enum TrainerSeen {
 pub struct Theirs {
     pub state: Option<JobState>,
     pub attempts: u32,
-    pub lent: Option<Lent>,
+    pub elsewhere: Option<RunElsewhere>,
 }
 
 impl TrainerSeen {
@@ -99,11 +99,11 @@ pub fn on_found(search: &mut Search, found: Vec<Found>) -> Vec<Effect> {
             }
             Ok(other) => {
                 let theirs = other
-                    .map(|r| Theirs { state: Some(r.state), attempts: r.history.attempts, lent: r.lent })
+                    .map(|r| Theirs { state: Some(r.state), attempts: r.history.attempts, elsewhere: r.elsewhere })
                     .unwrap_or_default();
-                let Theirs { state, attempts, lent } = theirs;
+                let Theirs { state, attempts, elsewhere } = theirs;
                 let history = AttemptHistory { attempts, ..AttemptHistory::default() };
-                search.add(name, Job { lent, history, ..Job::new(index, need, Standing::Foreign(state)) });
+                search.add(name, Job { elsewhere, history, ..Job::new(index, need, Standing::Foreign(state)) });
                 give_back(held, &mut effects);
             }
             Err(Unread { why, trainer }) => {
@@ -158,11 +158,11 @@ fn give_back(held: Option<Lease>, effects: &mut Vec<Effect>) {
 }
 
 /// A foreign job's record was read again.
-pub fn on_foreign(search: &mut Search, name: &JobName, Theirs { state, attempts, lent }: Theirs) -> Vec<Effect> {
+pub fn on_foreign(search: &mut Search, name: &JobName, Theirs { state, attempts, elsewhere }: Theirs) -> Vec<Effect> {
     let Some(job) = search.jobs.get_mut(name) else { return Vec::new() };
     let Standing::Foreign(old) = &job.standing else { return Vec::new() };
     let changed = *old != state;
-    (job.history.attempts, job.lent) = (attempts, lent);
+    (job.history.attempts, job.elsewhere) = (attempts, elsewhere);
     job.standing = Standing::Foreign(state);
     if changed { vec![Effect::Tabulate { job: name.clone() }] } else { Vec::new() }
 }

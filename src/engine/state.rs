@@ -2,7 +2,7 @@
 
 use crate::domain::attempt_history::AttemptHistory;
 use crate::domain::device::Need;
-use crate::domain::job::{FailureClass, JobName, JobState, Lent, PendingRequest};
+use crate::domain::job::{FailureClass, JobName, JobState, PendingRequest, RunElsewhere};
 use crate::domain::missing_input::Input;
 use crate::domain::search_terms::Terms;
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,7 +108,7 @@ pub struct Job {
     /// The slot of the trainer that it seems to have, while nothing more can be known of the two.
     pub held: Option<Lease>,
     /// Who runs it in the daemon's stead, where it is foreign for that.
-    pub lent: Option<Lent>,
+    pub elsewhere: Option<RunElsewhere>,
     /// Its record could not be read, so that all else here is a guess until it can.
     pub unread: bool,
     /// Its record on the disk is older than this state, since a write failed.
@@ -127,7 +127,7 @@ impl Job {
             checkpoints_at_start: 0,
             since: 0,
             held: None,
-            lent: None,
+            elsewhere: None,
             unread: false,
             unsaved: false,
             trouble: None,

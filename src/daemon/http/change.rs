@@ -39,7 +39,7 @@ impl Handler<Change> for Sampler {
         }
         self.keep_time(ctx);
         // Where somebody else has the job, a look decides.
-        if self.search.jobs.values().any(|job| job.lent.is_some() && job.history.pending.is_some()) {
+        if self.search.jobs.values().any(|job| job.elsewhere.is_some() && job.history.pending.is_some()) {
             self.want_look(ctx);
         }
         Ok(done)

@@ -112,8 +112,8 @@ impl Sampler {
             if let Standing::Unclear(why) = &job.standing {
                 alarms.push(format!("{name} is left alone: {why}"));
             }
-            let away = job.lent.as_ref().filter(|lent| lent.away);
-            alarms.extend(away.map(|lent| format!("{name}: {}", explain::by_another(lent))));
+            let away = job.elsewhere.as_ref().filter(|elsewhere| elsewhere.away);
+            alarms.extend(away.map(|elsewhere| format!("{name}: {}", explain::by_another(elsewhere))));
             alarms.extend(job.trouble.iter().map(|trouble| format!("{name}: {trouble}")));
         }
         alarms

@@ -2,7 +2,7 @@
 
 use crate::daemon::attempt_result::unwatched;
 use crate::domain::device::{Device, Holder, Need};
-use crate::domain::job::{JobName, Lent};
+use crate::domain::job::{JobName, RunElsewhere};
 use crate::engine::restore::{Found, FoundRecord, TrainerSeen, Unread};
 use crate::executor::{self, Look};
 use crate::store::fs::error::StoreError;
@@ -13,38 +13,38 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// Who looks after a job.
-pub enum Whose {
+pub enum Owner {
     Ours,
     /// It is ours, and somebody runs it in our stead.
-    Lent(Lent),
+    Elsewhere(RunElsewhere),
     SomebodyElses,
 }
 
-impl Whose {
-    pub fn lent(self) -> Option<Lent> {
+impl Owner {
+    pub fn elsewhere(self) -> Option<RunElsewhere> {
         match self {
-            Whose::Lent(lent) => Some(lent),
-            Whose::Ours | Whose::SomebodyElses => None,
+            Owner::Elsewhere(elsewhere) => Some(elsewhere),
+            Owner::Ours | Owner::SomebodyElses => None,
         }
     }
 }
 
 /// The job's record, and who looks after the job. `asked`: somebody who may has said that nobody on another machine does, which
 /// is believed where nobody holds the job.
-pub fn record_of(job: &JobDir, asked: bool) -> Result<Option<(JobRecord, Whose)>, StoreError> {
+pub fn record_of(job: &JobDir, asked: bool) -> Result<Option<(JobRecord, Owner)>, StoreError> {
     let Some(record) = list_jobs::record_of(job)? else { return Ok(None) };
     if record.starter != Starter::Daemon {
-        return Ok(Some((record, Whose::SomebodyElses)));
+        return Ok(Some((record, Owner::SomebodyElses)));
     }
-    let Some(borrower) = &record.borrower else { return Ok(Some((record, Whose::Ours))) };
+    let Some(borrower) = &record.borrower else { return Ok(Some((record, Owner::Ours))) };
     let away = !executor::local::process_identity::is_here(&borrower.host, &borrower.boot_id);
     let given_back = away && asked && executor::holder(job) == Holder::Nobody;
     if executor::local::process_identity::may_live(borrower) && !given_back {
-        let lent = Lent { pid: borrower.pid, host: borrower.host.clone(), away };
-        return Ok(Some((record, Whose::Lent(lent))));
+        let elsewhere = RunElsewhere { pid: borrower.pid, host: borrower.host.clone(), away };
+        return Ok(Some((record, Owner::Elsewhere(elsewhere))));
     }
     // Read again: its last word may have come after the first reading, and nothing comes any more.
-    Ok(list_jobs::record_of(job)?.map(|record| (record, Whose::Ours)))
+    Ok(list_jobs::record_of(job)?.map(|record| (record, Owner::Ours)))
 }
 
 /// The job as a look finds it; `asked` as in [`record_of`].
@@ -52,9 +52,9 @@ pub fn found(launch: &LaunchDir, name: &JobName, asked: bool) -> Found {
     let job = launch.job(name);
     let read = record_of(&job, asked).and_then(|record| {
         // Of one that is over too, which may be tried again.
-        let ours = matches!(record, Some((_, Whose::Ours)));
+        let ours = matches!(record, Some((_, Owner::Ours)));
         let need = if ours { need(&job)? } else { Need::Cpu };
-        Ok((record.map(|(record, whose)| restored(&job, record, whose)), need))
+        Ok((record.map(|(record, owner)| restored(&job, record, owner)), need))
     });
     match read {
         Ok((record, need)) => Found { name: name.clone(), record: Ok(record), need },
@@ -69,14 +69,14 @@ pub fn found(launch: &LaunchDir, name: &JobName, asked: bool) -> Found {
     }
 }
 
-fn restored(job: &JobDir, record: JobRecord, whose: Whose) -> FoundRecord {
-    let ours = matches!(whose, Whose::Ours);
+fn restored(job: &JobDir, record: JobRecord, owner: Owner) -> FoundRecord {
+    let ours = matches!(owner, Owner::Ours);
     let over = record.state.is_final() || !ours;
     FoundRecord {
         index: record.index,
         ours,
         state: if ours { record.state.clone() } else { executor::shown(job, &record) },
-        lent: whose.lent(),
+        elsewhere: owner.elsewhere(),
         trainer: if over { TrainerSeen::Gone(None) } else { trainer(job, record.history.attempts) },
         checkpoints: if over { 0 } else { progress::checkpoints(job) },
         history: record.history,

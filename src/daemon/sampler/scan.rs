@@ -1,7 +1,7 @@
 //! One look at a launch directory, off the actors' thread: its lock, its space file, its job folders.
 
 use super::accept_space::{self, Accepted, Judged};
-use super::job_folder::{Whose, found, record_of, trainer};
+use super::job_folder::{Owner, found, record_of, trainer};
 use crate::daemon::http::verbs::add::how_to_write;
 use crate::domain::job::JobName;
 use crate::engine::react::SpaceNews;
@@ -246,10 +246,12 @@ fn compare(launch: &LaunchDir, known: &Known, now: HashMap<JobName, Changed>, lo
     looked.gone = known.jobs.iter().filter(|name| !now.contains_key(*name)).cloned().collect();
     for (name, asked) in known.foreign.iter().filter(|(name, _)| now.contains_key(*name)) {
         match record_of(&launch.job(name), *asked) {
-            Ok(Some((_, Whose::Ours))) => looked.found.push(found(launch, name, *asked)),
-            Ok(Some((record, whose))) => {
+            Ok(Some((_, Owner::Ours))) => looked.found.push(found(launch, name, *asked)),
+            Ok(Some((record, owner))) => {
                 let state = Some(shown(&launch.job(name), &record));
-                looked.foreign.push((name.clone(), Theirs { state, attempts: record.history.attempts, lent: whose.lent() }));
+                looked
+                    .foreign
+                    .push((name.clone(), Theirs { state, attempts: record.history.attempts, elsewhere: owner.elsewhere() }));
             }
             Ok(None) => looked.foreign.push((name.clone(), Theirs::default())),
             Err(e) => looked.troubles.push(e.to_string()),

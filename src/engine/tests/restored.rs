@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::device::Holder;
-use crate::domain::job::Lent;
+use crate::domain::job::RunElsewhere;
 use crate::engine::restore::{self, Found, FoundRecord, Theirs, TrainerSeen, Unread};
 
 fn unclear(why: &str, holder: Holder) -> TrainerSeen {
@@ -17,7 +17,7 @@ fn found(state: JobState, trainer: TrainerSeen) -> Vec<Found> {
     let record = FoundRecord {
         index: Some(0),
         ours: true,
-        lent: None,
+        elsewhere: None,
         state,
         history: AttemptHistory { attempts: 2, failures_in_a_row: 1, ..AttemptHistory::default() },
         trainer,
@@ -90,7 +90,7 @@ fn other_peoples_jobs_are_tabulated_and_never_touched() {
     let mut search = accepted(2);
     let foreign = Found { name: name(0), record: Ok(None), need: Need::Cpu };
     assert_eq!(restore::on_found(&mut search, vec![foreign]), [Effect::Ask(cpu(1))], "its index counts as drawn");
-    let theirs = |attempts| Theirs { state: Some(JobState::Done), attempts, lent: None };
+    let theirs = |attempts| Theirs { state: Some(JobState::Done), attempts, elsewhere: None };
     assert_eq!(restore::on_foreign(&mut search, &name(0), theirs(1)), [Effect::Tabulate { job: name(0) }]);
     assert_eq!(restore::on_foreign(&mut search, &name(0), theirs(2)), []);
     assert_eq!(search.jobs[&name(0)].history.attempts, 2, "as its record counts them");
@@ -223,15 +223,15 @@ fn a_checkpoint_made_while_nobody_watched_forgives_and_is_recorded_so() {
 
 #[test]
 fn a_job_that_somebody_ran_in_the_daemons_stead_is_the_daemons_again_when_that_is_over() {
-    let mut lent = found(running(), TrainerSeen::Gone(None));
-    if let Ok(Some(record)) = &mut lent[0].record {
+    let mut elsewhere = found(running(), TrainerSeen::Gone(None));
+    if let Ok(Some(record)) = &mut elsewhere[0].record {
         record.ours = false;
     }
     let mut search = Search { terms: Some(terms(1)), ..Search::default() };
-    restore::on_found(&mut search, lent.clone());
+    restore::on_found(&mut search, elsewhere.clone());
     assert_eq!(search.jobs[&name(0)].standing, Standing::Foreign(Some(running())));
-    restore::on_found(&mut search, lent);
-    assert_eq!(search.jobs[&name(0)].standing, Standing::Foreign(Some(running())), "as long as it is lent");
+    restore::on_found(&mut search, elsewhere);
+    assert_eq!(search.jobs[&name(0)].standing, Standing::Foreign(Some(running())), "as long as it runs elsewhere");
     let done = restore::on_found(&mut search.clone(), found(JobState::Done, TrainerSeen::Gone(None)));
     assert!(done.contains(&Effect::Tabulate { job: name(0) }), "its row is another now: {done:?}");
     let effects = restore::on_found(&mut search, found(running(), TrainerSeen::Gone(None)));
@@ -243,16 +243,16 @@ fn a_job_that_somebody_ran_in_the_daemons_stead_is_the_daemons_again_when_that_i
 #[test]
 fn a_job_that_a_dead_continue_of_another_machine_has_becomes_the_daemons_again_once_somebody_says_so() {
     use crate::engine::command::{Command, on_command};
-    let lent = |away| {
-        let mut lent = found(running(), TrainerSeen::Gone(None));
-        if let Ok(Some(record)) = &mut lent[0].record {
-            (record.ours, record.lent) = (false, Some(Lent { pid: 12, host: "node-7".into(), away }));
+    let elsewhere = |away| {
+        let mut elsewhere = found(running(), TrainerSeen::Gone(None));
+        if let Ok(Some(record)) = &mut elsewhere[0].record {
+            (record.ours, record.elsewhere) = (false, Some(RunElsewhere { pid: 12, host: "node-7".into(), away }));
         }
         let mut search = Search { terms: Some(terms(1)), ..Search::default() };
-        restore::on_found(&mut search, lent);
+        restore::on_found(&mut search, elsewhere);
         search
     };
-    let mut here = lent(false);
+    let mut here = elsewhere(false);
     on_command(&mut here, Command::RetryJob(name(0))).expect_err("it is seen to live");
     assert!(known(&here).contains("process 12") && !known(&here).contains("retry"), "{}", known(&here));
     let table = [
@@ -261,7 +261,7 @@ fn a_job_that_a_dead_continue_of_another_machine_has_becomes_the_daemons_again_o
         (Command::RetryJob(name(0)), Standing::Waiting),
     ];
     for (command, standing) in table {
-        let mut search = lent(true);
+        let mut search = elsewhere(true);
         assert!(["node-7", "neurosearch retry"].iter().all(|word| known(&search).contains(word)), "{}", known(&search));
         let (_, effects) = on_command(&mut search, command.clone()).expect("asked");
         assert_eq!(effects, [], "its record is not the daemon's to write yet");
@@ -269,9 +269,9 @@ fn a_job_that_a_dead_continue_of_another_machine_has_becomes_the_daemons_again_o
         // A look finds that nobody holds it, and nothing of how its trainer ended.
         restore::on_found(&mut search, found(running(), unclear("far", Holder::Nobody)));
         let job = &search.jobs[&name(0)];
-        assert_eq!((&job.standing, &job.lent, job.history.pending), (&standing, &None, None));
+        assert_eq!((&job.standing, &job.elsewhere, job.history.pending), (&standing, &None, None));
         // It was alive after all, and its job came to rest before the wish was heeded.
-        let mut search = lent(true);
+        let mut search = elsewhere(true);
         on_command(&mut search, command).expect("asked");
         restore::on_found(&mut search, found(JobState::Paused, TrainerSeen::Gone(None)));
         let job = &search.jobs[&name(0)];
