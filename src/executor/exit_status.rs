@@ -1,6 +1,8 @@
 //! How a trainer's run ended, for one that did not say so itself.
 
 use crate::domain::job::{Ended, FailureClass};
+use signal_hook::consts::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+use signal_hook::low_level::signal_name;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
@@ -30,31 +32,14 @@ pub fn verdict(status: ExitStatus, memory_ran_out: bool) -> Ended {
     Ended::Failed { class, sentence }
 }
 
-/// Signals that a program brings upon itself: SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS.
+/// Signals that a program brings upon itself.
 const fn from_inside(signal: i32) -> bool {
-    matches!(signal, 4..=8 | 11 | 31)
+    matches!(signal, SIGILL | SIGTRAP | SIGABRT | SIGBUS | SIGFPE | SIGSEGV | SIGSYS)
 }
 
-/// The signal as manuals call it, for those that end a process from outside or through a fault.
+/// The signal's name in the manuals; a real-time signal has only its number.
 fn name(signal: i32) -> String {
-    let name = match signal {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL",
-        5 => "SIGTRAP",
-        6 => "SIGABRT",
-        7 => "SIGBUS",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        11 => "SIGSEGV",
-        15 => "SIGTERM",
-        24 => "SIGXCPU",
-        25 => "SIGXFSZ",
-        31 => "SIGSYS",
-        other => return format!("signal {other}"),
-    };
-    name.to_string()
+    signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_string)
 }
 
 #[cfg(test)]
@@ -91,6 +76,12 @@ mod tests {
             assert_eq!(class(signal, false).0, FailureClass::Killed);
             assert_eq!(class(signal, true).0, FailureClass::OutOfMemory);
         }
+    }
+
+    #[test]
+    fn a_signal_is_told_by_its_name_and_one_without_a_name_by_its_number() {
+        assert!(class(15, false).1.ends_with("SIGTERM"), "{}", class(15, false).1);
+        assert!(class(40, false).1.ends_with("signal 40"), "{}", class(40, false).1);
     }
 
     #[test]
