@@ -6,6 +6,7 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
@@ -120,19 +121,12 @@ async fn exchange(socket: &Path, method: Method, target: &str, body: Bytes) -> R
     Ok((status, reply))
 }
 
-/// Percent-encodes all but the characters that RFC 3986 leaves unreserved, and `/`.
-fn encode(text: &str) -> String {
-    use std::fmt::Write;
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
+/// Every character but those that RFC 3986 leaves unreserved, and `/`.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// The text as it stands in a query.
+fn encode(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, RESERVED)
 }
 
 #[cfg(test)]
@@ -141,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_path_with_anything_in_it_stands_in_a_query() {
-        assert_eq!(encode("/data/my search/é&a=b"), "/data/my%20search/%C3%A9%26a%3Db");
+        assert_eq!(encode("/data/my search/é&a=b.c-d_e~").to_string(), "/data/my%20search/%C3%A9%26a%3Db.c-d_e~");
     }
 
     #[test]
