@@ -5,7 +5,7 @@ use crate::domain::input::keys::MANY;
 use crate::domain::network::precision::Precision;
 use crate::executor::cache_folder;
 use crate::store::data::volume_cache::Place;
-use crate::store::settings::SOCKET;
+use crate::store::settings::keys::SOCKET;
 use std::path::PathBuf;
 
 /// Where the daemon listens.

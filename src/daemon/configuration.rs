@@ -2,6 +2,7 @@
 
 use crate::domain::text::escape::escape;
 use crate::store::settings::Settings;
+use crate::store::settings::keys::{Changes, KEYS};
 use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
@@ -100,47 +101,13 @@ impl Change {
                             nothing is changed; name a directory, or leave the last one with `neurosearch remove DIR`";
             return Err(sentence.to_string());
         }
-        // Every key by name: a new one does not compile until it is taken over or named here.
-        let Settings {
-            watch,
-            socket,
-            devices,
-            exclude_devices,
-            slots_per_device,
-            cache,
-            cache_dir,
-            cache_gigabytes,
-            precision,
-            rescan_seconds,
-            settle_milliseconds,
-            stop_grace_seconds,
-            stall_seconds,
-            on_too_large,
-            log,
-            search,
-        } = new;
         let lacking = |from: &[PathBuf], in_: &[PathBuf]| from.iter().filter(|path| !in_.contains(path)).cloned().collect();
-        let later = [
-            ("socket", old.socket == *socket),
-            ("devices", old.devices == *devices),
-            ("exclude_devices", old.exclude_devices == *exclude_devices),
-            ("slots_per_device", old.slots_per_device == *slots_per_device),
-            ("cache", old.cache == *cache),
-            ("cache_dir", old.cache_dir == *cache_dir),
-            ("cache_gigabytes", old.cache_gigabytes == *cache_gigabytes),
-            ("precision", old.precision == *precision),
-            ("rescan_seconds", old.rescan_seconds == *rescan_seconds),
-            ("settle_milliseconds", old.settle_milliseconds == *settle_milliseconds),
-            ("stop_grace_seconds", old.stop_grace_seconds == *stop_grace_seconds),
-            ("stall_seconds", old.stall_seconds == *stall_seconds),
-            ("on_too_large", old.on_too_large == *on_too_large),
-            ("search", old.search == *search),
-        ];
+        let later = KEYS.iter().filter(|key| key.changes == Changes::AfterRestart && !(key.same)(old, new));
         Ok(Change {
-            added: lacking(watch, &old.watch),
-            gone: lacking(&old.watch, watch),
-            log: (*log != old.log).then(|| log.clone()),
-            later: later.iter().filter(|(_, same)| !same).map(|(key, _)| *key).collect(),
+            added: lacking(&new.watch, &old.watch),
+            gone: lacking(&old.watch, &new.watch),
+            log: (new.log != old.log).then(|| new.log.clone()),
+            later: later.map(|key| key.name).collect(),
         })
     }
 }
@@ -158,12 +125,19 @@ mod tests {
             log: "debug".to_string(),
             slots_per_device: 2,
             stall_seconds: 7,
+            search_seed: Some(1),
             ..old.clone()
         };
         let change = Change::between(&old, &new).expect("a change");
         assert_eq!((change.added, change.gone), (vec!["/c".into()], vec!["/a".into()]));
         assert_eq!(change.log.as_deref(), Some("debug"));
-        assert_eq!(change.later, ["slots_per_device", "stall_seconds"]);
+        assert_eq!(change.later, ["slots_per_device", "stall_seconds", "search.seed"]);
+    }
+
+    #[test]
+    fn only_the_directories_and_the_log_change_without_a_restart() {
+        let at_once = KEYS.iter().filter(|key| key.changes == Changes::AtOnce);
+        assert_eq!(at_once.map(|key| key.name).collect::<Vec<_>>(), ["watch", "log"]);
     }
 
     #[test]

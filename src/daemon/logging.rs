@@ -1,6 +1,6 @@
 //! The log, on stderr or in systemd's journal with its fields, and the rule that a panic anywhere ends the whole process.
 
-use crate::store::settings::keys::log_filter;
+use crate::store::settings::values::log_filter;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::panic;

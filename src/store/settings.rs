@@ -2,101 +2,19 @@
 
 pub mod arguments;
 pub mod keys;
+pub mod values;
 
 use super::records::record;
 use crate::domain::input::did_you_mean;
-use crate::domain::network::device_fit::OnTooLarge;
-use crate::domain::network::precision::Precision;
 use crate::domain::text::fault::{Fault, Faults, Place};
-use keys::{KEYS, Key, Raw, Refused};
+pub use keys::Settings;
+use keys::{KEYS, Key};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-
-/// Where the daemon listens unless something else is said.
-pub const SOCKET: &str = "/run/neurosearch/neurosearchd.sock";
-
-/// Every key of the file, with its default where it is absent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// Each is a launch directory, and so is each directory directly below it that holds a `random_search.json`.
-    pub watch: Vec<PathBuf>,
-    pub socket: PathBuf,
-    pub devices: Devices,
-    /// GPUs, by UUID, that `auto` leaves alone.
-    pub exclude_devices: Vec<String>,
-    pub slots_per_device: u32,
-    /// Whether trainers share decoded volumes.
-    pub cache: bool,
-    /// Where; none: in the usual folder.
-    pub cache_dir: Option<PathBuf>,
-    /// How much of them.
-    pub cache_gigabytes: u32,
-    /// Of jobs that begin from now on.
-    pub precision: Precision,
-    /// Seconds between scans of the watched directories, which find what no event told.
-    pub rescan_seconds: u64,
-    /// How long a space file must stay as it is before it is believed, in milliseconds.
-    pub settle_milliseconds: u64,
-    /// Seconds that a trainer gets to keep its work when it is asked to stop.
-    pub stop_grace_seconds: u64,
-    /// Seconds without progress before a job may count as stalled; more where its own steps take longer.
-    pub stall_seconds: u64,
-    /// What becomes of a draw that does not fit its device.
-    pub on_too_large: OnTooLarge,
-    /// What is logged, as `RUST_LOG` would say it.
-    pub log: String,
-    pub search: SearchDefaults,
-}
-
-/// `[search]`: what holds for a search whose file does not say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SearchDefaults {
-    pub n_jobs: u64,
-    /// None: each search draws its own and records it.
-    pub seed: Option<u64>,
-}
-
-/// `devices`: a word or a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Devices {
-    /// Every free GPU, and one CPU slot for `use_cpu` jobs.
-    Auto,
-    /// The CPU alone.
-    Cpu,
-    /// These GPUs, by UUID, and the CPU if `cpu` is among them.
-    Only(Vec<String>),
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            watch: Vec::new(),
-            socket: PathBuf::from(SOCKET),
-            devices: Devices::Auto,
-            exclude_devices: Vec::new(),
-            slots_per_device: 1,
-            cache: true,
-            cache_dir: None,
-            cache_gigabytes: 64,
-            precision: Precision::Fp32,
-            rescan_seconds: 30,
-            settle_milliseconds: 250,
-            stop_grace_seconds: 60,
-            stall_seconds: 1800,
-            on_too_large: OnTooLarge::Skip,
-            log: "info".to_string(),
-            search: SearchDefaults::default(),
-        }
-    }
-}
-
-impl Default for SearchDefaults {
-    fn default() -> Self {
-        SearchDefaults { n_jobs: 20, seed: None }
-    }
-}
+pub use values::Devices;
+use values::{Raw, Refused};
 
 /// A value that a flag or a variable gives.
 #[derive(Debug, Clone)]
@@ -126,7 +44,7 @@ pub fn judge(file: Option<&Path>, given: &[Given]) -> Result<Settings, String> {
         }
     }
     for Given { key, by, words } in given {
-        if let Err(Refused { sentence, .. }) = key.take(&mut settings, &key.raw(words), Path::new("")) {
+        if let Err(Refused { sentence, .. }) = (key.take)(&mut settings, &key.raw(words), Path::new("")) {
             faults.push(format!("{by}: {sentence}"));
         }
     }
@@ -183,7 +101,7 @@ impl Reading<'_> {
     }
 
     fn value(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) {
-        if let Err(Refused { at, sentence }) = key.take(&mut self.settings, &raw(value.get_ref()), self.base) {
+        if let Err(Refused { at, sentence }) = (key.take)(&mut self.settings, &raw(value.get_ref()), self.base) {
             let at = at.unwrap_or(value.span().start);
             self.fault(at..at, key.name, sentence);
         }

@@ -5,7 +5,7 @@ use crate::domain::device::Need;
 use crate::domain::search_terms::Terms;
 use crate::domain::space::{Parsed, SearchSpace};
 use crate::store::records::layout::LaunchDir;
-use crate::store::settings::SearchDefaults;
+use crate::store::settings::Settings;
 use rand::TryRngCore;
 use std::sync::Arc;
 
@@ -46,19 +46,19 @@ pub fn judge(launch: &LaunchDir, text: &str) -> Judged {
 ///
 /// # Errors
 /// When a seed has to be drawn and the system gives no random numbers.
-pub fn terms(accepted: &Accepted, recorded: Option<&Terms>, defaults: &SearchDefaults) -> Result<Terms, String> {
+pub fn terms(accepted: &Accepted, recorded: Option<&Terms>, defaults: &Settings) -> Result<Terms, String> {
     let space = &accepted.space;
     // What was changed over the socket outlives a restart, until the file itself is edited.
     let unedited = recorded.filter(|terms| terms.space_sha256 == space.origin.sha256);
     let said_seed = unedited.map(|terms| terms.seed).or(space.own.seed);
     let said_jobs = unedited.map(|terms| terms.n_jobs).or(space.own.n_jobs);
-    let seed = match said_seed.or(recorded.map(|terms| terms.seed)).or(defaults.seed) {
+    let seed = match said_seed.or(recorded.map(|terms| terms.seed)).or(defaults.search_seed) {
         Some(seed) => seed,
         None => draw_seed()?,
     };
     Ok(Terms {
         seed,
-        n_jobs: said_jobs.or(recorded.map(|terms| terms.n_jobs)).unwrap_or(defaults.n_jobs),
+        n_jobs: said_jobs.or(recorded.map(|terms| terms.n_jobs)).unwrap_or(defaults.search_n_jobs),
         job_prefix: space.own.job_prefix.clone(),
         space: accepted.json.clone(),
         space_sha256: space.origin.sha256.clone(),

@@ -215,7 +215,7 @@ impl Sampler {
 
     /// The terms under which jobs are drawn from the space from now on.
     fn on_accepted(&mut self, accepted: Accepted) -> Result<Terms, String> {
-        let terms = accept_space::terms(&accepted, self.search.terms.as_ref(), &self.services.settings.search)?;
+        let terms = accept_space::terms(&accepted, self.search.terms.as_ref(), &self.services.settings)?;
         info!(launch = ?self.launch.path(), seed = terms.seed, n_jobs = terms.n_jobs, "random_search.json is accepted");
         self.accepted = Some(accepted);
         Ok(terms)

@@ -60,10 +60,10 @@ fn flag(key: &Key) -> Arg {
     let flag = Arg::new(key.name).long(key.flag).env(key.variable).value_name(key.value);
     match key.separator() {
         Some(separator) => {
-            let help = format!("{}; several are parted by `{separator}`, or each has a flag of its own", key.about);
+            let help = format!("{}; several are separated by `{separator}`, or given by one flag each", key.help);
             flag.help(help).action(ArgAction::Append).value_delimiter(separator)
         }
-        None => flag.help(key.about),
+        None => flag.help(key.help),
     }
 }
 
