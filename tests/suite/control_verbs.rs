@@ -4,6 +4,7 @@ use crate::harness::{Daemon, Setup, drop_space, space};
 use crate::stand_in::{SOON, Signal, checkout, json, said, signal, until};
 use crate::verbs::{granted, path, refused, verb};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -40,9 +41,11 @@ fn a_search_that_is_done_is_listed_ranked_explained_and_its_logs_are_shown() {
     assert!(granted(dir.path(), &["ping"]).contains("neurosearchd"));
     assert!(granted(dir.path(), &["devices"]).contains("cpu"));
 
-    for args in [["pause", path(&job)], ["retry", path(&launch)]] {
-        let why = refused(dir.path(), &args, 7);
-        assert!(why.contains("done") || why.contains("no job has failed"), "{args:?}: {why}");
+    for (args, why) in
+        [(["pause", path(&job)], "job-1 is done and cannot be paused"), (["retry", path(&launch)], "no job has failed")]
+    {
+        let refused = refused(dir.path(), &args, 7);
+        assert!(refused.contains(why), "{args:?}: {refused}");
     }
     assert!(refused(dir.path(), &["show", path(&launch.join("job-7"))], 7).contains("job-7"));
     assert!(refused(dir.path(), &["jobs", "/nowhere"], 7).contains("/nowhere"));
@@ -112,8 +115,13 @@ fn a_drained_machine_starts_nothing_until_it_is_resumed_and_a_drained_device_lik
     drop_space(&launch, &space(1, 1, &json!({})));
     until("the search is accepted", || daemon.search(&launch).is_some_and(|search| search.seed.is_some()));
     assert!(daemon.status().alarms.iter().any(|alarm| alarm.contains("resume")), "{:?}", daemon.status().alarms);
+    let explained = || granted(dir.path(), &["explain", path(&launch.join("job-0"))]);
+    let (machine, device) = ("this machine is drained", "cpu is out of use: drained by hand");
+    assert!(explained().contains(machine) && !explained().contains(device), "{}", explained());
     granted(dir.path(), &["devices", "drain", "cpu"]);
     granted(dir.path(), &["resume"]);
+    // A slot that was lent at the end of the one drain would have come before these questions.
+    assert!(explained().contains(device) && !explained().contains(machine), "{}", explained());
     assert_eq!(daemon.counts(&launch).undrawn, 1, "the device is still out of use");
     let devices = granted(dir.path(), &["devices", "--json"]);
     assert!(devices.contains("drained by hand"), "{devices}");
@@ -192,5 +200,26 @@ fn without_a_daemon_each_verb_says_so_with_its_own_exit_code() {
     for args in [&["ping"][..], &["jobs", "x"], &["pause", "x"], &["drain"], &["watch"], &["logs", "x"], &["best", "x"]] {
         assert!(refused(dir.path(), args, 6).contains("start neurosearchd"), "{args:?}");
     }
-    assert!(checkout("docs/control.md").is_file(), "the verbs are documented");
+}
+
+/// The verbs of the page's table of changes.
+fn documented_verbs() -> BTreeSet<String> {
+    let page = fs::read_to_string(checkout("docs/control.md")).expect("read");
+    let (_, changes) = page.split_once("## Changing").expect("a part about changes");
+    let rows = changes.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let paths = rows.filter_map(|row| row.split('|').nth(1));
+    paths.flat_map(|paths| paths.split('`').filter_map(|path| path.strip_prefix("/v1/"))).map(str::to_string).collect()
+}
+
+#[test]
+fn the_daemon_names_the_very_verbs_that_the_page_documents() {
+    let dir = dir();
+    let daemon = Daemon::start(dir.path(), &Setup::default());
+    let launch = daemon.launch("any");
+    drop_space(&launch, &space(1, 1, &json!({})));
+    until("the search is known", || daemon.search(&launch).is_some());
+    let refused = daemon.client().post::<Value>("/v1/dance", &json!({ "target": launch })).expect_err("refused").to_string();
+    let (_, named) = refused.split_once("that version 1 knows: ").unwrap_or_else(|| panic!("{refused}"));
+    let named: BTreeSet<String> = named.split(", ").map(str::to_string).collect();
+    assert_eq!(named, documented_verbs());
 }

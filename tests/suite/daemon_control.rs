@@ -57,7 +57,12 @@ fn a_paused_search_starts_nothing_even_after_a_restart() {
     daemon.terminate();
     daemon.start_again(&setup);
     until("it is still paused", || daemon.search(&launch).is_some_and(|s| s.state == SearchState::Paused));
+    // The one slot is lent again, and goes to somebody else.
+    let other = daemon.launch("other");
+    drop_space(&other, &space(1, 1, &json!({})));
+    daemon.wait_for("another search's job is done", &other, |counts| counts.done == 1);
     assert_eq!(daemon.counts(&launch).undrawn, 2);
+    assert!(!launch.join("job-1").exists());
     order(&daemon, "resume", &launch, None).expect("resumed");
     daemon.wait_for("the rest is done", &launch, |counts| counts.done == 3);
 }

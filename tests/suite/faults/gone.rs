@@ -3,7 +3,7 @@
 use super::check::{assert_nothing_lost, files, job};
 use super::{dir, setup, wait};
 use crate::harness::{Daemon, drop_space, space};
-use crate::stand_in::until;
+use crate::stand_in::{json, until};
 use neurosearch::domain::job::JobState;
 use neurosearch::store::fs::lock;
 use neurosearch::store::records::job_records::JobRecord;
@@ -60,7 +60,7 @@ fn no_job_and_no_record_is_put_into_another_directory_of_the_same_name_and_the_o
     // What would be done now, were it not held.
     let order = json!({ "target": launch, "set": { "priority": "3" } });
     daemon.client().post::<serde_json::Value>("/v1/set", &order).expect("set");
-    until("it is still held at the next look", || held(true));
+    until("the order is taken", || daemon.search(&launch).is_some_and(|search| search.priority == 3));
     // A table whose writing was under way just then may arrive there; nothing else may.
     let table =
         |path: &std::path::PathBuf| path.to_string_lossy().contains("analysis_") || path.to_string_lossy().contains("jobs.tsv");
@@ -72,6 +72,7 @@ fn no_job_and_no_record_is_put_into_another_directory_of_the_same_name_and_the_o
     wait(&daemon, &launch, "all jobs are done", |counts| counts.done == 2);
     assert!(held(false));
     recorded(&launch, 2);
+    until("the order that waited is recorded", || json(&launch.join(".neurosearch/search.json"))["priority"] == json!(3));
 }
 
 #[test]
