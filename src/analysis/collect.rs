@@ -225,11 +225,12 @@ fn standing(dir: &JobDir) -> Result<Standing, StoreError> {
 mod tests {
     use super::*;
     use crate::store::records::job_records::Starter;
+    use crate::testing::tempdir;
     use std::fs;
 
     #[test]
     fn a_fold_without_results_is_worth_telling_only_of_a_job_of_which_no_more_is_to_come() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let job = JobDir::new(dir.path());
         fs::create_dir(job.private()).expect("made");
         fs::write(job.commandline(), r#"{"n_splits": 2}"#).expect("written");

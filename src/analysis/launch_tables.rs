@@ -297,6 +297,7 @@ fn folds_of_space(launch: &LaunchDir) -> Option<Vec<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
     use std::fs;
     use std::path::Path;
     use std::sync::Arc;
@@ -329,7 +330,7 @@ mod tests {
 
     #[test]
     fn a_scan_is_due_when_the_folds_that_somebody_read_are_others_than_those_of_the_last() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         job(dir.path(), "job-0", r#"{"n_splits": 3}"#);
         let known = |folds: &[u32]| SpaceFolds::Known(Some(folds.to_vec()));
         let mut tables = Tables::new(LaunchDir::new(dir.path()));
@@ -345,7 +346,7 @@ mod tests {
 
     #[test]
     fn whatever_happens_to_a_job_refreshing_it_gives_the_tables_of_a_fresh_scan() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let launch = dir.path();
         for name in ["job-1", "job-10", "job-2"] {
             job(launch, name, r#"{"n_splits": 2}"#);
@@ -374,7 +375,7 @@ mod tests {
 
     #[test]
     fn a_job_whose_figures_stay_as_they_were_keeps_what_was_written_of_them() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let launch = dir.path();
         job(launch, "job-0", "{}");
         finish(launch, "job-0", 0, "0.75");
@@ -393,7 +394,7 @@ mod tests {
 
     #[test]
     fn a_table_is_replaced_only_for_something_new_and_comes_back_when_it_was_deleted() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let launch = dir.path();
         job(launch, "job-0", "{}");
         let mut tables = Tables::new(LaunchDir::new(launch));
@@ -411,7 +412,7 @@ mod tests {
 
     #[test]
     fn tables_never_land_in_another_directory_that_has_got_the_name() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let (launch, moved) = (dir.path().join("launch"), dir.path().join("moved"));
         job(&launch, "job-0", "{}");
         let mut tables = Tables::new(LaunchDir::new(&launch));

@@ -83,10 +83,11 @@ pub fn about(path: &Path) -> Result<Order, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
 
     #[test]
     fn a_path_is_said_without_links_and_dots_as_far_as_it_exists() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let dir = dir.path().canonicalize().expect("there");
         std::fs::create_dir_all(dir.join("real/job-0")).expect("made");
         std::os::unix::fs::symlink(dir.join("real"), dir.join("link")).expect("linked");

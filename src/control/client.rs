@@ -132,6 +132,7 @@ fn encode(text: &str) -> PercentEncode<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
 
     #[test]
     fn a_path_with_anything_in_it_stands_in_a_query() {
@@ -140,7 +141,7 @@ mod tests {
 
     #[test]
     fn where_nobody_listens_the_error_names_the_socket_and_the_cure() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let client = Client::new(dir.path().join("absent.sock"));
         let error = client.get::<serde_json::Value>("/v1/ping", &[]).expect_err("refused").to_string();
         assert!(error.contains("absent.sock") && error.contains("--socket"), "{error}");

@@ -276,6 +276,7 @@ impl Handler<AreYouThere> for Analyzer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
     use tokio::sync::mpsc;
 
     /// A search that only counts what it is told.
@@ -314,7 +315,7 @@ mod tests {
 
     #[actix::test]
     async fn an_analyzer_goes_on_when_its_directory_is_back_and_ends_with_its_search() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let launch = dir.path().join("away");
         let (teller, mut told) = mpsc::unbounded_channel();
         let search = Told(teller).start();

@@ -76,6 +76,7 @@ mod tests {
     use crate::executor::Identity;
     use crate::store::records::job_records::TrainerRecord;
     use crate::store::records::record;
+    use crate::testing::tempdir;
     use std::fs;
 
     /// The end of a job that says that its data are bad, with what there is of them.
@@ -112,7 +113,7 @@ mod tests {
 
     #[test]
     fn bad_data_of_which_a_whole_directory_is_gone_are_out_of_reach_and_all_others_are_bad() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let (subjects, labels) = (dir.path().join("caps/subjects"), dir.path().join("labels"));
         let excused = || excused(left(dir.path()), None);
         fs::create_dir_all(labels.join("train")).expect("made");
@@ -130,7 +131,7 @@ mod tests {
 
     #[test]
     fn what_ended_while_no_daemon_watched_is_excused_alike() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let Some(ended) = left(dir.path()).ended else { panic!("no end") };
         let job = JobDir::new(dir.path().join("job-0"));
         let unwatched = || unwatched(&job, ended.clone());

@@ -170,12 +170,13 @@ mod tests {
     use crate::domain::network::precision::Precision;
     use crate::executor::Identity;
     use crate::store::records::layout::JobDir;
+    use crate::testing::tempdir;
     use std::path::PathBuf;
     use std::process::Command;
 
     /// A job's folder, and a program that notes in `folder/asked` what it was started as.
     fn made(standby: &str) -> (tempfile::TempDir, PathBuf, Assignment) {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let job = JobDir::new(dir.path().join("job-0"));
         fs::create_dir_all(job.private()).expect("made");
         let program = dir.path().join("trainer.sh");

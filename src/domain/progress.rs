@@ -69,30 +69,7 @@ pub enum Phase {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn progress() -> Progress {
-        Progress {
-            version: 1,
-            fold: 0,
-            folds_done: 0,
-            folds: 2,
-            network: None,
-            networks: None,
-            epoch: 0,
-            epochs: 10,
-            batches_done: 0,
-            batches: 4,
-            phase: Phase::Loading,
-            loss_train: None,
-            loss_valid: None,
-            balanced_accuracy_train: None,
-            balanced_accuracy_valid: None,
-            step_seconds: None,
-            written_at: 0.0,
-            last_step_at: 0.0,
-            checkpoints: 0,
-        }
-    }
+    use crate::testing::progress;
 
     #[test]
     fn folds_networks_epochs_and_batches_count_evenly() {

@@ -270,21 +270,10 @@ mod tests {
     use super::*;
     use crate::domain::device::Need;
     use crate::engine::state::{Demand, Job, Lease, Space};
+    use crate::testing::terms;
 
     fn search(standing: Standing) -> (Search, JobName) {
-        let terms = Terms {
-            seed: 1,
-            n_jobs: 1,
-            job_prefix: "job".into(),
-            space: std::sync::Arc::default(),
-            space_sha256: String::new(),
-            need: Need::Cpu,
-            paused: false,
-            priority: 0,
-            slots: None,
-            time_limit: None,
-        };
-        let mut search = Search { terms: Some(terms), space: Space::Accepted, ..Search::default() };
+        let mut search = Search { terms: Some(terms(1)), space: Space::Accepted, ..Search::default() };
         let name = JobName::numbered("job", 0).expect("a name");
         search.add(name.clone(), Job::new(Some(0), Need::Cpu, standing));
         search.told = search.demand();

@@ -159,8 +159,8 @@ fn place(before: u64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::search_terms::Terms;
     use crate::engine::state::{Hold, Lease};
+    use crate::testing::terms;
 
     fn name(index: u64) -> JobName {
         JobName::numbered("job", index).expect("a name")
@@ -168,19 +168,7 @@ mod tests {
 
     /// Five jobs wanted, of which job-0 runs and job-1 waits.
     fn search() -> Search {
-        let terms = Terms {
-            seed: 1,
-            n_jobs: 5,
-            job_prefix: "job".into(),
-            space: std::sync::Arc::default(),
-            space_sha256: String::new(),
-            need: Need::Cpu,
-            paused: false,
-            priority: 0,
-            slots: None,
-            time_limit: None,
-        };
-        let mut search = Search { terms: Some(terms), space: Space::Accepted, ..Search::default() };
+        let mut search = Search { terms: Some(terms(5)), space: Space::Accepted, ..Search::default() };
         let lease = Lease { id: 1, device: "cpu".into(), need: Need::Cpu };
         search.add(name(0), Job::new(Some(0), Need::Cpu, Standing::Running(lease)));
         search.add(name(1), Job::new(Some(1), Need::Cpu, Standing::Waiting));

@@ -98,6 +98,7 @@ fn seconds(value: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::progress;
 
     fn name(index: u64) -> JobName {
         JobName::numbered("job", index).expect("a name")
@@ -105,27 +106,7 @@ mod tests {
 
     /// A report of a job of one fold with ten epochs.
     fn at(epoch: u32, written_at: f64) -> Progress {
-        Progress {
-            version: 1,
-            fold: 0,
-            folds_done: 0,
-            folds: 1,
-            network: None,
-            networks: None,
-            epoch,
-            epochs: 10,
-            batches_done: 0,
-            batches: 4,
-            phase: Phase::Training,
-            loss_train: None,
-            loss_valid: None,
-            balanced_accuracy_train: None,
-            balanced_accuracy_valid: None,
-            step_seconds: None,
-            written_at,
-            last_step_at: written_at,
-            checkpoints: 0,
-        }
+        Progress { folds: 1, epoch, phase: Phase::Training, written_at, last_step_at: written_at, ..progress() }
     }
 
     #[test]

@@ -28,44 +28,25 @@ pub fn is_news(before: Option<&Progress>, report: &Progress) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::progress;
 
-    fn progress(phase: Phase, step_seconds: Option<f64>) -> Progress {
-        Progress {
-            version: 1,
-            fold: 0,
-            folds_done: 0,
-            folds: 1,
-            network: None,
-            networks: None,
-            epoch: 0,
-            epochs: 1,
-            batches_done: 0,
-            batches: 1000,
-            phase,
-            loss_train: None,
-            loss_valid: None,
-            balanced_accuracy_train: None,
-            balanced_accuracy_valid: None,
-            step_seconds,
-            written_at: 0.0,
-            last_step_at: 0.0,
-            checkpoints: 0,
-        }
+    fn report(phase: Phase, step_seconds: Option<f64>) -> Progress {
+        Progress { folds: 1, epochs: 1, batches: 1000, phase, step_seconds, ..progress() }
     }
 
     #[test]
     fn the_limit_follows_the_jobs_own_steps_and_is_never_under_the_least() {
         assert_eq!(limit(None, 60), 60);
-        assert_eq!(limit(Some(&progress(Phase::Training, None)), 60), 60);
-        assert_eq!(limit(Some(&progress(Phase::Training, Some(0.01))), 60), 60);
-        assert_eq!(limit(Some(&progress(Phase::Training, Some(10.0))), 60), 2000);
-        assert_eq!(limit(Some(&progress(Phase::Evaluating, Some(1.0))), 60), 4200);
-        assert_eq!(limit(Some(&progress(Phase::Training, Some(f64::NAN))), 60), 60);
+        assert_eq!(limit(Some(&report(Phase::Training, None)), 60), 60);
+        assert_eq!(limit(Some(&report(Phase::Training, Some(0.01))), 60), 60);
+        assert_eq!(limit(Some(&report(Phase::Training, Some(10.0))), 60), 2000);
+        assert_eq!(limit(Some(&report(Phase::Evaluating, Some(1.0))), 60), 4200);
+        assert_eq!(limit(Some(&report(Phase::Training, Some(f64::NAN))), 60), 60);
     }
 
     #[test]
     fn a_report_that_only_says_the_trainer_lives_is_no_news() {
-        let before = progress(Phase::Training, None);
+        let before = report(Phase::Training, None);
         assert!(is_news(None, &before), "the first report");
         let changed = |change: fn(&mut Progress)| {
             let mut report = before.clone();

@@ -38,10 +38,11 @@ mod tests {
     use crate::store::fs::lock;
     use crate::store::records::job_records::{EndRecord, Starter};
     use crate::store::records::record;
+    use crate::testing::tempdir;
 
     #[test]
     fn a_job_is_lost_only_where_whoever_ran_it_and_its_trainer_are_gone_without_a_word() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let job = JobDir::new(dir.path().join("x"));
         std::fs::create_dir_all(job.private()).expect("made");
         let own = Identity::own().expect("found");

@@ -55,6 +55,7 @@ fn runnable(path: &Path) -> Result<(), NoTrainer> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
 
     fn program(path: &Path, mode: u32) {
         fs::write(path, "#!/bin/sh\n").expect("written");
@@ -63,7 +64,7 @@ mod tests {
 
     #[test]
     fn the_trainer_beside_the_program_is_found_and_the_variable_wins_over_it() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let own = dir.path().join("neurosearch");
         let beside = dir.path().join(NAME);
         let error = find(None, Ok(own.clone())).expect_err("nothing there").to_string();
@@ -78,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_folder_or_a_file_without_execute_permission_is_no_trainer() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let plain = dir.path().join("plain");
         program(&plain, 0o644);
         for path in [plain.as_path(), dir.path()] {

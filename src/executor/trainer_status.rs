@@ -107,10 +107,11 @@ mod tests {
     use crate::domain::job::Ended;
     use crate::domain::network::precision::Precision;
     use crate::store::fs::lock::Locking;
+    use crate::testing::tempdir;
     use std::fs;
 
     fn job() -> (tempfile::TempDir, JobDir) {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let job = JobDir::new(dir.path().join("job-0"));
         fs::create_dir_all(job.private()).expect("made");
         (dir, job)

@@ -1,6 +1,7 @@
 //! Tests of the configuration: the shipped file, faults and their places, and the keys from file, flags and variables.
 
 use super::*;
+use crate::testing::tempdir;
 
 /// A value of each key that is not its default, in TOML and in the words of a flag.
 const OTHERS: &[(&str, &str, &[&str])] = &[
@@ -49,7 +50,7 @@ fn every_key_says_the_same_in_the_file_and_on_the_command_line() {
 
 #[test]
 fn what_a_flag_gives_wins_over_the_file_and_leaves_its_other_keys() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let path = dir.path().join("d.toml");
     std::fs::write(&path, "slots_per_device = 2\nlog = \"warn\"\nsearch.n_jobs = 3").expect("written");
     let settings = judge(Some(&path), &[given("slots_per_device", &["4"]), given("search.seed", &["1"])]).expect("settings");
@@ -117,7 +118,7 @@ fn every_fault_has_the_place_of_its_key_or_value_however_that_is_written() {
 
 #[test]
 fn all_faults_are_told_at_once_those_of_the_command_line_by_their_flag() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let path = dir.path().join("d.toml");
     std::fs::write(&path, "stall_seconds = 0\nsocet = \"x\"\nlog = 3").expect("written");
     let long = format!("/{}", "x".repeat(107));
@@ -136,7 +137,7 @@ fn all_faults_are_told_at_once_those_of_the_command_line_by_their_flag() {
 
 #[test]
 fn relative_paths_are_relative_to_the_files_directory() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let path = dir.path().join("d.toml");
     std::fs::write(&path, "watch = [\"launch\"]\nsocket = \"s\"").expect("written");
     let settings = judge(Some(&path), &[]).expect("read");

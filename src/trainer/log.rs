@@ -37,6 +37,7 @@ fn keep_output(log: Below, output: impl AsFd + Send + 'static) -> io::Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
     use neurosearch::store::fs::open;
     use neurosearch::store::records::layout::JobDir;
     use std::fs;
@@ -45,7 +46,7 @@ mod tests {
 
     #[test]
     fn a_log_is_cut_again_and_again_without_a_word_from_whoever_writes_it() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let job = JobDir::new(dir.path());
         fs::create_dir(job.private()).expect("made");
         let log = job.attempt_log(1);

@@ -25,6 +25,8 @@ mod shim;
 mod standby;
 mod stderr;
 mod stop;
+#[cfg(test)]
+mod testing;
 mod training;
 mod training_state;
 mod training_table;

@@ -112,6 +112,7 @@ fn version(number: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
 
     #[test]
     fn the_versions_are_those_of_the_libraries_loaded() {
@@ -131,7 +132,7 @@ mod tests {
             (Some("GPU-1a"), Device::Cuda(0), Some(&gpu), "GPU-1a", "GPU: NVIDIA H100, GPU-1a\n"),
             (Some("cpu-0"), Device::Cpu, None, "cpu-0", "GPU: none\n"),
         ] {
-            let dir = tempfile::tempdir().expect("a temporary directory");
+            let dir = tempdir();
             let job = JobDir::new(dir.path());
             fs::create_dir(job.private()).expect("made");
             let device_given = given.map(str::to_string);

@@ -176,6 +176,7 @@ fn median(values: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
 
     fn control(job: &JobDir) -> Control {
         std::fs::create_dir_all(job.private()).expect("made");
@@ -184,7 +185,7 @@ mod tests {
 
     #[test]
     fn reports_are_at_least_a_second_apart() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let job = JobDir::new(dir.path());
         let mut control = control(&job);
         control.check().expect("goes on");
@@ -201,7 +202,7 @@ mod tests {
 
     #[test]
     fn time_counts_for_the_phase_it_passed_in() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let mut control = control(&JobDir::new(dir.path()));
         for (phase, minutes) in [(Phase::Training, 2), (Phase::Evaluating, 1), (Phase::Training, 3)] {
             control.enter(phase);
@@ -213,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_wish_to_stop_is_heard_at_the_next_check() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let mut control = control(&JobDir::new(dir.path()));
         control.interruption.0.store(true, Ordering::Relaxed);
         assert!(matches!(control.check(), Err(Stop::Interrupted)));
@@ -221,7 +222,7 @@ mod tests {
 
     #[test]
     fn checkpoints_are_counted_over_all_attempts() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let job = JobDir::new(dir.path());
         let mut first = control(&job);
         first.progress.checkpoints = 7;
@@ -231,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_fold_that_is_taken_up_shows_nothing_of_the_one_before() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let mut control = control(&JobDir::new(dir.path()));
         let fresh = Progress { fold: 1, network: Some(2), networks: Some(36), ..control.progress.clone() };
         control.progress = Progress {
@@ -252,7 +253,7 @@ mod tests {
 
     #[test]
     fn the_last_report_counts_every_fold_as_done_however_young_the_one_before_it_is() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let job = JobDir::new(dir.path());
         let mut control = control(&job);
         control.enter(Phase::Writing);

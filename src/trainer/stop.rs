@@ -83,6 +83,7 @@ impl From<tch::TchError> for Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
     use rustix::io::Errno;
     use std::path::Path;
 
@@ -104,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_disk_that_does_not_give_a_file_of_the_jobs_own_is_never_bad_data() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let path = dir.path().join("job-0/commandline.json");
         std::fs::create_dir(dir.path().join("job-0")).expect("made");
         std::fs::write(&path, "{}").expect("written");

@@ -5,6 +5,7 @@ use super::model::network::Network;
 use super::model::state_dict::{State, model_value};
 use super::model::transfer;
 use super::stop::Stop;
+use crate::testing::tempdir;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::network::architecture::{Architecture, ConvBlock, FcLayer};
 use neurosearch::domain::options::Transfer;
@@ -66,7 +67,7 @@ fn same(a: &State, b: &State) -> bool {
 #[test]
 fn a_network_of_the_same_type_takes_over_every_weight() {
     for kind in [NetworkType::Cnn, NetworkType::Autoencoder] {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = tempdir();
         let theirs = source(folder.path(), kind, None, Selection::BestLoss, 1);
         let ours = network(kind, 2);
         let weights = transfer::load(&option(folder.path(), Selection::BestLoss), FOLD, kind, None).expect("loads");
@@ -77,7 +78,7 @@ fn a_network_of_the_same_type_takes_over_every_weight() {
 
 #[test]
 fn of_an_autoencoder_with_a_decoder_of_other_layers_the_encoder_alone_is_taken_over() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempdir();
     let state = source(folder.path(), NetworkType::Autoencoder, None, Selection::BestLoss, 1);
     // The reference numbers the layers of its decoder, and has others.
     let theirs: State = state.into_iter().map(|(name, tensor)| (name.replace("decoder.conv", "decoder."), tensor)).collect();
@@ -99,7 +100,7 @@ fn of_an_autoencoder_with_a_decoder_of_other_layers_the_encoder_alone_is_taken_o
 
 #[test]
 fn an_autoencoder_of_ours_that_lacks_a_tensor_is_damaged_and_not_another_kind() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempdir();
     let mut state = source(folder.path(), NetworkType::Autoencoder, None, Selection::BestLoss, 1);
     let (lost, _) = state.pop().expect("a tensor");
     assert!(lost.starts_with("decoder."), "{lost}");
@@ -114,7 +115,7 @@ fn an_autoencoder_of_ours_that_lacks_a_tensor_is_damaged_and_not_another_kind() 
 #[test]
 fn an_autoencoders_encoder_becomes_the_features_and_the_classifier_stays() {
     for target in [NetworkType::Cnn, NetworkType::MultiCnn] {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = tempdir();
         let theirs = source(folder.path(), NetworkType::Autoencoder, None, Selection::BestLoss, 1);
         let ours = network(target, 2);
         let before = ours.state().expect("copied");
@@ -131,7 +132,7 @@ fn an_autoencoders_encoder_becomes_the_features_and_the_classifier_stays() {
 
 #[test]
 fn a_cnn_starts_every_position_of_a_multicnn() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempdir();
     let theirs = source(folder.path(), NetworkType::Cnn, None, Selection::BestBalancedAccuracy, 1);
     for position in 0..3 {
         let ours = network(NetworkType::MultiCnn, 2);
@@ -143,7 +144,7 @@ fn a_cnn_starts_every_position_of_a_multicnn() {
 
 #[test]
 fn a_multicnn_starts_a_multicnn_position_by_position() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempdir();
     for position in 0..3 {
         source(folder.path(), NetworkType::MultiCnn, Some(position), Selection::BestLoss, position as u64);
     }
@@ -169,7 +170,7 @@ fn directions_that_make_no_sense_are_refused_by_both_names() {
     for (from, to, words) in
         [(Cnn, Autoencoder, "an autoencoder"), (MultiCnn, Autoencoder, "an autoencoder"), (MultiCnn, Cnn, "a cnn")]
     {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = tempdir();
         source(folder.path(), from, Some(0), Selection::BestLoss, 1);
         let refused = refusal(&option(folder.path(), Selection::BestLoss), FOLD, to, Some(0));
         assert_eq!(refused.class, FailureClass::BadOptions);
@@ -179,7 +180,7 @@ fn directions_that_make_no_sense_are_refused_by_both_names() {
 
 #[test]
 fn a_source_of_another_width_is_refused_naming_file_tensor_and_both_shapes() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempdir();
     source(folder.path(), NetworkType::Cnn, None, Selection::BestLoss, 1);
     let other = Network::cnn(&architecture(4), Device::Cpu).expect("builds");
     let weights = transfer::load(&option(folder.path(), Selection::BestLoss), FOLD, NetworkType::Cnn, None).expect("loads");
@@ -192,7 +193,7 @@ fn a_source_of_another_width_is_refused_naming_file_tensor_and_both_shapes() {
 
 #[test]
 fn a_source_without_the_fold_or_without_its_commandline_is_refused_by_file() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempdir();
     let option = option(folder.path(), Selection::BestLoss);
     let refused = refusal(&option, FOLD, NetworkType::Cnn, None);
     assert!(refused.sentence.contains("commandline.json") && refused.sentence.contains("not a job folder"), "{refused}");

@@ -1,5 +1,6 @@
 //! `neurosearch analysis` against the reference's own tables, and over folders that are not as they should be.
 
+use crate::harness::tempdir;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -62,7 +63,7 @@ pub fn space(folds: u32) -> String {
 
 #[test]
 fn the_tables_of_sixty_jobs_agree_with_the_reference_by_job_name() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = dir.path().join("launch");
     copy(&Path::new(GOLDEN).join("launch"), &launch);
     let output = analyse(&launch);
@@ -84,7 +85,7 @@ fn the_tables_of_sixty_jobs_agree_with_the_reference_by_job_name() {
 
 #[test]
 fn what_cannot_be_read_counts_as_not_found_and_is_named() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = dir.path();
     let job = write_job(launch, "job-2", r#"{"n_splits": 3}"#);
     write_fold(&job, 0, "0.75");
@@ -108,7 +109,7 @@ fn what_cannot_be_read_counts_as_not_found_and_is_named() {
 
 #[test]
 fn a_fold_that_lacks_the_file_of_one_selection_is_named_and_counts_under_the_other() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = dir.path();
     let job = write_job(launch, "job-0", r#"{"n_splits": 2}"#);
     let lost = |selection: &str| job.join(format!("fold-0/cnn_classification/{selection}/validation_image_level_metrics.tsv"));
@@ -126,7 +127,7 @@ fn a_fold_that_lacks_the_file_of_one_selection_is_named_and_counts_under_the_oth
 
 #[test]
 fn the_folds_of_the_search_space_are_looked_at_and_the_jobs_own_where_it_is_refused() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = dir.path();
     let job = write_job(launch, "job-0", r#"{"n_splits": 2, "split": [1]}"#);
     for fold in 0..3 {
@@ -141,7 +142,7 @@ fn the_folds_of_the_search_space_are_looked_at_and_the_jobs_own_where_it_is_refu
 
 #[test]
 fn an_autoencoders_finished_folds_count_without_any_threshold() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = dir.path();
     let job = write_job(launch, "job-0", r#"{"mode": "image", "network_type": "autoencoder", "n_splits": 2}"#);
     fs::create_dir(job.join(".neurosearch")).expect("made");
@@ -162,7 +163,7 @@ fn an_autoencoders_finished_folds_count_without_any_threshold() {
 
 #[test]
 fn options_states_and_results_stand_side_by_side_in_jobs_tsv() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = dir.path();
     let job = write_job(launch, "job-0", r#"{"mode": "patch", "patch_size": 12, "learning_rate": 1e-05, "n_splits": 2}"#);
     write_fold(&job, 0, "0.5");
@@ -204,7 +205,7 @@ fn options_states_and_results_stand_side_by_side_in_jobs_tsv() {
 
 #[test]
 fn a_folder_that_is_no_launch_directory_gets_no_tables() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     assert_eq!(analyse(dir.path()).status.code(), Some(3));
     assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 0);
     assert_eq!(analyse(&dir.path().join("missing")).status.code(), Some(4));

@@ -1,6 +1,7 @@
 //! `neurosearch analysis` once more: what has not changed since is not read again, and the tables are those of one that reads all.
 
 use crate::analysis::{analyse, rows, space, write_fold, write_job};
+use crate::harness::tempdir;
 use crate::stand_in::until;
 use serde_json::Value;
 use std::fs::{self, File};
@@ -104,7 +105,7 @@ const CHANGES: [(&str, Change); 10] = [
 
 #[test]
 fn whatever_changed_long_ago_since_an_analysis_the_next_has_the_tables_of_one_that_reads_everything() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let jobs = ["job-0", "job-1", "job-2"];
     let fresh = |name: &str| {
         let launch = dir.path().join(name);
@@ -145,7 +146,7 @@ fn made_up(launch: &Path) -> String {
 
 #[test]
 fn a_job_that_is_the_same_is_not_read_and_what_is_cut_or_another_programs_is_not_believed() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = dir.path();
     made(launch);
     analyse_until_known(launch, &["job-0", "job-1", "job-2"]);
@@ -167,7 +168,7 @@ fn a_job_that_is_the_same_is_not_read_and_what_is_cut_or_another_programs_is_not
 
 #[test]
 fn without_a_search_space_every_job_is_read_and_nothing_is_written_down() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = dir.path();
     made(launch);
     analyse_until_known(launch, &["job-0", "job-1", "job-2"]);

@@ -1,5 +1,6 @@
 //! The command line's manners: exit codes, closed pipes, full disks, completions and manual pages.
 
+use crate::harness::tempdir;
 use crate::needs::needs;
 use crate::stand_in::until;
 use crate::terminal::Terminal;
@@ -86,7 +87,7 @@ fn nothing_is_coloured_where_no_terminal_shows_it() {
 #[test]
 fn a_terminal_shows_help_and_refusals_in_colour_and_no_color_takes_every_escape_away() {
     let Some(tmux) = needs("tmux") else { return };
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let terminal = Terminal::open(tmux, dir.path(), 120, 100);
     // Each run has a number, or the words of the one before would do for its end.
     let mut run = 0;
@@ -125,7 +126,7 @@ fn every_verb_has_completions() {
 
 #[test]
 fn every_program_every_verb_and_what_a_verb_divides_into_has_a_manual_page_that_names_only_pages_there_are() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let written = output(&["man", dir.path().to_str().expect("UTF-8")]);
     assert!(written.status.success(), "{written:?}");
     // The pages write every hyphen as `\-`.
@@ -166,7 +167,7 @@ fn foreign_text_reaches_the_terminal_escaped() {
 #[test]
 fn a_refusal_quotes_the_arguments_escaped_in_colour_as_without() {
     let Some(tmux) = needs("tmux") else { return };
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     // Concealed text, which no refusal asks for itself.
     let foreign = "--\u{1b}[8mhidden\u{7}";
     let script = dir.path().join("refused");

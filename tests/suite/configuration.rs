@@ -1,5 +1,6 @@
 //! The daemon's configuration from file, variables and flags, and what the real program says of its faults.
 
+use crate::harness::tempdir;
 use neurosearch::store::settings::keys::KEYS;
 use std::fs;
 use std::path::Path;
@@ -45,7 +46,7 @@ fn said(output: &Output) -> String {
 #[test]
 fn every_key_has_a_flag_and_a_variable_that_take_its_values_and_refuse_others_by_name() {
     assert_eq!(VALUES.iter().map(|(name, _)| *name).collect::<Vec<_>>(), KEYS.iter().map(|key| key.name).collect::<Vec<_>>());
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let help = String::from_utf8(neurosearchd(dir.path(), &["--help"], &[]).stdout).expect("UTF-8");
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     for (key, (_, value)) in KEYS.iter().zip(VALUES) {
@@ -72,7 +73,7 @@ fn every_key_has_a_flag_and_a_variable_that_take_its_values_and_refuse_others_by
 
 #[test]
 fn what_a_start_refuses_the_check_refuses_with_the_same_words() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let faults = [
         "log = \"neurosearch=loud\"",
         "log = \"inof\"",

@@ -1,6 +1,6 @@
 //! Every verb of the command line that speaks with the daemon, against the real daemon.
 
-use crate::harness::{Daemon, Setup, drop_space, space};
+use crate::harness::{Daemon, Setup, drop_space, space, tempdir};
 use crate::stand_in::{SOON, Signal, checkout, json, said, signal, until};
 use crate::verbs::{granted, path, refused, verb};
 use serde_json::{Value, json};
@@ -9,13 +9,9 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-fn dir() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a temporary directory")
-}
-
 #[test]
 fn a_search_that_is_done_is_listed_ranked_explained_and_its_logs_are_shown() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let launch = daemon.launch("shown");
     drop_space(&launch, &space(2, 1, &json!({})));
@@ -53,7 +49,7 @@ fn a_search_that_is_done_is_listed_ranked_explained_and_its_logs_are_shown() {
 
 #[test]
 fn a_job_and_a_search_are_paused_resumed_set_and_cancelled_by_their_paths() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default().with("STAND_IN_PAUSE", "0.05"));
     let launch = daemon.launch("steered");
     drop_space(&launch, &space(2, 1000, &json!({})));
@@ -78,7 +74,7 @@ fn a_job_and_a_search_are_paused_resumed_set_and_cancelled_by_their_paths() {
 
 #[test]
 fn a_job_of_ones_own_choosing_is_queued_and_trained() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let launch = daemon.launch("chosen");
     drop_space(&launch, &space(1, 1, &json!({})));
@@ -108,7 +104,7 @@ fn a_job_of_ones_own_choosing_is_queued_and_trained() {
 
 #[test]
 fn a_drained_machine_starts_nothing_until_it_is_resumed_and_a_drained_device_likewise() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     granted(dir.path(), &["drain"]);
     let launch = daemon.launch("drained");
@@ -132,7 +128,7 @@ fn a_drained_machine_starts_nothing_until_it_is_resumed_and_a_drained_device_lik
 
 #[test]
 fn directories_are_watched_and_left_while_the_daemon_runs() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let other = dir.path().join("other");
     fs::create_dir(&other).expect("made");
@@ -156,7 +152,7 @@ fn directories_are_watched_and_left_while_the_daemon_runs() {
 
 #[test]
 fn a_shutdown_with_its_trainers_keeps_their_epochs_and_the_next_start_goes_on() {
-    let dir = dir();
+    let dir = tempdir();
     let setup = Setup::default().with("STAND_IN_PAUSE", "0.05");
     let mut daemon = Daemon::start(dir.path(), &setup);
     let launch = daemon.launch("ended");
@@ -178,7 +174,7 @@ fn a_shutdown_with_its_trainers_keeps_their_epochs_and_the_next_start_goes_on() 
 
 #[test]
 fn watch_shows_the_status_again_and_again_until_it_is_interrupted() {
-    let dir = dir();
+    let dir = tempdir();
     let _daemon = Daemon::start(dir.path(), &Setup::default());
     let shown = dir.path().join("shown");
     let mut command = Command::new(env!("CARGO_BIN_EXE_neurosearch"));
@@ -196,7 +192,7 @@ fn watch_shows_the_status_again_and_again_until_it_is_interrupted() {
 
 #[test]
 fn without_a_daemon_each_verb_says_so_with_its_own_exit_code() {
-    let dir = dir();
+    let dir = tempdir();
     for args in [&["ping"][..], &["jobs", "x"], &["pause", "x"], &["drain"], &["watch"], &["logs", "x"], &["best", "x"]] {
         assert!(refused(dir.path(), args, 6).contains("start neurosearchd"), "{args:?}");
     }
@@ -213,7 +209,7 @@ fn documented_verbs() -> BTreeSet<String> {
 
 #[test]
 fn the_daemon_names_the_very_verbs_that_the_page_documents() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let launch = daemon.launch("any");
     drop_space(&launch, &space(1, 1, &json!({})));

@@ -1,6 +1,6 @@
 //! What the control socket answers and changes, with the real daemon.
 
-use crate::harness::{Daemon, Setup, drop_space, space};
+use crate::harness::{Daemon, Setup, drop_space, space, tempdir};
 use crate::stand_in::{json, said, until};
 use neurosearch::control::reply::{Changed, OneJob, Order, SearchState};
 use serde_json::{Value, json};
@@ -8,10 +8,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
-
-fn dir() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a temporary directory")
-}
 
 fn order(daemon: &Daemon, verb: &str, launch: &Path, job: Option<&str>) -> Result<Vec<String>, String> {
     let order = Order { launch: Some(launch.display().to_string()), job: job.map(str::to_string), ..Order::default() };
@@ -21,7 +17,7 @@ fn order(daemon: &Daemon, verb: &str, launch: &Path, job: Option<&str>) -> Resul
 
 #[test]
 fn a_job_is_paused_resumed_cancelled_and_tried_again() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default().with("STAND_IN_PAUSE", "0.1"));
     let launch = daemon.launch("orders");
     drop_space(&launch, &space(1, 20, &json!({})));
@@ -45,7 +41,7 @@ fn a_job_is_paused_resumed_cancelled_and_tried_again() {
 
 #[test]
 fn a_paused_search_starts_nothing_even_after_a_restart() {
-    let dir = dir();
+    let dir = tempdir();
     let setup = Setup::default().with("STAND_IN_PAUSE", "0.2");
     let mut daemon = Daemon::start(dir.path(), &setup);
     let launch = daemon.launch("paused");
@@ -69,7 +65,7 @@ fn a_paused_search_starts_nothing_even_after_a_restart() {
 
 #[test]
 fn status_is_json_for_programs_and_text_for_people() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let launch = daemon.launch("shown");
     drop_space(&launch, &space(1, 1, &json!({})));
@@ -92,7 +88,7 @@ fn status_is_json_for_programs_and_text_for_people() {
 
 #[test]
 fn the_socket_is_for_its_group_and_unknown_requests_are_refused_with_a_sentence() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let mode = fs::metadata(dir.path().join("d.sock")).expect("looked").permissions().mode();
     assert_eq!(mode & 0o777, 0o660);
@@ -120,7 +116,7 @@ fn the_socket_is_for_its_group_and_unknown_requests_are_refused_with_a_sentence(
 
 #[test]
 fn ten_thousand_jobs_are_known_and_listed_as_a_person_counts() {
-    let dir = dir();
+    let dir = tempdir();
     fs::create_dir_all(dir.path().join("root/many")).expect("made");
     let launch = dir.path().join("root/many");
     for i in 0..10_000 {

@@ -1,16 +1,12 @@
 //! Daemons and trainers that end at any time: nothing is lost and nothing runs twice, with the real daemon.
 
-use crate::harness::{Daemon, Setup, drop_space, space, trainers};
+use crate::harness::{Daemon, Setup, drop_space, space, tempdir, trainers};
 use crate::stand_in::{Signal, checkout, json, said, signal, until};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
-
-fn dir() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a temporary directory")
-}
 
 /// What the stand-in trainer did, an epoch a line, over all attempts.
 fn epochs(launch: &Path, job: &str) -> Vec<String> {
@@ -20,7 +16,7 @@ fn epochs(launch: &Path, job: &str) -> Vec<String> {
 
 #[test]
 fn a_daemon_that_is_killed_leaves_its_trainer_and_the_next_one_adopts_it() {
-    let dir = dir();
+    let dir = tempdir();
     let setup = Setup::default().with("STAND_IN_PAUSE", "0.2");
     let mut daemon = Daemon::start(dir.path(), &setup);
     let launch = daemon.launch("adopted");
@@ -40,7 +36,7 @@ fn a_daemon_that_is_killed_leaves_its_trainer_and_the_next_one_adopts_it() {
 
 #[test]
 fn a_trainer_that_ends_or_dies_while_no_daemon_runs_is_noticed_by_the_next_one() {
-    let dir = dir();
+    let dir = tempdir();
     let setup = Setup {
         config: "devices = \"cpu\"\nslots_per_device = 2\nrescan_seconds = 1\nsettle_milliseconds = 100".into(),
         ..Setup::default()
@@ -64,7 +60,7 @@ fn a_trainer_that_ends_or_dies_while_no_daemon_runs_is_noticed_by_the_next_one()
 
 #[test]
 fn sigterm_ends_the_daemon_within_two_seconds_and_leaves_its_trainers() {
-    let dir = dir();
+    let dir = tempdir();
     let mut daemon = Daemon::start(dir.path(), &Setup::default().with("STAND_IN_PAUSE", "0.5"));
     let launch = daemon.launch("left");
     drop_space(&launch, &space(2, 50, &json!({})));
@@ -78,7 +74,7 @@ fn sigterm_ends_the_daemon_within_two_seconds_and_leaves_its_trainers() {
 
 #[test]
 fn a_second_daemon_is_told_who_listens_and_a_dead_daemons_socket_is_replaced() {
-    let dir = dir();
+    let dir = tempdir();
     let mut daemon = Daemon::start(dir.path(), &Setup::default());
     let second = Command::new(env!("CARGO_BIN_EXE_neurosearchd"))
         .arg("--config")
@@ -95,7 +91,7 @@ fn a_second_daemon_is_told_who_listens_and_a_dead_daemons_socket_is_replaced() {
 
 #[test]
 fn a_second_daemon_on_the_same_launch_directory_says_who_serves_it() {
-    let (one, two) = (dir(), dir());
+    let (one, two) = (tempdir(), tempdir());
     let mut first = Daemon::start(one.path(), &Setup::default());
     let launch = first.launch("shared");
     drop_space(&launch, &space(1, 1, &json!({})));
@@ -116,7 +112,7 @@ fn a_second_daemon_on_the_same_launch_directory_says_who_serves_it() {
 
 #[test]
 fn a_trainer_that_crashes_is_tried_again_five_times_and_its_logs_are_kept() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default().with("STAND_IN", "silent"));
     let launch = daemon.launch("crashing");
     drop_space(&launch, &space(1, 1, &json!({})));
@@ -130,7 +126,7 @@ fn a_trainer_that_crashes_is_tried_again_five_times_and_its_logs_are_kept() {
 
 #[test]
 fn bad_data_is_not_tried_again_and_the_trainers_own_sentence_is_shown() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default().with("STAND_IN", "fail"));
     let launch = daemon.launch("failing");
     drop_space(&launch, &space(2, 1, &json!({})));
@@ -142,7 +138,7 @@ fn bad_data_is_not_tried_again_and_the_trainers_own_sentence_is_shown() {
 
 #[test]
 fn a_job_without_progress_is_stopped_as_stalled() {
-    let dir = dir();
+    let dir = tempdir();
     let config = "devices = \"cpu\"\nrescan_seconds = 1\nsettle_milliseconds = 100\nstall_seconds = 1\nstop_grace_seconds = 1";
     let setup = Setup { config: config.into(), ..Setup::default() }.with("STAND_IN_PAUSE", "600");
     let daemon = Daemon::start(dir.path(), &setup);
@@ -157,7 +153,7 @@ fn a_job_without_progress_is_stopped_as_stalled() {
 
 #[test]
 fn a_missing_trainer_program_holds_the_search_and_fails_no_job() {
-    let dir = dir();
+    let dir = tempdir();
     let setup = Setup::default().with("NEUROSEARCH_TRAINER", dir.path().join("absent").display().to_string());
     let daemon = Daemon::start(dir.path(), &setup);
     let launch = daemon.launch("held");

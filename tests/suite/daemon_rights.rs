@@ -1,6 +1,6 @@
 //! Who may look and who may change, asked over the socket by other users; and clients that ask too much, too slowly or too often.
 
-use crate::harness::{Daemon, Setup, drop_space, space};
+use crate::harness::{Daemon, Setup, drop_space, space, tempdir};
 use crate::needs::{needs, skip};
 use crate::stand_in::{Signal, said, signal, until};
 use crate::verbs::path;
@@ -21,10 +21,6 @@ const MEMBER: u32 = 61_002;
 const STRANGER: u32 = 61_003;
 const GROUP: u32 = 61_004;
 
-fn dir() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a temporary directory")
-}
-
 /// The command line as user `user`, whose primary group is its own, and who is also in `groups`.
 fn asked_by(setpriv: &Path, dir: &Path, user: u32, groups: &[u32], arguments: &[&str]) -> Output {
     let groups: Vec<String> = groups.iter().map(u32::to_string).collect();
@@ -44,7 +40,7 @@ fn a_search_is_changed_by_its_owner_and_the_members_of_its_group_and_by_no_stran
     if !rustix::process::geteuid().is_root() {
         return skip("root, who alone can become another user");
     }
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let launch = daemon.launch("shared");
     drop_space(&launch, &space(1, 1, &json!({})));
@@ -79,7 +75,7 @@ fn status_says_what_lets_the_daemon_where_it_may_not_write_or_look() {
     if !rustix::process::geteuid().is_root() {
         return skip("root, who alone can become another user");
     }
-    let dir = dir();
+    let dir = tempdir();
     let launch = dir.path().join("watched/first");
     fs::create_dir_all(&launch).expect("made");
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("opened");
@@ -142,7 +138,7 @@ fn answer(socket: &PathBuf, request: &[u8]) -> String {
 
 #[test]
 fn a_request_that_is_too_large_or_makes_no_sense_is_refused_and_the_next_one_is_answered() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let socket = dir.path().join("d.sock");
     let post = |body: &[u8]| {
@@ -176,7 +172,7 @@ fn a_request_that_is_too_large_or_makes_no_sense_is_refused_and_the_next_one_is_
 
 #[test]
 fn clients_that_say_nothing_or_half_a_request_lose_their_places_and_others_are_answered() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let socket = dir.path().join("d.sock");
     // More than one user may have, and more than there are.
@@ -200,7 +196,7 @@ fn a_user_with_too_many_connections_is_told_so_while_others_are_answered() {
     if !rustix::process::geteuid().is_root() {
         return skip("root, who alone can become another user");
     }
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let socket = dir.path().join("d.sock");
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("opened");
@@ -227,7 +223,7 @@ fn a_user_with_too_many_connections_is_told_so_while_others_are_answered() {
 
 #[test]
 fn many_clients_at_once_are_all_answered() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     std::thread::scope(|scope| {
         for _ in 0..24 {

@@ -1,6 +1,6 @@
 //! From the drop to the tables, and what a faulty, half-written or edited space file does, with the real daemon.
 
-use crate::harness::{Daemon, Setup, drop_space, space};
+use crate::harness::{Daemon, Setup, drop_space, space, tempdir};
 use crate::needs::needs;
 use crate::stand_in::{json, until};
 use neurosearch::control::reply::SearchState;
@@ -8,10 +8,6 @@ use serde_json::json;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-
-fn dir() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a temporary directory")
-}
 
 fn table(launch: &Path) -> String {
     fs::read_to_string(launch.join("analysis_loss.tsv")).unwrap_or_default()
@@ -26,7 +22,7 @@ fn starts(daemon: &Daemon) -> Vec<String> {
 
 #[test]
 fn a_dropped_space_runs_its_jobs_in_order_and_ends_in_the_tables() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let launch = daemon.launch("first");
     drop_space(&launch, &space(3, 1, &json!({})));
@@ -44,7 +40,7 @@ fn a_dropped_space_runs_its_jobs_in_order_and_ends_in_the_tables() {
 
 #[test]
 fn the_watched_directory_itself_may_be_a_launch_directory_and_a_job_folder_never_is_one() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     drop_space(&daemon.root, &space(1, 1, &json!({})));
     daemon.wait_for("the job is done", &daemon.root, |counts| counts.done == 1);
@@ -57,7 +53,7 @@ fn the_watched_directory_itself_may_be_a_launch_directory_and_a_job_folder_never
 
 #[test]
 fn a_faulty_file_is_answered_beside_it_until_it_is_mended_and_others_are_served_meanwhile() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let (bad, good) = (daemon.launch("bad"), daemon.launch("good"));
     drop_space(&bad, &space(1, 1, &json!({})).replacen("\"cnn\",", "\"cnn\"", 1));
@@ -78,7 +74,7 @@ fn a_faulty_file_is_answered_beside_it_until_it_is_mended_and_others_are_served_
 
 #[test]
 fn missing_data_is_a_fault_that_goes_away_when_the_data_comes() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let launch = daemon.launch("early");
     let caps = dir.path().join("caps");
@@ -93,7 +89,7 @@ fn missing_data_is_a_fault_that_goes_away_when_the_data_comes() {
 #[test]
 fn a_file_that_is_still_being_written_starts_one_search_once_it_is_whole() {
     let Some(bash) = needs("bash") else { return };
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let launch = daemon.launch("slow");
     let whole = space(2, 1, &json!({}));
@@ -109,7 +105,7 @@ fn a_file_that_is_still_being_written_starts_one_search_once_it_is_whole() {
 
 #[test]
 fn a_file_saved_by_an_editor_starts_exactly_one_search() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let launch = daemon.launch("edited");
     let path = launch.join("random_search.json");
@@ -124,7 +120,7 @@ fn a_file_saved_by_an_editor_starts_exactly_one_search() {
 
 #[test]
 fn an_edit_of_a_running_search_counts_for_the_jobs_that_are_not_yet_drawn() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default().with("STAND_IN_PAUSE", "0.2"));
     let launch = daemon.launch("edited");
     drop_space(&launch, &space(2, 5, &json!({ "batch_size": 2 })));
@@ -140,7 +136,7 @@ fn an_edit_of_a_running_search_counts_for_the_jobs_that_are_not_yet_drawn() {
 
 #[test]
 fn a_watched_directory_that_goes_and_comes_back_is_served_again() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let away = dir.path().join("away");
     fs::rename(&daemon.root, &away).expect("renamed");
@@ -154,7 +150,7 @@ fn a_watched_directory_that_goes_and_comes_back_is_served_again() {
 
 #[test]
 fn without_a_gpu_a_job_that_needs_one_fails_with_a_sentence_that_says_so() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon =
         Daemon::start(dir.path(), &Setup { config: "rescan_seconds = 1\nsettle_milliseconds = 100".into(), ..Setup::default() });
     let launch = daemon.launch("gpu");
@@ -171,7 +167,7 @@ fn without_a_gpu_a_job_that_needs_one_fails_with_a_sentence_that_says_so() {
 
 #[test]
 fn the_tables_go_by_the_files_folds_and_by_each_jobs_own_while_it_is_missing_or_refused() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let launch = daemon.launch("folds");
     let until_folds = |wanted: &str| {
@@ -194,7 +190,7 @@ fn the_tables_go_by_the_files_folds_and_by_each_jobs_own_while_it_is_missing_or_
 
 #[test]
 fn a_table_that_is_deleted_comes_back() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let launch = daemon.launch("tables");
     drop_space(&launch, &space(1, 1, &json!({})));

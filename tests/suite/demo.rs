@@ -1,5 +1,6 @@
 //! `scripts/demo` shows a search in which some jobs learn and some do not, and what it says to type next works.
 
+use crate::harness::tempdir;
 use crate::needs::needs;
 use crate::stand_in::{checkout, said};
 use std::path::Path;
@@ -36,7 +37,7 @@ fn next_steps(text: &str) -> String {
 #[test]
 fn the_demo_has_jobs_that_pass_and_jobs_that_fail_and_names_the_best() {
     let (Some(bash), Some(_)) = (needs("bash"), needs("python3")) else { return };
-    let home = tempfile::tempdir().expect("a temporary directory");
+    let home = tempdir();
     let built = Path::new(env!("CARGO_BIN_EXE_neurosearch")).parent().expect("a program lies in a directory");
     std::fs::create_dir(home.path().join("target")).expect("made");
     std::os::unix::fs::symlink(built, home.path().join("target/release")).expect("linked");

@@ -1,5 +1,6 @@
 //! What README and guide tell a newcomer to type is typed here: a search over the small CAPS, with the real programs.
 
+use crate::harness::tempdir;
 use crate::needs::needs;
 use crate::stand_in::{checkout, said, until};
 use neurosearch::control::client::Client;
@@ -83,7 +84,7 @@ struct Home {
 impl Home {
     fn new(bash: PathBuf) -> Self {
         use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let editor = dir.path().join("editor");
         fs::write(&editor, EDITOR).expect("written");
         fs::set_permissions(&editor, fs::Permissions::from_mode(0o755)).expect("made a program");

@@ -1,16 +1,12 @@
 //! Why a job waits, as `explain` says it, and what `status` shows of a search that starts nothing.
 
-use crate::harness::{Daemon, Setup, drop_space, space};
+use crate::harness::{Daemon, Setup, drop_space, space, tempdir};
 use crate::stand_in::until;
 use crate::verbs::{granted, path, refused, verb};
 use neurosearch::control::reply::SearchState;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
-
-fn dir() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a temporary directory")
-}
 
 /// A daemon whose one slot is taken by job-0 of a search of three, for longer than any test takes.
 fn busy(dir: &Path) -> (Daemon, std::path::PathBuf) {
@@ -23,7 +19,7 @@ fn busy(dir: &Path) -> (Daemon, std::path::PathBuf) {
 
 #[test]
 fn a_job_that_is_not_drawn_yet_says_so_and_everything_that_it_waits_for() {
-    let dir = dir();
+    let dir = tempdir();
     let (_daemon, launch) = busy(dir.path());
     let later = launch.join("job-2");
     let explained = || granted(dir.path(), &["explain", path(&later)]);
@@ -56,7 +52,7 @@ fn a_job_that_is_not_drawn_yet_says_so_and_everything_that_it_waits_for() {
 
 #[test]
 fn a_search_of_a_higher_priority_comes_first_and_the_other_says_so() {
-    let dir = dir();
+    let dir = tempdir();
     let (daemon, launch) = busy(dir.path());
     let other = daemon.launch("urgent");
     drop_space(&other, &space(1, 1, &json!({})));
@@ -70,7 +66,7 @@ fn a_search_of_a_higher_priority_comes_first_and_the_other_says_so() {
 
 #[test]
 fn a_folder_that_cannot_be_read_is_an_alarm_and_the_search_is_not_called_held() {
-    let dir = dir();
+    let dir = tempdir();
     let (daemon, launch) = busy(dir.path());
     // A record that is none: its job is left alone, and every other goes on.
     fs::create_dir_all(launch.join("strange/.neurosearch")).expect("made");
@@ -83,7 +79,7 @@ fn a_folder_that_cannot_be_read_is_an_alarm_and_the_search_is_not_called_held() 
 
 #[test]
 fn a_search_whose_time_is_over_is_held_and_says_when_that_was() {
-    let dir = dir();
+    let dir = tempdir();
     let (daemon, launch) = busy(dir.path());
     granted(dir.path(), &["set", path(&launch), "time_limit_hours=0.00001", "slots=1"]);
     until("it is held", || daemon.search(&launch).is_some_and(|search| search.state == SearchState::Held));
@@ -97,7 +93,7 @@ fn a_search_whose_time_is_over_is_held_and_says_when_that_was() {
 
 #[test]
 fn a_search_and_its_jobs_are_known_through_links_and_dots_and_a_wrong_path_is_named_whole() {
-    let dir = dir();
+    let dir = tempdir();
     let (_daemon, launch) = busy(dir.path());
     let link = dir.path().join("link");
     std::os::unix::fs::symlink(&launch, &link).expect("linked");
@@ -119,7 +115,7 @@ fn a_search_and_its_jobs_are_known_through_links_and_dots_and_a_wrong_path_is_na
 
 #[test]
 fn the_log_of_a_job_that_is_tried_again_is_followed_to_its_last_attempt() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default().with("STAND_IN", "crash"));
     let launch = daemon.launch("crashes");
     drop_space(&launch, &space(1, 1, &json!({})));
@@ -134,7 +130,7 @@ fn the_log_of_a_job_that_is_tried_again_is_followed_to_its_last_attempt() {
 
 #[test]
 fn words_that_a_verb_would_not_heed_are_refused() {
-    let dir = dir();
+    let dir = tempdir();
     let (_daemon, launch) = busy(dir.path());
     let job = launch.join("job-0");
     for (args, words) in [
@@ -151,7 +147,7 @@ fn words_that_a_verb_would_not_heed_are_refused() {
 
 #[test]
 fn a_search_whose_file_is_gone_before_all_is_drawn_is_held_and_one_that_is_finished_has_no_time_limit_to_tell_of() {
-    let dir = dir();
+    let dir = tempdir();
     let hold = dir.path().join("hold");
     fs::write(&hold, "").expect("written");
     let daemon = Daemon::start(dir.path(), &Setup::default().with("STAND_IN_HOLD", hold.display().to_string()));
@@ -173,7 +169,7 @@ fn a_search_whose_file_is_gone_before_all_is_drawn_is_held_and_one_that_is_finis
 
 #[test]
 fn a_stray_file_with_a_jobs_name_is_an_alarm_and_the_job_is_drawn_once_it_is_gone() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let launch = daemon.launch("stray");
     fs::write(launch.join("job-0"), "notes").expect("written");
@@ -189,7 +185,7 @@ fn a_stray_file_with_a_jobs_name_is_an_alarm_and_the_job_is_drawn_once_it_is_gon
 
 #[test]
 fn a_job_that_somebody_made_in_a_watched_search_is_shown_as_its_record_has_it() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let launch = daemon.launch("watched");
     drop_space(&launch, &space(1, 1, &json!({})));
@@ -205,7 +201,7 @@ fn a_job_that_somebody_made_in_a_watched_search_is_shown_as_its_record_has_it() 
 
 #[test]
 fn after_a_restart_a_failed_job_still_needs_the_device_that_its_options_say() {
-    let dir = dir();
+    let dir = tempdir();
     let setup = Setup { config: "devices = \"cpu\"".into(), ..Setup::default() };
     let mut daemon = Daemon::start(dir.path(), &setup);
     let launch = daemon.launch("gpu");

@@ -1,5 +1,6 @@
 //! `generate` from the search space to the results, with a stand-in for the trainer.
 
+use crate::harness::tempdir;
 use crate::needs::{needs, skip};
 use crate::stand_in::{Signal, checkout, json, launch, neurosearch, said, signal, until};
 use serde_json::json;
@@ -19,7 +20,7 @@ fn output(command: &mut Command) -> Output {
 
 #[test]
 fn a_job_is_drawn_trained_and_recorded_without_a_daemon() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = launch(dir.path(), json!({"neurosearch": {"seed": 7}}));
     let output = output(&mut generate(dir.path(), "first"));
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
@@ -35,7 +36,7 @@ fn a_job_is_drawn_trained_and_recorded_without_a_daemon() {
 
 #[test]
 fn the_same_seed_and_index_give_the_same_options_under_any_name() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = launch(dir.path(), json!({"learning_rate": [2, 6], "dropout": [0, 0.9]}));
     for (name, index) in [("a", "3"), ("b", "3"), ("c", "4")] {
         let output = output(generate(dir.path(), name).args(["--seed", "11", "--index", index]));
@@ -48,7 +49,7 @@ fn the_same_seed_and_index_give_the_same_options_under_any_name() {
 
 #[test]
 fn the_first_unused_index_is_drawn_and_a_new_seed_is_recorded() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = launch(dir.path(), json!({}));
     for (name, expected) in [("job-1", 0), ("other", 1), ("third", 2)] {
         let output = output(&mut generate(dir.path(), name));
@@ -61,7 +62,7 @@ fn the_first_unused_index_is_drawn_and_a_new_seed_is_recorded() {
 
 #[test]
 fn those_who_draw_at_the_same_time_get_an_index_each() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = launch(dir.path(), json!({"neurosearch": {"seed": 5}}));
     let failpoints = dir.path().join("failpoints");
     let slow = failpoints.join("write:%.new-first.#%commandline.json=wait+");
@@ -99,7 +100,7 @@ fn a_colleague_who_may_only_read_the_lock_for_drawing_still_takes_it() {
     if !rustix::process::geteuid().is_root() {
         return skip("root, who alone can become another user");
     }
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     // The checkout may lie where the other user may not look.
     let open = dir.path().join("open");
     let mut copy = Command::new("cp");
@@ -123,7 +124,7 @@ fn a_colleague_who_may_only_read_the_lock_for_drawing_still_takes_it() {
 
 #[test]
 fn the_documented_flags_win_over_the_file_in_either_spelling() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = launch(dir.path(), json!({"use_cpu": false, "nproc": 4}));
     let flags = ["--use_cpu", "--nproc", "0", "--batch-size", "3", "--evaluation_steps", "2", "--n-splits", "2", "--split", "1"];
     let output = output(generate(dir.path(), "x").args(flags));
@@ -136,7 +137,7 @@ fn the_documented_flags_win_over_the_file_in_either_spelling() {
 
 #[test]
 fn a_flag_that_cannot_be_is_the_command_lines_fault_and_leaves_nothing() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = launch(dir.path(), json!({"n_splits": 2}));
     for (flag, value) in [("--batch_size", "0"), ("--split", "3"), ("--n_splits", "100000000")] {
         for verb in [vec!["generate", "launch", "x"], vec!["sample", "launch"]] {
@@ -155,7 +156,7 @@ fn a_flag_that_cannot_be_is_the_command_lines_fault_and_leaves_nothing() {
 
 #[test]
 fn what_a_killed_generate_was_making_goes_with_the_next_one() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = launch(dir.path(), json!({}));
     let failpoints = dir.path().join("failpoints");
     std::fs::create_dir(&failpoints).expect("made");
@@ -172,7 +173,7 @@ fn what_a_killed_generate_was_making_goes_with_the_next_one() {
 
 #[test]
 fn a_folder_that_is_there_is_never_touched_and_the_error_says_what_goes_on_with_it() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = launch(dir.path(), json!({}));
     let job = launch.join("x");
     std::fs::create_dir(&job).expect("made");
@@ -185,7 +186,7 @@ fn a_folder_that_is_there_is_never_touched_and_the_error_says_what_goes_on_with_
 
 #[test]
 fn names_and_spaces_that_are_refused_leave_nothing_behind() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = launch(dir.path(), json!({"epochs": 0, "mod": "image"}));
     for name in ["../x", ".x", "a b"] {
         assert_eq!(output(&mut generate(dir.path(), name)).status.code(), Some(2), "{name:?}");
@@ -200,7 +201,7 @@ fn names_and_spaces_that_are_refused_leave_nothing_behind() {
 
 #[test]
 fn without_a_trainer_or_a_gpu_nothing_is_drawn_and_the_sentence_names_the_cure() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = launch(dir.path(), json!({"use_cpu": false}));
     let no_gpu = output(&mut generate(dir.path(), "x"));
     assert_eq!(no_gpu.status.code(), Some(1), "{}", said(&no_gpu));
@@ -215,7 +216,7 @@ fn without_a_trainer_or_a_gpu_nothing_is_drawn_and_the_sentence_names_the_cure()
 fn a_trainer_that_fails_crashes_or_lies_makes_a_failed_job_with_class_sentence_and_log() {
     let cases = [("fail", "bad_data"), ("crash", "crashed"), ("silent", "crashed"), ("empty", "crashed")];
     for (become_, class) in cases {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let launch = launch(dir.path(), json!({}));
         let output = output(generate(dir.path(), "x").env("STAND_IN", become_));
         assert_eq!(output.status.code(), Some(1), "{}", said(&output));
@@ -230,7 +231,7 @@ fn a_trainer_that_fails_crashes_or_lies_makes_a_failed_job_with_class_sentence_a
 
 #[test]
 fn ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on_and_going_on_repeats_no_epoch() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = launch(dir.path(), json!({"epochs": 400, "n_splits": 2, "split": [0]}));
     let mut command = generate(dir.path(), "x");
     let child = command.env("STAND_IN_PAUSE", "0.01").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
@@ -261,7 +262,7 @@ fn ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on_and_going_on_repeats_no_epo
 
 #[test]
 fn a_second_ctrl_c_ends_a_trainer_that_does_not_listen() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = launch(dir.path(), json!({"epochs": 100000}));
     let mut command = generate(dir.path(), "x");
     command.envs([("STAND_IN", "deaf"), ("STAND_IN_PAUSE", "0.01")]);
@@ -278,7 +279,7 @@ fn a_second_ctrl_c_ends_a_trainer_that_does_not_listen() {
 
 #[test]
 fn a_running_daemons_own_names_are_refused_and_its_indices_left_to_it() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = launch(dir.path(), json!({}));
     let private = launch.join(".neurosearch");
     std::fs::create_dir(&private).expect("made");
@@ -299,7 +300,7 @@ fn a_running_daemons_own_names_are_refused_and_its_indices_left_to_it() {
 
 #[test]
 fn the_indices_of_a_search_that_no_daemon_runs_are_as_free_as_any() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = launch(dir.path(), json!({}));
     std::fs::create_dir(launch.join(".neurosearch")).expect("made");
     let search = json!({
@@ -316,7 +317,7 @@ fn the_indices_of_a_search_that_no_daemon_runs_are_as_free_as_any() {
 
 #[test]
 fn a_draw_that_does_not_go_together_leaves_its_options_and_stands_in_every_table() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch =
         launch(dir.path(), json!({"mode": ["image", "patch"], "patch_size": 20, "stride_size": 20, "network_type": "multicnn"}));
     let mut codes = Vec::new();
@@ -342,7 +343,7 @@ fn a_draw_that_does_not_go_together_leaves_its_options_and_stands_in_every_table
 
 #[test]
 fn seed_index_and_flags_of_the_record_give_the_job_again() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = launch(dir.path(), json!({"learning_rate": [2, 6]}));
     let flags = ["--batch_size", "3", "--n_splits", "2", "--split", "1"];
     let output = output(generate(dir.path(), "x").args(flags).args(["--seed", "4"]));

@@ -7,6 +7,12 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A directory that goes with the value.
+pub fn tempdir() -> TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
 
 /// A running daemon that watches `<dir>/root`. Dropping it kills the daemon, and then every trainer that it left.
 pub struct Daemon {

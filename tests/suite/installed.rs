@@ -1,5 +1,6 @@
 //! What `scripts/install` puts where: programs, manual, completions, units.
 
+use crate::harness::tempdir;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -22,7 +23,7 @@ fn files(dir: &Path) -> Vec<String> {
 
 #[test]
 fn an_installation_has_for_each_program_its_manual_in_the_right_section_and_its_completions_for_each_shell() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let root = dir.path();
     let built = Path::new(env!("CARGO_BIN_EXE_neurosearch")).parent().expect("a program lies in a directory");
     let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/install"))

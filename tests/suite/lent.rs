@@ -1,6 +1,6 @@
 //! Jobs of the daemon's that `neurosearch continue` runs in its stead, and jobs that another machine had: however that ends, there is a way on.
 
-use crate::harness::{Daemon, Setup, drop_space, space, trainers};
+use crate::harness::{Daemon, Setup, drop_space, space, tempdir, trainers};
 use crate::stand_in::{Signal, json, neurosearch, said, signal, until};
 use crate::verbs::{granted, path};
 use neurosearch::control::reply::Search;
@@ -20,7 +20,7 @@ struct Left {
 
 impl Left {
     fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let setup = Setup::default().with("STAND_IN_PAUSE", "0.2");
         let daemon = Daemon::start(dir.path(), &setup);
         let launch = daemon.launch("lent");

@@ -1,12 +1,13 @@
 //! `scripts/libtorch` on small wheels from a folder: nothing is fetched twice, and no part is taken for the whole.
 
+use crate::harness::tempdir;
 use crate::needs::needs;
 use crate::stand_in::{checkout, said};
 use std::process::Command;
 
 fn holds(step: &str) {
     let Some(python) = needs("python3") else { return };
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let mut command = Command::new(python);
     let output = command.arg(checkout("tests/programs/try-libtorch")).arg(dir.path()).arg(step).output().expect("it runs");
     assert!(output.status.success(), "{}", said(&output));

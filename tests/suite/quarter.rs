@@ -1,5 +1,6 @@
 //! A launch directory over the quarter-size CAPS, each test's own, in which any file can be replaced.
 
+use crate::harness::tempdir;
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,7 @@ fn mirror(from: &Path, to: &Path) {
 
 impl Quarter {
     pub fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         mirror(&fixtures(), dir.path());
         fs::create_dir(dir.path().join("launch")).expect("made");
         Quarter { dir }

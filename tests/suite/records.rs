@@ -1,5 +1,6 @@
 //! An old sample of each record is read as it was meant: a format may grow, and must never lose a file that was written before.
 
+use crate::harness::tempdir;
 use neurosearch::domain::job::{Ended, FailureClass, JobState};
 use neurosearch::domain::progress::{Phase, Progress};
 use neurosearch::domain::words::Mode;
@@ -70,7 +71,7 @@ fn the_ends_of_version_1_are_read() {
 
 #[test]
 fn the_holder_in_a_lock_of_version_1_is_told_to_the_next() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let path = dir.path().join("lock");
     std::fs::copy(sample("lock-1.json"), &path).expect("copied");
     let held = std::fs::File::open(&path).expect("opened");

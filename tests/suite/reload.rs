@@ -1,6 +1,6 @@
 //! A daemon that reads its configuration again: by the command line, by SIGHUP, and with a mistake in it.
 
-use crate::harness::{Daemon, Setup, drop_space, space};
+use crate::harness::{Daemon, Setup, drop_space, space, tempdir};
 use crate::stand_in::{Signal, said, signal, until};
 use serde_json::json;
 use std::fs;
@@ -20,7 +20,7 @@ fn configure(dir: &Path, watch: &str, more: &str) {
 
 #[test]
 fn directories_of_the_configuration_are_watched_and_left_by_a_reload_and_by_sighup() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let other = dir.path().join("other");
     fs::create_dir(&other).expect("made");
@@ -40,7 +40,7 @@ fn directories_of_the_configuration_are_watched_and_left_by_a_reload_and_by_sigh
 
 #[test]
 fn a_mistake_in_the_configuration_is_refused_with_its_place_and_nothing_changes() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let mut daemon = Daemon::start(dir.path(), &Setup::default());
     let launch = daemon.launch("a");
     configure(dir.path(), "\"other\"", "stal_seconds = 99");
@@ -56,7 +56,7 @@ fn a_mistake_in_the_configuration_is_refused_with_its_place_and_nothing_changes(
 
 #[test]
 fn a_configuration_that_is_empty_or_has_lost_its_directories_is_refused_and_they_are_served_as_before() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let launch = daemon.launch("a");
     for text in ["", "socket = \"d.sock\"\n"] {

@@ -1,6 +1,6 @@
 //! The replies of the control socket against a sample of version 1, which is kept: what is in it stays, by name and type.
 
-use crate::harness::{Daemon, Setup, drop_space, space};
+use crate::harness::{Daemon, Setup, drop_space, space, tempdir};
 use crate::needs::needs;
 use crate::stand_in::{checkout, json, said, until};
 use neurosearch::control::reply;
@@ -74,7 +74,7 @@ fn curl(program: &Path, dir: &Path, target: &str, body: Option<&str>) -> Value {
 #[test]
 fn every_reply_has_what_version_1_promised_asked_by_curl() {
     let Some(program) = needs("curl") else { return };
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let launch = daemon.launch("first");
     drop_space(&launch, &space(1, 1, &json!({})));

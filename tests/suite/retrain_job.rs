@@ -1,5 +1,6 @@
 //! `retrain` and `continue` on folders of ours, of the reference's, and of nobody's.
 
+use crate::harness::tempdir;
 use crate::stand_in::{Signal, checkout, json, launch, neurosearch, said, signal};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -30,7 +31,7 @@ fn run(dir: &Path, args: &[&Path]) -> Output {
 
 #[test]
 fn the_references_options_are_trained_literally_and_the_drawn_seed_is_recorded() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let mut given = options();
     given.as_object_mut().expect("an object").remove("seed");
     let out = dir.path().join("again");
@@ -47,7 +48,7 @@ fn the_references_options_are_trained_literally_and_the_drawn_seed_is_recorded()
 
 #[test]
 fn an_unknown_key_is_a_warning_and_a_fixed_architecture_is_refused_by_name() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let mut given = options();
     given["surprise"] = json!(1);
     let output = run(dir.path(), &[Path::new("retrain"), &write(dir.path(), &given), &dir.path().join("a")]);
@@ -70,7 +71,7 @@ fn an_unknown_key_is_a_warning_and_a_fixed_architecture_is_refused_by_name() {
 
 #[test]
 fn an_output_folder_with_anything_in_it_is_refused_and_an_empty_one_is_used() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let file = write(dir.path(), &options());
     let out = dir.path().join("out");
     std::fs::create_dir(&out).expect("made");
@@ -85,7 +86,7 @@ fn an_output_folder_with_anything_in_it_is_refused_and_an_empty_one_is_used() {
 
 #[test]
 fn another_precision_than_the_job_began_with_is_a_wrong_command_line() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let out = dir.path().join("out");
     let begun = run(dir.path(), &[Path::new("retrain"), &write(dir.path(), &options()), &out]);
     assert_eq!(begun.status.code(), Some(0), "{}", said(&begun));
@@ -96,7 +97,7 @@ fn another_precision_than_the_job_began_with_is_a_wrong_command_line() {
 
 #[test]
 fn a_file_for_a_folder_and_a_folder_for_a_file_are_answered_by_what_to_name() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = launch(dir.path(), json!({}));
     let (space, out) = (launch.join("random_search.json"), dir.path().join("out"));
     let name = Path::new("x");
@@ -132,7 +133,7 @@ fn a_file_for_a_folder_and_a_folder_for_a_file_are_answered_by_what_to_name() {
 
 #[test]
 fn continuing_a_finished_job_does_nothing_and_succeeds() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let out = dir.path().join("out");
     let output = run(dir.path(), &[Path::new("retrain"), &write(dir.path(), &options()), &out]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
@@ -144,7 +145,7 @@ fn continuing_a_finished_job_does_nothing_and_succeeds() {
 
 #[test]
 fn a_failed_job_goes_on_from_its_last_finished_fold() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let out = dir.path().join("out");
     let file = write(dir.path(), &options());
     let failed = neurosearch(dir.path()).env("STAND_IN", "fail").arg("retrain").arg(&file).arg(&out).output().expect("it runs");
@@ -171,7 +172,7 @@ fn a_failed_job_goes_on_from_its_last_finished_fold() {
 
 #[test]
 fn folders_that_are_no_jobs_of_ours_are_not_continued() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let job = dir.path().join("theirs");
     std::fs::create_dir_all(job.join("fold-0")).expect("made");
     let output = run(dir.path(), &[Path::new("continue"), &job]);
@@ -185,7 +186,7 @@ fn folders_that_are_no_jobs_of_ours_are_not_continued() {
 
 #[test]
 fn a_job_that_is_being_trained_or_that_a_daemon_looks_after_is_left_alone() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = launch(dir.path(), json!({"epochs": 100000}));
     let job = launch.join("x");
     let mut command = neurosearch(dir.path());

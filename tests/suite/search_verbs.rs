@@ -1,5 +1,6 @@
 //! The verbs that look at a search space without a daemon: `validate`, `sample`, `schema` and `init`.
 
+use crate::harness::tempdir;
 use crate::needs::needs;
 use crate::quarter::{Quarter, neurosearch};
 use crate::stand_in::until;
@@ -111,7 +112,7 @@ fn sample_shows_a_person_a_table_that_fits_and_json_lines_where_they_are_asked_f
     let quarter = Quarter::new();
     let launch = text(&quarter.launch());
     quarter.space(json!({"mode": ["image", "patch"], "patch_size": 20, "learning_rate": [2, 5]}));
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let terminal = Terminal::open(tmux, dir.path(), 130, 50);
     let mut run = 0;
     let mut typed = |columns: u16, more: &str| {

@@ -1,6 +1,7 @@
 //! The systemd units, held against systemd's own judgement and against what the daemon relies on.
 
 use super::needs::needs;
+use crate::harness::tempdir;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,7 +31,7 @@ fn copy(name: &str, dir: &Path) -> PathBuf {
 
 fn verify(names: &[&str], arguments: &[&str]) {
     let Some(analyze) = needs("systemd-analyze") else { return };
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let copies: Vec<PathBuf> = names.iter().map(|name| copy(name, dir.path())).collect();
     // A person's units are verified in a runtime directory, which a build machine need not have.
     let output = Command::new(analyze)
@@ -58,7 +59,7 @@ fn the_unit_for_one_person_is_verified_by_systemd() {
 #[test]
 fn the_service_is_no_more_exposed_than_it_may_be() {
     let Some(analyze) = needs("systemd-analyze") else { return };
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let output = Command::new(analyze)
         .args(["security", "--offline=true", "--no-pager"])
         .arg(copy(UNITS[0], dir.path()))

@@ -1,6 +1,6 @@
 //! The daemon under a stand-in for systemd: what it is told, when, and how the log's level changes while it runs.
 
-use crate::harness::{Daemon, Setup};
+use crate::harness::{Daemon, Setup, tempdir};
 use crate::stand_in::{SOON, Signal, signal, until};
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -39,7 +39,7 @@ impl Manager {
 
 #[test]
 fn systemd_hears_that_the_daemon_is_up_answers_its_watchdog_reloads_and_stops() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let (manager, setup) = Manager::new(dir.path());
     let mut daemon = Daemon::start(dir.path(), &setup.with("WATCHDOG_USEC", "300000"));
     manager.hears("READY=1");
@@ -61,7 +61,7 @@ fn systemd_hears_that_the_daemon_is_up_answers_its_watchdog_reloads_and_stops() 
 
 #[test]
 fn a_watchdog_that_is_meant_for_another_process_is_not_answered() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let (manager, setup) = Manager::new(dir.path());
     let mut daemon = Daemon::start(dir.path(), &setup.with("WATCHDOG_USEC", "1000").with("WATCHDOG_PID", "1"));
     manager.hears("READY=1");
@@ -74,7 +74,7 @@ fn a_watchdog_that_is_meant_for_another_process_is_not_answered() {
 
 #[test]
 fn the_level_of_the_log_follows_the_configuration_of_a_running_daemon() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let config = |level: &str| format!("{}\nlog = \"{level}\"", Setup::default().config);
     let (manager, setup) = Manager::new(dir.path());
     // An empty variable is none, so that the file decides.

@@ -1,15 +1,11 @@
 //! GPUs as `devices` shows them and as jobs get them, with a listing in the driver's place, and slots shared between searches.
 
-use crate::harness::{Daemon, Setup, drop_space, space, trainers};
+use crate::harness::{Daemon, Setup, drop_space, space, tempdir, trainers};
 use crate::stand_in::until;
 use crate::verbs::{granted, path, refused};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
-
-fn dir() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a temporary directory")
-}
 
 fn gpu(index: u32, pids: &[u32]) -> Value {
     let processes: Vec<Value> = pids.iter().map(|pid| json!({ "pid": pid })).collect();
@@ -41,7 +37,7 @@ fn environment(daemon: &Daemon) -> Vec<String> {
 
 #[test]
 fn a_gpu_is_bound_by_its_uuid_and_one_that_others_occupy_is_left_alone_and_shown_so() {
-    let dir = dir();
+    let dir = tempdir();
     // Process 1 is nobody's trainer.
     let daemon = with_gpus(dir.path(), &[gpu(0, &[1]), gpu(1, &[]), gpu(2, &[])], "exclude_devices = [\"GPU-2a\"]");
     let launch = daemon.launch("gpus");
@@ -63,7 +59,7 @@ fn a_gpu_is_bound_by_its_uuid_and_one_that_others_occupy_is_left_alone_and_shown
 
 #[test]
 fn a_gpu_is_drained_and_restored_by_its_number_or_name_and_one_that_is_gone_keeps_its_name_and_is_told() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = with_gpus(dir.path(), &[gpu(0, &[1]), gpu(1, &[])], "devices = [\"cpu\", \"GPU-0a\", \"GPU-1a\", \"GPU-9z\"]");
     until("the devices are known", || daemon.status().devices.len() == 3);
     let socket = dir.path().join("d.sock");
@@ -86,7 +82,7 @@ fn a_gpu_is_drained_and_restored_by_its_number_or_name_and_one_that_is_gone_keep
 
 #[test]
 fn two_searches_share_the_slots_by_priority_then_evenly_and_within_their_own_limits() {
-    let dir = dir();
+    let dir = tempdir();
     let config = "devices = \"cpu\"\nslots_per_device = 2\nrescan_seconds = 1\nsettle_milliseconds = 100";
     let setup = Setup { config: config.to_string(), environment: Vec::new() };
     let daemon = Daemon::start(dir.path(), &setup.with("STAND_IN_PAUSE", "0.2"));

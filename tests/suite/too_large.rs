@@ -1,6 +1,6 @@
 //! Networks that do not fit their device are foreseen: never launched, or drawn again, and said with both numbers.
 
-use crate::harness::{Daemon, Setup, drop_space, space};
+use crate::harness::{Daemon, Setup, drop_space, space, tempdir};
 use crate::stand_in::{checkout, json, launch, neurosearch, said, until};
 use neurosearch::check;
 use neurosearch::domain::space::SearchSpace;
@@ -37,7 +37,7 @@ fn ask(daemon: &Daemon, args: &[&str]) -> Output {
 
 #[test]
 fn a_draw_that_does_not_fit_its_gpu_is_a_failed_job_that_was_never_run_and_the_others_are_done() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let memory = 200_000_000_u64;
     let gpus = dir.path().join("gpus.json");
     let gpu = json!([{ "index": 0, "uuid": "GPU-1a", "name": "T4", "memory_total": memory, "memory_free": memory }]);
@@ -85,7 +85,7 @@ fn a_draw_that_does_not_fit_its_gpu_is_a_failed_job_that_was_never_run_and_the_o
 
 #[test]
 fn with_redraw_every_job_fits_and_is_known_by_seed_index_and_the_number_of_its_draw() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let mut setup = Setup::default();
     setup.config += "\non_too_large = \"redraw\"";
     let daemon = Daemon::start(dir.path(), &setup);
@@ -119,7 +119,7 @@ fn with_redraw_every_job_fits_and_is_known_by_seed_index_and_the_number_of_its_d
 
 #[test]
 fn a_job_that_waited_for_its_slot_is_held_against_the_device_when_it_gets_one() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let launch = daemon.launch("chosen");
     drop_space(&launch, &space(1, 1, &only_too_wide()));
@@ -141,7 +141,7 @@ fn a_job_that_waited_for_its_slot_is_held_against_the_device_when_it_gets_one() 
 
 #[test]
 fn without_a_daemon_too_a_network_that_does_not_fit_is_not_launched() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = launch(dir.path(), only_too_wide());
     let folder = launch.to_str().expect("plain");
     let generated = neurosearch(dir.path()).args(["generate", folder, "x"]).output().expect("the program runs");
@@ -165,7 +165,7 @@ fn without_a_daemon_too_a_network_that_does_not_fit_is_not_launched() {
 
 #[test]
 fn sample_says_what_each_job_takes_beside_its_options_or_in_their_place() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let launch = launch(dir.path(), json!({ "neurosearch": { "seed": 3 } }));
     let sample = |more: &[&str]| {
         neurosearch(dir.path()).arg("sample").arg(&launch).args(["-n", "4"]).args(more).output().expect("the program runs")

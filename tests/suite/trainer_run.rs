@@ -1,5 +1,6 @@
 //! Helpers that make jobs over the quarter-size CAPS, train them with the real trainer, and read what it left.
 
+use crate::harness::tempdir;
 use neurosearch::store::formats::tsv::Table;
 use serde_json::{Map, Value, json};
 use std::fs;
@@ -30,7 +31,7 @@ impl Job {
 
     /// A folder that has no options yet.
     pub fn empty() -> Self {
-        let launch = tempfile::tempdir().expect("a temporary directory");
+        let launch = tempdir();
         let folder = launch.path().join("job-0");
         fs::create_dir(&folder).expect("made");
         Job { launch, folder }

@@ -1,6 +1,6 @@
 //! Searches by the real daemon and the real trainer: one over every mode and every network type, and what is asked of a done job.
 
-use crate::harness::{Daemon, Setup, drop_space, space};
+use crate::harness::{Daemon, Setup, drop_space, space, tempdir};
 use crate::stand_in::{json, until};
 use crate::verbs::{granted, path};
 use neurosearch::control::reply::SearchState;
@@ -12,7 +12,7 @@ const JOBS: u64 = 40;
 
 #[test]
 fn a_space_of_every_mode_and_network_type_runs_forty_jobs_without_a_failure() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let config = "devices = \"cpu\"\nslots_per_device = 2\nrescan_seconds = 1\nsettle_milliseconds = 100".to_string();
     let setup = Setup { config, environment: Vec::new() }.with("NEUROSEARCH_TRAINER", env!("CARGO_BIN_EXE_neurosearch-trainer"));
     let daemon = Daemon::start(dir.path(), &setup);
@@ -62,7 +62,7 @@ fn a_space_of_every_mode_and_network_type_runs_forty_jobs_without_a_failure() {
 
 #[test]
 fn results_of_a_done_job_that_were_deleted_come_back_by_a_retry() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let config = "devices = \"cpu\"\nrescan_seconds = 1\nsettle_milliseconds = 100".to_string();
     let setup = Setup { config, environment: Vec::new() }.with("NEUROSEARCH_TRAINER", env!("CARGO_BIN_EXE_neurosearch-trainer"));
     let daemon = Daemon::start(dir.path(), &setup);

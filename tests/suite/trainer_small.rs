@@ -1,6 +1,7 @@
 //! A CAPS of a few voxels, and a network whose answers can be told by hand.
 
 use super::trainer_run::{Job, laid_over, table};
+use crate::harness::tempdir;
 use neurosearch::domain::words::Preprocessing;
 use neurosearch::store::data::caps::{Caps, Session};
 use neurosearch::store::formats::torch_tensor::Tensor;
@@ -42,7 +43,7 @@ pub fn dots(shape: [usize; 3], lit: &[([usize; 3], f32)]) -> Vec<f32> {
 
 impl Small {
     pub fn new(preprocessing: Preprocessing) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let caps = Caps::new(dir.path().join("caps"), preprocessing);
         Small { dir, caps }
     }

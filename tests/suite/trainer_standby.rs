@@ -1,6 +1,6 @@
 //! Trainers that wait, loaded, for their job: by hand, and kept by the real daemon while short jobs follow one another.
 
-use crate::harness::{Daemon, Setup, drop_space, space};
+use crate::harness::{Daemon, Setup, drop_space, space, tempdir};
 use crate::stand_in::{Signal, json, signal, until};
 use crate::trainer_run::Job;
 use neurosearch::domain::device::Device;
@@ -67,7 +67,7 @@ fn once_it_has_its_job_it_is_named_and_ended_as_any_other_trainer() {
 
 #[test]
 fn while_short_jobs_follow_one_another_the_daemon_keeps_trainers_waiting_and_they_end_with_it() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let config = "devices = \"cpu\"\nrescan_seconds = 1\nsettle_milliseconds = 100".to_string();
     let setup = Setup { config, environment: Vec::new() }.with("NEUROSEARCH_TRAINER", TRAINER);
     let mut daemon = Daemon::start(dir.path(), &setup);

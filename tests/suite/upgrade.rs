@@ -1,6 +1,6 @@
 //! Searches, jobs, tables and a configuration that the programs of an earlier commit left behind: read, shown and gone on with.
 
-use crate::harness::{Daemon, Setup};
+use crate::harness::{Daemon, Setup, tempdir};
 use crate::stand_in::{checkout, json, neurosearch, said, until};
 use crate::verbs::{granted, path};
 use neurosearch::control::reply::{Counts, SearchState};
@@ -30,7 +30,7 @@ pub struct Sample {
 
 impl Sample {
     pub fn new() -> Self {
-        let sample = Sample { dir: tempfile::tempdir().expect("a temporary directory") };
+        let sample = Sample { dir: tempdir() };
         copy(&fixture("begun"), sample.path());
         for participant in fs::read_dir(checkout("tests/fixtures/mni-quarter/caps/subjects")).expect("listed") {
             sample.link_image(&participant.expect("an entry").file_name().to_string_lossy());

@@ -1,6 +1,6 @@
 //! `watch` in a real terminal, which tmux gives: the screen, its size, its end, and a daemon that starts again.
 
-use crate::harness::{Daemon, Setup, drop_space, space};
+use crate::harness::{Daemon, Setup, drop_space, space, tempdir};
 use crate::needs::needs;
 use crate::stand_in::until;
 use crate::terminal::Terminal;
@@ -10,7 +10,7 @@ use std::path::Path;
 #[test]
 fn watch_fits_its_terminal_follows_its_size_outlives_the_daemon_and_leaves_the_terminal_as_it_was() {
     let Some(tmux) = needs("tmux") else { return };
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let setup = Setup::default().with("STAND_IN_PAUSE", "0.2");
     let mut daemon = Daemon::start(dir.path(), &setup);
     let launch = daemon.launch("watched");

@@ -107,15 +107,12 @@ pub fn sentence(progress: &Progress) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::progress;
 
-    fn progress() -> Progress {
+    fn running() -> Progress {
         Progress {
-            version: 1,
             fold: 4,
             folds_done: 1,
-            folds: 2,
-            network: None,
-            networks: None,
             epoch: 2,
             epochs: 20,
             batches_done: 7,
@@ -125,10 +122,8 @@ mod tests {
             loss_valid: Some(0.625),
             balanced_accuracy_train: Some(1.0),
             balanced_accuracy_valid: Some(0.75),
-            step_seconds: None,
-            written_at: 0.0,
-            last_step_at: 0.0,
             checkpoints: 3,
+            ..progress()
         }
     }
 
@@ -136,7 +131,7 @@ mod tests {
     fn a_report_is_one_line_that_counts_from_one() {
         let expected =
             "fold 2 of 2 (fold-4), epoch 3 of 20, batch 7 of 9; loss 0.5000 training, 0.6250 validation; balanced accuracy 0.750";
-        assert_eq!(sentence(&progress()), expected);
+        assert_eq!(sentence(&running()), expected);
         let first = Progress {
             folds: 1,
             folds_done: 0,
@@ -144,32 +139,32 @@ mod tests {
             networks: Some(36),
             phase: Phase::Loading,
             loss_train: None,
-            ..progress()
+            ..running()
         };
         assert_eq!(sentence(&first), "network 1 of 36, epoch 3 of 20, loading; balanced accuracy 0.750");
         let unknown = Progress { epoch: 0, balanced_accuracy_valid: None, ..first };
         assert_eq!(sentence(&Progress { network: None, ..unknown }), "loading");
-        assert_eq!(sentence(&Progress { folds_done: 2, ..progress() }), "every fold has its results", "there is no fold 3 of 2");
+        assert_eq!(sentence(&Progress { folds_done: 2, ..running() }), "every fold has its results", "there is no fold 3 of 2");
     }
 
     #[test]
     fn what_stands_below_the_bar_breaks_between_words() {
         assert_eq!(
-            message(&progress(), Some(80)).lines().collect::<Vec<_>>(),
+            message(&running(), Some(80)).lines().collect::<Vec<_>>(),
             [
                 "fold 2 of 2 (fold-4), epoch 3 of 20, batch 7 of 9; loss 0.5000 training, 0.6250",
                 "  validation; balanced accuracy 0.750"
             ]
         );
-        assert_eq!(message(&progress(), None), sentence(&progress()));
+        assert_eq!(message(&running(), None), sentence(&running()));
     }
 
     #[test]
     fn a_line_is_due_for_a_new_place_or_a_new_evaluation_and_not_for_each_batch() {
-        let last = progress();
-        assert!(!is_milestone(&last, &Progress { batches_done: 8, written_at: 1.0, ..progress() }));
-        assert!(is_milestone(&last, &Progress { epoch: 3, ..progress() }));
-        assert!(is_milestone(&last, &Progress { loss_valid: Some(0.5), ..progress() }));
+        let last = running();
+        assert!(!is_milestone(&last, &Progress { batches_done: 8, written_at: 1.0, ..running() }));
+        assert!(is_milestone(&last, &Progress { epoch: 3, ..running() }));
+        assert!(is_milestone(&last, &Progress { loss_valid: Some(0.5), ..running() }));
     }
 
     #[test]
@@ -177,7 +172,7 @@ mod tests {
         let bar = ProgressBar::with_draw_target(Some(STEPS), ProgressDrawTarget::hidden());
         let style = ProgressStyle::with_template("{percent:>3}% [{wide_bar}] {eta:>4} left\n{msg}").expect("a template");
         let mut view = ProgressView { bar: Some(bar.with_style(style)), last: None };
-        view.show(&progress());
+        view.show(&running());
         assert_eq!(view.bar.as_ref().map(ProgressBar::position), Some(5694));
         view.end();
     }

@@ -6,6 +6,7 @@ use crate::domain::options::JobOptions;
 use crate::store::data::item_reader::ItemReader;
 use crate::store::data::labels::read_fold;
 use crate::store::data::volumes::Keeping;
+use crate::testing::tempdir;
 use clap::Parser;
 use serde_json::json;
 
@@ -52,7 +53,7 @@ fn read_all(options: &JobOptions) -> usize {
 
 #[test]
 fn every_mode_reads_what_was_made_from_images_and_from_extracted_items() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     make(dir.path(), &["--tensors", "patch,slice,roi", "--patch-size", "6", "--stride-size", "6"]).expect("made");
     let count = |more| read_all(&options(dir.path(), more));
     assert_eq!(count(json!({"mode": "image"})), 8);
@@ -71,7 +72,7 @@ fn every_mode_reads_what_was_made_from_images_and_from_extracted_items() {
 
 #[test]
 fn extracted_items_hold_what_is_cut_on_the_fly() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     make(dir.path(), &["--tensors", "patch,slice,roi", "--patch-size", "6", "--stride-size", "5"]).expect("made");
     for (mut keys, flag) in [
         (json!({"mode": "patch", "patch_size": 6, "stride_size": 5}), "use_extracted_patches"),
@@ -94,7 +95,7 @@ fn extracted_items_hold_what_is_cut_on_the_fly() {
 #[test]
 fn the_other_pipelines_have_tensors_and_probabilities_where_they_claim_them() {
     for (preprocessing, brightest) in [("t1-extensive", 100.0..1001.0), ("t1-volume", 0.1..1.001)] {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         make(dir.path(), &["--preprocessing", preprocessing, "--masks"]).expect("made");
         let options = options(dir.path(), json!({"preprocessing": preprocessing, "unnormalize": true}));
         let row = read_fold(&options, 0).expect("labels").train[0].clone();
@@ -107,7 +108,7 @@ fn the_other_pipelines_have_tensors_and_probabilities_where_they_claim_them() {
 
 #[test]
 fn folds_cover_every_participant_once_and_never_on_both_sides() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     make(dir.path(), &["--folds", "3", "--sessions", "2", "--diagnoses", "AD,CN"]).expect("made");
     let mut validated = Vec::new();
     for fold in 0..3 {
@@ -130,7 +131,7 @@ fn folds_cover_every_participant_once_and_never_on_both_sides() {
 
 #[test]
 fn the_same_seed_makes_the_same_bytes() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let files = |name: &str, seed: &str, difficulty: &str| {
         make(&dir.path().join(name), &["--seed", seed, "--difficulty", difficulty, "--tensors", "image"]).expect("made");
         let caps = Caps::new(dir.path().join(name).join("caps"), Preprocessing::T1Linear);
@@ -149,14 +150,14 @@ fn the_same_seed_makes_the_same_bytes() {
 
 #[test]
 fn nothing_is_written_over_an_earlier_caps() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     make(dir.path(), &[]).expect("made");
     assert_eq!(make(dir.path(), &[]).map_err(|failure| failure.exit), Err(Exit::Exists));
 }
 
 #[test]
 fn options_that_do_not_fit_are_refused_before_anything_is_written() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     for more in [
         &["--folds", "5"][..],
         &["--tensors", "patch", "--patch-size", "13"],

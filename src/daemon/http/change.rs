@@ -225,6 +225,7 @@ fn may_change(peer: &Peer, launch: &FilePath) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
 
     #[test]
     fn an_order_that_is_not_understood_says_what_would_be() {
@@ -274,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_stranger_may_not_change_a_search_and_its_owner_and_group_may() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let owner = std::fs::metadata(dir.path()).expect("looked").uid();
         let group = std::fs::metadata(dir.path()).expect("looked").gid();
         let peer = |uid, groups: &[u32]| Peer { uid: Some(uid), groups: groups.into() };

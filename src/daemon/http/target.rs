@@ -107,10 +107,11 @@ fn neither(path: &Path) -> Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
 
     #[actix::test]
     async fn a_directory_is_known_by_its_text_through_a_link_and_by_dots_and_by_nothing_else() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let real = dir.path().join("real");
         std::fs::create_dir(&real).expect("made");
         std::fs::create_dir(dir.path().join("other")).expect("made");

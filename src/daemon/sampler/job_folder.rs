@@ -131,11 +131,12 @@ fn holder(job: &JobDir) -> Holder {
 mod tests {
     use super::*;
     use crate::domain::job::{FailureClass, JobState};
+    use crate::testing::tempdir;
     use std::fs;
 
     #[test]
     fn a_job_that_may_be_tried_again_needs_what_its_options_say() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let launch = LaunchDir::new(dir.path());
         let name = JobName::numbered("job", 0).expect("a name");
         let job = launch.job(&name);

@@ -284,11 +284,12 @@ fn sweep_first(job: &JobDir, record: &FoundRecord) -> Result<(), StoreError> {
 mod tests {
     use super::*;
     use crate::executor::local::process_identity;
+    use crate::testing::tempdir;
     use rustix::io::Errno;
 
     #[test]
     fn a_directory_is_refused_for_good_where_no_trainer_of_ours_can_be_waited_for() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let launch = LaunchDir::new(dir.path());
         let error = |code: Errno| StoreError::io("lock", dir.path(), code.into());
         let for_good = |held| match held {

@@ -183,6 +183,7 @@ fn describe(nvml: &Nvml, index: u32) -> Result<Gpu, NvmlError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
 
     fn gpu(pids: &[u32], used: u64) -> Gpu {
         let processes = pids.iter().map(|&pid| GpuProcess { pid, memory: None }).collect();
@@ -205,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_stand_in_listing_is_read_from_its_file_and_a_bad_one_is_a_problem_that_names_it() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let path = dir.path().join("gpus.json");
         std::fs::write(
             &path,

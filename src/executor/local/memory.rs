@@ -114,6 +114,7 @@ fn mem_available(meminfo: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
 
     #[test]
     fn the_machines_memory_is_read_in_bytes() {
@@ -124,7 +125,7 @@ mod tests {
 
     #[test]
     fn either_version_of_control_groups_counts_its_kills_and_its_limit() {
-        let root = tempfile::tempdir().expect("a temporary directory");
+        let root = tempdir();
         let write = |path: &str, text: &str| {
             let path = root.path().join(path);
             fs::create_dir_all(path.parent().expect("a parent")).expect("made");

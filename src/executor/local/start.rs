@@ -112,6 +112,7 @@ pub(crate) fn variables(assignment: &Assignment) -> Vec<(&'static str, OsString)
 mod tests {
     use super::*;
     use crate::executor::local::stop::{Stop, Stopped};
+    use crate::testing::tempdir;
     use std::fs;
     use std::time::{Duration, Instant};
 
@@ -152,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_trainer_is_told_its_folder_device_threads_attempt_precision_and_cache_and_writes_to_the_attempts_log() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let program = script(
             dir.path(),
             "echo $1 $NEUROSEARCH_DEVICE $NEUROSEARCH_THREADS $NEUROSEARCH_ATTEMPT $NEUROSEARCH_PRECISION \
@@ -171,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_log_of_an_attempt_long_ago_makes_way() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let (program, job) = (script(dir.path(), "exit 0"), job(dir.path()));
         [1, 2].iter().for_each(|attempt| fs::write(job.attempt_log(*attempt), "").expect("written"));
         let late = Assignment { attempt: attempt_log::KEPT + 1, ..assignment(job.clone(), Device::Cpu) };
@@ -182,7 +183,7 @@ mod tests {
 
     #[test]
     fn the_trainer_leads_its_own_group_and_its_end_takes_the_group_with_it() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let pid_file = dir.path().join("helper.pid");
         let program = script(dir.path(), &format!("sleep 600 & echo $! > {}.tmp; mv {0}.tmp {0}", pid_file.display()));
         let mut child = start(&program, &assignment(job(dir.path()), Device::Cpu)).expect("started");
@@ -199,14 +200,14 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_is_an_error_that_names_it() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let error = start(&dir.path().join("absent"), &assignment(job(dir.path()), Device::Cpu)).expect_err("refused");
         assert!(error.to_string().contains("absent"), "{error}");
     }
 
     #[test]
     fn a_trainer_that_ignores_sigterm_is_killed_once_its_grace_is_over() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let ready = dir.path().join("ready");
         let body = format!("trap '' TERM; echo > {}; while :; do sleep 0.01; done", ready.display());
         let mut child = start(&script(dir.path(), &body), &assignment(job(dir.path()), Device::Cpu)).expect("started");

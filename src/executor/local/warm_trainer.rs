@@ -164,6 +164,7 @@ impl Drop for Standby {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
 
     #[test]
     fn an_order_comes_through_whole_whatever_bytes_it_has_and_half_of_one_is_none() {
@@ -191,7 +192,7 @@ mod tests {
 
     #[test]
     fn only_a_program_that_refuses_to_wait_or_says_something_else_is_unable() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let word = |body: &str, patience| {
             let program = dir.path().join("trainer.sh");
             // Written by another process: a descriptor open for writing, inherited by a child of another test, would make the

@@ -6,6 +6,7 @@ use crate::store::data::labels::{Source, read_fold};
 use crate::store::formats::torch_tensor::Tensor;
 use crate::store::formats::torch_value::Value;
 use crate::store::formats::{nifti, torch_file};
+use crate::testing::tempdir;
 use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
@@ -51,7 +52,7 @@ const SHAPE: [usize; 3] = [6, 5, 4];
 impl Small {
     /// Volumes whose voxels are a fixed permutation of 0, 1, 2, ... times `scale`.
     fn new(scale: f32) -> Self {
-        let small = Small(tempfile::tempdir().expect("a temporary directory"));
+        let small = Small(tempdir());
         small.put(&small.caps().nifti(row("sub-1").at()).expect("has one"), SHAPE, &Small::voxels(scale));
         small
     }
@@ -234,7 +235,7 @@ fn masks_that_do_not_fit_are_refused_by_name() {
 
 #[test]
 fn the_default_hippocampi_are_two_cubes() {
-    let dir = Small(tempfile::tempdir().expect("a temporary directory"));
+    let dir = Small(tempdir());
     let shape = [140, 125, 95];
     let mut voxels = vec![0.0; shape.iter().product()];
     // An edge and a corner of the right cube, outside the left one, which shares two planes with it.

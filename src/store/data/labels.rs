@@ -135,6 +135,7 @@ fn row(line: &Line, columns: [usize; 3], file: &Arc<PathBuf>) -> Result<Row, Str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
 
     fn fixtures() -> PathBuf {
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/mni-quarter/labels")
@@ -143,7 +144,7 @@ mod tests {
     #[test]
     fn the_number_of_folds_is_that_of_the_folders() {
         assert_eq!(splits(&fixtures()), None);
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         assert_eq!(splits(dir.path()), None);
         std::fs::create_dir_all(dir.path().join("train_splits-5/split-0")).expect("made");
         assert_eq!(splits(dir.path()), Some(5));
@@ -154,7 +155,7 @@ mod tests {
     const LABELS: [Diagnosis; 2] = [Diagnosis::Ad, Diagnosis::Cn];
 
     fn side(files: &[(&str, &str)]) -> Result<Vec<Row>, String> {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         for (name, text) in files {
             std::fs::write(dir.path().join(name), text).expect("written");
         }

@@ -62,11 +62,12 @@ pub fn tensor_has_bytes(path: &Path, bytes: u64) -> Result<bool, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
     use std::fs;
 
     #[test]
     fn a_tensors_size_is_seen_in_the_archives_index() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let path = dir.path().join("t.pt");
         let value = Value::Tensor(crate::store::formats::torch_tensor::Tensor::f32(&[1, 2, 3, 4], vec![0.0; 24]));
         torch_file::write(&path, "t", &value).expect("written");

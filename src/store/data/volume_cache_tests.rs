@@ -1,6 +1,7 @@
 //! Tests of the cache: shared, bounded, and never a stale or damaged volume.
 
 use super::*;
+use crate::testing::tempdir;
 use std::sync::atomic::AtomicUsize;
 
 struct Setting {
@@ -10,7 +11,7 @@ struct Setting {
 
 impl Setting {
     fn new() -> Self {
-        let setting = Setting { dir: tempfile::tempdir().expect("a temporary directory"), decodes: AtomicUsize::new(0) };
+        let setting = Setting { dir: tempdir(), decodes: AtomicUsize::new(0) };
         fs::write(setting.source(), "one").expect("written");
         setting
     }

@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::words::{Diagnosis, Preprocessing};
 use crate::store::data::labels::Source;
 use crate::store::formats::torch_tensor::Tensor;
+use crate::testing::tempdir;
 
 fn row(participant: &str) -> Row {
     Row {
@@ -40,7 +41,7 @@ fn cached(dir: &Path) -> Keeping {
 
 #[test]
 fn the_tensor_is_preferred_to_the_nifti_volume() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     put_nifti(dir.path(), "sub-1", &[1.0; 24]);
     let tensor = put_tensor(dir.path(), "sub-1", &[1, 2, 3, 4], &[2.0; 24]);
     put_nifti(dir.path(), "sub-2", &[3.0; 24]);
@@ -54,7 +55,7 @@ fn the_tensor_is_preferred_to_the_nifti_volume() {
 
 #[test]
 fn a_volume_is_read_once_with_a_cache_and_without() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     for keeping in [Keeping::default(), cached(dir.path())] {
         let path = put_nifti(dir.path(), "sub-1", &[1.0; 24]);
         let volumes = Volumes::open(caps(dir.path()), &keeping);
@@ -74,7 +75,7 @@ fn ask(volumes: &Volumes) {
 
 #[test]
 fn each_volume_is_decoded_once_for_all_its_items_even_where_this_process_can_hold_one_alone() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     for number in 0..6u8 {
         put_nifti(dir.path(), &format!("sub-{number}"), &[f32::from(number); 24]);
     }
@@ -94,7 +95,7 @@ fn each_volume_is_decoded_once_for_all_its_items_even_where_this_process_can_hol
 
 #[test]
 fn a_cache_that_cannot_be_made_or_has_no_room_costs_decoding_and_nothing_else() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     put_nifti(dir.path(), "sub-1", &[1.0; 24]);
     std::fs::write(dir.path().join("a-file"), "in the way").expect("written");
     let in_the_way = Place { folder: dir.path().join("a-file/cache"), limit: 1 << 20 };
@@ -108,7 +109,7 @@ fn a_cache_that_cannot_be_made_or_has_no_room_costs_decoding_and_nothing_else() 
 
 #[test]
 fn nan_is_0_from_either_file() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let mut voxels = [1.0; 24];
     voxels[5] = f32::NAN;
     put_nifti(dir.path(), "sub-1", &voxels);
@@ -121,7 +122,7 @@ fn nan_is_0_from_either_file() {
 
 #[test]
 fn a_missing_image_names_its_files_and_the_row_that_wants_it() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let error = Volumes::open(caps(dir.path()), &Keeping::default()).get(&row("sub-9")).expect_err("missing");
     assert!(error.is_missing());
     let words = error.to_string();
@@ -136,7 +137,7 @@ fn a_missing_image_names_its_files_and_the_row_that_wants_it() {
 
 #[test]
 fn a_tensor_that_is_no_image_is_refused_by_name() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     for shape in [&[2, 3, 4][..], &[2, 3, 4, 1], &[24]] {
         put_tensor(dir.path(), "sub-1", shape, &[1.0; 24]);
         let volumes = Volumes::open(caps(dir.path()), &Keeping::default());
@@ -149,7 +150,7 @@ fn a_tensor_that_is_no_image_is_refused_by_name() {
 
 #[test]
 fn threads_that_want_the_same_volume_share_it() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     put_nifti(dir.path(), "sub-1", &[1.0; 24]);
     let volumes = Volumes::open(caps(dir.path()), &Keeping::default());
     let all: Vec<Volume> = std::thread::scope(|scope| {
@@ -176,7 +177,7 @@ fn what_was_not_used_for_longest_goes_first() {
 
 #[test]
 fn a_region_whose_name_leads_out_of_the_masks_is_refused() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let volumes = Volumes::open(caps(dir.path()), &Keeping::default());
     assert!(volumes.mask("../../left").expect_err("refused").to_string().contains("../../left"));
     assert!(volumes.mask("left").expect_err("missing").is_missing());

@@ -1,6 +1,7 @@
 //! Tests of NIfTI: nibabel's numbers, both ways through our own writer, and files that are cut, damaged or lie about their size.
 
 use super::*;
+use crate::testing::tempdir;
 use std::io::Cursor;
 use std::path::PathBuf;
 
@@ -37,7 +38,7 @@ fn every_type_byte_order_version_and_scaling_gives_nibabels_bits() {
 
 #[test]
 fn what_is_written_is_read_back_the_same_compressed_or_not() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let shape = [3, 5, 37];
     let voxels: Vec<f32> = (0..3 * 5 * 37).map(|v| (v as f32).sin()).collect();
     for name in ["a.nii", "a.nii.gz"] {
@@ -51,7 +52,7 @@ fn what_is_written_is_read_back_the_same_compressed_or_not() {
 
 #[test]
 fn a_shape_that_the_voxels_do_not_have_is_not_written() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let path = dir.path().join("a.nii");
     assert!(write_f32(&path, [2, 2, 2], &[0.0; 7]).is_err());
     assert!(write_f32(&path, [40_000, 1, 1], &vec![0.0; 40_000]).is_err());
@@ -69,7 +70,7 @@ fn a_real_volume_has_the_size_of_its_template() {
 
 #[test]
 fn a_truncated_file_is_an_error_that_names_it_and_says_so() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let name = "sub-MNI0000_ses-M00_T1w_space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii.gz";
     let whole = std::fs::read(fixtures("mni-quarter/caps/subjects/sub-MNI0000/ses-M00/t1_linear").join(name)).expect("read");
     let path = dir.path().join("cut.nii.gz");
@@ -90,7 +91,7 @@ fn a_compressed_volume_that_was_cut_short_has_no_shape() {
     let folder = "mni-quarter/caps/subjects/sub-MNI0000/ses-M00/t1_linear";
     let image = fixtures(folder).join("sub-MNI0000_ses-M00_T1w_space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii.gz");
     assert_eq!(shape(&image).expect("whole"), [42, 52, 45]);
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let cut = dir.path().join("cut.nii.gz");
     let bytes = std::fs::read(image).expect("read");
     for length in [0, 1, 10, 200, bytes.len() / 2, bytes.len() - 1] {
@@ -102,7 +103,7 @@ fn a_compressed_volume_that_was_cut_short_has_no_shape() {
 
 #[test]
 fn damage_inside_a_compressed_file_is_found_by_its_checksum() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let path = dir.path().join("a.nii.gz");
     write_f32(&path, [2, 3, 4], &[1.5; 24]).expect("written");
     let mut bytes = std::fs::read(&path).expect("read");
@@ -113,7 +114,7 @@ fn damage_inside_a_compressed_file_is_found_by_its_checksum() {
 
 #[test]
 fn padding_after_the_last_member_is_no_fault() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let path = dir.path().join("a.nii.gz");
     write_f32(&path, [2, 3, 4], &[1.5; 24]).expect("written");
     let mut bytes = std::fs::read(&path).expect("read");
@@ -123,7 +124,7 @@ fn padding_after_the_last_member_is_no_fault() {
 
 #[test]
 fn sizes_that_the_file_cannot_hold_are_refused_before_memory_is_claimed() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let good = small(dir.path());
     let with = |at: usize, value: &[u8]| {
         let mut bytes = good.clone();
@@ -144,7 +145,7 @@ fn sizes_that_the_file_cannot_hold_are_refused_before_memory_is_claimed() {
 
 #[test]
 fn no_header_bytes_make_the_reader_panic() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let good = small(dir.path());
     for place in 0..352 {
         for byte in [0, 1, 0x7f, 0x80, 0xff] {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::store::formats::torch_tensor::{Boolean, Tensor, TensorData};
+use crate::testing::tempdir;
 use std::fs::File;
 use std::io::Cursor;
 use std::path::PathBuf;
@@ -97,7 +98,7 @@ fn the_references_networks_are_read_with_their_numpy_scalars() {
 
 #[test]
 fn what_is_written_is_read_back_the_same() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let path = dir.path().join("all.pth.tar");
     write(&path, "all", &every_kind()).expect("written");
     assert_eq!(read(&path).expect("read"), every_kind());
@@ -106,7 +107,7 @@ fn what_is_written_is_read_back_the_same() {
 #[test]
 fn plain_python_finds_only_opcodes_and_globals_that_weights_only_accepts() {
     let Some(python) = needs::needs("python3") else { return };
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let ours = dir.path().join("model_best.pth.tar");
     write(&ours, "model_best", &every_kind()).expect("written");
     let checker = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scripts/check_weights_only.py");
@@ -121,7 +122,7 @@ fn plain_python_finds_only_opcodes_and_globals_that_weights_only_accepts() {
 
 #[test]
 fn a_cut_file_is_an_error_that_names_it() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = tempdir();
     let path = dir.path().join("cut.pt");
     let whole = std::fs::read(golden("networks/net-1/input.pt")).expect("read");
     for length in (0..whole.len()).step_by(997) {

@@ -156,6 +156,7 @@ pub fn make_below(base: &Path, directory: &Path) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
 
     #[test]
     fn a_leftover_is_told_by_its_file_and_by_its_process() {
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn the_new_content_is_whole_and_no_temporary_file_stays() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let path = dir.path().join("record.json");
         for content in ["one", "two"] {
             replace(&path, content.as_bytes()).expect("replaced");
@@ -190,7 +191,7 @@ mod tests {
 
     #[test]
     fn content_that_is_not_synced_does_not_get_the_name() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let path = dir.path().join("record.json");
         replace(&path, b"old").expect("replaced");
         let device = File::options().write(true).open(NOT_SYNCED).expect("opened");
@@ -213,7 +214,7 @@ mod tests {
 
     #[test]
     fn folders_are_made_below_a_base_that_is_there_and_nowhere_else() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let (base, wanted) = (dir.path().join("job"), dir.path().join("job/fold-0/models"));
         make_below(&base, &wanted).expect_err("the base is gone");
         assert!(!base.exists());
@@ -227,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_failed_write_keeps_the_old_content_and_names_the_file() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let path = dir.path().join("record.json");
         replace(&path, b"old").expect("replaced");
         let error = replace_with(&path, |_| Err(io::Error::from_raw_os_error(28))).expect_err("no space");

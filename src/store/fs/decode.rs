@@ -70,6 +70,7 @@ fn through<T>(
 mod tests {
     use super::*;
     use crate::store::formats::{nifti, torch_file};
+    use crate::testing::tempdir;
     use std::io::BufReader;
 
     #[test]
@@ -81,7 +82,7 @@ mod tests {
             assert!(error.is_of_the_disk() && error.to_string().contains("/proc/self/mem"), "{error}");
         }
         // A file that is open for writing alone is refused likewise, and an archive is looked for from its end.
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let path = dir.path().join("tensor.pt");
         std::fs::write(&path, [0; 100]).expect("written");
         let file = File::options().write(true).open(&path).expect("opened");
@@ -92,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_file_that_ends_too_soon_or_claims_what_is_not_there_is_at_fault_itself() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let path = dir.path().join("short");
         for bytes in [&b""[..], b"x", b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x5c\x01", b"PK\x05\x06 and no more of an archive"] {
             std::fs::write(&path, bytes).expect("written");

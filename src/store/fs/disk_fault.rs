@@ -119,6 +119,7 @@ impl Search<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
     use std::os::unix::fs::symlink;
     use std::path::PathBuf;
 
@@ -132,7 +133,7 @@ mod tests {
 
     #[test]
     fn one_bad_file_among_others_is_no_outage_and_none_that_can_be_read_is() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         // Below folders without files of their own.
         let subjects = dir.path().join("caps/a/subjects");
         let image = bad_image(&subjects, "sub-1");

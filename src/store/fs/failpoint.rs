@@ -152,9 +152,10 @@ fn flat(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
 
     fn arm(names: &[&str]) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         for name in names {
             fs::write(dir.path().join(name), "").expect("armed");
         }

@@ -73,6 +73,7 @@ pub fn of_this_program() -> Option<Fingerprint> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
     use std::fs::{self, File};
     use std::os::unix::fs::symlink;
     use std::path::Path;
@@ -87,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_file_that_was_written_replaced_removed_or_given_back_its_time_is_another_and_one_that_was_read_is_not() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let [first, second] = ["first", "second"].map(|name| dir.path().join(name));
         fs::write(&first, "one").expect("written");
         let time = first.metadata().and_then(|meta| meta.modified()).expect("its time");
@@ -119,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_file_that_was_changed_just_now_or_in_the_future_has_none_that_holds() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let path = dir.path().join("file");
         fs::write(&path, "one").expect("written");
         let changed = path.metadata().and_then(|meta| meta.modified()).expect("its time");

@@ -163,10 +163,11 @@ pub fn holder(place: &(impl Place + ?Sized)) -> Result<Option<String>, StoreErro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
 
     #[test]
     fn the_second_taker_is_told_who_holds_it_and_the_lock_ends_with_its_holder() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let path = dir.path().join("lock");
         assert!(!is_held(&path).expect("looked"));
         let first = take(&path, "{\"pid\":1}").expect("taken");
@@ -183,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_lock_whose_file_was_removed_or_replaced_is_seen_to_be_none() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let path = dir.path().join("lock");
         let Ok(Locking::Held(lock)) = take(&path, "me") else { panic!("not taken") };
         assert!(lock.is_at(&path).expect("looked"));
@@ -196,7 +197,7 @@ mod tests {
     #[test]
     fn those_who_only_look_never_keep_a_taker_out() {
         use std::sync::atomic::{AtomicBool, Ordering};
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let path = dir.path().join("lock");
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {

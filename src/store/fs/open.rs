@@ -198,12 +198,13 @@ mod tests {
     use crate::store::fs::owned_path::Below;
     use crate::store::records::layout::LaunchDir;
     use crate::store::records::{create_job, sweep};
+    use crate::testing::tempdir;
     use std::fs;
     use std::os::unix::fs::symlink;
 
     /// A launch directory whose private folder is a link to `elsewhere`, in which things lie that are not ours.
     fn linked() -> (tempfile::TempDir, LaunchDir, std::path::PathBuf) {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let (launch, elsewhere) = (dir.path().join("launch"), dir.path().join("elsewhere"));
         fs::create_dir(&launch).expect("made");
         fs::create_dir_all(elsewhere.join("new-plans")).expect("made");
@@ -254,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_launch_directory_may_be_given_by_a_link() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         fs::create_dir_all(dir.path().join("real/.neurosearch")).expect("made");
         symlink(dir.path().join("real"), dir.path().join("link")).expect("linked");
         let launch = LaunchDir::new(dir.path().join("link"));
@@ -264,7 +265,7 @@ mod tests {
 
     #[test]
     fn what_lies_in_a_directory_that_is_held_open_is_found_there_whatever_has_its_name() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let [launch, aside] = ["launch", "aside"].map(|name| dir.path().join(name));
         fs::create_dir_all(launch.join("job-0/fold-0")).expect("made");
         fs::write(launch.join("job-0/fold-0/training.tsv"), "of the first").expect("written");
@@ -288,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_file_is_read_whole_whether_its_length_is_told_or_not() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let path = dir.path().join("file");
         fs::write(&path, "twelve bytes").expect("written");
         let mut all = b"before ".to_vec();
@@ -302,7 +303,7 @@ mod tests {
 
     #[test]
     fn only_a_regular_file_is_opened_and_nothing_waits_for_another() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let base = Below::given(dir.path());
         let names = ["pipe", "socket", "folder", "link"];
         rustix::fs::mknodat(CWD, dir.path().join("pipe"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("a pipe");
@@ -336,7 +337,7 @@ mod tests {
 
     #[test]
     fn what_has_another_name_elsewhere_is_not_written_to() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let (first, second) = (dir.path().join("first"), dir.path().join("second"));
         fs::write(&first, "precious").expect("written");
         fs::hard_link(&first, &second).expect("linked");

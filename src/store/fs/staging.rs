@@ -79,11 +79,12 @@ impl Drop for Staging {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
     use std::fs;
 
     #[test]
     fn the_folder_appears_complete_and_not_before() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let place = Below::given(dir.path()).join("results");
         let staging = Staging::begin(&place).expect("begun");
         staging.write(Path::new("below/table.tsv"), b"x").expect("written");
@@ -95,7 +96,7 @@ mod tests {
 
     #[test]
     fn what_is_not_published_leaves_nothing_and_a_crashs_leftovers_go() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let place = Below::given(dir.path()).join("results");
         let crashed = Staging::begin(&place).expect("begun");
         crashed.write(Path::new("old"), b"x").expect("written");
@@ -108,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_folder_that_was_moved_away_meanwhile_gets_its_results_and_what_has_its_name_now_gets_none() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let (fold, moved) = (dir.path().join("fold-0"), dir.path().join("moved"));
         fs::create_dir(&fold).expect("made");
         let staging = Staging::begin(&Below::given(dir.path()).join("fold-0/results")).expect("begun");

@@ -91,6 +91,7 @@ fn begun(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
     use std::fs;
 
     #[test]
@@ -104,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_log_that_grows_without_end_keeps_its_beginning_and_its_end_and_goes_on() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let launch = LaunchDir::new(dir.path());
         let job = JobName::numbered("job", 0).expect("a name");
         fs::create_dir_all(launch.job(&job).private()).expect("made");
@@ -134,7 +135,7 @@ mod tests {
 
     #[test]
     fn the_latest_logs_are_kept() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let job = JobDir::new(dir.path());
         fs::create_dir_all(job.private()).expect("made");
         for attempt in 1..=KEPT + 2 {
@@ -147,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_log_is_read_piece_by_piece_and_never_through_a_link() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let launch = LaunchDir::new(dir.path());
         let job = JobName::numbered("job", 0).expect("a name");
         let log = launch.job(&job).attempt_log(1);

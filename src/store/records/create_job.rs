@@ -162,10 +162,11 @@ fn discard(workshop: &JobDir) -> Result<(), StoreError> {
 mod tests {
     use super::*;
     use crate::store::records::job_records::Starter;
+    use crate::testing::tempdir;
     use std::fs;
 
     fn launch() -> (tempfile::TempDir, LaunchDir) {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let launch = LaunchDir::new(dir.path());
         fs::create_dir(launch.private()).expect("made");
         (dir, launch)
@@ -204,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_folder_outside_a_launch_directory_leaves_nothing_beside_it() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let target = JobDir::new(dir.path().join("again"));
         assert!(matches!(make_at(target.clone(), "{}\n", &job_record(), &MAKER), Ok(Made::Made(_))));
         assert_eq!(make_at(target.clone(), "[]\n", &job_record(), &MAKER).expect("tried"), Made::NameTaken);

@@ -74,6 +74,7 @@ fn has_content(path: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::store::fs::owned_path::Below;
+    use crate::testing::tempdir;
     use std::fs;
 
     fn options(mode: &str, network: &str) -> JobOptions {
@@ -125,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_classifiers_fold_is_finished_with_every_table_and_model_and_not_without_one() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let job = JobDir::new(dir.path());
         let image = job.fold(0);
         let files = [tables(&image, &[Mode::Image]), networks(&image, &[None])].concat();
@@ -139,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_multicnns_fold_is_finished_with_every_networks_files() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let fold = JobDir::new(dir.path()).fold(0);
         let positions: Vec<Option<usize>> = (0..3).map(Some).collect();
         let files = [tables(&fold, &[Mode::Image, Mode::Roi]), networks(&fold, &positions)].concat();
@@ -148,7 +149,7 @@ mod tests {
 
     #[test]
     fn an_autoencoders_fold_is_finished_with_its_table_its_model_and_its_reconstructions() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let fold = JobDir::new(dir.path()).fold(3);
         fs::create_dir_all(fold.reconstruction()).expect("made");
         let files = [fold.training_table(None), fold.model(None, Selection::BestLoss)];

@@ -40,10 +40,11 @@ pub fn wanted(job: &JobDir) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
 
     #[test]
     fn a_directory_without_room_is_told_with_both_numbers_and_one_with_room_keeps_nothing() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let launch = LaunchDir::new(dir.path());
         assert!(probe(&launch, 0).expect_err("no private folder").is_missing());
         fs::create_dir(launch.private()).expect("made");
@@ -55,7 +56,7 @@ mod tests {
 
     #[test]
     fn a_checkpoint_wants_room_beside_the_last_one() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let job = JobDir::new(dir.path().join("job-0"));
         assert_eq!(wanted(&job), 0);
         fs::create_dir_all(job.fold(1).private()).expect("made");

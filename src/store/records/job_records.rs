@@ -199,6 +199,7 @@ pub fn write_commandline(job: &JobDir, options: &JobOptions) -> Result<(), Store
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
     use std::fs;
 
     const OPTIONS: &str = r#"{"mode": "image", "network_type": "cnn", "caps_dir": "caps", "tsv_path": "/labels", "preprocessing": "t1-linear",
@@ -206,7 +207,7 @@ mod tests {
         "convolutions": {"conv0": {"in_channels": null, "out_channels": 4, "n_conv": 1, "d_reduction": "stride"}}}"#;
 
     fn job() -> (tempfile::TempDir, JobDir) {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let job = JobDir::new(dir.path().join("job-0"));
         fs::create_dir(job.path()).expect("made");
         (dir, job)

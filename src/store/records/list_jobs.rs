@@ -131,6 +131,7 @@ fn entries(directory: &Path) -> Result<Vec<(DirEntry, FileType)>, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
 
     fn make_job(folder: &Path) {
         fs::create_dir_all(folder).expect("made");
@@ -139,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_launch_directory_is_the_root_or_directly_below_it_and_never_a_job() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let root = dir.path();
         for below in ["a", "b/deep", "job-0", ".hidden"] {
             fs::create_dir_all(root.join(below)).expect("made");
@@ -155,7 +156,7 @@ mod tests {
 
     #[test]
     fn jobs_are_real_folders_with_options() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let launch = LaunchDir::new(dir.path());
         make_job(&dir.path().join("job-0"));
         make_job(&dir.path().join("not a name"));
@@ -170,7 +171,7 @@ mod tests {
 
     #[test]
     fn an_error_is_no_absence() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let circle = dir.path().join("circle");
         std::os::unix::fs::symlink(&circle, &circle).expect("a link to itself");
         assert!(is_job(&circle), "nobody can tell");
@@ -179,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_finished_fold_changes_the_folder_and_those_of_a_job_that_is_over_are_looked_at_when_its_own_does() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let job = JobDir::new(dir.path().join("job-0"));
         let fold = job.path().join("fold-0");
         make_job(job.path());

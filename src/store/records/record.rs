@@ -91,11 +91,12 @@ mod tests {
     use super::*;
     use crate::domain::job::Ended;
     use crate::store::records::job_records::EndRecord;
+    use crate::testing::tempdir;
     use std::fs;
 
     #[test]
     fn a_record_of_a_version_that_is_not_known_says_so_whatever_else_stands_in_it() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let path = dir.path().join("end.json");
         for (text, words) in [
             (r#"{"version": 2, "ended": "done", "attempt": 1}"#, "version 2"),

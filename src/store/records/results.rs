@@ -139,10 +139,11 @@ pub fn autoencoder_finished(job: &JobDir, fold: &FoldDir) -> bool {
 mod tests {
     use super::*;
     use crate::store::fs::owned_path::Below;
+    use crate::testing::tempdir;
     use std::fs;
 
     fn written<T>(text: &str, read: fn(&mut Rows) -> Result<T, String>) -> Result<T, StoreError> {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let path = dir.path().join("table.tsv");
         fs::write(&path, text).expect("written");
         fold_table::read(&path, read)
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn links_hidden_folders_and_files_are_not_listed() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         for name in ["job-0", ".new-job", "other"] {
             fs::create_dir(dir.path().join(name)).expect("made");
         }

@@ -145,10 +145,11 @@ pub fn clear_error(launch: &LaunchDir) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
     use std::os::unix::fs::PermissionsExt;
 
     fn launch() -> (tempfile::TempDir, LaunchDir) {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let launch = LaunchDir::new(dir.path().join("launch"));
         fs::create_dir(launch.path()).expect("made");
         (dir, launch)

@@ -79,6 +79,7 @@ fn sweep(folder: &Folder, left: &dyn Fn(&str) -> bool) -> Result<Vec<Entry>, Sto
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
     use std::fs;
     use std::path::Path;
 
@@ -100,7 +101,7 @@ mod tests {
 
     #[test]
     fn each_writer_removes_its_own_leftovers_and_nothing_else() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let job = JobDir::new(dir.path().join("job-0"));
         let models = job.fold(0).path().join("models/best_loss");
         for folder in [&job.private(), job.fold(0).private(), &models] {
@@ -129,7 +130,7 @@ mod tests {
 
     #[test]
     fn what_lies_in_a_job_that_is_over_goes_unless_a_trainer_still_runs() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let job = JobDir::new(dir.path().join("job-0"));
         fs::create_dir_all(job.private()).expect("made");
         fs::write(job.private().join(".progress.json.7-1.tmp"), "").expect("written");

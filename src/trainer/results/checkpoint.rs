@@ -277,6 +277,7 @@ pub fn prune(fold: &FoldDir, latest: u32, epochs: u32) -> Result<(), StoreError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
     use crate::training_table::Figures;
     use neurosearch::domain::network::precision::Precision;
     use neurosearch::store::records::layout::JobDir;
@@ -328,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_training_comes_back_as_it_was() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let path = dir.path().join("checkpoint-3");
         for (shared, answers) in [(true, true), (false, true), (true, false)] {
             let written = checkpoint(shared, answers);
@@ -370,7 +371,7 @@ mod tests {
 
     #[test]
     fn the_last_two_of_the_running_network_and_the_last_of_each_finished_one_stay() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let fold = JobDir::new(dir.path()).fold(0);
         fs::create_dir_all(fold.private()).expect("made");
         for number in [0, 1, 2, 5, 6, 10, 11, 12] {
@@ -382,7 +383,7 @@ mod tests {
 
     #[test]
     fn a_fold_without_a_folder_has_no_checkpoints() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         assert!(numbers(&JobDir::new(dir.path()).fold(3)).expect("listed").is_empty());
     }
 }

@@ -187,6 +187,7 @@ impl<T: Read> Read for Summed<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
     use tch::Device;
 
     fn sample(path: &Path) {
@@ -199,7 +200,7 @@ mod tests {
 
     #[test]
     fn numbers_and_tensors_come_back_bit_for_bit_whatever_their_strides() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let path = dir.path().join("checkpoint-0");
         sample(&path);
         let (record, state) = read::<Vec<f64>>(&path).expect("read");
@@ -212,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_tensor_of_several_pieces_comes_back_whole() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let path = dir.path().join("checkpoint-0");
         let numbers = Tensor::arange(2 * PIECE as i64 / 4 + 3, (Kind::Float, Device::Cpu));
         let tensors =
@@ -224,7 +225,7 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_and_every_missing_byte_is_an_error() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let path = dir.path().join("checkpoint-0");
         sample(&path);
         let whole = std::fs::read(&path).expect("read");
@@ -240,7 +241,7 @@ mod tests {
 
     #[test]
     fn an_element_type_that_no_state_has_is_refused() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let double = Tensor::zeros([2], (Kind::Double, Device::Cpu));
         let error = write(&dir.path().join("x"), &0, &vec![("double".to_string(), double)]).expect_err("no f64");
         assert!(error.to_string().contains("double"), "{error}");

@@ -130,6 +130,7 @@ fn masked_checksum(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::tempdir;
 
     /// Every event of the one file in `directory`, its frames checked.
     fn read(directory: &Path) -> Vec<Event> {
@@ -163,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_an_earlier_attempt_left_is_replaced_and_steps_stand_once() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
+        let dir = tempdir();
         let directory = dir.path();
         let mut first = EventFile::replace(directory, "host", 1.0, &[]).expect("made");
         first.append(&[scalar(0), scalar(1), scalar(2)]).expect("appended");

@@ -1,8 +1,8 @@
 //! The ways in which people put a space file in place, and roots that go and come back: exactly one search each.
 
 use super::check::{assert_whole, job, starts};
-use super::{dir, setup, wait};
-use crate::harness::{Daemon, drop_space, space};
+use super::{setup, wait};
+use crate::harness::{Daemon, drop_space, space, tempdir};
 use crate::needs::needs;
 use crate::stand_in::until;
 use serde_json::json;
@@ -80,7 +80,7 @@ fn however_a_space_file_arrives_it_starts_exactly_one_search() {
         ("synchronised", synchronised),
         ("touched", touched),
     ];
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &setup(4));
     std::thread::scope(|scope| {
         for (name, arrive) in arrivals {
@@ -99,7 +99,7 @@ fn however_a_space_file_arrives_it_starts_exactly_one_search() {
 
 #[test]
 fn a_whole_launch_directory_that_is_moved_into_place_is_found() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &setup(1));
     let outside = dir.path().join("outside");
     fs::create_dir(&outside).expect("made");
@@ -112,7 +112,7 @@ fn a_whole_launch_directory_that_is_moved_into_place_is_found() {
 
 #[test]
 fn a_root_that_goes_while_a_job_runs_and_comes_back_loses_nothing() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &setup(1).with("STAND_IN_PAUSE", "0.1"));
     let launch = daemon.launch("away");
     drop_space(&launch, &space(3, 3, &json!({})));

@@ -1,7 +1,7 @@
 //! Hand-made bad images, tensors, labels and records: each is refused with a sentence that names the file, and ends nothing.
 
 use super::counts::figure;
-use super::dir;
+use crate::harness::tempdir;
 use crate::stand_in::checkout;
 use neurosearch::domain::options::JobOptions;
 use neurosearch::domain::progress::Progress;
@@ -21,7 +21,7 @@ type Case = (&'static str, Vec<u8>);
 
 /// Asserts that every case is refused by `read` in a sentence that names its file, and counts them.
 fn assert_refused(kind: &str, name: &str, cases: &[Case], read: impl Fn(&Path) -> Result<(), String>) {
-    let dir = dir();
+    let dir = tempdir();
     let path = dir.path().join(name);
     for (what, bytes) in cases {
         fs::write(&path, bytes).expect("written");
@@ -78,7 +78,7 @@ fn bad_images_are_refused_by_name() {
     ];
     assert_refused("images", "image.nii.gz", &cases, |path| nifti::read(path).map(drop).map_err(|e| e.to_string()));
     // The quick look reads the voxels only where the lengths do not agree, and must not wait or die over any of them.
-    let dir = dir();
+    let dir = tempdir();
     for (_, bytes) in &cases {
         let path = dir.path().join("image.nii.gz");
         fs::write(&path, bytes).expect("written");
@@ -135,7 +135,7 @@ fn bad_tensor_files_are_refused_by_name() {
 
 #[test]
 fn bad_labels_are_refused_by_name() {
-    let dir = dir();
+    let dir = tempdir();
     let options = format!(
         r#"{{"mode": "image", "network_type": "cnn", "caps_dir": "/caps", "tsv_path": "{}", "n_fcblocks": 1, "baseline": true,
         "preprocessing": "t1-linear", "diagnoses": ["AD", "CN"],

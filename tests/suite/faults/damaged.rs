@@ -1,8 +1,8 @@
 //! Records that cannot be read, and ends that are not what they seem.
 
 use super::check::{assert_whole, job};
-use super::{dir, setup, wait};
-use crate::harness::{Daemon, drop_space, space, trainers};
+use super::{setup, wait};
+use crate::harness::{Daemon, drop_space, space, tempdir, trainers};
 use crate::stand_in::{json, until};
 use serde_json::json;
 use std::fs;
@@ -27,7 +27,7 @@ fn a_job_whose_records_cannot_be_read_at_the_start_is_left_alone_with_its_slot_a
 }
 
 fn left_alone_and_taken_over(damaged: &[&str]) {
-    let dir = dir();
+    let dir = tempdir();
     let hold = dir.path().join("hold");
     fs::write(&hold, "").expect("held");
     let setup = setup(1).with("STAND_IN_HOLD", hold.display().to_string());
@@ -54,7 +54,7 @@ fn left_alone_and_taken_over(damaged: &[&str]) {
 
 #[test]
 fn a_damaged_record_keeps_its_own_job_from_starting_and_no_other() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &setup(1).with("STAND_IN_PAUSE", "0.1"));
     let launch = daemon.launch("damaged");
     drop_space(&launch, &space(3, 4, &json!({})));
@@ -84,7 +84,7 @@ fn ends_without_a_whole_last_word_or_without_results_are_crashes_and_out_of_memo
     std::thread::scope(|scope| {
         for (stand_in, class, words, attempts) in cases {
             scope.spawn(move || {
-                let dir = dir();
+                let dir = tempdir();
                 let daemon = Daemon::start(dir.path(), &setup(1).with("STAND_IN", stand_in));
                 let launch = daemon.launch("ends");
                 drop_space(&launch, &space(1, 1, &json!({})));
@@ -99,7 +99,7 @@ fn ends_without_a_whole_last_word_or_without_results_are_crashes_and_out_of_memo
 
 #[test]
 fn what_was_asked_of_a_daemon_that_died_is_done_by_the_next_one() {
-    let dir = dir();
+    let dir = tempdir();
     let with_grace = |seconds: u32| {
         let mut setup = setup(1).with("STAND_IN", "deaf").with("STAND_IN_PAUSE", "0.1");
         setup.config += &format!("\nstop_grace_seconds = {seconds}");

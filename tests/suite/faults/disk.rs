@@ -1,15 +1,15 @@
 //! A disk that is full, read-only or failing for a while: nothing new starts, the alarm is shown, and the search goes on by itself.
 
 use super::check::assert_whole;
-use super::{dir, setup, wait};
-use crate::harness::{Daemon, drop_space, space};
+use super::{setup, wait};
+use crate::harness::{Daemon, drop_space, space, tempdir};
 use crate::stand_in::until;
 use serde_json::json;
 use std::fs;
 
 /// Every durable write fails with `error` while a job runs and another is due.
 fn search_through(error: &str, words: &str) {
-    let dir = dir();
+    let dir = tempdir();
     let failpoints = dir.path().join("failpoints");
     fs::create_dir(&failpoints).expect("made");
     let setup = setup(1).with("NEUROSEARCH_FAILPOINTS", failpoints.display().to_string()).with("STAND_IN_PAUSE", "0.1");

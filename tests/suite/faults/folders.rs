@@ -1,8 +1,8 @@
 //! Folders and files that are not what they seem: links, other people's files, open doors, and what dead processes left.
 
 use super::check::{assert_nothing_lost, assert_readable, assert_whole, files, job};
-use super::{dir, setup, wait};
-use crate::harness::{Daemon, drop_space, space};
+use super::{setup, wait};
+use crate::harness::{Daemon, drop_space, space, tempdir};
 use crate::needs::skip;
 use crate::stand_in::{neurosearch, said, until};
 use serde_json::json;
@@ -21,7 +21,7 @@ fn refused(daemon: &Daemon, launch: &Path, words: &str) {
 
 #[test]
 fn a_linked_space_file_or_one_in_an_open_directory_is_refused_until_it_is_put_right() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &setup(1));
     let [hard, soft, open] = ["hard", "soft", "open"].map(|name| daemon.launch(name));
     let elsewhere = dir.path().join("elsewhere.json");
@@ -49,7 +49,7 @@ fn a_space_file_of_another_user_is_refused_until_it_is_the_directorys_owners() {
         // Only root can give a file away; the rule itself is tested where the file is read.
         return skip("root, who alone can give a file away");
     }
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &setup(1));
     let launch = daemon.launch("foreign");
     let text = launch.join("random_search.json");
@@ -64,7 +64,7 @@ fn a_space_file_of_another_user_is_refused_until_it_is_the_directorys_owners() {
 
 #[test]
 fn a_link_where_a_job_should_be_is_never_followed_and_the_search_goes_on_without_it() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &setup(1));
     let launch = daemon.launch("linked");
     let target = dir.path().join("precious");
@@ -81,7 +81,7 @@ fn a_link_where_a_job_should_be_is_never_followed_and_the_search_goes_on_without
 
 #[test]
 fn what_dead_processes_left_is_swept_at_the_next_start() {
-    let dir = dir();
+    let dir = tempdir();
     let mut daemon = Daemon::start(dir.path(), &setup(1));
     let launch = daemon.launch("swept");
     drop_space(&launch, &space(1, 1, &json!({})));
@@ -112,7 +112,7 @@ fn what_dead_processes_left_is_swept_at_the_next_start() {
 
 #[test]
 fn a_new_daemon_removes_nothing_of_a_generate_that_is_at_work() {
-    let dir = dir();
+    let dir = tempdir();
     let failpoints = dir.path().join("failpoints");
     fs::create_dir(&failpoints).expect("made");
     let held = failpoints.join("rename:%by-hand%.neurosearch%job.json=wait+");
@@ -139,7 +139,7 @@ fn a_new_daemon_removes_nothing_of_a_generate_that_is_at_work() {
 
 #[test]
 fn what_a_trainer_left_in_a_job_that_was_given_up_is_swept() {
-    let dir = dir();
+    let dir = tempdir();
     let setup = setup(1).with("STAND_IN", "fail");
     let mut daemon = Daemon::start(dir.path(), &setup);
     let launch = daemon.launch("given-up");

@@ -1,8 +1,8 @@
 //! Directories and folders that go while something is under way in them.
 
 use super::check::{assert_nothing_lost, files, job};
-use super::{dir, setup, wait};
-use crate::harness::{Daemon, drop_space, space};
+use super::{setup, wait};
+use crate::harness::{Daemon, drop_space, space, tempdir};
 use crate::stand_in::{json, until};
 use neurosearch::domain::job::JobState;
 use neurosearch::store::fs::lock;
@@ -21,7 +21,7 @@ fn recorded(launch: &Path, jobs: u64) {
 
 #[test]
 fn a_search_that_is_removed_during_a_draw_gives_its_slot_to_the_next() {
-    let dir = dir();
+    let dir = tempdir();
     let failpoints = dir.path().join("failpoints");
     fs::create_dir(&failpoints).expect("made");
     let drawing = failpoints.join("create:%removed%job-#=wait+");
@@ -40,7 +40,7 @@ fn a_search_that_is_removed_during_a_draw_gives_its_slot_to_the_next() {
 
 #[test]
 fn no_job_and_no_record_is_put_into_another_directory_of_the_same_name_and_the_old_one_goes_on_when_it_is_back() {
-    let dir = dir();
+    let dir = tempdir();
     let hold = dir.path().join("hold");
     fs::write(&hold, "").expect("held");
     let daemon = Daemon::start(dir.path(), &setup(1).with("STAND_IN_HOLD", hold.display().to_string()));
@@ -77,7 +77,7 @@ fn no_job_and_no_record_is_put_into_another_directory_of_the_same_name_and_the_o
 
 #[test]
 fn the_folder_of_a_running_job_may_be_removed_and_the_search_goes_on() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &setup(1).with("STAND_IN_PAUSE", "0.1"));
     let launch = daemon.launch("folder");
     drop_space(&launch, &space(2, 5, &json!({})));
@@ -89,7 +89,7 @@ fn the_folder_of_a_running_job_may_be_removed_and_the_search_goes_on() {
 
 #[test]
 fn a_lock_that_is_removed_is_taken_again_and_the_search_recorded_again() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &setup(1));
     let launch = daemon.launch("unlocked");
     drop_space(&launch, &space(1, 1, &json!({})));

@@ -1,7 +1,7 @@
 //! GPUs that fail, and drivers that do not answer, by a listing in the driver's place.
 
-use super::{dir, wait};
-use crate::harness::{Daemon, Setup, drop_space, space};
+use super::wait;
+use crate::harness::{Daemon, Setup, drop_space, space, tempdir};
 use crate::stand_in::until;
 use serde_json::json;
 use std::fs;
@@ -22,7 +22,7 @@ fn with_listing(dir: &Path, text: &str) -> (PathBuf, Setup) {
 
 #[test]
 fn jobs_wait_for_a_driver_that_does_not_answer_and_start_when_it_does() {
-    let dir = dir();
+    let dir = tempdir();
     let (path, setup) = with_listing(dir.path(), "no answer");
     let daemon = Daemon::start(dir.path(), &setup);
     let launch = daemon.launch("waiting");
@@ -37,7 +37,7 @@ fn jobs_wait_for_a_driver_that_does_not_answer_and_start_when_it_does() {
 
 #[test]
 fn a_gpu_on_which_three_different_jobs_in_a_row_fail_is_drained_and_shown_so() {
-    let dir = dir();
+    let dir = tempdir();
     let (_, setup) = with_listing(dir.path(), LISTING);
     let daemon = Daemon::start(dir.path(), &setup.with("STAND_IN", "device"));
     let launch = daemon.launch("failing");

@@ -2,15 +2,15 @@
 
 use super::bad_spaces::{bad_keys, bad_texts};
 use super::counts::figure;
-use super::{dir, setup, wait};
-use crate::harness::{Daemon, drop_space, space};
+use super::{setup, wait};
+use crate::harness::{Daemon, drop_space, space, tempdir};
 use crate::stand_in::until;
 use serde_json::{Value, json};
 use std::fs;
 
 #[test]
 fn every_bad_input_is_refused_by_name_and_its_directory_is_served_once_it_is_mended() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &setup(4));
     let good = space(1, 1, &json!({}));
     let mut cases = Vec::new();

@@ -2,8 +2,8 @@
 
 use super::check::{assert_whole, job, starts};
 use super::counts::{chance, count, figure, moment};
-use super::{dir, setup, wait};
-use crate::harness::{Daemon, drop_space, space, trainers};
+use super::{setup, wait};
+use crate::harness::{Daemon, drop_space, space, tempdir, trainers};
 use crate::stand_in::{Signal, signal};
 use rand::Rng;
 use serde_json::json;
@@ -20,7 +20,7 @@ fn a_daemon_killed_at_random_instants_loses_no_job_and_starts_none_twice() {
     let (kills, epochs) = (count("DAEMON_KILLS", 30), 2);
     let jobs = kills;
     let mut chance = chance("daemon kills");
-    let dir = dir();
+    let dir = tempdir();
     let setup = setup(2).with("STAND_IN_PAUSE", "0.1");
     let mut daemon = Daemon::start(dir.path(), &setup);
     let launch = daemon.launch("killed");
@@ -44,7 +44,7 @@ fn trainers_killed_at_random_instants_go_on_where_they_were() {
     let (kills, epochs) = (count("TRAINER_KILLS", 15), 5);
     let jobs = kills.div_ceil(2);
     let mut chance = chance("trainer kills");
-    let dir = dir();
+    let dir = tempdir();
     let setup = setup(2).with("STAND_IN_PAUSE", "0.1");
     let mut daemon = Daemon::start(dir.path(), &setup);
     let launch = daemon.launch("killed");

@@ -1,8 +1,8 @@
 //! Links, pipes and devices where the daemon reads and writes: nothing behind a link is touched, nothing waits, the others are served.
 
 use super::check::{assert_whole, files, job};
-use super::{dir, setup, wait};
-use crate::harness::{Daemon, drop_space, space};
+use super::{setup, wait};
+use crate::harness::{Daemon, drop_space, space, tempdir};
 use crate::stand_in::until;
 use neurosearch::control::reply::{Best, Changed, Log, Order};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -44,7 +44,7 @@ fn assert_others_are_served(daemon: &Daemon, name: &str) {
 
 #[test]
 fn a_launch_directorys_private_folder_that_is_a_link_is_told_and_nothing_behind_it_is_touched() {
-    let dir = dir();
+    let dir = tempdir();
     let names = ["search.json", "lock", "new-plans/thesis.txt", ".search.json.1-1.tmp"];
     let folder = precious(dir.path(), &names);
     let daemon = Daemon::start(dir.path(), &setup(2));
@@ -62,7 +62,7 @@ fn a_launch_directorys_private_folder_that_is_a_link_is_told_and_nothing_behind_
 
 #[test]
 fn a_jobs_private_folder_that_is_a_link_is_told_and_nothing_behind_it_is_touched() {
-    let dir = dir();
+    let dir = tempdir();
     let mut daemon = Daemon::start(dir.path(), &setup(1));
     let launch = daemon.launch("linked");
     drop_space(&launch, &space(2, 1, &json!({})));
@@ -83,7 +83,7 @@ fn a_jobs_private_folder_that_is_a_link_is_told_and_nothing_behind_it_is_touched
 
 #[test]
 fn a_log_behind_a_link_is_neither_shown_nor_written() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &setup(1).with("STAND_IN", "fail"));
     let launch = daemon.launch("logs");
     drop_space(&launch, &space(1, 1, &json!({})));
@@ -108,7 +108,7 @@ fn a_log_behind_a_link_is_neither_shown_nor_written() {
 
 #[test]
 fn pipes_and_devices_where_files_should_be_keep_nobody_waiting() {
-    let dir = dir();
+    let dir = tempdir();
     let mut daemon = Daemon::start(dir.path(), &setup(2));
     let [record, lock, table, fault] = ["record", "lock", "table", "fault"].map(|name| daemon.launch(name));
     for launch in [&record, &lock, &table] {

@@ -2,15 +2,15 @@
 
 use super::check::assert_whole;
 use super::counts::{count, figure};
-use super::{dir, setup, wait};
-use crate::harness::{Daemon, drop_space, space};
+use super::{setup, wait};
+use crate::harness::{Daemon, drop_space, space, tempdir};
 use serde_json::json;
 use std::time::Instant;
 
 #[test]
 fn a_search_of_many_jobs_ends_with_every_one_of_them_done() {
     let jobs = count("JOBS", 40);
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &setup(8));
     let launch = daemon.launch("many");
     let begun = Instant::now();

@@ -33,10 +33,6 @@ use neurosearch::control::reply::Counts;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-fn dir() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a temporary directory")
-}
-
 /// A daemon that looks often and runs `slots` jobs at once.
 fn setup(slots: u32) -> Setup {
     let config = format!("devices = \"cpu\"\nslots_per_device = {slots}\nrescan_seconds = 1\nsettle_milliseconds = 100");

@@ -1,8 +1,8 @@
 //! A disk that does not take what a trainer has to write, or not give what it has to read: what is an outage holds the search until it is over, and one bad file ends its own job alone.
 
 use super::check::{assert_whole, job, starts};
-use super::{dir, setup, wait};
-use crate::harness::{Daemon, drop_space, space};
+use super::{setup, wait};
+use crate::harness::{Daemon, drop_space, space, tempdir};
 use crate::stand_in::{checkout, json, launch, neurosearch, said, until};
 use neurosearch::control::reply::Search;
 use serde_json::json;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 #[test]
 fn a_trainer_without_room_holds_the_search_counts_as_no_failure_and_goes_on_by_itself() {
-    let dir = dir();
+    let dir = tempdir();
     let failpoints = dir.path().join("failpoints");
     fs::create_dir(&failpoints).expect("made");
     let (full, no_room) = (dir.path().join("full"), failpoints.join("write:%.neurosearch%probe=ENOSPC+"));
@@ -51,7 +51,7 @@ fn unread(dir: &Path, input: &Path) -> (Daemon, PathBuf) {
 
 #[test]
 fn one_input_on_a_bad_place_of_the_disk_lets_other_jobs_go_on_and_fails_its_own_in_the_end() {
-    let dir = dir();
+    let dir = tempdir();
     let caps = dir.path().join("caps");
     fs::create_dir(&caps).expect("made");
     // A regular file whose first byte cannot be read, beside one that can.
@@ -70,7 +70,7 @@ fn one_input_on_a_bad_place_of_the_disk_lets_other_jobs_go_on_and_fails_its_own_
 
 #[test]
 fn inputs_of_which_none_can_be_read_hold_the_search_until_one_can_and_start_and_fail_no_job() {
-    let dir = dir();
+    let dir = tempdir();
     // So deep that what the test itself keeps is not near.
     let caps = dir.path().join("caps/subjects/sub-1/ses-1");
     fs::create_dir_all(&caps).expect("made");
@@ -93,7 +93,7 @@ fn inputs_of_which_none_can_be_read_hold_the_search_until_one_can_and_start_and_
 
 #[test]
 fn a_caps_that_is_not_mounted_any_more_holds_the_search_until_it_is_and_fails_no_job() {
-    let dir = dir();
+    let dir = tempdir();
     let (caps, away, hold) = (dir.path().join("caps"), dir.path().join("away"), dir.path().join("hold"));
     symlink(checkout("tests/fixtures/mni-quarter/caps"), &caps).expect("linked");
     fs::write(&hold, "").expect("written");
@@ -117,7 +117,7 @@ fn a_caps_that_is_not_mounted_any_more_holds_the_search_until_it_is_and_fails_no
 
 #[test]
 fn data_that_were_moved_hold_the_search_until_its_space_says_where_they_are() {
-    let dir = dir();
+    let dir = tempdir();
     let (caps, moved, hold) = (dir.path().join("caps"), dir.path().join("moved"), dir.path().join("hold"));
     symlink(checkout("tests/fixtures/mni-quarter/caps"), &caps).expect("linked");
     fs::write(&hold, "").expect("written");
@@ -136,7 +136,7 @@ fn data_that_were_moved_hold_the_search_until_its_space_says_where_they_are() {
 
 #[test]
 fn a_job_by_hand_without_room_says_so_and_can_be_continued() {
-    let dir = dir();
+    let dir = tempdir();
     let launch = launch(dir.path(), json!({}));
     let full = dir.path().join("full");
     fs::write(&full, "").expect("written");

@@ -1,8 +1,8 @@
 //! Watches that fail, directories that move, file systems that do not answer, tables that cannot be written, and panics.
 
 use super::check::assert_whole;
-use super::{dir, setup, wait};
-use crate::harness::{Daemon, Setup, drop_space, space};
+use super::{setup, wait};
+use crate::harness::{Daemon, Setup, drop_space, space, tempdir};
 use crate::stand_in::until;
 use serde_json::json;
 use std::fs;
@@ -22,7 +22,7 @@ fn alarmed(daemon: &Daemon, words: &str) -> bool {
 
 #[test]
 fn where_nothing_can_be_watched_the_regular_scan_finds_everything() {
-    let dir = dir();
+    let dir = tempdir();
     let (failpoints, setup) = armed(dir.path(), setup(1));
     let refused = failpoints.join("watch:*=ENOSPC+");
     fs::write(&refused, "").expect("armed");
@@ -40,7 +40,7 @@ fn where_nothing_can_be_watched_the_regular_scan_finds_everything() {
 
 #[test]
 fn a_directory_that_was_moved_away_and_back_is_watched_as_before() {
-    let dir = dir();
+    let dir = tempdir();
     let mut setup = setup(1);
     // Only an event tells of the last edit.
     setup.config = setup.config.replace("rescan_seconds = 1", "rescan_seconds = 3600");
@@ -60,7 +60,7 @@ fn a_directory_that_was_moved_away_and_back_is_watched_as_before() {
 
 #[test]
 fn a_watched_directory_that_is_deleted_and_made_again_is_watched_as_before() {
-    let dir = dir();
+    let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &setup(1));
     drop_space(&daemon.launch("first"), &space(1, 1, &json!({})));
     wait(&daemon, &daemon.root.join("first"), "the job is done", |counts| counts.done == 1);
@@ -76,7 +76,7 @@ fn a_watched_directory_that_is_deleted_and_made_again_is_watched_as_before() {
 
 #[test]
 fn a_file_system_that_does_not_answer_is_shown_and_keeps_no_other_waiting() {
-    let dir = dir();
+    let dir = tempdir();
     let (failpoints, setup) = armed(dir.path(), setup(1));
     let daemon = Daemon::start(dir.path(), &setup);
     let dead = failpoints.join("look:%root=wait+");
@@ -95,7 +95,7 @@ fn a_file_system_that_does_not_answer_is_shown_and_keeps_no_other_waiting() {
 
 #[test]
 fn tables_that_cannot_be_written_are_an_alarm_and_are_written_when_they_can_be() {
-    let dir = dir();
+    let dir = tempdir();
     let (failpoints, setup) = armed(dir.path(), setup(1));
     let full = failpoints.join("write:%jobs.tsv=ENOSPC+");
     fs::write(&full, "").expect("armed");
@@ -117,7 +117,7 @@ fn tables_that_cannot_be_written_are_an_alarm_and_are_written_when_they_can_be()
 
 #[test]
 fn a_panic_in_any_thread_ends_the_daemon_and_the_next_one_goes_on() {
-    let dir = dir();
+    let dir = tempdir();
     let (failpoints, setup) = armed(dir.path(), setup(1));
     fs::write(failpoints.join("write:%jobs.tsv=panic"), "").expect("armed");
     let mut daemon = Daemon::start(dir.path(), &setup);

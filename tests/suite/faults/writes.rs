@@ -2,8 +2,8 @@
 
 use super::check::{assert_tables_are_true, assert_whole};
 use super::counts::{count, figure};
-use super::{dir, setup, tail, wait};
-use crate::harness::{Daemon, Setup, drop_space, space};
+use super::{setup, tail, wait};
+use crate::harness::{Daemon, Setup, drop_space, space, tempdir};
 use crate::stand_in::{SOON, until};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +44,7 @@ fn drop_faulty_then_mended(daemon: &Daemon, launch: &Path, jobs: u64) {
 
 /// Every step of every write, `point:path below the launch directory`, as a search made them, and how often.
 fn trace() -> BTreeMap<String, u32> {
-    let dir = dir();
+    let dir = tempdir();
     let (failpoints, setup) = armed(dir.path());
     let trace = failpoints.join("trace");
     fs::write(&trace, "").expect("written");
@@ -88,7 +88,7 @@ fn steps(trace: &BTreeMap<String, u32>) -> Vec<(String, u32)> {
 #[test]
 fn every_write_of_the_daemon_may_fail_once_and_the_search_goes_on_by_itself() {
     let steps = steps(&trace());
-    let dir = dir();
+    let dir = tempdir();
     let (failpoints, setup) = armed(dir.path());
     let daemon = Daemon::start(dir.path(), &setup);
     let every = count("EVERY_DAEMON_WRITE", 0) == 1;
@@ -133,7 +133,7 @@ fn every_write_of_the_daemon_may_fail_once_and_the_search_goes_on_by_itself() {
 
 #[test]
 fn a_table_whose_every_write_fails_until_the_search_is_over_is_true_soon_after() {
-    let dir = dir();
+    let dir = tempdir();
     let (failpoints, setup) = armed(dir.path());
     let daemon = Daemon::start(dir.path(), &setup);
     let tables = WRITTEN.iter().filter(|file| file.ends_with(".tsv"));
@@ -168,7 +168,7 @@ fn a_daemon_killed_between_any_two_steps_of_a_write_leaves_nothing_half_done() {
         // The records; the tables are written by the same few lines.
         points.retain(|step| step.ends_with(".json"));
     }
-    let dir = dir();
+    let dir = tempdir();
     let (failpoints, setup) = armed(dir.path());
     let mut daemon = Daemon::start(dir.path(), &setup);
     for (index, step) in points.iter().enumerate() {
