@@ -229,7 +229,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn a_fold_without_results_is_worth_telling_only_of_a_job_of_which_no_more_is_to_come() {
+    fn a_fold_without_results_is_told_only_of_a_job_that_is_over() {
         let dir = tempdir();
         let job = JobDir::new(dir.path());
         fs::create_dir(job.private()).expect("made");

@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scan_is_due_when_the_folds_that_somebody_read_are_others_than_those_of_the_last() {
+    fn a_scan_is_due_when_other_folds_were_read_than_at_the_last() {
         let dir = tempdir();
         job(dir.path(), "job-0", r#"{"n_splits": 3}"#);
         let known = |folds: &[u32]| SpaceFolds::Known(Some(folds.to_vec()));

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_is_not_open_to_the_user_is_not_taken_for_a_daemon_that_is_not_there() {
+    fn a_socket_closed_to_the_user_is_not_taken_for_an_absent_daemon() {
         let error = Client::new("/run/d.sock").unreached(io::ErrorKind::PermissionDenied.into());
         assert!(matches!(error, ClientError::NotAllowed { .. }), "{error:?}");
         let sentence = error.to_string();

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_data_of_which_a_whole_directory_is_gone_are_out_of_reach_and_all_others_are_bad() {
+    fn bad_data_are_out_of_reach_where_a_whole_directory_is_gone() {
         let dir = tempdir();
         let (subjects, labels) = (dir.path().join("caps/subjects"), dir.path().join("labels"));
         let excused = || excused(left(dir.path()), None);

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn an_input_of_the_search_that_is_gone_is_out_of_reach_and_any_other_fault_the_jobs_own() {
+    fn a_job_is_excused_only_for_a_directory_of_its_search_that_is_gone() {
         let failed = |class| Some(Ended::Failed { class, sentence: "an image is missing".into() });
         let bad_data = || failed(FailureClass::BadData);
         let directory = |path: &str| Some(Input::Directory(path.into()));

@@ -60,7 +60,7 @@ fn where_there_is_no_device_of_the_kind_the_search_is_told_once() {
 }
 
 #[test]
-fn where_the_gpus_cannot_be_seen_the_search_waits_until_it_is_known_whether_there_are_any() {
+fn a_search_waits_until_it_is_known_whether_there_are_gpus() {
     let mut pool = pool(&[seen("cpu", Need::Cpu, 1)]);
     pool.set_no_gpu(None);
     assert_eq!(on_demand(&mut pool, 1, wants(0, 2)), [], "unknown is not none");
@@ -79,7 +79,7 @@ fn a_search_that_is_gone_gives_back_every_slot_and_nobody_elses() {
 }
 
 #[test]
-fn a_gpu_is_drained_after_three_different_jobs_in_a_row_failed_on_it_and_the_cpu_never_is() {
+fn a_gpu_is_drained_after_three_jobs_failed_on_it_and_the_cpu_never_is() {
     let mut pool = pool(&[seen("cpu", Need::Cpu, 1), seen(GPU, Need::Gpu, 1)]);
     let mut fail = |id, job: &str| on_release(&mut pool, id, Some(job.into()), true);
     assert_eq!(fail(0, "unknown"), []);
@@ -108,7 +108,7 @@ fn a_gpu_that_others_occupy_is_left_alone_until_it_is_free() {
 }
 
 #[test]
-fn a_device_that_is_gone_or_occupied_is_not_said_to_be_in_use_again_when_it_is_restored() {
+fn restoring_a_device_that_is_gone_or_occupied_does_not_put_it_into_use() {
     let busy = Seen { occupied: Some("somebody computes on it".into()), ..seen(GPU, Need::Gpu, 1) };
     let mut pool = pool(std::slice::from_ref(&busy));
     let restored = |pool: &mut Pool<u32>| on_drain(pool, GPU, false).0.expect("known");

@@ -144,7 +144,7 @@ fn without_a_device_one_job_after_the_other_is_drawn_and_recorded_as_failed() {
 }
 
 #[test]
-fn a_job_that_does_not_fit_the_device_of_its_slot_fails_without_an_attempt_and_gives_the_slot_back() {
+fn a_job_too_large_for_its_device_fails_unattempted_and_returns_its_slot() {
     use super::attempt_end::on_too_large;
     let mut search = accepted(1);
     react::on_slot(&mut search, lease(1), 100);
@@ -176,7 +176,7 @@ fn a_demand_that_was_refused_is_made_again_when_it_arises_again() {
 }
 
 #[test]
-fn a_job_that_was_being_drawn_when_its_search_was_paused_or_cancelled_is_not_launched() {
+fn a_job_drawn_while_its_search_is_paused_or_cancelled_is_not_launched() {
     use super::command::{Command, on_command};
     for (command, standing) in [(Command::PauseSearch, Standing::Waiting), (Command::CancelSearch, Standing::Cancelled)] {
         let mut search = accepted(2);

@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_is_free_is_no_reason_and_devices_that_all_are_taken_or_out_of_use_are() {
+    fn devices_are_a_reason_to_wait_only_where_none_is_free() {
         let mut pool = pool();
         assert!(reasons(&pool, &1, Need::Gpu).is_empty());
         pool::on_drain(&mut pool, "GPU-1", true);

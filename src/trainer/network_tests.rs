@@ -34,7 +34,7 @@ fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
 }
 
 #[test]
-fn an_autoencoders_output_has_its_inputs_size_for_every_size_reduction_and_normalisation() {
+fn an_autoencoders_output_always_has_its_inputs_size() {
     let inputs: [&[usize]; 6] = [&[1, 7, 9, 11], &[1, 8, 12, 10], &[1, 5, 6, 13], &[1, 4, 15, 9], &[3, 13, 17], &[3, 6, 11]];
     for input in inputs {
         for reduction in [Reduction::MaxPooling, Reduction::Stride] {
@@ -130,7 +130,7 @@ fn normalized(x: &Tensor, axes: &[i64]) -> (Tensor, Tensor, Tensor) {
 }
 
 #[test]
-fn batch_norm_uses_the_batchs_statistics_in_training_and_the_running_ones_in_evaluation() {
+fn batch_norm_uses_the_batch_in_training_and_running_values_in_evaluation() {
     for input in [vec![5, 9, 8, 7], vec![5, 9, 8]] {
         let x = super::model::memory_format::channels_last(&(batch(3, &input) * 4.0 + 100.0)).expect("permutes");
         let layer = Layer::BatchNorm(BatchNorm::new(5, Device::Cpu).expect("builds"));
@@ -180,7 +180,7 @@ fn instance_norm_uses_each_items_own_statistics_in_both_modes() {
 }
 
 #[test]
-fn pooling_equals_zeros_in_front_of_every_odd_axis_then_a_maximum_in_value_and_gradient() {
+fn pooling_pads_odd_axes_in_front_and_takes_the_maximum() {
     for input in [vec![3, 7, 8, 9], vec![3, 5, 5, 5], vec![3, 4, 6, 8], vec![3, 7, 6], vec![3, 5, 9]] {
         let x = batch(2, &input) - 0.7;
         let run = |pool: &dyn Fn(Tensor) -> Tensor| {

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trainer_started_by_hand_records_the_device_once_it_is_chosen_and_an_assigned_one_as_assigned() {
+    fn a_trainer_records_the_device_it_was_assigned_or_has_chosen() {
         let gpu = Gpu { uuid: "GPU-1a".to_string(), name: "NVIDIA H100".to_string() };
         for (given, device, gpu, recorded, told) in [
             (None, Device::Cpu, None, "cpu", "GPU: none\n"),

@@ -104,7 +104,7 @@ const CHANGES: [(&str, Change); 10] = [
 ];
 
 #[test]
-fn whatever_changed_long_ago_since_an_analysis_the_next_has_the_tables_of_one_that_reads_everything() {
+fn an_analysis_after_any_change_equals_one_that_reads_everything() {
     let dir = tempdir();
     let jobs = ["job-0", "job-1", "job-2"];
     let fresh = |name: &str| {
@@ -145,7 +145,7 @@ fn made_up(launch: &Path) -> String {
 }
 
 #[test]
-fn a_job_that_is_the_same_is_not_read_and_what_is_cut_or_another_programs_is_not_believed() {
+fn an_unchanged_job_is_not_read_and_a_damaged_cache_is_not_believed() {
     let dir = tempdir();
     let launch = dir.path();
     made(launch);

@@ -85,7 +85,7 @@ fn nothing_is_coloured_where_no_terminal_shows_it() {
 }
 
 #[test]
-fn a_terminal_shows_help_and_refusals_in_colour_and_no_color_takes_every_escape_away() {
+fn a_terminal_shows_help_in_colour_and_no_color_takes_it_away() {
     let Some(tmux) = needs("tmux") else { return };
     let dir = tempdir();
     let terminal = Terminal::open(tmux, dir.path(), 120, 100);
@@ -125,7 +125,7 @@ fn every_verb_has_completions() {
 }
 
 #[test]
-fn every_program_every_verb_and_what_a_verb_divides_into_has_a_manual_page_that_names_only_pages_there_are() {
+fn every_program_and_verb_has_a_manual_page_that_names_only_real_pages() {
     let dir = tempdir();
     let written = output(&["man", dir.path().to_str().expect("UTF-8")]);
     assert!(written.status.success(), "{written:?}");

@@ -44,7 +44,7 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-fn every_key_has_a_flag_and_a_variable_that_take_its_values_and_refuse_others_by_name() {
+fn every_keys_flag_and_variable_take_its_values_and_refuse_others() {
     assert_eq!(VALUES.iter().map(|(name, _)| *name).collect::<Vec<_>>(), KEYS.iter().map(|key| key.name).collect::<Vec<_>>());
     let dir = tempdir();
     let help = String::from_utf8(neurosearchd(dir.path(), &["--help"], &[]).stdout).expect("UTF-8");

@@ -103,7 +103,7 @@ fn a_job_of_ones_own_choosing_is_queued_and_trained() {
 }
 
 #[test]
-fn a_drained_machine_starts_nothing_until_it_is_resumed_and_a_drained_device_likewise() {
+fn a_drained_machine_or_device_starts_nothing_until_it_is_back() {
     let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     granted(dir.path(), &["drain"]);

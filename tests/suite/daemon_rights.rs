@@ -137,7 +137,7 @@ fn answer(socket: &PathBuf, request: &[u8]) -> String {
 }
 
 #[test]
-fn a_request_that_is_too_large_or_makes_no_sense_is_refused_and_the_next_one_is_answered() {
+fn a_senseless_request_is_refused_and_the_next_one_is_answered() {
     let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let socket = dir.path().join("d.sock");
@@ -171,7 +171,7 @@ fn a_request_that_is_too_large_or_makes_no_sense_is_refused_and_the_next_one_is_
 }
 
 #[test]
-fn clients_that_say_nothing_or_half_a_request_lose_their_places_and_others_are_answered() {
+fn silent_clients_lose_their_places_and_others_are_answered() {
     let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let socket = dir.path().join("d.sock");

@@ -39,7 +39,7 @@ fn a_dropped_space_runs_its_jobs_in_order_and_ends_in_the_tables() {
 }
 
 #[test]
-fn the_watched_directory_itself_may_be_a_launch_directory_and_a_job_folder_never_is_one() {
+fn a_watched_directory_may_be_a_launch_directory_and_a_job_folder_never() {
     let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     drop_space(&daemon.root, &space(1, 1, &json!({})));
@@ -52,7 +52,7 @@ fn the_watched_directory_itself_may_be_a_launch_directory_and_a_job_folder_never
 }
 
 #[test]
-fn a_faulty_file_is_answered_beside_it_until_it_is_mended_and_others_are_served_meanwhile() {
+fn a_faulty_file_is_answered_beside_it_while_others_are_served() {
     let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let (bad, good) = (daemon.launch("bad"), daemon.launch("good"));
@@ -166,7 +166,7 @@ fn without_a_gpu_a_job_that_needs_one_fails_with_a_sentence_that_says_so() {
 }
 
 #[test]
-fn the_tables_go_by_the_files_folds_and_by_each_jobs_own_while_it_is_missing_or_refused() {
+fn the_tables_go_by_the_files_folds_else_by_each_jobs_own() {
     let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let launch = daemon.launch("folds");

@@ -92,7 +92,7 @@ fn a_search_whose_time_is_over_is_held_and_says_when_that_was() {
 }
 
 #[test]
-fn a_search_and_its_jobs_are_known_through_links_and_dots_and_a_wrong_path_is_named_whole() {
+fn searches_and_jobs_are_known_through_links_and_wrong_paths_named_whole() {
     let dir = tempdir();
     let (_daemon, launch) = busy(dir.path());
     let link = dir.path().join("link");
@@ -146,7 +146,7 @@ fn words_that_a_verb_would_not_heed_are_refused() {
 }
 
 #[test]
-fn a_search_whose_file_is_gone_before_all_is_drawn_is_held_and_one_that_is_finished_has_no_time_limit_to_tell_of() {
+fn a_search_without_its_file_is_held_until_it_is_finished() {
     let dir = tempdir();
     let hold = dir.path().join("hold");
     fs::write(&hold, "").expect("written");

@@ -213,7 +213,7 @@ fn without_a_trainer_or_a_gpu_nothing_is_drawn_and_the_sentence_names_the_cure()
 }
 
 #[test]
-fn a_trainer_that_fails_crashes_or_lies_makes_a_failed_job_with_class_sentence_and_log() {
+fn a_trainer_that_fails_crashes_or_lies_makes_a_failed_job_with_a_log() {
     let cases = [("fail", "bad_data"), ("crash", "crashed"), ("silent", "crashed"), ("empty", "crashed")];
     for (become_, class) in cases {
         let dir = tempdir();

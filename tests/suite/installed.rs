@@ -22,7 +22,7 @@ fn files(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn an_installation_has_for_each_program_its_manual_in_the_right_section_and_its_completions_for_each_shell() {
+fn an_installation_has_every_programs_manual_and_completions() {
     let dir = tempdir();
     let root = dir.path();
     let built = Path::new(env!("CARGO_BIN_EXE_neurosearch")).parent().expect("a program lies in a directory");

@@ -91,7 +91,7 @@ fn kill(mut child: Child) {
 }
 
 #[test]
-fn a_job_that_continue_ran_is_the_daemons_again_once_continue_and_its_trainer_are_killed() {
+fn a_job_is_the_daemons_again_once_its_continue_is_killed() {
     let mut left = Left::new();
     let child = left.lent();
     kill(child);
@@ -120,7 +120,7 @@ fn the_live_trainer_of_a_continue_that_was_killed_is_adopted() {
 }
 
 #[test]
-fn a_job_whose_continue_died_on_another_machine_is_shown_with_the_way_back_and_taken_back_when_nobody_holds_it() {
+fn a_job_lent_to_another_machine_is_shown_with_the_way_back() {
     let mut left = Left::new();
     left.moved_away("job.json", |record| {
         record["borrower"] = json!({"pid": 12, "start_time": 1, "boot_id": "another", "host": "node-7"});
@@ -149,7 +149,7 @@ fn a_job_whose_continue_died_on_another_machine_is_shown_with_the_way_back_and_t
 }
 
 #[test]
-fn continue_goes_on_with_a_job_of_another_machine_only_where_it_is_told_that_nothing_runs_there() {
+fn continue_takes_another_machines_job_only_when_told_nothing_runs_there() {
     let left = Left::new();
     left.moved_away("trainer.json", |record| {
         (record["host"], record["boot_id"]) = (json!("node-7"), json!("another"));
@@ -167,7 +167,7 @@ fn continue_goes_on_with_a_job_of_another_machine_only_where_it_is_told_that_not
 }
 
 #[test]
-fn what_became_of_a_job_whose_generate_was_killed_is_shown_and_continue_goes_on_with_it() {
+fn a_job_whose_generate_was_killed_is_shown_and_can_be_continued() {
     let mut left = Left::new();
     left.daemon.start_again(&left.setup);
     let generate = |name: &str| {

@@ -55,7 +55,7 @@ fn a_mistake_in_the_configuration_is_refused_with_its_place_and_nothing_changes(
 }
 
 #[test]
-fn a_configuration_that_is_empty_or_has_lost_its_directories_is_refused_and_they_are_served_as_before() {
+fn a_configuration_without_directories_is_refused_and_changes_nothing() {
     let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let launch = daemon.launch("a");

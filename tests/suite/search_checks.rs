@@ -138,7 +138,7 @@ fn the_patch_size_of_a_mode_that_is_not_listed_is_not_held_against_the_image() {
 }
 
 #[test]
-fn a_space_of_which_any_draw_can_train_is_accepted_in_whatever_order_and_at_whichever_end_it_stands() {
+fn a_space_is_accepted_wherever_the_one_draw_stands_that_can_train() {
     let quarter = Quarter::new();
     let deep =
         |d_reduction: Value| json!({"n_convblocks": 6, "network_normalization": "InstanceNorm", "d_reduction": d_reduction});

@@ -25,7 +25,7 @@ fn text(path: &Path) -> String {
 }
 
 #[test]
-fn validate_accepts_a_space_whose_data_are_there_and_refuses_with_every_fault_on_its_own_line() {
+fn validate_accepts_a_good_space_and_tells_every_fault_on_its_own_line() {
     let quarter = Quarter::new();
     let launch = text(&quarter.launch());
     let missing = neurosearch(&["validate", &launch]);
@@ -44,7 +44,7 @@ fn validate_accepts_a_space_whose_data_are_there_and_refuses_with_every_fault_on
 }
 
 #[test]
-fn validate_says_what_to_do_about_data_that_are_not_there_and_about_a_machine_without_a_gpu() {
+fn validate_says_what_to_do_about_missing_data_and_a_missing_gpu() {
     let quarter = Quarter::new();
     let launch = text(&quarter.launch());
     let asked = |changes: Value| {
@@ -71,7 +71,7 @@ fn validate_says_what_to_do_about_data_that_are_not_there_and_about_a_machine_wi
 }
 
 #[test]
-fn sample_prints_the_same_readable_options_for_the_same_seed_whatever_is_asked_around_them() {
+fn sample_prints_the_same_options_for_the_same_seed() {
     let quarter = Quarter::new();
     let launch = text(&quarter.launch());
     quarter.space(
@@ -313,7 +313,7 @@ fn init_on_ones_own_images_writes_a_space_of_which_every_job_can_train() {
 }
 
 #[test]
-fn init_sees_the_folds_of_the_labels_and_the_gpus_of_the_machine_and_says_why_images_gave_no_sizes() {
+fn init_sees_folds_and_gpus_and_says_why_images_gave_no_sizes() {
     let quarter = Quarter::new();
     let splits = quarter.path("splits");
     for side in ["train", "validation"] {

@@ -58,7 +58,7 @@ fn a_gpu_is_bound_by_its_uuid_and_one_that_others_occupy_is_left_alone_and_shown
 }
 
 #[test]
-fn a_gpu_is_drained_and_restored_by_its_number_or_name_and_one_that_is_gone_keeps_its_name_and_is_told() {
+fn a_gpu_is_drained_by_number_or_name_and_keeps_its_name_when_gone() {
     let dir = tempdir();
     let daemon = with_gpus(dir.path(), &[gpu(0, &[1]), gpu(1, &[])], "devices = [\"cpu\", \"GPU-0a\", \"GPU-1a\", \"GPU-9z\"]");
     until("the devices are known", || daemon.status().devices.len() == 3);

@@ -36,7 +36,7 @@ fn ask(daemon: &Daemon, args: &[&str]) -> Output {
 }
 
 #[test]
-fn a_draw_that_does_not_fit_its_gpu_is_a_failed_job_that_was_never_run_and_the_others_are_done() {
+fn a_draw_too_large_for_its_gpu_fails_unrun_and_the_others_are_done() {
     let dir = tempdir();
     let memory = 200_000_000_u64;
     let gpus = dir.path().join("gpus.json");

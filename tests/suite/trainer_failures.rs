@@ -98,7 +98,7 @@ fn a_class_without_participants_is_an_error_for_a_cnn_and_fine_for_an_autoencode
 }
 
 #[test]
-fn a_disk_that_does_not_take_a_checkpoint_is_no_failure_of_the_job_which_goes_on_when_it_does() {
+fn a_checkpoint_that_the_disk_refuses_is_no_failure_and_the_job_goes_on() {
     let job = Job::new(json!({ "epochs": 2 }));
     let failpoints = job.launch.path().join("failpoints");
     fs::create_dir(&failpoints).expect("made");
@@ -124,7 +124,7 @@ fn a_disk_that_does_not_take_a_checkpoint_is_no_failure_of_the_job_which_goes_on
 }
 
 #[test]
-fn an_image_that_the_file_system_does_not_give_just_now_is_no_failure_of_the_job_which_goes_on_when_it_does() {
+fn an_image_out_of_reach_is_no_failure_and_the_job_goes_on_later() {
     let job = spoilt(|_| ());
     let caps = job.launch.path().join("caps");
     // The first image is looked at before the training, all are read in it.
@@ -145,7 +145,7 @@ fn an_image_that_the_file_system_does_not_give_just_now_is_no_failure_of_the_job
 }
 
 #[test]
-fn a_log_that_has_outgrown_its_bound_loses_its_middle_while_the_trainer_reports_nothing() {
+fn a_log_beyond_its_bound_loses_its_middle_while_nothing_is_reported() {
     let job = Job::new(json!({}));
     let log = job.folder.join(".neurosearch/attempt-1.log");
     fs::create_dir_all(job.folder.join(".neurosearch")).expect("made");

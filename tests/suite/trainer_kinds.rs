@@ -149,7 +149,7 @@ fn two_regions() -> Small {
 }
 
 #[test]
-fn few_items_an_image_give_three_times_as_many_reconstructions_as_far_as_the_set_goes() {
+fn few_items_an_image_give_more_reconstructions_as_far_as_the_set_goes() {
     let small = two_regions();
     let job = small.job(json!({ "mode": "roi", "roi_list": ["first", "second"], "network_type": "autoencoder" }));
     job.train();

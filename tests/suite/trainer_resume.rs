@@ -147,7 +147,7 @@ fn a_damaged_checkpoint_is_noticed_and_the_one_before_it_used() {
 }
 
 #[test]
-fn a_checkpoint_of_other_options_is_not_used_and_the_log_says_so_also_where_no_network_has_its_number_now() {
+fn a_checkpoint_of_other_options_is_not_used_and_the_log_says_so() {
     for (key, changed) in [("batch_size", json!(2)), ("epochs", json!(2))] {
         let job = Job::new(json!({ "epochs": 9 }));
         let mut child = job.start();

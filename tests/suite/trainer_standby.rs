@@ -66,7 +66,7 @@ fn once_it_has_its_job_it_is_named_and_ended_as_any_other_trainer() {
 }
 
 #[test]
-fn while_short_jobs_follow_one_another_the_daemon_keeps_trainers_waiting_and_they_end_with_it() {
+fn the_daemon_keeps_trainers_waiting_for_short_jobs_and_ends_with_them() {
     let dir = tempdir();
     let config = "devices = \"cpu\"\nrescan_seconds = 1\nsettle_milliseconds = 100".to_string();
     let setup = Setup { config, environment: Vec::new() }.with("NEUROSEARCH_TRAINER", TRAINER);

@@ -26,7 +26,7 @@ fn places(small: &Small, changes: Value) -> Vec<(u32, u32)> {
 }
 
 #[test]
-fn tensorboards_step_counts_batches_over_the_epochs_and_the_rows_are_those_of_the_table() {
+fn tensorboards_steps_count_batches_and_its_rows_are_the_tables() {
     let small = Small::of_two_classes();
     let job = small.job(json!({ "batch_size": 1, "epochs": 2, "evaluation_steps": 2, "learning_rate": 0.01 }));
     job.train();

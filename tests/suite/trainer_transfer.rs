@@ -26,7 +26,7 @@ fn patches(network_type: &str, selection: Value) -> Value {
 }
 
 #[test]
-fn the_selection_decides_which_of_a_cnns_models_starts_a_cnn_and_every_cnn_of_a_multicnn() {
+fn the_selection_decides_which_model_starts_each_cnn() {
     let small = two_patches();
     let models = [("best_loss", probe(1, 10.0)), ("best_balanced_accuracy", probe(1, -10.0))];
     let source = small.source("source", "cnn", &models);

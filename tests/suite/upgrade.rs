@@ -281,7 +281,7 @@ fn live_trainer(sample: &Sample, job: &Path, setup: &Setup) -> Child {
 }
 
 #[test]
-fn a_live_trainer_with_an_old_record_is_adopted_and_ends_its_job_in_the_same_attempt() {
+fn a_live_trainer_with_an_old_record_is_adopted_and_ends_in_the_same_attempt() {
     let sample = Sample::new();
     let (setup, hold) = sample.held();
     let (launch, job) = (sample.launch("cnn"), sample.job("cnn", 2));

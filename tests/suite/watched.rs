@@ -8,7 +8,7 @@ use serde_json::json;
 use std::path::Path;
 
 #[test]
-fn watch_fits_its_terminal_follows_its_size_outlives_the_daemon_and_leaves_the_terminal_as_it_was() {
+fn watch_fits_its_terminal_outlives_the_daemon_and_leaves_no_trace() {
     let Some(tmux) = needs("tmux") else { return };
     let dir = tempdir();
     let setup = Setup::default().with("STAND_IN_PAUSE", "0.2");

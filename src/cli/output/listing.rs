@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_and_its_jobs_are_meant_by_what_they_are_called_and_by_nothing_that_could_be_two() {
+    fn a_name_means_one_search_or_job_and_never_two() {
         let searches = ["/a/x/first", "/a/y/first", "/a/second"].map(search);
         let meant = |named: &str| meant(&searches, Path::new(named));
         assert_eq!(meant("second").as_deref(), Some("/a/second"));
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn devices_stand_in_the_order_of_their_numbers_and_a_uuid_stands_whole_or_not_at_all() {
+    fn devices_stand_by_number_and_a_uuid_stands_whole_or_not_at_all() {
         let device = |id: &str, index| Device {
             id: id.to_string(),
             index,

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_of_an_attempt_that_is_only_being_started_is_empty_and_another_that_is_not_there_is_refused() {
+    fn the_log_of_a_starting_attempt_is_empty_and_any_other_missing_one_refused() {
         let missing = |kind: io::ErrorKind| Err(StoreError::io("read", Path::new("/x/attempt-4.log"), kind.into()));
         let nothing = piece(missing(io::ErrorKind::NotFound), true, 0).map_err(|refused| refused.sentence().to_string());
         assert!(nothing.is_ok_and(|piece| piece.bytes.is_empty() && piece.next == 0));

@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn what_becomes_of_a_draw_depends_on_need_room_policy_and_how_often_it_was_drawn_again() {
+    fn a_draws_fate_depends_on_need_room_policy_and_earlier_redraws() {
         use OnTooLarge::{Redraw, Skip};
         enum Wanted {
             Fits,

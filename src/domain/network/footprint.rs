@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_models_are_kept_beside_the_training_on_the_cpu_and_take_nothing_of_a_gpu() {
+    fn the_best_models_take_memory_beside_a_cpu_training_and_none_of_a_gpu() {
         let shape = architecture(8, &[1, 1, 2], Reduction::Stride, &[1, 169, 208, 179]);
         for (kind, models) in [(NetworkType::Cnn, 2), (NetworkType::MultiCnn, 2), (NetworkType::Autoencoder, 1)] {
             let footprint = Footprint::of(&shape, kind, 1);
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn small_items_are_evaluated_together_and_never_in_more_memory_than_a_step_of_training_takes() {
+    fn an_evaluation_takes_small_items_together_in_a_training_steps_memory() {
         let patch = shaped(16, &[2, 3, 2], Reduction::Stride, None, 1, &[1, 50, 50, 50]);
         let together = |batch| evaluation_batch(&patch, NetworkType::Cnn, batch);
         assert_eq!([together(1), together(2), together(5)], [2, 4, 10]);

@@ -254,7 +254,7 @@ fn the_searchs_own_key_is_checked_like_the_others() {
 }
 
 #[test]
-fn a_space_of_which_no_draw_can_train_is_refused_and_one_of_which_some_can_is_accepted() {
+fn a_space_is_refused_only_where_no_draw_can_train() {
     assert_eq!(keys_at_fault(json!({"network_type": "multicnn"})), ["network_type"]);
     assert!(with(json!({"network_type": "multicnn", "mode": ["image", "patch"]})).is_ok());
     assert_eq!(keys_at_fault(json!({"diagnoses": ["CN", "sMCI"]})), ["diagnoses"]);

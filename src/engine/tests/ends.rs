@@ -93,7 +93,7 @@ fn a_result_that_the_disk_did_not_take_holds_the_search_and_counts_against_no_jo
 }
 
 #[test]
-fn an_input_that_alone_cannot_be_read_holds_no_other_job_and_ends_its_own_as_bad_data_at_the_fifth_time_in_a_row() {
+fn one_unreadable_input_fails_its_job_at_the_fifth_try_and_holds_no_other() {
     let unread =
         |input_alone| Outcome { input_alone, ..ended(Some(Ended::Interrupted { sentence: Some("no /caps/x: EIO".into()) })) };
     let mut search = with_running(2);

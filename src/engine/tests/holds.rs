@@ -6,7 +6,7 @@ use crate::engine::command::on_shutdown;
 use crate::engine::holds;
 
 #[test]
-fn a_full_disk_starts_nothing_new_and_what_was_not_recorded_is_recorded_when_there_is_room() {
+fn a_full_disk_starts_nothing_new_and_records_are_made_up_for_later() {
     let mut search = with_running(2);
     let effects = holds::on_unsaved(&mut search, Some(&name(0)), "full".into());
     let probe = Effect::Probe { seconds: 1 };

@@ -186,7 +186,7 @@ fn a_job_whose_record_cannot_be_read_keeps_its_index_and_is_left_alone_until_it_
 }
 
 #[test]
-fn the_slot_of_a_live_trainer_is_lent_to_nobody_else_while_its_jobs_record_cannot_be_read() {
+fn a_live_trainer_keeps_its_slot_while_its_jobs_record_cannot_be_read() {
     let unread = |trainer: TrainerSeen| {
         let record = Err(Unread { why: "no JSON".into(), trainer });
         vec![Found { name: name(0), record, need: Need::Cpu }]
@@ -222,7 +222,7 @@ fn a_checkpoint_made_while_nobody_watched_forgives_and_is_recorded_so() {
 }
 
 #[test]
-fn a_job_that_somebody_ran_in_the_daemons_stead_is_the_daemons_again_when_that_is_over() {
+fn a_lent_job_is_the_daemons_again_once_its_borrower_has_ended() {
     let mut elsewhere = found(running(), TrainerSeen::Gone(None));
     if let Ok(Some(record)) = &mut elsewhere[0].record {
         record.ours = false;
@@ -241,7 +241,7 @@ fn a_job_that_somebody_ran_in_the_daemons_stead_is_the_daemons_again_when_that_i
 }
 
 #[test]
-fn a_job_that_a_dead_continue_of_another_machine_has_becomes_the_daemons_again_once_somebody_says_so() {
+fn a_job_lent_to_another_machine_comes_back_once_somebody_says_so() {
     use crate::engine::command::{Command, on_command};
     let elsewhere = |away| {
         let mut elsewhere = found(running(), TrainerSeen::Gone(None));

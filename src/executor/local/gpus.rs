@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stand_in_listing_is_read_from_its_file_and_a_bad_one_is_a_problem_that_names_it() {
+    fn a_stand_in_listing_comes_from_its_file_and_a_bad_one_is_named() {
         let dir = tempdir();
         let path = dir.path().join("gpus.json");
         std::fs::write(

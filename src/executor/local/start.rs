@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_trainer_is_told_its_folder_device_threads_attempt_precision_and_cache_and_writes_to_the_attempts_log() {
+    fn the_trainer_gets_its_whole_assignment_and_writes_to_the_attempts_log() {
         let dir = tempdir();
         let program = script(
             dir.path(),

@@ -145,7 +145,7 @@ fn the_entries_not_used_for_longest_go_when_the_cache_is_full() {
 }
 
 #[test]
-fn a_volume_larger_than_the_cache_and_a_cache_that_cannot_be_written_give_the_decoded_volume() {
+fn the_volume_is_given_where_the_cache_is_too_small_or_not_writable() {
     let setting = Setting::new();
     let small = setting.cache(10);
     assert!(matches!(setting.get(&small, &setting.source()), Cached::Decoded(decoded) if decoded.voxels == bytes("one")));

@@ -74,7 +74,7 @@ fn ask(volumes: &Volumes) {
 }
 
 #[test]
-fn each_volume_is_decoded_once_for_all_its_items_even_where_this_process_can_hold_one_alone() {
+fn each_volume_is_decoded_once_for_all_items_even_if_only_one_fits() {
     let dir = tempdir();
     for number in 0..6u8 {
         put_nifti(dir.path(), &format!("sub-{number}"), &[f32::from(number); 24]);

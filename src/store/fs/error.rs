@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_or_failing_disk_is_told_from_a_file_that_is_at_fault_however_deep_the_error_lies() {
+    fn a_failing_disk_is_told_from_a_faulty_file_however_deep_the_error_lies() {
         let error = |source| StoreError::io("replace", Path::new("/x"), source);
         for code in [Errno::NOSPC, Errno::DQUOT, Errno::ROFS, Errno::IO, Errno::STALE, Errno::NOTCONN, Errno::TIMEDOUT] {
             assert!(error(code.into()).is_of_the_disk() && !error(code.into()).is_of_the_file(), "{code}");

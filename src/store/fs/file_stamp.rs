@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_written_replaced_removed_or_given_back_its_time_is_another_and_one_that_was_read_is_not() {
+    fn a_files_stamp_changes_with_every_write_and_with_no_read() {
         let dir = tempdir();
         let [first, second] = ["first", "second"].map(|name| dir.path().join(name));
         fs::write(&first, "one").expect("written");

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_was_moved_away_meanwhile_gets_its_results_and_what_has_its_name_now_gets_none() {
+    fn results_go_to_the_folder_itself_though_another_has_its_name_now() {
         let dir = tempdir();
         let (fold, moved) = (dir.path().join("fold-0"), dir.path().join("moved"));
         fs::create_dir(&fold).expect("made");

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_maker_left_goes_with_the_next_one_and_with_a_sweep_and_what_a_live_one_makes_stays() {
+    fn what_a_killed_maker_left_is_swept_and_what_a_live_one_makes_stays() {
         let (_dir, launch) = launch();
         let left = |name: &str| launch.folder(name);
         let plant = || {

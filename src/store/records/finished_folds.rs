@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn an_autoencoders_fold_is_finished_with_its_table_its_model_and_its_reconstructions() {
+    fn an_autoencoders_fold_needs_its_table_model_and_reconstructions() {
         let dir = tempdir();
         let fold = JobDir::new(dir.path()).fold(3);
         fs::create_dir_all(fold.reconstruction()).expect("made");

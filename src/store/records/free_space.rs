@@ -43,7 +43,7 @@ mod tests {
     use crate::testing::tempdir;
 
     #[test]
-    fn a_directory_without_room_is_told_with_both_numbers_and_one_with_room_keeps_nothing() {
+    fn a_lack_of_room_is_told_with_both_numbers_and_a_probe_leaves_nothing() {
         let dir = tempdir();
         let launch = LaunchDir::new(dir.path());
         assert!(probe(&launch, 0).expect_err("no private folder").is_missing());

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finished_fold_changes_the_folder_and_those_of_a_job_that_is_over_are_looked_at_when_its_own_does() {
+    fn a_finished_fold_changes_the_stamp_of_its_jobs_folder() {
         let dir = tempdir();
         let job = JobDir::new(dir.path().join("job-0"));
         let fold = job.path().join("fold-0");

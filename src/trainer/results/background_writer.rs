@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn beside_the_computation_a_write_counts_once_it_is_over_and_the_next_one_comes_after_it() {
+    fn a_write_in_the_background_counts_once_it_is_over_and_before_the_next() {
         let noted = Arc::default();
         let (mut writer, mut checkpoints) = (Writer::new(true), 6);
         let (go, write) = held(7, &noted);
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_thread_a_write_is_over_when_it_was_handed_over_and_its_error_comes_at_once() {
+    fn without_a_thread_a_write_is_over_at_once_and_so_comes_its_error() {
         let (mut writer, mut checkpoints) = (Writer::new(false), 6);
         let here = thread::current().id();
         writer
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_went_wrong_beside_the_computation_is_told_once_by_whichever_call_comes_first_and_counts_nothing() {
+    fn a_background_writes_error_is_told_once_by_the_next_call() {
         type Call = fn(&mut Writer, &mut u64) -> Result<(), Stop>;
         let calls: [Call; 3] = [looked, |writer, count| writer.wait(count), |writer, count| writer.hand(count, || Ok(9))];
         for call in calls {

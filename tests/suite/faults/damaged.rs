@@ -18,7 +18,7 @@ fn change(daemon: &Daemon, verb: &str, target: &Path) {
 }
 
 #[test]
-fn a_job_whose_records_cannot_be_read_at_the_start_is_left_alone_with_its_slot_and_taken_over_once_they_can() {
+fn a_job_with_unreadable_records_keeps_its_slot_until_they_can_be_read() {
     std::thread::scope(|scope| {
         for damaged in [&["job.json"][..], &["job.json", "trainer.json"]] {
             scope.spawn(|| left_alone_and_taken_over(damaged));
@@ -75,7 +75,7 @@ fn a_damaged_record_keeps_its_own_job_from_starting_and_no_other() {
 }
 
 #[test]
-fn ends_without_a_whole_last_word_or_without_results_are_crashes_and_out_of_memory_is_final() {
+fn an_end_without_word_or_results_is_a_crash_and_out_of_memory_final() {
     let cases = [
         ("garbled", "crashed", "without a word", 5),
         ("empty", "crashed", "no results", 5),

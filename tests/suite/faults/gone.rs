@@ -39,7 +39,7 @@ fn a_search_that_is_removed_during_a_draw_gives_its_slot_to_the_next() {
 }
 
 #[test]
-fn no_job_and_no_record_is_put_into_another_directory_of_the_same_name_and_the_old_one_goes_on_when_it_is_back() {
+fn nothing_is_put_into_another_directory_of_the_same_name() {
     let dir = tempdir();
     let hold = dir.path().join("hold");
     fs::write(&hold, "").expect("held");

@@ -43,7 +43,7 @@ fn assert_others_are_served(daemon: &Daemon, name: &str) {
 }
 
 #[test]
-fn a_launch_directorys_private_folder_that_is_a_link_is_told_and_nothing_behind_it_is_touched() {
+fn a_private_folder_that_is_a_link_is_told_and_nothing_behind_it_touched() {
     let dir = tempdir();
     let names = ["search.json", "lock", "new-plans/thesis.txt", ".search.json.1-1.tmp"];
     let folder = precious(dir.path(), &names);

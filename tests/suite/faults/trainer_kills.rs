@@ -37,7 +37,7 @@ fn killed(kind: &str, changes: &Value, kills: u64) -> u64 {
 }
 
 #[test]
-fn the_real_trainer_killed_at_random_instants_ends_bit_for_bit_as_one_that_never_was() {
+fn a_trainer_killed_at_random_instants_ends_bit_for_bit_as_one_that_was_not() {
     let kinds = [("cnn", cnn()), ("autoencoder", autoencoder()), ("multicnn", multicnn())];
     let each = count("REAL_TRAINER_KILLS", 9).div_ceil(kinds.len() as u64);
     let jobs: u64 = kinds.iter().map(|(kind, changes)| killed(kind, changes, each)).sum();

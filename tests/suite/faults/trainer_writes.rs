@@ -116,7 +116,7 @@ fn every_write_of_the_trainer_may_fail_and_the_next_attempt_ends_as_if_none_had(
 }
 
 #[test]
-fn a_checkpoint_that_the_disk_gives_no_more_costs_an_epoch_and_one_out_of_reach_waits_for_the_disk() {
+fn a_lost_checkpoint_costs_an_epoch_and_one_out_of_reach_waits() {
     let whole = Job::new(cnn());
     train(&whole);
     let job = Job::new(cnn());

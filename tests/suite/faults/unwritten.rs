@@ -11,7 +11,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 #[test]
-fn a_trainer_without_room_holds_the_search_counts_as_no_failure_and_goes_on_by_itself() {
+fn a_full_disk_holds_the_search_fails_no_job_and_ends_by_itself() {
     let dir = tempdir();
     let failpoints = dir.path().join("failpoints");
     fs::create_dir(&failpoints).expect("made");
@@ -50,7 +50,7 @@ fn unread(dir: &Path, input: &Path) -> (Daemon, PathBuf) {
 }
 
 #[test]
-fn one_input_on_a_bad_place_of_the_disk_lets_other_jobs_go_on_and_fails_its_own_in_the_end() {
+fn one_input_on_a_bad_sector_fails_its_own_job_and_no_other() {
     let dir = tempdir();
     let caps = dir.path().join("caps");
     fs::create_dir(&caps).expect("made");
@@ -69,7 +69,7 @@ fn one_input_on_a_bad_place_of_the_disk_lets_other_jobs_go_on_and_fails_its_own_
 }
 
 #[test]
-fn inputs_of_which_none_can_be_read_hold_the_search_until_one_can_and_start_and_fail_no_job() {
+fn unreadable_inputs_hold_the_search_until_one_is_read_and_fail_no_job() {
     let dir = tempdir();
     // So deep that what the test itself keeps is not near.
     let caps = dir.path().join("caps/subjects/sub-1/ses-1");
@@ -92,7 +92,7 @@ fn inputs_of_which_none_can_be_read_hold_the_search_until_one_can_and_start_and_
 }
 
 #[test]
-fn a_caps_that_is_not_mounted_any_more_holds_the_search_until_it_is_and_fails_no_job() {
+fn a_caps_that_is_not_mounted_holds_the_search_and_fails_no_job() {
     let dir = tempdir();
     let (caps, away, hold) = (dir.path().join("caps"), dir.path().join("away"), dir.path().join("hold"));
     symlink(checkout("tests/fixtures/mni-quarter/caps"), &caps).expect("linked");

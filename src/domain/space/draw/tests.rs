@@ -45,7 +45,7 @@ fn randint_reaches_both_ends_and_is_even() {
 }
 
 #[test]
-fn each_element_of_a_choice_is_equally_likely_and_an_element_given_twice_twice_as_likely() {
+fn each_element_of_a_choice_is_as_likely_as_often_as_it_is_given() {
     let options = draws(&space(json!({"first_conv_width": [4, 8, 16, 32], "sampler": ["random", "weighted"]})), 4000);
     assert!(is_even(&counts(options.iter().map(|o| o.convolutions[0].out_channels)), 4, 4000));
     assert!(is_even(&counts(options.iter().map(|o| o.sampler)), 2, 4000));
