@@ -11,6 +11,7 @@ use super::threshold_table::{self, Counts};
 use crate::domain::space::SearchSpace;
 use crate::domain::text::natural_order::{self, Natural};
 use crate::domain::words::Selection;
+use crate::executor::local::cpu;
 use crate::store::fs::atomic;
 use crate::store::fs::error::StoreError;
 use crate::store::fs::open_dir::Folder;
@@ -21,7 +22,6 @@ use crate::store::records::{record, results};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::thread;
 
 /// Folders that a thread takes at a time.
 const SHARE: usize = 4;
@@ -245,7 +245,7 @@ impl Tables {
     /// The row and the notices of each folder, in the order of the names, on all cores: the time goes into opening many small
     /// files, or, where something is known, into looking at them.
     fn collect_all(&self, launch: &LaunchDir, names: &[String], known: Option<&Known>) -> Vec<(Option<Row>, Vec<Notice>)> {
-        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let threads = cpu::cores();
         let known = known.zip(self.folds.as_deref());
         spread(names, SHARE, threads, |name| {
             let dir = launch.folder(name);

@@ -10,7 +10,7 @@ use crate::store::records::create_job::{self, Made, Maker};
 use crate::store::records::job_records::{JobRecord, parse_options};
 use crate::store::records::layout::JobDir;
 use crate::store::records::list_jobs;
-use rand::TryRngCore;
+use crate::store::system;
 use std::path::Path;
 
 /// Makes the folder with its options and its record, complete or not at all.
@@ -61,8 +61,7 @@ pub fn exists(job: &JobDir) -> Failure {
     Failure::new(Exit::Exists, format!("{folder} is there already and is not overwritten; {cure}"))
 }
 
-/// A seed of 53 bits from the operating system's randomness, so that every JSON reader keeps it whole.
+/// A new seed for a search or a job that has none.
 pub fn new_seed() -> Result<u64, Failure> {
-    let bits = rand::rngs::OsRng.try_next_u64().map_err(|e| Failure::new(Exit::Failed, format!("cannot draw a seed: {e}")))?;
-    Ok(bits >> 11)
+    system::new_seed().map_err(|sentence| Failure::new(Exit::Failed, sentence))
 }

@@ -19,9 +19,10 @@ use crate::store::data::volume_cache::Place;
 use crate::store::records::job_records::{EndRecord, JobRecord};
 use crate::store::records::layout::JobDir;
 use crate::store::records::{finished_folds, progress, record};
+use crate::store::system;
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// How long a trainer may take to keep its last epoch once it is asked to stop.
 const GRACE: Duration = Duration::from_secs(120);
@@ -61,7 +62,7 @@ pub fn run(ready: Ready, job: &JobDir, options: &JobOptions, mut record: JobReco
     record.borrower = Some(own()?.as_borrower());
     record.history.attempts += 1;
     let threads = *record.threads.get_or_insert_with(executor::local::cpu::cores);
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
+    let since = system::now();
     record.state = JobState::Running { device: Some(ready.device.to_string()), since };
     record::write(&job.record(), &record)?;
 

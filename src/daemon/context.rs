@@ -8,10 +8,10 @@ use crate::control::reply::Daemon;
 use crate::executor::local::{cpu, process_identity};
 use crate::store::fs::lock::Holder;
 use crate::store::settings::{Devices, Settings};
+use crate::store::system::now;
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Cheap to clone; everything in it is shared.
 #[derive(Debug, Clone)]
@@ -61,11 +61,6 @@ impl Services {
     pub fn threads(&self) -> usize {
         cpu::threads_per_slot(self.cpu_slots() as usize)
     }
-}
-
-/// Seconds since the Unix epoch.
-pub fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// A set of process numbers, shared between threads.

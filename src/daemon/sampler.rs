@@ -10,7 +10,7 @@ pub mod scan;
 pub mod time_limit;
 
 use super::analyzer::{Analyzer, AreYouThere, ReportTo, Tabulated};
-use super::context::{Services, now};
+use super::context::Services;
 use super::devices::{Demanded, Devices, Enlist};
 use super::systemd::ALIVE;
 use super::trainer::{News, Report, Trainer};
@@ -26,6 +26,7 @@ use crate::engine::{attempt_end, holds, react};
 use crate::store::records::layout::LaunchDir;
 use crate::store::records::list_jobs::Changed;
 use crate::store::records::space_file::Stamp;
+use crate::store::system::now;
 use accept_space::Accepted;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, MailboxError, Message, ResponseFuture, SpawnHandle};
 use effects::Task;

@@ -1,15 +1,19 @@
 //! Jobs: their names, the states they pass through, and how a run of one ended.
 
+use super::plain_name;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
-/// A checked name of a job's folder: `[A-Za-z0-9][A-Za-z0-9._-]{0,99}`, so it can stand in a path and on a terminal as it is.
+/// A checked name of a job's folder, as [`plain_name`] allows it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct JobName(Arc<str>);
 
 impl JobName {
+    /// Characters of the longest prefix: a dash and the 20 digits of the largest index have to fit behind it.
+    pub const LONGEST_PREFIX: usize = plain_name::LONGEST - 21;
+
     /// The name of the search's own job `index`: `<prefix>-<index>`.
     pub fn numbered(prefix: &str, index: u64) -> Result<Self, BadName> {
         JobName::try_from(format!("{prefix}-{index}"))
@@ -28,16 +32,14 @@ impl JobName {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a name for a folder here: one letter or digit, then at most 99 letters, digits, '.', '_' or '-'")]
+#[error("{0:?} is not a name for a folder here: {rule}", rule = plain_name::rule(plain_name::LONGEST))]
 pub struct BadName(pub String);
 
 impl TryFrom<String> for JobName {
     type Error = BadName;
 
     fn try_from(name: String) -> Result<Self, BadName> {
-        let first = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
-        let rest = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-        if first && rest && name.len() <= 100 { Ok(JobName(name.into())) } else { Err(BadName(name)) }
+        if plain_name::is_plain(&name) { Ok(JobName(name.into())) } else { Err(BadName(name)) }
     }
 }
 

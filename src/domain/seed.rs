@@ -20,6 +20,14 @@ fn key(seed: u64, purpose: &str, at: &[u64]) -> [u8; 32] {
     hash.finalize().into()
 }
 
+/// The largest seed that is drawn: of 53 bits, so that every reader of JSON keeps it whole. A person may give a larger one.
+pub const MOST: u64 = (1 << 53) - 1;
+
+/// A seed from 64 random bits.
+pub const fn from_bits(bits: u64) -> u64 {
+    bits >> 11
+}
+
 /// The stream of random numbers for `purpose` at `at`, under `seed`: the same on every machine.
 pub fn stream(seed: u64, purpose: &str, at: &[u64]) -> ChaCha12Rng {
     ChaCha12Rng::from_seed(key(seed, purpose, at))

@@ -1,7 +1,8 @@
-//! The only code that touches the disk.
+//! The only code that touches the disk, the clock and the system's randomness.
 
 pub mod data;
 pub mod formats;
 pub mod fs;
 pub mod records;
 pub mod settings;
+pub mod system;

@@ -2,6 +2,7 @@
 
 use neurosearch::domain::network::precision::Precision;
 use neurosearch::executor::cache_folder;
+use neurosearch::executor::local::cpu;
 use neurosearch::executor::local::process_identity;
 use neurosearch::executor::local::start::variable;
 use neurosearch::store::data::volume_cache::Place;
@@ -39,10 +40,9 @@ impl Assigned {
         let kept = last.map(|last| last.threads).filter(|threads| *threads > 0);
         let precision = text(variable::PRECISION).map(|word| word.parse::<Precision>()).transpose();
         let precision = precision.map_err(|error| format!("{}: {error}", variable::PRECISION))?;
-        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Ok(Assigned {
             device: device(&get),
-            threads: kept.or(given).unwrap_or_else(cores),
+            threads: kept.or(given).unwrap_or_else(cpu::cores),
             attempt: number(variable::ATTEMPT)?.unwrap_or_else(|| last.map_or(1, |last| last.attempt.saturating_add(1))),
             precision: last.map(|last| last.precision).or(precision).unwrap_or_default(),
             cache: cache_folder::of_environment(&get)?,

@@ -12,6 +12,7 @@ use neurosearch::domain::network::precision::Precision;
 use neurosearch::domain::options::read::Outline;
 use neurosearch::domain::text::fault::Faults;
 use neurosearch::domain::words::NetworkType;
+use neurosearch::executor::local::cpu;
 use neurosearch::executor::trainer_cli::{Bench, On};
 use serde_json::json;
 use std::io::Write;
@@ -45,7 +46,7 @@ fn measure(arguments: &Bench) -> Result<serde_json::Value, Failure> {
     let architecture = Architecture::from_commandline(&text, &file, &arguments.item.0).map_err(faulty)?;
     let device = device::choose(arguments.device == On::Cpu, None)?;
     device::use_precision(device, arguments.precision);
-    let threads = arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let threads = arguments.threads.unwrap_or_else(cpu::cores);
     use_threads(threads);
     let before = peak_memory();
     let mut work = Work::new(&architecture, network_type, arguments.batch, device, arguments.precision)?;

@@ -5,10 +5,11 @@ use super::stop::Stop;
 use neurosearch::domain::progress::{Phase, Progress};
 use neurosearch::store::records::layout::JobDir;
 use neurosearch::store::records::progress;
+use neurosearch::store::system;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Between two reports at least this long.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -36,7 +37,7 @@ impl Interruption {
 
 /// Seconds since the Unix epoch.
 pub fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+    system::since_epoch().as_secs_f64()
 }
 
 /// The job's progress, and whether it shall go on.

@@ -22,8 +22,7 @@ use neurosearch::store::fs::atomic;
 use neurosearch::store::records::finished_folds;
 use neurosearch::store::records::job_records::{read_options, write_commandline};
 use neurosearch::store::records::layout::JobDir;
-use rand::TryRngCore;
-use rand::rngs::OsRng;
+use neurosearch::store::system;
 use std::sync::Arc;
 use tch::Device;
 
@@ -82,7 +81,7 @@ fn options(dir: &JobDir) -> Result<JobOptions, Stop> {
     }
     let seedless = options.seed.is_none();
     if seedless {
-        options.seed = Some(OsRng.try_next_u64().map_err(|e| bad(format!("cannot draw a seed: {e}")))?);
+        options.seed = Some(system::new_seed().map_err(bad)?);
     }
     let options = check::job(&options).map_err(|fault| match fault.passing {
         true => Stop::Disk(format!("an input could not be read: {}", fault.sentence), fault.file),

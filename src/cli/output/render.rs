@@ -4,6 +4,7 @@ use super::out::{Out, Tone};
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::control::client::ClientError;
 use crate::domain::text::escape::inline;
+use crate::store::system::now;
 use comfy_table::{ContentArrangement, Row, Table, presets};
 use serde::Serialize;
 
@@ -84,11 +85,6 @@ pub fn clock(at: u64) -> String {
 /// The time since then, in its two largest units.
 pub fn since(at: u64) -> String {
     lasting(now().saturating_sub(at))
-}
-
-/// Seconds since the Unix epoch.
-pub fn now() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// A duration in its two largest units.

@@ -10,13 +10,13 @@ use crate::cli::path_kind;
 use crate::domain::folds::Folds;
 use crate::domain::text::units::dimensions;
 use crate::domain::words::{Diagnosis, Preprocessing};
+use crate::executor::local::cpu;
 use crate::store::data::caps::Caps;
 use crate::store::fs::error::StoreError;
 use files::{Plan, REGIONS, write_masks};
 use indicatif::ProgressBar;
 use labels::Participant;
 use std::fs;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use volume as synthetic;
@@ -174,7 +174,7 @@ fn write_images(plan: &Plan, participants: &[Participant]) -> Result<(), StoreEr
         }
         Ok(())
     };
-    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let cores = cpu::cores();
     let result = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..cores.min(participants.len())).map(|_| scope.spawn(work)).collect();
         threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))

@@ -5,6 +5,7 @@ use crate::check::{Checker, JobFault};
 use crate::cli::args::{index, whole};
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::flags::Flags;
+use crate::cli::job_folder::new_seed;
 use crate::cli::output::listing::Listing;
 use crate::cli::output::out::{self, Out};
 use crate::domain::input::keys::MANY;
@@ -18,8 +19,6 @@ use crate::domain::space::draw::draw;
 use crate::store::records::layout::LaunchDir;
 use crate::store::records::record;
 use crate::store::records::search_record::SearchRecord;
-use rand::TryRngCore;
-use rand::rngs::OsRng;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -155,9 +154,7 @@ fn recorded_or_new(dir: &Path) -> Result<u64, Failure> {
     match record::read::<SearchRecord>(&LaunchDir::new(dir).search_record()) {
         Ok(search) => Ok(search.terms.seed),
         Err(error) if error.is_missing() => {
-            let seed = OsRng
-                .try_next_u64()
-                .map_err(|e| Failure::new(Exit::Failed, format!("the system gives no random number: {e}")))?;
+            let seed = new_seed()?;
             out::note(format!("no seed is given or recorded; drawn for this once: --seed {seed}"));
             Ok(seed)
         }

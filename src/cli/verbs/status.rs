@@ -4,9 +4,10 @@ use crate::cli::args::Socket;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::output::listing::{self, Listing};
 use crate::cli::output::out::{Out, Tone};
-use crate::cli::output::render::{self, clock, lasting, now, say, since};
+use crate::cli::output::render::{self, clock, lasting, say, since};
 use crate::control::client::Client;
 use crate::control::reply::{Search, Status};
+use crate::store::system::now;
 
 /// Show the daemon's searches, running jobs, devices and alarms
 #[derive(Debug, clap::Args)]

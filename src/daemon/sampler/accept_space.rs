@@ -6,7 +6,7 @@ use crate::domain::search_terms::Terms;
 use crate::domain::space::{Parsed, SearchSpace};
 use crate::store::records::layout::LaunchDir;
 use crate::store::settings::Settings;
-use rand::TryRngCore;
+use crate::store::system;
 use std::sync::Arc;
 
 /// A space that jobs may be drawn from.
@@ -70,8 +70,6 @@ pub fn terms(accepted: &Accepted, recorded: Option<&Terms>, defaults: &Settings)
     })
 }
 
-/// A seed of 53 bits, so that every JSON reader keeps it whole.
 fn draw_seed() -> Result<u64, String> {
-    let bits = rand::rngs::OsRng.try_next_u64().map_err(|e| format!("cannot draw a seed: {e}; write one into the file"))?;
-    Ok(bits >> 11)
+    system::new_seed().map_err(|sentence| format!("{sentence}; write one into the file"))
 }

@@ -3,13 +3,13 @@
 use super::Sampler;
 use crate::control::reply::{self, Counts};
 use crate::daemon::analyzer::Analyzer;
-use crate::daemon::context::now;
 use crate::domain::device::Need;
 use crate::domain::job::{JobName, JobState};
 use crate::domain::text::natural_order;
 use crate::engine::explain::{self, Explained};
 use crate::engine::search_state;
 use crate::engine::state::{Job, NO_INDEX, Space, Standing};
+use crate::store::system::now;
 use actix::{Addr, Handler, Message, MessageResult};
 
 /// A search as `status` shows it.

@@ -1,8 +1,8 @@
 //! For how long a search starts new jobs: a clock for a decision that has none.
 
 use super::Sampler;
-use crate::daemon::context::now;
 use crate::engine::command;
+use crate::store::system::now;
 use actix::{AsyncContext, Context};
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 
 use super::positioned_json::{Json, Node};
 use crate::domain::job::JobName;
+use crate::domain::plain_name;
 use crate::domain::words::{
     Augmentation, Diagnosis, Mode, NetworkType, Normalization, Preprocessing, Reduction, SamplerKind, Selection,
 };
@@ -348,8 +349,8 @@ impl Kind {
             Kind::Flag => "true or false".to_string(),
             Kind::Path => "a path".to_string(),
             Kind::PathOrNull => "a path or null".to_string(),
-            Kind::Name => "a name: one letter or digit, then at most 99 letters, digits, '.', '_' or '-'".to_string(),
-            Kind::Prefix => "one letter or digit, then at most 78 letters, digits, '.', '_' or '-'".to_string(),
+            Kind::Name => format!("a name: {}", plain_name::rule(plain_name::LONGEST)),
+            Kind::Prefix => plain_name::rule(JobName::LONGEST_PREFIX),
             Kind::Words(words) => format!("a list of different words of {}", words.join(", ")),
             Kind::WordsOrFalse(words) => format!("false, or a list of {}", words.join(", ")),
             Kind::Wholes { most } => format!("a list of different whole numbers from 0 to {most}"),

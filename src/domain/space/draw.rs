@@ -5,11 +5,11 @@ use crate::domain::input::keys::{self, Key};
 use crate::domain::input::object_reader::Span;
 use crate::domain::network::architecture::doubling_blocks;
 use crate::domain::options::JobOptions;
+use crate::domain::random::{below, unit};
 use crate::domain::seed;
 use crate::domain::text::fault::Fault;
 use crate::domain::words::{Mode, NetworkType};
 use rand_chacha::ChaCha12Rng;
-use rand_chacha::rand_core::RngCore;
 use serde_json::Map;
 
 /// Values that were drawn and do not go together: a failed job of class `bad_options`.
@@ -157,29 +157,6 @@ impl Draws {
 fn whole(stream: &mut ChaCha12Rng, span: Span<u64>) -> u64 {
     // No span of the table reaches over all 2^64 numbers.
     span.low + below(stream, (span.high - span.low).saturating_add(1))
-}
-
-/// A whole number below `n`, each equally likely; 0 where `n` is 0.
-///
-/// The high half of a 128-bit product, drawn again where the low half falls into the part that would favour some numbers
-/// (D. Lemire, "Fast random integer generation in an interval", 2019).
-fn below(stream: &mut ChaCha12Rng, n: u64) -> u64 {
-    if n == 0 {
-        return 0;
-    }
-    let biased = n.wrapping_neg() % n;
-    loop {
-        let product = u128::from(stream.next_u64()) * u128::from(n);
-        // Truncation takes the low half.
-        if product as u64 >= biased {
-            return (product >> 64) as u64;
-        }
-    }
-}
-
-/// A number in `[0, 1)`: 53 bits, so that each is as likely as its neighbours.
-fn unit(stream: &mut ChaCha12Rng) -> f64 {
-    (stream.next_u64() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
 }
 
 #[cfg(test)]

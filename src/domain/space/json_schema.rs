@@ -2,6 +2,8 @@
 
 use super::TABLES;
 use crate::domain::input::keys::{self, Fallback, Key, Kind, Sampling};
+use crate::domain::job::JobName;
+use crate::domain::plain_name;
 use serde_json::{Map, Value, json};
 
 /// The schema, as JSON Schema draft 2020-12.
@@ -68,7 +70,7 @@ const fn sampled(sampling: Sampling) -> &'static str {
 }
 
 fn value(kind: &Kind) -> Value {
-    let name = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$";
+    let name = plain_name::pattern(plain_name::LONGEST);
     let list = |items: Value| json!({"type": "array", "items": items, "minItems": 1, "uniqueItems": true});
     match kind {
         Kind::Word(words) => json!({"enum": words}),
@@ -85,7 +87,7 @@ fn value(kind: &Kind) -> Value {
         Kind::Path => json!({"type": "string", "minLength": 1}),
         Kind::PathOrNull => json!({"type": ["string", "null"], "minLength": 1}),
         Kind::Name => json!({"type": "string", "pattern": name}),
-        Kind::Prefix => json!({"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,78}$"}),
+        Kind::Prefix => json!({"type": "string", "pattern": plain_name::pattern(JobName::LONGEST_PREFIX)}),
         Kind::Words(words) => list(json!({"enum": words})),
         Kind::WordsOrFalse(words) => {
             let items: Vec<Value> = words.iter().map(|word| Value::from(*word)).chain([Value::Null]).collect();

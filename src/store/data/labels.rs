@@ -1,10 +1,11 @@
 //! The label tables of a fold: which images are trained on, which validate, and the class of each.
 
-use super::caps::{Session, is_plain};
+use super::caps::Session;
 use super::probe;
 use crate::domain::folds::Folds;
 use crate::domain::input::positioned_json::shown_key;
 use crate::domain::options::JobOptions;
+use crate::domain::plain_name::is_plain;
 use crate::domain::words::Diagnosis;
 use crate::store::formats::tsv::{Line, Table};
 use crate::store::fs::error::StoreError;

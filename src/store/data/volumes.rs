@@ -1,9 +1,10 @@
 //! The only way to a voxel of an image: read, decoded once, shared.
 
-use super::caps::{Caps, is_plain};
+use super::caps::Caps;
 use super::labels::Row;
 use super::probe;
 use super::volume_cache::{Cache, Cached, Decoded, Place};
+use crate::domain::plain_name::is_plain;
 use crate::domain::text::units::dimensions;
 use crate::store::formats::torch_value::Value;
 use crate::store::formats::{nifti, torch_file};

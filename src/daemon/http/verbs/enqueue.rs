@@ -14,8 +14,8 @@ use crate::domain::options::JobOptions;
 use crate::store::records::create_job::{self, Made};
 use crate::store::records::job_records::{JobRecord, Starter};
 use crate::store::records::layout::LaunchDir;
+use crate::store::system;
 use actix::{Handler, Message, ResponseFuture};
-use rand::TryRngCore;
 use std::path::Path;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
@@ -68,9 +68,7 @@ pub async fn obey(desk: &Desk, peer: &Peer, order: &Order) -> Result<Vec<String>
 fn check(text: &str, file: &str, base: &str) -> Result<(Chosen, Vec<String>), String> {
     let (mut options, notices) = JobOptions::from_json(text, file, Path::new(base)).map_err(|faults| faults.to_string())?;
     if options.seed.is_none() {
-        let bits = rand::rngs::OsRng.try_next_u64().map_err(|e| format!("cannot draw a seed: {e}; write one into the file"))?;
-        // 53 bits, so that every JSON reader keeps it whole.
-        options.seed = Some(bits >> 11);
+        options.seed = Some(system::new_seed().map_err(|sentence| format!("{sentence}; write one into the file"))?);
     }
     let (options, footprint) =
         check::weighed(&options).map_err(|fault| format!("{file}: {}: {}", fault.class, fault.sentence))?;
