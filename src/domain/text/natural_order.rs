@@ -4,8 +4,7 @@ use std::cmp::Ordering;
 
 /// Compares two names; equal only where the texts are equal.
 pub fn compare(a: &str, b: &str) -> Ordering {
-    let same = same(a, b);
-    let (mut rest_a, mut rest_b) = (&a[same..], &b[same..]);
+    let (mut rest_a, mut rest_b) = (a, b);
     while let (Some(run_a), Some(run_b)) = (run(rest_a), run(rest_b)) {
         let ordering = if is_number(run_a) && is_number(run_b) {
             let (a, b) = (run_a.trim_start_matches('0'), run_b.trim_start_matches('0'));
@@ -19,14 +18,6 @@ pub fn compare(a: &str, b: &str) -> Ordering {
         (rest_a, rest_b) = (&rest_a[run_a.len()..], &rest_b[run_b.len()..]);
     }
     rest_a.len().cmp(&rest_b.len()).then_with(|| a.cmp(b))
-}
-
-/// The length of a beginning that both have, and after which a run begins in both: most names of a search begin alike.
-fn same(a: &str, b: &str) -> usize {
-    let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
-    let digit = |text: &str, at: usize| text.as_bytes().get(at).map(u8::is_ascii_digit);
-    let parts = |text: &str, at: usize| digit(text, at - 1) != digit(text, at);
-    (1..=same).rev().find(|&at| parts(a, at) && parts(b, at)).unwrap_or(0)
 }
 
 /// The longest beginning that is all digits or all other characters; none of an empty text.
