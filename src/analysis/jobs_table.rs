@@ -2,11 +2,9 @@
 
 use super::collect::{Fold, Job, mean};
 use super::option_cells::{ARCHITECTURE_COLUMNS, COLUMNS};
-use super::tsv_cells::joined;
+use super::tsv_cells::Cells;
 use crate::domain::data::metrics::Metrics;
 use crate::domain::words::Selection;
-use crate::store::formats::tsv::push_repr;
-use std::fmt::Write;
 
 /// What comes before the options.
 const STANDING: [&str; 6] = ["job", "index", "state", "failure", "reason", "attempts"];
@@ -25,7 +23,7 @@ pub fn header(folds: &[u32]) -> String {
             names.push(format!("{selection}_fold-{fold}_epoch"));
         }
     }
-    joined(names.iter().map(String::as_str))
+    line(|line| names.iter().for_each(|name| line.push(name)))
 }
 
 /// The job's row under [`header`] of the same folds, which are ascending.
@@ -37,43 +35,46 @@ pub fn row(name: &str, job: &Job, folds: &[u32]) -> String {
     let state = standing.state.unwrap_or_default();
     // A reason is one harmless line here, whatever a library put into its message.
     let reason: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let mut line = joined([name, &index, state, class, &reason, &attempts].into_iter());
-    line.push('\t');
-    line.push_str(&job.options.cells);
-    for &selection in Selection::ALL {
-        push_means(&mut line, job, selection);
-        let mut at_hand = job.folds.iter().peekable();
-        for &index in folds {
-            push_fold(&mut line, at_hand.next_if(|fold| fold.index == index), selection);
+    line(|line| {
+        [name, &index, state, class, &reason, &attempts].into_iter().chain(&job.options.cells).for_each(|cell| line.push(cell));
+        for &selection in Selection::ALL {
+            push_means(line, job, selection);
+            let mut at_hand = job.folds.iter().peekable();
+            for &index in folds {
+                push_fold(line, at_hand.next_if(|fold| fold.index == index), selection);
+            }
         }
-    }
+    })
+}
+
+/// The row of the cells that `fill` pushes; no line feed.
+fn line(fill: impl FnOnce(&mut Cells)) -> String {
+    let mut row = Cells::new();
+    fill(&mut row);
+    row.end_row();
+    let mut line = row.into_text();
+    line.pop();
     line
 }
 
-fn push_means(line: &mut String, job: &Job, selection: Selection) {
-    // Writing to a string cannot fail.
-    let _ = write!(line, "\t{}", job.found(selection));
+fn push_means(line: &mut Cells, job: &Job, selection: Selection) {
+    line.push(&job.found(selection).to_string());
     let metrics: Vec<[f64; 6]> =
         job.folds.iter().filter_map(|fold| fold.metrics[selection as usize]).map(|metrics| metrics.values()).collect();
     for figure in 0..Metrics::COLUMNS.len() {
-        push_number(line, mean(metrics.iter().map(|values| values[figure])));
+        line.push_number(mean(metrics.iter().map(|values| values[figure])));
     }
-    push_number(line, mean(job.folds.iter().filter_map(|fold| loss(fold, selection))));
+    line.push_number(mean(job.folds.iter().filter_map(|fold| loss(fold, selection))));
 }
 
-fn push_fold(line: &mut String, fold: Option<&Fold>, selection: Selection) {
+fn push_fold(line: &mut Cells, fold: Option<&Fold>, selection: Selection) {
     let metrics = fold.and_then(|fold| fold.metrics[selection as usize]).map(|metrics| metrics.values());
     for figure in 0..Metrics::COLUMNS.len() {
-        push_number(line, metrics.map(|values| values[figure]));
+        line.push_number(metrics.map(|values| values[figure]));
     }
-    push_number(line, fold.and_then(|fold| loss(fold, selection)));
-    let epochs = fold.map_or(&[][..], |fold| &fold.best[selection as usize]).iter().map(|best| best.epoch);
-    line.push('\t');
-    for (position, epoch) in epochs.enumerate() {
-        let space = if position == 0 { "" } else { " " };
-        // Writing to a string cannot fail.
-        let _ = write!(line, "{space}{epoch}");
-    }
+    line.push_number(fold.and_then(|fold| loss(fold, selection)));
+    let epochs = fold.map_or(&[][..], |fold| &fold.best[selection as usize]).iter().map(|best| best.epoch.to_string());
+    line.push(&epochs.collect::<Vec<_>>().join(" "));
 }
 
 /// The validation loss of the fold's best model; several networks have several, which no single figure stands for.
@@ -81,13 +82,5 @@ pub(super) fn loss(fold: &Fold, selection: Selection) -> Option<f64> {
     match fold.best[selection as usize].as_slice() {
         [one] => Some(one.loss),
         _ => None,
-    }
-}
-
-/// A cell of its own, which needs no quotes; empty without a value.
-fn push_number(line: &mut String, value: Option<f64>) {
-    line.push('\t');
-    if let Some(value) = value {
-        push_repr(line, value);
     }
 }

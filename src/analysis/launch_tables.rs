@@ -8,6 +8,7 @@ use super::ranking::Ranking;
 use super::row::{self, Row};
 use super::row_cache::Known;
 use super::threshold_table::{self, Counts};
+use super::tsv_cells::Cells;
 use crate::domain::space::SearchSpace;
 use crate::domain::text::natural_order::{self, Natural};
 use crate::domain::words::Selection;
@@ -218,15 +219,16 @@ impl Tables {
 
     /// The analysis under one selection, as text.
     pub fn analysis(&self, selection: Selection) -> String {
-        let mut text = threshold_table::header();
+        let mut table = Cells::new();
+        threshold_table::push_header(&mut table);
         let mut total = Counts::default();
         for (name, row) in &self.rows {
             let counts = &row.cells.counts[selection as usize];
             total.add(counts);
-            threshold_table::push_row(&mut text, &name.0, counts);
+            threshold_table::push_row(&mut table, &name.0, counts);
         }
-        threshold_table::push_row(&mut text, "total", &total);
-        text
+        threshold_table::push_row(&mut table, "total", &total);
+        table.into_text()
     }
 
     /// Writes the table of jobs line by line, since a search of many jobs has one of many megabytes.

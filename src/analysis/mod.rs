@@ -6,7 +6,6 @@ mod jobs_table;
 mod launch_tables;
 mod option_cells;
 mod parallel;
-mod partial_json;
 mod ranking;
 mod row;
 mod row_cache;

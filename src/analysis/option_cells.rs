@@ -1,14 +1,12 @@
 //! What a job's `commandline.json` says, as cells of a table: the reference's jobs and half-written ones included.
 
-use super::partial_json::{self, Any, Members, Named, Numbered};
-use super::tsv_cells::{joined, quoted};
 use crate::domain::folds::Folds;
 use crate::domain::network::architecture::{Architecture, ConvBlock, FcLayer};
 use crate::domain::words::{NetworkType, Normalization, Reduction};
-use crate::store::formats::tsv::{push_repr, python_repr};
+use crate::store::formats::tsv::python_repr;
 use crate::store::fs::error::StoreError;
-use serde::de::MapAccess;
-use serde_json::Value;
+use csv::StringRecord;
+use serde_json::{Map, Value};
 use std::path::Path;
 
 /// The options that have a column, in the order of the columns: every one that a search may draw, and the fixed ones
@@ -58,14 +56,14 @@ pub struct Options {
     pub network_type: NetworkType,
     /// The job's own folds, ascending.
     pub folds: Vec<u32>,
-    /// A cell for each of [`COLUMNS`] and [`ARCHITECTURE_COLUMNS`], as part of a line, since they are many and never looked at.
-    pub cells: String,
+    /// A cell for each of [`COLUMNS`] and [`ARCHITECTURE_COLUMNS`].
+    pub cells: StringRecord,
 }
 
 impl Default for Options {
     /// Of a job whose file says nothing: one fold of a CNN, and no cell filled.
     fn default() -> Self {
-        let cells = "\t".repeat(COLUMNS.len() + ARCHITECTURE_COLUMNS.len() - 1);
+        let cells = StringRecord::from(vec![""; COLUMNS.len() + ARCHITECTURE_COLUMNS.len()]);
         Options { network_type: NetworkType::Cnn, folds: vec![0], cells }
     }
 }
@@ -76,80 +74,24 @@ impl Options {
     /// # Errors
     /// The text is not a JSON object.
     pub fn read(text: &str, path: &Path) -> Result<Options, StoreError> {
-        let mut file = Written { columns: Named::new(&COLUMNS), convolutions: None, fc: None };
-        partial_json::take(text, &mut file)
-            .map_err(|e| StoreError::content(path, format!("not a JSON object of options: {e}")))?;
-        let columns = &file.columns;
-        let network_type = columns.get("network_type").as_str().and_then(NetworkType::from_word).unwrap_or(NetworkType::Cnn);
-        let mut cells = String::with_capacity(512);
-        for value in columns.values() {
-            push_cell(&mut cells, value);
-            cells.push('\t');
-        }
-        let folds = folds(columns);
-        cells.push_str(&joined(architecture_cells(file, network_type).iter().map(String::as_str)));
-        Ok(Options { network_type, folds, cells })
+        let file: Map<String, Value> =
+            serde_json::from_str(text).map_err(|e| StoreError::content(path, format!("not a JSON object of options: {e}")))?;
+        let file = Value::Object(file);
+        let network_type = file["network_type"].as_str().and_then(NetworkType::from_word).unwrap_or(NetworkType::Cnn);
+        let mut cells: StringRecord = COLUMNS.iter().map(|name| cell(&file[name])).collect();
+        cells.extend(architecture_cells(&file, network_type));
+        Ok(Options { network_type, folds: folds(&file), cells })
     }
 }
 
-/// What of a job's file matters here.
-struct Written {
-    columns: Named<{ COLUMNS.len() }>,
-    convolutions: Option<Numbered<4>>,
-    fc: Option<Numbered<2>>,
-}
-
-const BLOCK: [&str; 4] = ["in_channels", "out_channels", "n_conv", "d_reduction"];
-const LAYER: [&str; 2] = ["in_features", "out_features"];
-const CONVOLUTIONS: usize = COLUMNS.len();
-const FC: usize = COLUMNS.len() + 1;
-
-impl Members for Written {
-    fn place(&self, key: &str) -> Option<usize> {
-        match key {
-            "convolutions" => Some(CONVOLUTIONS),
-            "fc" => Some(FC),
-            column => self.columns.place(column),
-        }
-    }
-
-    fn take<'de, A: MapAccess<'de>>(&mut self, place: usize, map: &mut A) -> Result<(), A::Error> {
-        match place {
-            CONVOLUTIONS => self.convolutions = numbered(Numbered::new("conv", &BLOCK), map)?,
-            FC => self.fc = numbered(Numbered::new("FC", &LAYER), map)?,
-            column => self.columns.take(column, map)?,
-        }
-        Ok(())
-    }
-}
-
-/// None where the value is no object.
-fn numbered<'de, const N: usize, A: MapAccess<'de>>(
-    mut numbered: Numbered<N>,
-    map: &mut A,
-) -> Result<Option<Numbered<N>>, A::Error> {
-    let is_object = map.next_value_seed(Any(&mut numbered))?;
-    Ok(is_object.then_some(numbered))
-}
-
-fn folds(columns: &Named<{ COLUMNS.len() }>) -> Vec<u32> {
+fn folds(file: &Value) -> Vec<u32> {
     let whole = |value: &Value| value.as_u64().and_then(|n| u32::try_from(n).ok());
-    let split = columns.get("split").as_array().map(|list| list.iter().filter_map(whole).collect());
-    let folds = Folds::of(whole(columns.get("n_splits")), split);
+    let split = file["split"].as_array().map(|list| list.iter().filter_map(whole).collect());
+    let folds = Folds::of(whole(&file["n_splits"]), split);
     let mut indices = folds.map_or_else(|_| vec![0], |folds| folds.indices());
     indices.sort_unstable();
     indices.dedup();
     indices
-}
-
-/// Adds the cell of a value.
-fn push_cell(line: &mut String, value: &Value) {
-    match value {
-        Value::Null => {}
-        Value::Number(number) if number.is_f64() => push_repr(line, number.as_f64().unwrap_or(f64::NAN)),
-        Value::String(text) => line.push_str(&quoted(text)),
-        value => line.push_str(&quoted(&cell(value))),
-    }
 }
 
 /// Numbers as Python writes them, lists with spaces between, null as an empty cell.
@@ -169,37 +111,41 @@ fn size(value: &Value) -> Option<usize> {
     usize::try_from(value.as_u64()?).ok()
 }
 
-fn blocks(all: Numbered<4>, channels: usize) -> Option<Vec<ConvBlock>> {
-    let block = |block: &Named<4>| {
-        let [in_channels, out_channels, n_conv, d_reduction] = block.values();
+/// The objects under a word and a number from 0, as `conv0` and `conv1`, in order; none where one is missing or is no object, or
+/// where something else stands among them.
+fn numbered<'a>(blocks: &'a Value, word: &str) -> Option<Vec<&'a Value>> {
+    let blocks = blocks.as_object()?;
+    // Nothing else is among as many keys as numbers.
+    (0..blocks.len()).map(|number| blocks.get(&format!("{word}{number}")).filter(|block| block.is_object())).collect()
+}
+
+fn blocks(file: &Value, channels: usize) -> Option<Vec<ConvBlock>> {
+    let block = |block: &Value| {
         Some(ConvBlock {
-            in_channels: size(in_channels).unwrap_or(channels),
-            out_channels: size(out_channels)?,
-            n_conv: size(n_conv)?,
-            d_reduction: Reduction::from_word(d_reduction.as_str()?)?,
+            in_channels: size(&block["in_channels"]).unwrap_or(channels),
+            out_channels: size(&block["out_channels"])?,
+            n_conv: size(&block["n_conv"])?,
+            d_reduction: Reduction::from_word(block["d_reduction"].as_str()?)?,
         })
     };
-    all.in_order()?.iter().map(block).collect()
+    numbered(&file["convolutions"], "conv")?.into_iter().map(block).collect()
 }
 
-fn fc(all: Numbered<2>) -> Option<Vec<FcLayer>> {
-    let layer = |layer: &Named<2>| {
-        let [in_features, out_features] = layer.values();
-        Some(FcLayer { in_features: size(in_features)?, out_features: size(out_features)? })
-    };
-    all.in_order()?.iter().map(layer).collect()
+fn fc(file: &Value) -> Option<Vec<FcLayer>> {
+    let layer =
+        |layer: &Value| Some(FcLayer { in_features: size(&layer["in_features"])?, out_features: size(&layer["out_features"])? });
+    numbered(&file["fc"], "FC")?.into_iter().map(layer).collect()
 }
 
-fn architecture_cells(file: Written, network: NetworkType) -> [String; 5] {
-    let Written { columns, convolutions, fc: layers } = file;
-    let channels = if columns.get("mode").as_str() == Some("slice") { 3 } else { 1 };
-    let blocks = convolutions.and_then(|all| blocks(all, channels)).unwrap_or_default();
+fn architecture_cells(file: &Value, network: NetworkType) -> [String; 5] {
+    let channels = if file["mode"].as_str() == Some("slice") { 3 } else { 1 };
+    let blocks = blocks(file, channels).unwrap_or_default();
     let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else { return Default::default() };
     let n_conv: Vec<String> = blocks.iter().map(|block| block.n_conv.to_string()).collect();
     let [count, width, d_reduction] = [blocks.len().to_string(), first.out_channels.to_string(), last.d_reduction.to_string()];
     // Those of one network; none where the widths of a CNN's fully connected layers are not written.
-    let fc = if network == NetworkType::Autoencoder { Some(Vec::new()) } else { layers.and_then(fc).filter(|fc| !fc.is_empty()) };
-    let normalization = columns.get("network_normalization").as_str().and_then(Normalization::from_word);
+    let fc = if network == NetworkType::Autoencoder { Some(Vec::new()) } else { fc(file).filter(|fc| !fc.is_empty()) };
+    let normalization = file["network_normalization"].as_str().and_then(Normalization::from_word);
     let dimensions = if channels == 3 { 2 } else { 3 };
     let mut input = vec![1; dimensions + 1];
     input[0] = channels;
@@ -217,7 +163,7 @@ mod tests {
 
     fn cell_of<'a>(options: &'a Options, name: &str) -> &'a str {
         let at = COLUMNS.iter().chain(&ARCHITECTURE_COLUMNS).position(|column| *column == name).expect("a column");
-        options.cells.split('\t').nth(at).expect("a cell")
+        options.cells.get(at).expect("a cell")
     }
 
     #[test]
@@ -245,7 +191,7 @@ mod tests {
             assert_eq!(cell_of(&options, name), text, "{name}");
         }
         for options in [options, Options::default()] {
-            assert_eq!(options.cells.split('\t').count(), COLUMNS.len() + ARCHITECTURE_COLUMNS.len());
+            assert_eq!(options.cells.len(), COLUMNS.len() + ARCHITECTURE_COLUMNS.len());
         }
     }
 

@@ -1,10 +1,9 @@
 //! One job's row of an analysis table, and the table: thresholds, sums, and the text that pandas reads with `index_col=0`.
 
 use super::collect::Job;
-use super::tsv_cells::quoted;
+use super::tsv_cells::Cells;
 use crate::domain::words::Selection;
 use serde::{Deserialize, Serialize};
-use std::fmt::Write;
 
 /// Percentages that a mean balanced accuracy may pass.
 const THRESHOLDS: [u32; 10] = [50, 55, 60, 65, 70, 75, 80, 85, 90, 95];
@@ -43,26 +42,25 @@ fn passes(mean: f64, percent: u32) -> bool {
     mean - f64::from(percent) / 100.0 > EQUAL
 }
 
-/// The header: an empty cell above the names, then the columns.
-pub fn header() -> String {
-    let mut line = String::from("\trun");
+/// Adds the header: an empty cell above the names, then the columns.
+pub fn push_header(table: &mut Cells) {
+    table.push("");
+    table.push("run");
     for percent in THRESHOLDS {
         let digits = format!("{percent:02}");
-        line.push_str("\t>0.");
-        line.push_str(digits.strip_suffix('0').unwrap_or(&digits));
+        table.push(&format!(">0.{}", digits.strip_suffix('0').unwrap_or(&digits)));
     }
-    line.push_str("\tfolds\n");
-    line
+    table.push("folds");
+    table.end_row();
 }
 
 /// Adds a row.
-pub fn push_row(text: &mut String, name: &str, counts: &Counts) {
-    text.push_str(&quoted(name));
+pub fn push_row(table: &mut Cells, name: &str, counts: &Counts) {
+    table.push(name);
     for count in counts.0 {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "\t{count}");
+        table.push(&count.to_string());
     }
-    text.push('\n');
+    table.end_row();
 }
 
 #[cfg(test)]
@@ -71,7 +69,9 @@ mod tests {
 
     #[test]
     fn the_header_is_the_references() {
-        assert_eq!(header(), "\trun\t>0.5\t>0.55\t>0.6\t>0.65\t>0.7\t>0.75\t>0.8\t>0.85\t>0.9\t>0.95\tfolds\n");
+        let mut table = Cells::new();
+        push_header(&mut table);
+        assert_eq!(table.into_text(), "\trun\t>0.5\t>0.55\t>0.6\t>0.65\t>0.7\t>0.75\t>0.8\t>0.85\t>0.9\t>0.95\tfolds\n");
     }
 
     #[test]
