@@ -10,6 +10,7 @@ use crate::domain::device::Need;
 use crate::domain::progress::{Phase, Progress};
 use crate::domain::search_terms::Terms;
 use crate::domain::space::SearchSpace;
+use crate::executor::Processes;
 use crate::store::records::layout::LaunchDir;
 use crate::store::settings::Settings;
 use actix::{AsyncContext, Context};
@@ -82,7 +83,7 @@ pub fn space(folder: &Path, caps_dir: &str, tsv_path: &str) -> SearchSpace {
 /// What an actor is given, with the settings as they are by default.
 pub fn services() -> Services {
     let configuration = Configuration::first(|| Ok(Settings::default())).expect("read");
-    Services::new(configuration, Filter::idle()).expect("this process is known")
+    Services::new(configuration, Filter::idle(), Arc::new(Processes::default())).expect("this process is known")
 }
 
 /// The actor of a launch directory, not started, whose messages to other actors go nowhere. Only within `#[actix::test]`.

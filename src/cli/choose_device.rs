@@ -2,7 +2,7 @@
 
 use super::exit::{Exit, Failure};
 use crate::domain::device::Device;
-use crate::executor::local::gpus::{Gpu, Listing, Occupied};
+use crate::executor::local::gpus::{Gpu, Listing};
 
 /// The processor for a job with `use_cpu`; else the first GPU that nobody occupies among those that
 /// `CUDA_VISIBLE_DEVICES` allows. Where somebody set that variable, a batch system or a person, its first GPU is theirs to
@@ -44,14 +44,8 @@ fn device(gpu: &Gpu) -> Result<Device, Failure> {
 }
 
 fn describe(gpu: &Gpu) -> String {
-    match gpu.occupied(|_| false) {
-        Some(Occupied::Processes(pids)) => {
-            let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
-            format!("{} {:?}: process {}", gpu.index, gpu.name, pids.join(", "))
-        }
-        Some(Occupied::Unseen { memory }) => format!("{} {:?}: {} MiB in use", gpu.index, gpu.name, memory >> 20),
-        None => format!("{} {:?}", gpu.index, gpu.name),
-    }
+    let name = format!("{} {:?}", gpu.index, gpu.name);
+    gpu.occupied(|_| false).map_or_else(|| name.clone(), |who| format!("{name}: {who}"))
 }
 
 #[cfg(test)]

@@ -12,17 +12,14 @@ use crate::domain::network::footprint::Footprint;
 use crate::domain::network::precision::Precision;
 use crate::domain::options::JobOptions;
 use crate::domain::progress::Progress;
-use crate::executor::local::memory::OomKills;
-use crate::executor::local::stop::Stopped;
-use crate::executor::{self, Assignment, Child, Identity, Stop};
+use crate::executor::local::{cpu, gpus};
+use crate::executor::{Assignment, Executor, Identity, Processes, Run, RunState};
 use crate::store::data::volume_cache::Place;
 use crate::store::records::job_records::{EndRecord, JobRecord};
 use crate::store::records::layout::JobDir;
 use crate::store::records::{finished_folds, progress, record};
 use crate::store::system;
-use std::path::PathBuf;
-use std::process::ExitStatus;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a trainer may take to keep its last epoch once it is asked to stop.
 const GRACE: Duration = Duration::from_secs(120);
@@ -33,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// A job whose folder is complete, and everything its trainer needs: found before the folder was made, so that a missing
 /// trainer or GPU leaves nothing behind.
 pub struct Ready {
-    program: PathBuf,
+    executor: Box<dyn Executor>,
     device: crate::domain::device::Device,
     precision: Precision,
     cache: Option<Place>,
@@ -43,15 +40,16 @@ impl Ready {
     /// # Errors
     /// No trainer, or no device for a job with this `use_cpu`.
     pub fn for_job(use_cpu: bool, training: &Training) -> Result<Self, Failure> {
-        let program = executor::find_trainer().map_err(|e| Failure::new(Exit::NotFound, e.to_string()))?;
+        let executor = Box::new(Processes::default());
+        executor.check().map_err(|sentence| Failure::new(Exit::NotFound, sentence))?;
         let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
-        let device = choose(use_cpu, executor::local::gpus::find, visible.as_deref())?;
-        Ok(Ready { program, device, precision: training.precision.unwrap_or_default(), cache: training.cache()? })
+        let device = choose(use_cpu, gpus::find, visible.as_deref())?;
+        Ok(Ready { executor, device, precision: training.precision.unwrap_or_default(), cache: training.cache()? })
     }
 
     /// Why the job cannot train on the device.
     pub fn too_large(&self, footprint: &Footprint) -> Option<String> {
-        device_fit::too_large(footprint, executor::local::gpus::room(&self.device, 1), self.device.as_str())
+        device_fit::too_large(footprint, self.executor.room(&self.device, 1), self.device.as_str())
     }
 }
 
@@ -61,20 +59,19 @@ pub fn run(ready: Ready, job: &JobDir, options: &JobOptions, mut record: JobReco
     let own = || Identity::own().map_err(|e| Failure::new(Exit::Failed, format!("cannot tell who this process is: {e}")));
     record.borrower = Some(own()?.as_borrower());
     record.history.attempts += 1;
-    let threads = *record.threads.get_or_insert_with(executor::local::cpu::cores);
+    let threads = *record.threads.get_or_insert_with(cpu::cores);
     let since = system::now();
     record.state = JobState::Running { device: Some(ready.device.to_string()), since };
     record::write(&job.record(), &record)?;
 
-    let Ready { program, device, precision, cache } = ready;
+    let Ready { executor, device, precision, cache } = ready;
     let assignment = Assignment { job: job.clone(), device, threads, attempt: record.history.attempts, precision, cache };
-    let before = OomKills::now();
     // Its trainer has been loading for a while when it replaces this.
     let earlier = progress::read(job).ok().flatten();
-    let ended = match executor::start(&program, &assignment) {
-        Ok(child) => {
-            let (status, asked) = follow(child, job, earlier.as_ref(), &mut interrupt)?;
-            how_it_ended(job, record.history.attempts, status, asked, OomKills::now().rose_since(&before))
+    let ended = match executor.start(&assignment) {
+        Ok(run) => {
+            let (seen, asked) = follow(run, job, earlier.as_ref(), &mut interrupt)?;
+            how_it_ended(job, record.history.attempts, seen, asked)
         }
         Err(e) => Ended::Failed { class: FailureClass::Crashed, sentence: e.to_string() },
     };
@@ -87,32 +84,26 @@ pub fn run(ready: Ready, job: &JobDir, options: &JobOptions, mut record: JobReco
 
 /// Waits for the trainer's end, passing on what it reports, after an `earlier` attempt's report, and whoever asks it to stop.
 fn follow(
-    mut child: Child,
+    mut run: Box<dyn Run>,
     job: &JobDir,
     earlier: Option<&Progress>,
     interrupt: &mut Interrupt,
-) -> Result<(ExitStatus, bool), Failure> {
+) -> Result<(Option<Ended>, bool), Failure> {
     let fail =
         |e: std::io::Error| Failure::new(Exit::Failed, format!("lost sight of the trainer of {}: {e}", job.path().display()));
     let mut view = ProgressView::on_stderr();
-    let mut stop: Option<Stop> = None;
+    let mut asked = false;
     loop {
-        if let Some(status) = child.try_wait().map_err(fail)? {
+        if let RunState::Over(seen) = run.poll().map_err(fail)? {
             view.end();
-            return Ok((status, stop.is_some()));
+            return Ok((seen, asked));
         }
         if interrupt.asked() {
-            match &mut stop {
-                None => {
-                    view.say("stopping once the last epoch is kept; Ctrl-C again ends the trainer at once");
-                    stop = Some(Stop::begin(child.identity().clone(), GRACE, Instant::now()).map_err(fail)?);
-                }
-                Some(stop) => stop.hurry(Instant::now()),
+            if !asked {
+                view.say("stopping once the last epoch is kept; Ctrl-C again ends the trainer at once");
             }
-        }
-        if let Some(stop) = &mut stop {
-            // What it says changes nothing here: the end is seen by waiting.
-            let (Stopped::Ended | Stopped::Waiting { .. }) = stop.step(Instant::now()).map_err(fail)?;
+            run.stop(if asked { Duration::ZERO } else { GRACE }).map_err(fail)?;
+            asked = true;
         }
         // A report that cannot be read now is replaced within a second; the work does not depend on it.
         if let Ok(Some(report)) = progress::read(job)
@@ -124,14 +115,17 @@ fn follow(
     }
 }
 
-/// The trainer's own word about this attempt, else what its exit status tells.
-fn how_it_ended(job: &JobDir, attempt: u32, status: ExitStatus, asked: bool, memory_ran_out: bool) -> Ended {
+/// The trainer's own word about this attempt, else what its executor saw.
+fn how_it_ended(job: &JobDir, attempt: u32, seen: Option<Ended>, asked: bool) -> Ended {
     let own = EndRecord::of_attempt(job, attempt).map(|end| end.ended);
     match own {
         Some(ended) => ended,
         // It was stopped before it could answer, or did not answer in time.
         None if asked => Ended::Interrupted { sentence: None },
-        None => executor::verdict(status, memory_ran_out),
+        None => seen.unwrap_or_else(|| Ended::Failed {
+            class: FailureClass::Lost,
+            sentence: "nobody saw how the trainer ended, and it left no word of its own".to_string(),
+        }),
     }
 }
 

@@ -1,30 +1,28 @@
-//! What a trainer's folder shows once its process is gone.
+//! What a trainer's folder shows once the trainer is gone.
 
 use crate::check;
 use crate::domain::job::{Ended, FailureClass};
 use crate::domain::missing_input::Input;
 use crate::engine::outcome::{Outcome, excused};
-use crate::executor::local::memory::OomKills;
-use crate::executor::{self, Identity, Look};
+use crate::executor::{Executor, Run, TrainerStatus, trainer_status, trainer_status_after_end};
 use crate::store::fs::disk_fault;
 use crate::store::records::job_records::{EndRecord, read_options};
 use crate::store::records::layout::JobDir;
 use crate::store::records::{finished_folds, free_space, progress, sweep};
 use std::path::Path;
-use std::process::ExitStatus;
 use tracing::warn;
 
-/// What the folder shows once the process is gone.
+/// What the folder shows once the trainer is gone.
 pub enum Left {
     Over(Outcome),
     /// The job was another trainer's all along, which was started by a daemon that died before it could say so.
-    Another(Identity),
+    Another(Box<dyn Run>),
     Unclear(String),
 }
 
-/// Reads what the trainer of attempt `attempt` left, and clears up after it. `before`: the kernel's counters while it lived;
-/// `followed`: a process was seen, and is gone.
-pub fn what_is_left(job: &JobDir, attempt: u32, followed: bool, status: Option<ExitStatus>, before: Option<OomKills>) -> Left {
+/// Reads what the trainer of attempt `attempt` left, and clears up after it. `followed`: a trainer was seen, and is gone; `seen`:
+/// how it ended, as far as the executor knows.
+pub fn what_is_left(executor: &dyn Executor, job: &JobDir, attempt: u32, followed: bool, seen: Option<Ended>) -> Left {
     let checkpoints = progress::checkpoints(job);
     let own_word = EndRecord::of_attempt(job, attempt);
     let unread = own_word.as_ref().and_then(|end| end.unread.clone());
@@ -44,16 +42,13 @@ pub fn what_is_left(job: &JobDir, attempt: u32, followed: bool, status: Option<E
         let out_of_reach = gone.or(file);
         Left::Over(Outcome { ended, checkpoints, room_wanted, input_alone, out_of_reach })
     };
-    let look = if followed { executor::look_after_end(job) } else { executor::look(job) };
-    match (look, status) {
-        (Look::Alive(identity), _) => Left::Another(identity),
-        (Look::Unknown(why), _) => Left::Unclear(why),
-        (_, Some(status)) => {
-            let memory_ran_out = before.is_some_and(|before| OomKills::now().rose_since(&before));
-            over(Some(own_word.map_or_else(|| executor::verdict(status, memory_ran_out), |end| end.ended)))
-        }
-        (Look::Ended(end), None) => over(Some(end.ended)),
-        (Look::Gone, None) => over(None),
+    let status = if followed { trainer_status_after_end(executor, job) } else { trainer_status(executor, job) };
+    match (status, seen) {
+        (TrainerStatus::Alive(run), _) => Left::Another(run),
+        (TrainerStatus::Unknown(why), _) => Left::Unclear(why),
+        (_, Some(seen)) => over(Some(own_word.map_or(seen, |end| end.ended))),
+        (TrainerStatus::Ended(end), None) => over(Some(end.ended)),
+        (TrainerStatus::Gone, None) => over(None),
     }
 }
 
@@ -73,7 +68,7 @@ pub fn unwatched(job: &JobDir, ended: Ended) -> Option<Ended> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::executor::Identity;
+    use crate::executor::{Identity, Processes};
     use crate::store::records::job_records::TrainerRecord;
     use crate::store::records::record;
     use crate::testing::tempdir;
@@ -91,12 +86,10 @@ mod tests {
         );
         fs::write(job.commandline(), places).expect("written");
         let own = Identity::own().expect("found");
+        let dead = Identity { start_time: own.start_time + 1, ..own };
         let dead = TrainerRecord {
-            version: 1,
-            pid: own.pid,
-            start_time: own.start_time + 1,
-            boot_id: own.boot_id,
-            host: executor::local::process_identity::host(),
+            version: TrainerRecord::VERSION,
+            run: dead.run().expect("a name"),
             device: "cpu".to_string(),
             threads: 1,
             precision: crate::domain::network::precision::Precision::Fp32,
@@ -105,7 +98,7 @@ mod tests {
         record::write(&job.trainer_record(), &dead).expect("written");
         let ended = Ended::Failed { class: FailureClass::BadData, sentence: "the image of sub-1 is not there".to_string() };
         record::write(&job.end(), &EndRecord { version: 1, ended, attempt: 1, unread: None }).expect("written");
-        match what_is_left(&job, 1, true, None, None) {
+        match what_is_left(&Processes::default(), &job, 1, true, None) {
             Left::Over(outcome) => outcome,
             Left::Another(_) | Left::Unclear(_) => panic!("it is over"),
         }

@@ -9,11 +9,14 @@ use super::http::socket;
 use super::http::verbs::reload;
 use super::watcher::{List, Watcher};
 use super::{logging, systemd};
+use crate::executor::{Executor, Processes};
 use actix::{Actor, Addr, System};
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
 /// Threads for work that may block: looks, tables, records. There are only as many as there is work, and the workshop keeps
@@ -25,6 +28,9 @@ const BLOCKING_THREADS: usize = 512;
 const ANSWERS: Duration = Duration::from_millis(500);
 const RECORDS: Duration = Duration::from_millis(1000);
 
+/// How often the executor learns anew how its trainers are.
+const REFRESH: Duration = Duration::from_secs(10);
+
 /// Runs the daemon until it is told to stop.
 ///
 /// # Errors
@@ -32,7 +38,9 @@ const RECORDS: Duration = Duration::from_millis(1000);
 pub fn run(configuration: Configuration) -> Result<(), String> {
     let log = logging::start(&configuration.settings().log)?;
     logging::abort_on_panic();
-    let services = Services::new(configuration, log).map_err(|e| format!("cannot find out who this process is: {e}"))?;
+    let executor = Arc::new(Processes::with_warm_trainers());
+    let services =
+        Services::new(configuration, log, executor).map_err(|e| format!("cannot find out who this process is: {e}"))?;
     let socket = socket::bind(&services.settings.socket, &services.holder)?;
     let signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]);
     let signals = signals.map_err(|e| format!("cannot wait for signals: {e}"))?;
@@ -41,13 +49,11 @@ pub fn run(configuration: Configuration) -> Result<(), String> {
     let runtime = runtime().map_err(|e| format!("cannot start: {e}"))?;
     let system = System::with_tokio_rt(move || runtime);
     let served = system.block_on(async move {
-        let devices = Devices::new(services.clone()).start();
-        let watcher = Watcher::new(services.clone(), devices.clone()).start();
+        let (devices, watcher) = start_searching(&services);
         let desk = Desk { services: services.clone(), watcher: watcher.clone(), devices: devices.clone() };
         let control = Control::new(desk.clone(), socket).start();
         info!(pid = services.daemon.pid, socket = ?services.settings.socket, "neurosearchd is up");
         systemd::tell(&[NotifyState::Ready]);
-        actix::spawn(services.standbys.clone().tend());
         actix::spawn(systemd::watchdog(watcher.clone(), devices, control.clone()));
         wait_for_stop(signals, &desk).await?;
         systemd::tell(&[NotifyState::Stopping]);
@@ -58,6 +64,26 @@ pub fn run(configuration: Configuration) -> Result<(), String> {
     // Threads that a dead file system holds must not hold the exit: the process ends when its caller returns.
     std::mem::forget(system);
     served
+}
+
+/// Starts the actors that find searches and have their jobs trained; all others only show or change what these do.
+pub fn start_searching(services: &Services) -> (Addr<Devices>, Addr<Watcher>) {
+    let devices = Devices::new(services.clone()).start();
+    let watcher = Watcher::new(services.clone(), devices.clone()).start();
+    actix::spawn(refresh(services.executor.clone()));
+    (devices, watcher)
+}
+
+/// Has the executor look after its trainers for as long as the daemon lives.
+async fn refresh(executor: Arc<dyn Executor>) {
+    loop {
+        tokio::time::sleep(REFRESH).await;
+        let executor = executor.clone();
+        // A panic there ends the process.
+        if let Ok(Err(reason)) = spawn_blocking(move || executor.refresh()).await {
+            warn!(reason, "nothing new is known of the trainers");
+        }
+    }
 }
 
 /// Waits for SIGTERM or SIGINT; SIGHUP means: reload.

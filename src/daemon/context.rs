@@ -1,17 +1,16 @@
-//! What every actor is given: the settings, who we are, and the trainers' process numbers.
+//! What every actor is given: the settings, who we are, and what runs the trainers.
 
 use super::blocking::Workshop;
 use super::configuration::Configuration;
 use super::logging::Filter;
-use super::warm_trainers::Standbys;
 use crate::control::reply::Daemon;
+use crate::executor::Executor;
 use crate::executor::local::{cpu, process_identity};
 use crate::store::fs::lock::Holder;
 use crate::store::settings::{Devices, Settings};
 use crate::store::system::now;
-use std::collections::BTreeSet;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Cheap to clone; everything in it is shared.
 #[derive(Debug, Clone)]
@@ -23,17 +22,15 @@ pub struct Services {
     pub daemon: Arc<Daemon>,
     /// What is written into the locks we hold: host, pid and boot id as one line of JSON.
     pub holder: Arc<str>,
-    /// Pids of our trainers, by which a GPU that they occupy is told from one that others occupy.
-    pub trainers: Pids,
-    /// By which trainers are started.
-    pub standbys: Standbys,
+    /// What runs the trainers.
+    pub executor: Arc<dyn Executor>,
     /// Where work that may block is done.
     pub workshop: Workshop,
 }
 
 impl Services {
     /// For this process, with this configuration.
-    pub fn new(configuration: Configuration, log: Filter) -> io::Result<Self> {
+    pub fn new(configuration: Configuration, log: Filter, executor: Arc<dyn Executor>) -> io::Result<Self> {
         let (host, pid) = (process_identity::host(), std::process::id());
         let holder = Holder { host: host.clone(), pid, boot_id: process_identity::boot_id()?, device: None }.line();
         let program = format!("neurosearchd {}", env!("CARGO_PKG_VERSION"));
@@ -43,8 +40,7 @@ impl Services {
             log,
             daemon: Arc::new(Daemon { program, pid, host, started_at: now() }),
             holder: holder.into(),
-            trainers: Pids::default(),
-            standbys: Standbys::default(),
+            executor,
             workshop: Workshop::default(),
         })
     }
@@ -60,28 +56,5 @@ impl Services {
     /// Threads of one trainer.
     pub fn threads(&self) -> usize {
         cpu::threads_per_slot(self.cpu_slots() as usize)
-    }
-}
-
-/// A set of process numbers, shared between threads.
-#[derive(Debug, Clone, Default)]
-pub struct Pids(Arc<Mutex<BTreeSet<u32>>>);
-
-impl Pids {
-    fn with<T>(&self, work: impl FnOnce(&mut BTreeSet<u32>) -> T) -> T {
-        // A panic ends the process, so a poisoned lock is never seen; its content would still be whole.
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub fn insert(&self, pid: u32) {
-        self.with(|pids| pids.insert(pid));
-    }
-
-    pub fn remove(&self, pid: u32) {
-        self.with(|pids| pids.remove(&pid));
-    }
-
-    pub fn contains(&self, pid: u32) -> bool {
-        self.with(|pids| pids.contains(&pid))
     }
 }

@@ -8,7 +8,7 @@ use crate::engine::device_names::{Named, choose};
 use crate::engine::pool::{self, Pool, PoolEffect, Seen};
 use crate::engine::state::{Demand, Lease};
 use crate::engine::why_waiting;
-use crate::executor::local::gpus::{self, Gpu, Listing, Occupied};
+use crate::executor::found_devices::{FoundDevice, FoundDevices};
 use crate::store::records::layout::LaunchDir;
 use crate::store::settings;
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult, WrapFuture};
@@ -25,11 +25,11 @@ pub struct Devices {
     services: Services,
     pool: Pool<LaunchDir>,
     searches: BTreeMap<LaunchDir, Addr<Sampler>>,
-    listing: Listing,
+    found: FoundDevices,
     /// The models of all GPUs ever seen.
     names: BTreeMap<String, String>,
     /// Grants wait for both: the devices are known, and every live trainer has claimed its slot.
-    found: bool,
+    known: bool,
     claimed: bool,
 }
 
@@ -111,9 +111,9 @@ impl Devices {
             pool: Pool::default(),
             services,
             searches: BTreeMap::new(),
-            listing: Listing::default(),
-            names: BTreeMap::new(),
-            found: false,
+            found: FoundDevices::default(),
+            names: BTreeMap::from([("cpu".to_string(), FoundDevice::cpu().name)]),
+            known: false,
             claimed: false,
         }
     }
@@ -121,68 +121,66 @@ impl Devices {
     /// Looks for the devices off this thread, and again after a while.
     fn look(&mut self, ctx: &mut Context<Self>) {
         let wants_gpus = self.services.settings.devices != settings::Devices::Cpu;
-        let work = spawn_blocking(move || if wants_gpus { gpus::find() } else { Listing::default() });
-        ctx.spawn(work.into_actor(self).map(|listing, this, ctx| {
-            if let Ok(listing) = listing {
-                this.on_listing(listing);
+        let executor = self.services.executor.clone();
+        let work = spawn_blocking(move || executor.devices(wants_gpus));
+        ctx.spawn(work.into_actor(self).map(|found, this, ctx| {
+            if let Ok(found) = found {
+                this.on_found(found);
             }
             let rescan = Duration::from_secs(this.services.settings.rescan_seconds);
-            let pause = if this.listing.gpus.is_empty() { rescan } else { LOOK };
+            let pause = if this.found.has_gpu() { LOOK } else { rescan };
             ctx.run_later(pause, |this, ctx| this.look(ctx));
         }));
     }
 
-    fn on_listing(&mut self, listing: Listing) {
-        if let Some(problem) = &listing.problem
-            && self.listing.problem.as_ref() != Some(problem)
+    fn on_found(&mut self, found: FoundDevices) {
+        if let Some(problem) = &found.problem
+            && self.found.problem.as_ref() != Some(problem)
         {
             warn!(problem = problem.as_str(), "the GPUs could not all be listed");
         }
-        self.names.extend(listing.gpus.iter().map(|gpu| (gpu.uuid.clone(), gpu.name.clone())));
-        self.listing = listing;
+        self.names.extend(found.devices.iter().map(|device| (device.id.clone(), device.name.clone())));
+        self.found = found;
         self.pool.set_no_gpu(self.no_gpu());
         let seen = self.seen();
         let effects = pool::on_devices(&mut self.pool, &seen);
         self.perform(effects);
-        self.found = true;
+        self.known = true;
         self.open();
     }
 
     fn open(&mut self) {
-        if self.found && self.claimed {
+        if self.known && self.claimed {
             let effects = pool::on_open(&mut self.pool);
             self.perform(effects);
         }
     }
 
+    /// Those of the devices found that the configuration lets jobs run on.
     fn seen(&self) -> Vec<Seen> {
         let settings = &self.services.settings;
-        let cpu = match &settings.devices {
-            settings::Devices::Only(list) => list.iter().any(|device| device == "cpu"),
-            settings::Devices::Auto | settings::Devices::Cpu => true,
+        let chosen = |device: &&FoundDevice| match (&settings.devices, device.need) {
+            (settings::Devices::Only(list), _) => list.contains(&device.id),
+            (settings::Devices::Auto, Need::Gpu) => !settings.exclude_devices.contains(&device.id),
+            (settings::Devices::Auto | settings::Devices::Cpu, Need::Cpu) => true,
+            (settings::Devices::Cpu, Need::Gpu) => false,
         };
-        let mut seen = Vec::new();
-        if cpu {
-            let slots = self.services.cpu_slots();
-            seen.push(Seen { id: "cpu".to_string(), need: Need::Cpu, slots, occupied: None });
-        }
-        let chosen = |gpu: &&Gpu| match &settings.devices {
-            settings::Devices::Auto => !settings.exclude_devices.contains(&gpu.uuid),
-            settings::Devices::Only(list) => list.contains(&gpu.uuid),
-            settings::Devices::Cpu => false,
+        let seen = |device: &FoundDevice| {
+            let usual = || match device.need {
+                Need::Cpu => self.services.cpu_slots(),
+                Need::Gpu => settings.slots_per_device,
+            };
+            let slots = device.slots.unwrap_or_else(usual);
+            Seen { id: device.id.clone(), need: device.need, slots, occupied: device.occupied.clone() }
         };
-        for gpu in self.listing.gpus.iter().filter(chosen) {
-            let occupied = gpu.occupied(|pid| self.services.trainers.contains(pid)).map(|who| occupied_sentence(&who));
-            seen.push(Seen { id: gpu.uuid.clone(), need: Need::Gpu, slots: settings.slots_per_device, occupied });
-        }
-        seen
+        self.found.devices.iter().filter(chosen).map(seen).collect()
     }
 
     /// Ends the sentence for a job that needs a GPU where there is none; none where the driver has not told all there is.
     fn no_gpu(&self) -> Option<String> {
         const CURE: &str = "to train on the CPU, set use_cpu to true in random_search.json, and remove the folders of the jobs that were \
                             drawn before: they are drawn anew then";
-        match (&self.services.settings.devices, &self.listing.problem) {
+        match (&self.services.settings.devices, &self.found.problem) {
             (settings::Devices::Cpu, _) => Some(format!("the daemon's configuration says devices = \"cpu\"; {CURE}")),
             (_, Some(_)) => None,
             (settings::Devices::Only(_), None) => {
@@ -210,19 +208,15 @@ impl Devices {
         }
     }
 
-    fn gpu(&self, id: &str) -> Option<&Gpu> {
-        self.listing.gpus.iter().find(|gpu| gpu.uuid == id)
-    }
-
     /// The model; a GPU that is gone keeps the name it had.
     fn name(&self, id: &str) -> String {
-        if id == "cpu" { "CPU".to_string() } else { self.names.get(id).cloned().unwrap_or_default() }
+        self.names.get(id).cloned().unwrap_or_default()
     }
 
     /// A GPU that the configuration lists and this machine does not have.
     fn absent(&self) -> Vec<String> {
         let settings::Devices::Only(list) = &self.services.settings.devices else { return Vec::new() };
-        let absent = list.iter().filter(|id| self.found && *id != "cpu" && self.gpu(id).is_none());
+        let absent = list.iter().filter(|id| self.known && self.found.get(id).is_none());
         let sentence = |id: &String| {
             format!("the configuration's devices lists {id}, which is not found on this machine; `nvidia-smi -L` shows what is")
         };
@@ -231,30 +225,20 @@ impl Devices {
 
     fn describe(&self) -> Vec<reply::Device> {
         let describe = |(id, device): (&String, &pool::Device)| {
-            let gpu = self.gpu(id);
+            let found = self.found.get(id);
             reply::Device {
                 id: id.clone(),
-                index: gpu.map(|gpu| gpu.index),
+                index: found.and_then(|found| found.index),
                 name: self.name(id),
                 slots: device.slots,
                 busy: self.pool.busy(id),
-                memory_total: gpu.map(|gpu| gpu.memory_total),
-                memory_free: gpu.map(|gpu| gpu.memory_free),
-                utilization: gpu.and_then(|gpu| gpu.utilization),
+                memory_total: found.and_then(|found| found.memory_total),
+                memory_free: found.and_then(|found| found.memory_free),
+                utilization: found.and_then(|found| found.utilization),
                 out_of_use: device.out_of_use().map(str::to_string),
             }
         };
         self.pool.devices.iter().map(describe).collect()
-    }
-}
-
-fn occupied_sentence(who: &Occupied) -> String {
-    match who {
-        Occupied::Processes(pids) => {
-            let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
-            format!("left alone: other people's processes compute on it (pid {})", pids.join(", "))
-        }
-        Occupied::Unseen { memory } => format!("left alone: somebody unseen uses {} MiB of it", memory >> 20),
     }
 }
 
@@ -316,7 +300,8 @@ impl Handler<Open> for Devices {
 impl Handler<Drain> for Devices {
     type Result = Result<String, String>;
     fn handle(&mut self, msg: Drain, _: &mut Self::Context) -> Self::Result {
-        let named = |id: &String| Named { id: id.clone(), index: self.gpu(id).map(|gpu| gpu.index), name: self.name(id) };
+        let named =
+            |id: &String| Named { id: id.clone(), index: self.found.get(id).and_then(|found| found.index), name: self.name(id) };
         let named: Vec<Named> = self.pool.devices.keys().map(named).collect();
         let (said, effects) = pool::on_drain(&mut self.pool, choose(&named, &msg.device)?, msg.drain);
         self.perform(effects);
@@ -342,8 +327,8 @@ impl Handler<Line> for Devices {
 impl Handler<Describe> for Devices {
     type Result = MessageResult<Describe>;
     fn handle(&mut self, _: Describe, _: &mut Self::Context) -> Self::Result {
-        let waits = if self.listing.gpus.is_empty() { "; jobs that need a GPU wait until that is mended" } else { "" };
-        let mut alarms: Vec<String> = self.listing.problem.iter().map(|problem| format!("{problem}{waits}")).collect();
+        let waits = if self.found.has_gpu() { "" } else { "; jobs that need a GPU wait until that is mended" };
+        let mut alarms: Vec<String> = self.found.problem.iter().map(|problem| format!("{problem}{waits}")).collect();
         alarms.extend(self.absent());
         if self.pool.draining {
             alarms.push("nothing new is started, as was asked; `neurosearch resume` ends that".to_string());

@@ -14,5 +14,4 @@ mod ranking_json;
 pub mod sampler;
 pub mod systemd;
 pub mod trainer;
-pub mod warm_trainers;
 pub mod watcher;

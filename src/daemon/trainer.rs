@@ -1,38 +1,30 @@
-//! The actor for one running job, bound to one device: starts or adopts the trainer process, follows it, stops it.
+//! The actor for one running job, bound to one device: has its trainer started or adopts it, follows it, stops it.
 
 use super::analyzer::AreYouThere;
 use super::attempt_result::{Left, what_is_left};
 use super::context::Services;
-use crate::domain::job::JobName;
+use crate::domain::job::{Ended, JobName};
 use crate::domain::progress::Progress;
 use crate::engine::outcome::Outcome;
 use crate::engine::stall;
-use crate::executor::local::memory::OomKills;
-use crate::executor::local::start::NotStarted;
-use crate::executor::{self, Assignment, Child, Identity, Look, Stop};
+use crate::executor::{Assignment, NotStarted, Run, RunState, TrainerStatus, trainer_status};
 use crate::store::records::layout::JobDir;
 use crate::store::records::progress;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
-use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::path::Path;
-use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::JoinError;
 use tracing::{info, warn};
 
-/// How often a process is looked at whose end the kernel does not tell of, and one that was told to stop.
+/// How often a run is asked how it is: one whose end nobody tells of, and one that was told to stop.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// How often the progress record is read: the trainer replaces it at most once a second.
 const FOLLOW: Duration = Duration::from_secs(1);
-
-/// How many of the last readings of the kernel's counters are kept, one for each [`FOLLOW`]: a killed process may take a
-/// moment to end, and a kill of somebody else's long before is none of this trainer's.
-const REMEMBERED: usize = 5;
 
 /// How a trainer is come by.
 #[derive(Debug)]
@@ -77,12 +69,6 @@ pub enum News {
 #[rtype(result = "()")]
 pub struct StopIt;
 
-enum Process {
-    None,
-    Ours(Child),
-    Adopted(Identity),
-}
-
 /// One job's trainer.
 pub struct Trainer {
     services: Services,
@@ -91,13 +77,10 @@ pub struct Trainer {
     sampler: Recipient<Report>,
     role: Option<Role>,
     attempt: u32,
-    /// When it was started or adopted.
-    since: Instant,
-    process: Process,
-    stop: Option<Stop>,
+    /// None before it is started or found.
+    run: Option<Box<dyn Run>>,
+    stopping: bool,
     stop_wanted: bool,
-    /// The kernel's counters over the last seconds, oldest first: what they counted before says nothing about this trainer.
-    memory: VecDeque<OomKills>,
     progress: Option<Progress>,
     news_at: Instant,
     stalled: bool,
@@ -119,11 +102,9 @@ impl Trainer {
             sampler,
             role: Some(role),
             attempt,
-            since: Instant::now(),
-            process: Process::None,
-            stop: None,
+            run: None,
+            stopping: false,
             stop_wanted: false,
-            memory: VecDeque::new(),
             progress: None,
             news_at: Instant::now(),
             stalled: false,
@@ -148,18 +129,12 @@ impl Trainer {
     }
 
     fn begin(&mut self, assignment: Assignment, ctx: &mut Context<Self>) {
-        let standbys = self.services.standbys.clone();
-        let work = self.on_disk(move || {
-            let before = OomKills::now();
-            let program = executor::find_trainer().map_err(|e| News::NotStarted(e.to_string()))?;
-            standbys.start(&program, &assignment).map(|child| (child, before)).map_err(not_started)
-        });
+        let executor = self.services.executor.clone();
+        let work = self.on_disk(move || executor.start(&assignment).map_err(not_started));
         ctx.spawn(work.into_actor(self).map(|started, this, ctx| match started {
-            Ok(Ok((child, before))) => {
-                info!(job = ?this.job.path(), pid = child.id(), attempt = this.attempt, "trainer started");
-                this.memory.push_back(before);
-                this.services.trainers.insert(child.id());
-                this.process = Process::Ours(child);
+            Ok(Ok(run)) => {
+                info!(job = ?this.job.path(), trainer = %run, attempt = this.attempt, "trainer started");
+                this.run = Some(run);
                 this.report(News::Started);
                 this.watch(ctx);
             }
@@ -174,12 +149,21 @@ impl Trainer {
         }));
     }
 
-    /// Follows whatever process the folder shows, or concludes where there is none.
-    fn adopt(&mut self, identity: Identity, ctx: &mut Context<Self>) {
-        info!(job = ?self.job.path(), pid = identity.pid, "trainer adopted");
-        self.services.trainers.insert(identity.pid);
-        self.process = Process::Adopted(identity);
-        self.watch(ctx);
+    /// Follows the trainer that lives already, or concludes where there is none.
+    fn adopt(&mut self, ctx: &mut Context<Self>) {
+        let (executor, job) = (self.services.executor.clone(), self.job.clone());
+        let work = self.on_disk(move || trainer_status(&*executor, &job));
+        ctx.spawn(work.into_actor(self).map(|status, this, ctx| match status {
+            Ok(TrainerStatus::Alive(run)) => {
+                info!(job = ?this.job.path(), trainer = %run, "trainer adopted");
+                this.run = Some(run);
+                this.watch(ctx);
+            }
+            _ => {
+                this.watch(ctx);
+                this.conclude(None, ctx);
+            }
+        }));
     }
 
     fn watch(&mut self, ctx: &mut Context<Self>) {
@@ -192,79 +176,61 @@ impl Trainer {
         ctx.run_interval(FOLLOW, |this, ctx| this.follow(ctx));
     }
 
-    fn identity(&self) -> Option<&Identity> {
-        match &self.process {
-            Process::None => None,
-            Process::Ours(child) => Some(child.identity()),
-            Process::Adopted(identity) => Some(identity),
-        }
-    }
-
-    /// Looks at the process at once when it ends, where the kernel tells of it: its slot stands empty until then.
+    /// Looks at the run at once when it ends, where that is told: its slot stands empty until then.
     fn look_at_its_end(&self, ctx: &mut Context<Self>) {
-        let Some(process) = self.identity().and_then(|identity| identity.descriptor().ok()) else { return };
+        let Some(end) = self.run.as_ref().and_then(|run| run.wake()) else { return };
         // SAFETY: an owned descriptor is open and the same for as long as it lives.
-        let Ok(process) = (unsafe { AsyncFd::register_with_interest(process, Interest::READABLE) }) else { return };
-        let ended = async move { process.readable().await.map(drop) };
+        let Ok(end) = (unsafe { AsyncFd::register_with_interest(end, Interest::READABLE) }) else { return };
+        let ended = async move { end.readable().await.map(drop) };
         ctx.spawn(ended.into_actor(self).map(|_, this, ctx| this.look(ctx)));
     }
 
-    /// Whether the process still runs, and whether a stop has to become a kill.
+    /// Whether the trainer still runs; a stop goes on meanwhile.
     fn look(&mut self, ctx: &mut Context<Self>) {
         if self.concluding {
             return;
         }
-        if let Some(stop) = &mut self.stop
-            && let Err(e) = stop.step(Instant::now())
-        {
-            self.stop = None;
-            self.cannot_stop(&e);
-        }
-        let ended: io::Result<Option<Option<ExitStatus>>> = match &mut self.process {
-            Process::None => Ok(None),
-            Process::Ours(child) => child.try_wait().map(|status| status.map(Some)),
-            Process::Adopted(identity) => identity.is_alive().map(|alive| (!alive).then_some(None)),
-        };
-        match ended {
-            Ok(None) => {}
-            Ok(Some(status)) => self.conclude(status, ctx),
+        let Some(run) = &mut self.run else { return };
+        match run.poll() {
+            Ok(RunState::Running) => {}
+            // It has nothing to report yet.
+            Ok(RunState::Waiting(_)) => self.news_at = Instant::now(),
+            Ok(RunState::Over(seen)) => self.conclude(seen, ctx),
+            Err(e) if self.stopping => self.cannot_stop(&e),
             Err(e) => self.report(News::Trouble(format!("its trainer cannot be looked at: {e}"))),
         }
     }
 
-    /// The process is gone: reads what it left behind.
-    fn conclude(&mut self, status: Option<ExitStatus>, ctx: &mut Context<Self>) {
+    /// The trainer is gone, and ended as `seen`: reads what it left behind.
+    fn conclude(&mut self, seen: Option<Ended>, ctx: &mut Context<Self>) {
         self.concluding = true;
-        if let Some(identity) = self.identity() {
-            self.services.trainers.remove(identity.pid);
-        }
-        let (job, attempt, before) = (self.job.clone(), self.attempt, self.memory.front().copied());
-        let followed = !matches!(self.process, Process::None);
-        let work = self.on_disk(move || what_is_left(&job, attempt, followed, status, before));
+        let (executor, job, attempt) = (self.services.executor.clone(), self.job.clone(), self.attempt);
+        let (followed, again) = (self.run.is_some(), seen.clone());
+        let work = self.on_disk(move || what_is_left(&*executor, &job, attempt, followed, seen));
         ctx.spawn(work.into_actor(self).map(move |left, this, ctx| match left {
             Ok(Left::Over(outcome)) => {
-                this.services.standbys.ended(this.since.elapsed());
                 this.report(News::Ended(outcome));
                 ctx.stop();
             }
-            Ok(Left::Another(identity)) => {
-                info!(job = ?this.job.path(), pid = identity.pid, "another trainer holds the job; it is followed");
-                this.services.trainers.insert(identity.pid);
-                this.process = Process::Adopted(identity);
-                this.look_at_its_end(ctx);
-                this.concluding = false;
-                // What was asked of the other one holds for this one.
-                this.stop_wanted |= this.stop.take().is_some();
-            }
+            Ok(Left::Another(run)) => this.follow_another(run, ctx),
             Ok(Left::Unclear(why)) => {
                 this.report(News::Trouble(format!("how its trainer ended is unclear: {why}")));
-                ctx.run_later(FOLLOW, move |this, ctx| this.conclude(status, ctx));
+                ctx.run_later(FOLLOW, move |this, ctx| this.conclude(again, ctx));
             }
             Err(e) => {
                 warn!(job = ?this.job.path(), error = e.to_string(), "the end of the trainer was not read; looking again");
-                ctx.run_later(FOLLOW, move |this, ctx| this.conclude(status, ctx));
+                ctx.run_later(FOLLOW, move |this, ctx| this.conclude(again, ctx));
             }
         }));
+    }
+
+    fn follow_another(&mut self, run: Box<dyn Run>, ctx: &mut Context<Self>) {
+        info!(job = ?self.job.path(), trainer = %run, "another trainer holds the job; it is followed");
+        self.run = Some(run);
+        self.look_at_its_end(ctx);
+        self.concluding = false;
+        // What was asked of the other one holds for this one.
+        self.stop_wanted |= std::mem::take(&mut self.stopping);
     }
 
     /// Reads the progress record, and judges silence.
@@ -277,18 +243,13 @@ impl Trainer {
             self.begin_stop();
         }
         let job = self.job.clone();
-        let work = self.on_disk(move || (progress::read(&job), OomKills::now()));
+        let work = self.on_disk(move || progress::read(&job));
         ctx.spawn(work.into_actor(self).map(|read, this, _| {
             this.following = false;
             match read {
-                Ok((progress, memory)) => {
-                    this.remember(memory);
-                    match progress {
-                        Ok(Some(progress)) => this.on_progress(progress),
-                        Ok(None) => {}
-                        Err(e) => warn!(error = e.to_string(), "progress not read"),
-                    }
-                }
+                Ok(Ok(Some(progress))) => this.on_progress(progress),
+                Ok(Ok(None)) => {}
+                Ok(Err(e)) => warn!(error = e.to_string(), "progress not read"),
                 Err(e) => warn!(error = e.to_string(), "progress not read"),
             }
             let limit = stall::limit(this.progress.as_ref(), this.services.settings.stall_seconds);
@@ -299,16 +260,9 @@ impl Trainer {
         }));
     }
 
-    fn remember(&mut self, memory: OomKills) {
-        self.memory.push_back(memory);
-        while self.memory.len() > REMEMBERED {
-            self.memory.pop_front();
-        }
-    }
-
     /// It is tried again, and shown meanwhile.
     fn cannot_stop(&mut self, error: &io::Error) {
-        self.stop_wanted = true;
+        (self.stopping, self.stop_wanted) = (false, true);
         self.report(News::Trouble(format!("its trainer cannot be stopped: {error}")));
     }
 
@@ -322,22 +276,21 @@ impl Trainer {
     }
 
     fn begin_stop(&mut self) {
-        let Some(identity) = self.identity().cloned() else {
+        let Some(run) = &mut self.run else {
             self.stop_wanted = true;
             return;
         };
-        let grace = Duration::from_secs(self.services.settings.stop_grace_seconds);
-        match Stop::begin(identity, grace, Instant::now()) {
-            Ok(stop) => self.stop = Some(stop),
+        match run.stop(Duration::from_secs(self.services.settings.stop_grace_seconds)) {
+            Ok(()) => self.stopping = true,
             Err(e) => self.cannot_stop(&e),
         }
     }
 }
 
 fn not_started(error: NotStarted) -> News {
-    match &error {
-        NotStarted::Store(own) if !own.is_of_the_disk() => News::NotStartable(error.to_string()),
-        NotStarted::Store(_) | NotStarted::Spawn { .. } => News::NotStarted(error.to_string()),
+    match error {
+        NotStarted::Job(sentence) => News::NotStartable(sentence),
+        NotStarted::Surroundings(sentence) => News::NotStarted(sentence),
     }
 }
 
@@ -347,17 +300,7 @@ impl Actor for Trainer {
     fn started(&mut self, ctx: &mut Self::Context) {
         match self.role.take() {
             Some(Role::Start(assignment)) => self.begin(assignment, ctx),
-            Some(Role::Adopt { .. }) => {
-                let job = self.job.clone();
-                let work = self.on_disk(move || executor::look(&job));
-                ctx.spawn(work.into_actor(self).map(|look, this, ctx| match look {
-                    Ok(Look::Alive(identity)) => this.adopt(identity, ctx),
-                    _ => {
-                        this.watch(ctx);
-                        this.conclude(None, ctx);
-                    }
-                }));
-            }
+            Some(Role::Adopt { .. }) => self.adopt(ctx),
             None => ctx.stop(),
         }
     }
@@ -367,7 +310,7 @@ impl Handler<StopIt> for Trainer {
     type Result = ();
 
     fn handle(&mut self, _: StopIt, _: &mut Self::Context) {
-        if self.stop.is_none() {
+        if !self.stopping {
             self.begin_stop();
         }
     }

@@ -1,6 +1,6 @@
 //! Which folder trainers share decoded volumes in: the one that was named, none where that was said, else the usual one.
 
-use super::local::start::variable;
+use super::assignment::variable;
 use crate::store::data::volume_cache::{Place, USUAL_LIMIT};
 use crate::store::settings::Settings;
 use std::ffi::OsString;

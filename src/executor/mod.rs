@@ -1,20 +1,19 @@
-//! One trainer process (its program, start, identity and stop), and the devices and memory of this machine.
+//! Where a trainer runs: the seam between those who want jobs trained and what runs their trainers, and this machine behind it.
 
+pub mod assignment;
 pub mod cache_folder;
-pub mod exit_status;
+pub mod found_devices;
 pub mod local;
 pub mod orphaned_job;
+pub mod run;
 pub mod trainer_cli;
 pub mod trainer_exit_code;
 pub mod trainer_program;
 pub mod trainer_status;
 
-pub use exit_status::verdict;
-pub use local::child::Child;
+pub use assignment::Assignment;
 pub use local::process_identity::Identity;
-pub use local::start::{Assignment, start};
-pub use local::stop::Stop;
-pub use local::warm_trainer::{Standby, Word};
+pub use local::processes::Processes;
 pub use orphaned_job::shown;
-pub use trainer_program::find_trainer;
-pub use trainer_status::{Look, holder, look, look_after_end};
+pub use run::{Executor, FoundRun, NotStarted, Run, RunState};
+pub use trainer_status::{TrainerStatus, holder, trainer_status, trainer_status_after_end};

@@ -1,7 +1,8 @@
 //! The state of a job that no daemon looks after, which whoever ran it may have left as it was when it died.
 
 use super::local::process_identity::may_live;
-use super::trainer_status::{Look, look};
+use super::local::processes::Processes;
+use super::trainer_status::{TrainerStatus, trainer_status};
 use crate::domain::job::{Ended, FailureClass, JobState};
 use crate::store::records::finished_folds;
 use crate::store::records::job_records::JobRecord;
@@ -14,11 +15,14 @@ pub fn shown(job: &JobDir, record: &JobRecord) -> JobState {
     if !died || !matches!(record.state, JobState::Running { .. }) {
         return record.state.clone();
     }
-    let word = match look(job) {
-        Look::Alive(_) | Look::Unknown(_) => return record.state.clone(),
+    // Whoever runs a job from the command line runs it here.
+    let word = match trainer_status(&Processes::default(), job) {
+        TrainerStatus::Alive(_) | TrainerStatus::Unknown(_) => return record.state.clone(),
         // An earlier attempt's word says nothing about one that died before its own first.
-        Look::Ended(end) if end.attempt == record.history.attempts => Some(finished_folds::hold_to_results(end.ended, job)),
-        Look::Ended(_) | Look::Gone => None,
+        TrainerStatus::Ended(end) if end.attempt == record.history.attempts => {
+            Some(finished_folds::hold_to_results(end.ended, job))
+        }
+        TrainerStatus::Ended(_) | TrainerStatus::Gone => None,
     };
     match word {
         Some(Ended::Done) => JobState::Done,

@@ -134,7 +134,8 @@ fn after_help() -> String {
          NEUROSEARCH_PRECISION  fp32, tf32 or bf16; a job keeps that of its first attempt\n  \
          NEUROSEARCH_CACHE_DIR  where decoded images are shared between trainers, empty for nowhere;\n                         \
          else the user's cache folder\n  \
-         NEUROSEARCH_CACHE_GIGABYTES  what that folder may hold\n\n\
+         NEUROSEARCH_CACHE_GIGABYTES  what that folder may hold\n  \
+         NEUROSEARCH_RUN        what runs it, as trainer.json then names it; else this process\n\n\
          Exit codes:\n",
     );
     for (exit, meaning) in Exit::ALL {

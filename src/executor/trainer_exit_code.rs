@@ -1,6 +1,5 @@
 //! How a trainer's process ends, for whoever started it without reading `end.json`.
 
-use super::exit_status::DISK;
 use crate::domain::job::FailureClass;
 use crate::store::fs::error::StoreError;
 use std::process::ExitCode;
@@ -46,7 +45,7 @@ impl Exit {
             Exit::Usage => 2,
             Exit::Busy => 3,
             Exit::Interrupted => 4,
-            Exit::Disk => DISK,
+            Exit::Disk => 5,
             Exit::BadOptions => 10,
             Exit::BadData => 11,
             Exit::OutOfMemory => 12,

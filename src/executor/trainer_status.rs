@@ -1,6 +1,7 @@
-//! What became of a job's trainer, judged by its folder alone: absence never means finished.
+//! What became of a job's trainer, judged by its folder and by what ran it: absence never means finished.
 
-use super::local::process_identity::{self, Identity};
+use super::local::process_identity;
+use super::run::{Executor, FoundRun, Run};
 use crate::domain::device::Holder;
 use crate::store::fs::error::StoreError;
 use crate::store::fs::lock;
@@ -8,11 +9,11 @@ use crate::store::records::job_records::{EndRecord, TrainerRecord};
 use crate::store::records::layout::JobDir;
 use crate::store::records::record;
 
-/// What a job's folder and the process table say together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Look {
-    /// The trainer runs on this machine.
-    Alive(Identity),
+/// What a job's folder and the executor say together.
+#[derive(Debug)]
+pub enum TrainerStatus {
+    /// The trainer runs.
+    Alive(Box<dyn Run>),
     /// It ended and said how.
     Ended(EndRecord),
     /// No trainer runs, and the last one, if there was one, ended without a word.
@@ -21,17 +22,19 @@ pub enum Look {
     Unknown(String),
 }
 
-/// Looks at the job's trainer. Never waits, and changes nothing.
-pub fn look(job: &JobDir) -> Look {
-    judge(job).unwrap_or_else(|error| Look::Unknown(error.to_string()))
+/// Looks at the job's trainer, which `executor` runs if anybody does. May wait for the disk and the executor; changes nothing.
+pub fn trainer_status(executor: &dyn Executor, job: &JobDir) -> TrainerStatus {
+    judge(executor, job).unwrap_or_else(|error| TrainerStatus::Unknown(error.to_string()))
 }
 
-/// As [`look`], where the caller knows that the job's trainer is gone: a record of it that cannot be read then hides nobody,
-/// unless somebody holds the job's lock.
-pub fn look_after_end(job: &JobDir) -> Look {
-    judge(job).unwrap_or_else(|error| {
-        let record = matches!(&error, StoreError::Content { path, .. } if [job.trainer_record(), job.end()].iter().any(|own| **own == **path));
-        if record && matches!(lock::is_held(&job.lock()), Ok(false)) { Look::Gone } else { Look::Unknown(error.to_string()) }
+/// As [`trainer_status`], where the caller knows that the job's trainer is gone: a record of it that cannot be read then hides
+/// nobody, unless somebody holds the job's lock.
+pub fn trainer_status_after_end(executor: &dyn Executor, job: &JobDir) -> TrainerStatus {
+    judge(executor, job).unwrap_or_else(|error| {
+        let records = [job.trainer_record(), job.end()];
+        let damaged = matches!(&error, StoreError::Content { path, .. } if records.iter().any(|own| **own == **path));
+        let free = || matches!(lock::is_held(&job.lock()), Ok(false));
+        if damaged && free() { TrainerStatus::Gone } else { TrainerStatus::Unknown(error.to_string()) }
     })
 }
 
@@ -49,48 +52,39 @@ pub fn holder(job: &JobDir) -> Holder {
     }
 }
 
-fn judge(job: &JobDir) -> Result<Look, StoreError> {
+fn judge(executor: &dyn Executor, job: &JobDir) -> Result<TrainerStatus, StoreError> {
     let Some(trainer) = optional::<TrainerRecord>(record::read(&job.trainer_record()))? else {
-        return without_trainer(job);
+        return without_record(job);
     };
-    let here = process_identity::is_here(&trainer.host, &trainer.boot_id);
-    if here {
-        let identity = Identity::recorded(&trainer);
-        let proc = |e| StoreError::io("look at", std::path::Path::new("/proc"), e);
-        if identity.is_alive().map_err(proc)? {
-            return Ok(Look::Alive(identity));
-        }
+    let found = executor.find(job, &trainer.run).map_err(|e| StoreError::io("find the trainer of", job.path(), e))?;
+    if let FoundRun::Alive(run) = found {
+        return Ok(TrainerStatus::Alive(run));
     }
-    // Read after the process was seen to be gone, so nothing is written to it any more.
+    // Read after the run was seen to be over, so nothing is written to it any more.
     let end = optional::<EndRecord>(record::read(&job.end()))?.filter(|end| end.attempt == trainer.attempt);
-    if lock::is_held(&job.lock())? {
-        return Ok(Look::Unknown(format!(
-            "{} is held by a process that is not the recorded one (pid {} on {:?})",
-            job.lock().display(),
-            trainer.pid,
-            trainer.host
-        )));
+    if let Some(holder) = lock::holder(&job.lock())? {
+        let (lock, who) = (job.lock(), lock::who(&holder));
+        return Ok(TrainerStatus::Unknown(format!("{} is held by another than the recorded trainer: {who}", lock.display())));
     }
-    Ok(match end {
-        Some(end) => Look::Ended(end),
-        None if here => Look::Gone,
-        None => Look::Unknown(format!(
-            "its trainer was started on another machine, {:?}, and has not said how it ended",
-            trainer.host
-        )),
+    Ok(match (end, found) {
+        (Some(end), _) => TrainerStatus::Ended(end),
+        (None, FoundRun::Unknown(why)) => TrainerStatus::Unknown(why),
+        (None, FoundRun::Over | FoundRun::Alive(_)) => TrainerStatus::Gone,
     })
 }
 
-fn without_trainer(job: &JobDir) -> Result<Look, StoreError> {
+fn without_record(job: &JobDir) -> Result<TrainerStatus, StoreError> {
     if lock::is_held(&job.lock())? {
-        return Ok(Look::Unknown(format!("{} is held by a trainer that has not yet said who it is", job.lock().display())));
+        let why = format!("{} is held by a trainer that has not yet said who it is", job.lock().display());
+        return Ok(TrainerStatus::Unknown(why));
     }
     // The trainer may have left its identity between the two looks.
     let record = job.trainer_record();
     if record.try_exists().map_err(|e| StoreError::io("look at", &record, e))? {
-        return Ok(Look::Unknown(format!("{} has just appeared", job.trainer_record().display())));
+        return Ok(TrainerStatus::Unknown(format!("{} has just appeared", record.display())));
     }
-    Ok(optional::<EndRecord>(record::read(&job.end()))?.map_or(Look::Gone, Look::Ended))
+    let end = optional::<EndRecord>(record::read(&job.end()))?;
+    Ok(end.map_or(TrainerStatus::Gone, TrainerStatus::Ended))
 }
 
 fn optional<T>(read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
@@ -103,10 +97,14 @@ fn optional<T>(read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use super::TrainerStatus::{Alive, Ended, Gone, Unknown};
     use super::*;
-    use crate::domain::job::Ended;
+    use crate::domain::job;
     use crate::domain::network::precision::Precision;
+    use crate::executor::local::process_identity::{Identity, ProcessRun};
+    use crate::executor::local::processes::Processes;
     use crate::store::fs::lock::Locking;
+    use crate::store::records::run_id::RunId;
     use crate::testing::tempdir;
     use std::fs;
 
@@ -119,11 +117,8 @@ mod tests {
 
     fn trainer(identity: &Identity, attempt: u32) -> TrainerRecord {
         TrainerRecord {
-            version: 1,
-            pid: identity.pid,
-            start_time: identity.start_time,
-            boot_id: identity.boot_id.clone(),
-            host: process_identity::host(),
+            version: TrainerRecord::VERSION,
+            run: identity.run().expect("a name"),
             device: "cpu".to_string(),
             threads: 1,
             precision: Precision::Fp32,
@@ -136,8 +131,22 @@ mod tests {
         Identity { start_time: own.start_time + 1, ..own }
     }
 
+    /// As if it were on another machine, or had been on this one under another name.
+    fn on(host: &str, identity: Identity) -> TrainerRecord {
+        let run = RunId::new("process", &ProcessRun { identity, host: host.to_string() }).expect("a name");
+        TrainerRecord { run, ..trainer(&dead(), 1) }
+    }
+
+    fn look(job: &JobDir) -> TrainerStatus {
+        trainer_status(&Processes::default(), job)
+    }
+
+    fn look_after_end(job: &JobDir) -> TrainerStatus {
+        trainer_status_after_end(&Processes::default(), job)
+    }
+
     fn end(attempt: u32) -> EndRecord {
-        EndRecord { version: 1, ended: Ended::Done, attempt, unread: None }
+        EndRecord { version: 1, ended: job::Ended::Done, attempt, unread: None }
     }
 
     #[test]
@@ -145,25 +154,25 @@ mod tests {
         let (_dir, job) = job();
         record::write(&job.trainer_record(), &trainer(&dead(), 1)).expect("written");
         fs::write(job.end(), "{").expect("written");
-        assert!(matches!(look(&job), Look::Unknown(_)));
-        assert_eq!(look_after_end(&job), Look::Gone);
+        assert!(matches!(look(&job), Unknown(_)));
+        assert!(matches!(look_after_end(&job), Gone));
     }
 
     #[test]
     fn a_damaged_record_keeps_the_end_unknown_to_all_but_the_one_who_reaped_the_trainer() {
         let (_dir, job) = job();
         fs::write(job.trainer_record(), "").expect("written");
-        assert!(matches!(look(&job), Look::Unknown(_)));
-        assert_eq!(look_after_end(&job), Look::Gone);
+        assert!(matches!(look(&job), Unknown(_)));
+        assert!(matches!(look_after_end(&job), Gone));
         let held = lock::take(&job.lock(), "another").expect("asked");
         assert!(matches!(held, Locking::Held(_)));
-        assert!(matches!(look_after_end(&job), Look::Unknown(_)));
+        assert!(matches!(look_after_end(&job), Unknown(_)));
     }
 
     #[test]
     fn a_folder_without_records_has_no_trainer_and_is_not_finished() {
         let (_dir, job) = job();
-        assert_eq!(look(&job), Look::Gone);
+        assert!(matches!(look(&job), Gone));
     }
 
     #[test]
@@ -172,7 +181,8 @@ mod tests {
         let own = Identity::own().expect("found");
         record::write(&job.trainer_record(), &trainer(&own, 1)).expect("written");
         record::write(&job.end(), &end(1)).expect("written");
-        assert_eq!(look(&job), Look::Alive(own));
+        let Alive(run) = look(&job) else { panic!("it lives") };
+        assert_eq!(run.to_string(), format!("process {}", own.pid));
     }
 
     #[test]
@@ -180,20 +190,20 @@ mod tests {
         let (_dir, job) = job();
         record::write(&job.trainer_record(), &trainer(&dead(), 2)).expect("written");
         record::write(&job.end(), &end(1)).expect("written");
-        assert_eq!(look(&job), Look::Gone);
+        assert!(matches!(look(&job), Gone));
         record::write(&job.end(), &end(2)).expect("written");
-        assert_eq!(look(&job), Look::Ended(end(2)));
+        assert!(matches!(look(&job), Ended(said) if said == end(2)));
     }
 
     #[test]
     fn a_held_lock_without_a_known_trainer_is_unknown() {
         let (_dir, job) = job();
         let Locking::Held(held) = lock::take(&job.lock(), "{}").expect("taken") else { panic!("nobody else holds it") };
-        assert!(matches!(look(&job), Look::Unknown(why) if why.contains("lock")));
+        assert!(matches!(look(&job), Unknown(why) if why.contains("lock")));
         record::write(&job.trainer_record(), &trainer(&dead(), 1)).expect("written");
-        assert!(matches!(look(&job), Look::Unknown(_)));
+        assert!(matches!(look(&job), Unknown(_)));
         drop(held);
-        assert_eq!(look(&job), Look::Gone);
+        assert!(matches!(look(&job), Gone));
     }
 
     #[test]
@@ -225,26 +235,35 @@ mod tests {
     #[test]
     fn this_machine_under_another_name_is_still_this_machine() {
         let (_dir, job) = job();
-        let renamed = TrainerRecord { host: "before.example".to_string(), ..trainer(&dead(), 1) };
-        record::write(&job.trainer_record(), &renamed).expect("written");
-        assert_eq!(look(&job), Look::Gone);
+        record::write(&job.trainer_record(), &on("before.example", dead())).expect("written");
+        assert!(matches!(look(&job), Gone));
     }
 
     #[test]
     fn another_machines_trainer_is_unknown_until_it_says_how_it_ended() {
         let (_dir, job) = job();
-        let (host, boot_id) = ("elsewhere.example".to_string(), "another".to_string());
-        let far = TrainerRecord { host, boot_id, ..trainer(&dead(), 1) };
+        let far = on("elsewhere.example", Identity { boot_id: "another".to_string(), ..dead() });
         record::write(&job.trainer_record(), &far).expect("written");
-        assert!(matches!(look(&job), Look::Unknown(why) if why.contains("elsewhere.example")));
+        assert!(matches!(look(&job), Unknown(why) if why.contains("elsewhere.example")));
         record::write(&job.end(), &end(1)).expect("written");
-        assert_eq!(look(&job), Look::Ended(end(1)));
+        assert!(matches!(look(&job), Ended(said) if said == end(1)));
+    }
+
+    #[test]
+    fn another_executors_trainer_is_left_alone_until_it_says_how_it_ended() {
+        let (_dir, job) = job();
+        let run = RunId::new("slurm", &4711).expect("a name");
+        record::write(&job.trainer_record(), &TrainerRecord { run, ..trainer(&dead(), 1) }).expect("written");
+        assert!(matches!(look(&job), Unknown(why) if why.contains("slurm")));
+        assert!(matches!(look_after_end(&job), Unknown(_)), "whoever saw another one end knows nothing of it");
+        record::write(&job.end(), &end(1)).expect("written");
+        assert!(matches!(look(&job), Ended(said) if said == end(1)));
     }
 
     #[test]
     fn a_record_that_does_not_parse_is_unknown_and_named() {
         let (_dir, job) = job();
         fs::write(job.trainer_record(), "{").expect("written");
-        assert!(matches!(look(&job), Look::Unknown(why) if why.contains("trainer.json")));
+        assert!(matches!(look(&job), Unknown(why) if why.contains("trainer.json")));
     }
 }

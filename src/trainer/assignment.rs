@@ -1,12 +1,13 @@
 //! What this attempt was given to work with: by the one who started it, or else by the machine.
 
 use neurosearch::domain::network::precision::Precision;
+use neurosearch::executor::assignment::variable;
 use neurosearch::executor::cache_folder;
 use neurosearch::executor::local::cpu;
 use neurosearch::executor::local::process_identity;
-use neurosearch::executor::local::start::variable;
 use neurosearch::store::data::volume_cache::Place;
 use neurosearch::store::records::job_records::TrainerRecord;
+use neurosearch::store::records::run_id::RunId;
 use std::ffi::OsString;
 
 /// The trainer's environment, and what it fixed at the job's first start.
@@ -21,6 +22,8 @@ pub struct Assigned {
     /// Where decoded volumes are shared between trainers.
     pub cache: Option<Place>,
     pub host: String,
+    /// What runs the trainer, where it is more than this process.
+    pub run: Option<RunId>,
 }
 
 impl Assigned {
@@ -47,6 +50,7 @@ impl Assigned {
             precision: last.map(|last| last.precision).or(precision).unwrap_or_default(),
             cache: cache_folder::of_environment(&get)?,
             host: process_identity::host(),
+            run: run(&get)?,
         })
     }
 }
@@ -54,6 +58,11 @@ impl Assigned {
 /// What [`Assigned::device`] will be, for what is said before anything else is read.
 pub fn device(get: impl Fn(&str) -> Option<OsString>) -> Option<String> {
     text(get, variable::DEVICE)
+}
+
+fn run(get: impl Fn(&str) -> Option<OsString>) -> Result<Option<RunId>, String> {
+    let Some(text) = text(get, variable::RUN) else { return Ok(None) };
+    serde_json::from_str(&text).map(Some).map_err(|e| format!("{} is {text:?}, which names no run: {e}", variable::RUN))
 }
 
 fn text(get: impl Fn(&str) -> Option<OsString>, name: &str) -> Option<String> {
@@ -65,14 +74,10 @@ mod tests {
     use super::*;
 
     fn last(threads: usize) -> TrainerRecord {
-        let (device, host, boot_id) = ("cpu".to_string(), "host".to_string(), "boot".to_string());
         TrainerRecord {
-            version: 1,
-            pid: 1,
-            start_time: 1,
-            boot_id,
-            host,
-            device,
+            version: TrainerRecord::VERSION,
+            run: RunId::new("queue", &1).expect("a name"),
+            device: "cpu".to_string(),
             threads,
             precision: Precision::Bf16,
             attempt: 4,
@@ -111,6 +116,16 @@ mod tests {
         assert!(by_hand.threads >= 1);
         assert_eq!((by_hand.attempt, by_hand.device, by_hand.cache), (5, None, None));
         assert_eq!(Assigned::read(|_| None, None).expect("nothing").attempt, 1);
+    }
+
+    #[test]
+    fn a_trainer_that_something_runs_is_told_what_and_any_other_is_a_process() {
+        let given = |text: &'static str| move |name: &str| (name == variable::RUN).then(|| OsString::from(text));
+        let run = Assigned::read(given(r#"{"slurm": {"id": 7}}"#), None).expect("a run").run.expect("a run");
+        assert_eq!(run.kind(), "slurm");
+        assert_eq!(Assigned::read(given(""), None).expect("nothing").run, None);
+        let error = Assigned::read(given("7"), None).expect_err("no run");
+        assert!(error.contains("NEUROSEARCH_RUN"), "{error}");
     }
 
     #[test]

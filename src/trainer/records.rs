@@ -16,8 +16,6 @@ use std::fs;
 use std::path::Path;
 use tch::Device;
 
-const VERSION: u32 = 1;
-
 /// Stands for the device from the start of a trainer to which none was assigned until it has read its options.
 const UNDECIDED: &str = "undecided";
 
@@ -35,12 +33,10 @@ pub fn holder(identity: &Identity, device: Option<String>) -> String {
 /// Records this attempt, and removes an earlier one's last word first: whoever reads must not take it for this one's.
 pub fn begin(job: &JobDir, identity: &Identity, assigned: &Assigned) -> Result<(), StoreError> {
     atomic::remove(&job.end())?;
+    let process = || identity.run().map_err(|e| StoreError::io("name the process in", &job.trainer_record(), e));
     let trainer = TrainerRecord {
-        version: VERSION,
-        pid: identity.pid,
-        start_time: identity.start_time,
-        boot_id: identity.boot_id.clone(),
-        host: assigned.host.clone(),
+        version: TrainerRecord::VERSION,
+        run: assigned.run.clone().map_or_else(process, Ok)?,
         device: assigned.device.clone().unwrap_or_else(|| UNDECIDED.to_string()),
         threads: assigned.threads,
         precision: assigned.precision,
@@ -69,7 +65,7 @@ fn name(gpu: Option<&Gpu>, device: Device) -> String {
 /// The trainer's last word; `unread`: the input that the disk did not give.
 pub fn end(job: &JobDir, ended: Ended, unread: Option<&Path>, attempt: u32) -> Result<(), StoreError> {
     let unread = unread.map(|file| file.to_string_lossy().into_owned());
-    record::write(&job.end(), &EndRecord { version: VERSION, ended, attempt, unread })
+    record::write(&job.end(), &EndRecord { version: 1, ended, attempt, unread })
 }
 
 /// `environment.txt`: the versions of everything whose change could change a result.

@@ -1,8 +1,8 @@
 //! Waits, loaded, to be told which job it is for: libtorch takes longer to load than a small network takes to train.
 
+use neurosearch::executor::assignment::variable;
 use neurosearch::executor::local::process_identity::field;
-use neurosearch::executor::local::start::variable;
-use neurosearch::executor::local::warm_trainer::{Order, READY};
+use neurosearch::executor::local::warm_trainer::{READY, StandbyAssignment};
 use neurosearch::executor::trainer_exit_code::Exit;
 use neurosearch::store::fs::open;
 use neurosearch::store::records::layout::JobDir;
@@ -21,7 +21,7 @@ pub fn wait() -> Result<Option<JobDir>, Exit> {
     let gone = |_| Exit::Crashed;
     let mut output = io::stdout();
     output.write_all(READY).and_then(|()| output.flush()).map_err(gone)?;
-    let Some(order) = Order::read(&mut io::stdin().lock()).map_err(gone)? else { return Ok(None) };
+    let Some(order) = StandbyAssignment::read(&mut io::stdin().lock()).map_err(gone)? else { return Ok(None) };
     for (name, value) in &order.variables {
         // SAFETY: no other thread has been started that might read the environment.
         unsafe { std::env::set_var(name, value) };

@@ -48,7 +48,7 @@ fn a_trainer_that_ends_or_dies_while_no_daemon_runs_is_noticed_by_the_next_one()
     daemon.wait_for("both jobs run", &launch, |counts| counts.running == 2);
     until("both have identities", || trainers(&daemon.root).len() == 2);
     daemon.kill();
-    let victim = json(&launch.join("job-1/.neurosearch/trainer.json"))["pid"].as_u64().expect("a pid");
+    let victim = json(&launch.join("job-1/.neurosearch/trainer.json"))["run"]["process"]["pid"].as_u64().expect("a pid");
     signal(u32::try_from(victim).expect("a pid"), Signal::KILL);
     until("the other one has ended", || launch.join("job-0/.neurosearch/end.json").exists() && trainers(&daemon.root).is_empty());
     daemon.start_again(&setup);

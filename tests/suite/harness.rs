@@ -193,7 +193,7 @@ pub fn trainers(root: &Path) -> Vec<u32> {
     jobs.filter_map(|job| {
         let record = job.join(".neurosearch/trainer.json");
         let text = fs::read_to_string(record).ok()?;
-        let pid = serde_json::from_str::<serde_json::Value>(&text).ok()?["pid"].as_u64()?;
+        let pid = serde_json::from_str::<serde_json::Value>(&text).ok()?["run"]["process"]["pid"].as_u64()?;
         let pid = u32::try_from(pid).ok()?;
         let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         String::from_utf8_lossy(&command).contains("-trainer").then_some(pid)

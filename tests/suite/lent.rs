@@ -126,7 +126,8 @@ fn a_job_lent_to_another_machine_is_shown_with_the_way_back() {
         record["borrower"] = json!({"pid": 12, "start_time": 1, "boot_id": "another", "host": "node-7"});
     });
     left.moved_away("trainer.json", |record| {
-        (record["host"], record["boot_id"]) = (json!("node-7"), json!("another"));
+        let process = &mut record["run"]["process"];
+        (process["host"], process["boot_id"]) = (json!("node-7"), json!("another"));
     });
     left.daemon.start_again(&left.setup);
     let told = |search: Search| search.alarms.iter().any(|alarm| alarm.contains("node-7") && alarm.contains("neurosearch retry"));
@@ -152,7 +153,8 @@ fn a_job_lent_to_another_machine_is_shown_with_the_way_back() {
 fn continue_takes_another_machines_job_only_when_told_nothing_runs_there() {
     let left = Left::new();
     left.moved_away("trainer.json", |record| {
-        (record["host"], record["boot_id"]) = (json!("node-7"), json!("another"));
+        let process = &mut record["run"]["process"];
+        (process["host"], process["boot_id"]) = (json!("node-7"), json!("another"));
     });
     let refused = left.command().output().expect("it runs");
     assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
@@ -182,7 +184,7 @@ fn a_job_whose_generate_was_killed_is_shown_and_can_be_continued() {
     let trainer = |name: &str| {
         let record = left.launch().join(name).join(".neurosearch/trainer.json");
         until("its trainer runs", || record.exists());
-        u32::try_from(json(&record)["pid"].as_u64().expect("a pid")).expect("a pid")
+        u32::try_from(json(&record)["run"]["process"]["pid"].as_u64().expect("a pid")).expect("a pid")
     };
     let (first, second) = (generate("first"), generate("second"));
     let (_, victim) = (trainer("first"), trainer("second"));

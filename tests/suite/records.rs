@@ -4,6 +4,7 @@ use crate::harness::tempdir;
 use neurosearch::domain::job::{Ended, FailureClass, JobState};
 use neurosearch::domain::progress::{Phase, Progress};
 use neurosearch::domain::words::Mode;
+use neurosearch::executor::local::process_identity::ProcessRun;
 use neurosearch::store::fs::lock::{self, Holder, Locking};
 use neurosearch::store::records::job_records::{EndRecord, JobRecord, Starter, TrainerRecord, read_options};
 use neurosearch::store::records::record::{self, Record};
@@ -50,10 +51,19 @@ fn the_job_records_of_version_1_are_read_with_and_without_what_came_later() {
 }
 
 #[test]
-fn the_trainers_records_of_version_1_are_read() {
-    let trainer: TrainerRecord = read("trainer-1.json");
-    assert_eq!((trainer.pid, trainer.start_time, trainer.threads, trainer.attempt), (4321, 987_654, 2, 2));
-    assert_eq!((trainer.device.as_str(), trainer.host.as_str()), ("cpu", "node-7"));
+fn a_trainers_record_of_version_1_says_the_same_as_one_of_version_2() {
+    let trainer: TrainerRecord = read("trainer-2.json");
+    assert_eq!((trainer.device.as_str(), trainer.threads, trainer.attempt), ("cpu", 2, 2));
+    let process = ProcessRun::recorded(&trainer.run).expect("a process");
+    assert_eq!((process.identity.pid, process.identity.start_time, process.host.as_str()), (4321, 987_654, "node-7"));
+    let old: TrainerRecord = record::read(&sample("trainer-1.json")).expect("readable");
+    assert_eq!(TrainerRecord { version: 2, ..old }, trainer);
+    let queued: TrainerRecord = read("trainer-2-queue.json");
+    assert_eq!((queued.run.kind(), ProcessRun::recorded(&queued.run)), ("queue", None), "what another executor runs");
+}
+
+#[test]
+fn the_reports_of_version_1_are_read() {
     let progress: Progress = read("progress-1.json");
     assert_eq!((progress.fold, progress.epoch, progress.batches_done, progress.checkpoints), (1, 4, 7, 11));
     assert_eq!((progress.phase, progress.loss_valid), (Phase::Training, Some(0.625)));

@@ -200,7 +200,7 @@ fn a_job_that_is_being_trained_or_that_a_daemon_looks_after_is_left_alone() {
     first.wait().expect("reaped");
     let output = run(dir.path(), &[Path::new("continue"), &job]);
     assert_eq!(output.status.code(), Some(5), "{}", said(&output));
-    let trainer = json(&job.join(".neurosearch/trainer.json"))["pid"].as_u64().expect("a process id");
+    let trainer = json(&job.join(".neurosearch/trainer.json"))["run"]["process"]["pid"].as_u64().expect("a process id");
     signal(u32::try_from(trainer).expect("a process id"), Signal::TERM);
     crate::stand_in::until("the trainer ends", || job.join(".neurosearch/end.json").exists());
 }

@@ -5,7 +5,9 @@ use crate::stand_in::{Signal, json, signal, until};
 use crate::trainer_run::Job;
 use neurosearch::domain::device::Device;
 use neurosearch::domain::network::precision::Precision;
-use neurosearch::executor::{Assignment, Child, Standby, Word};
+use neurosearch::executor::Assignment;
+use neurosearch::executor::local::child::Child;
+use neurosearch::executor::local::warm_trainer::{WarmTrainer, Word};
 use neurosearch::store::records::layout::JobDir;
 use serde_json::json;
 use std::fs;
@@ -17,11 +19,11 @@ const TRAINER: &str = env!("CARGO_BIN_EXE_neurosearch-trainer");
 /// Gives the job to a trainer that has waited.
 fn assigned(job: &Job) -> Child {
     fs::create_dir(job.folder.join(".neurosearch")).expect("made");
-    let mut standby = Standby::begin(Path::new(TRAINER)).expect("started");
-    assert_eq!(standby.word(Duration::from_secs(60)), Word::Ready);
+    let mut waiting = WarmTrainer::begin(Path::new(TRAINER)).expect("started");
+    assert_eq!(waiting.word(Duration::from_secs(60)), Word::Ready);
     let (job, device, precision) = (JobDir::new(&job.folder), Device::Cpu, Precision::Fp32);
     let assignment = Assignment { job, device, threads: 2, attempt: 1, precision, cache: None };
-    standby.assign(&assignment).expect("the log can be opened").expect("it waits")
+    waiting.assign(&assignment).expect("the log can be opened").expect("it waits")
 }
 
 fn ended(child: &mut Child) -> Option<i32> {
@@ -49,7 +51,7 @@ fn a_trainer_that_waited_trains_as_one_that_was_started_for_the_job() {
     assert_eq!(waited.losses(), usual.losses());
     let said = fs::read_to_string(waited.folder.join(".neurosearch/attempt-1.log")).expect("a log");
     assert!(said.contains("the first step ended at"), "{said}");
-    assert_eq!(json(&waited.folder.join(".neurosearch/trainer.json"))["pid"], child.id());
+    assert_eq!(json(&waited.folder.join(".neurosearch/trainer.json"))["run"]["process"]["pid"], child.id());
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::domain::network::footprint::Footprint;
 use crate::domain::network::precision::Precision;
 use crate::domain::options::JobOptions;
 use crate::executor::local::process_identity::{is_here, may_be_writing, may_live};
-use crate::executor::{Look, holder, look};
+use crate::executor::{Processes, TrainerStatus, holder, trainer_status};
 use crate::store::fs::error::StoreError;
 use crate::store::fs::lock;
 use crate::store::records::job_records::{JobRecord, Starter, TrainerRecord, write_commandline};
@@ -98,13 +98,13 @@ fn refuse_run_by_another(job: &JobDir, record: Option<&JobRecord>, take_over: bo
 fn refuse_running(job: &JobDir, take_over: bool) -> Result<(), Failure> {
     let folder = job.path().display();
     let free = holder(job) == Holder::Nobody;
-    match look(job) {
-        Look::Unknown(_) if free && take_over => Ok(()),
-        Look::Ended(_) | Look::Gone => Ok(()),
-        Look::Alive(identity) => {
-            Err(Failure::new(Exit::Exists, format!("{folder} is being trained by process {}; wait for its end", identity.pid)))
+    match trainer_status(&Processes::default(), job) {
+        TrainerStatus::Unknown(_) if free && take_over => Ok(()),
+        TrainerStatus::Ended(_) | TrainerStatus::Gone => Ok(()),
+        TrainerStatus::Alive(run) => {
+            Err(Failure::new(Exit::Exists, format!("{folder} is being trained by {run}; wait for its end")))
         }
-        Look::Unknown(why) => {
+        TrainerStatus::Unknown(why) => {
             let cure = if free { "; if it is not, say so with --take-over" } else { "" };
             let sentence = format!("{folder}: whether it is being trained cannot be known from here: {why}{cure}");
             Err(Failure::new(Exit::Failed, sentence))

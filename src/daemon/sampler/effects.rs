@@ -16,8 +16,7 @@ use crate::engine::outcome::Outcome;
 use crate::engine::react::{self, Drawn, NotDrawn};
 use crate::engine::state::{Lease, Search, Standing};
 use crate::engine::{attempt_end, holds, restore};
-use crate::executor::local::gpus;
-use crate::executor::{self, Assignment};
+use crate::executor::{Assignment, Executor, cache_folder};
 use crate::store::fs::disk_fault;
 use crate::store::fs::error::StoreError;
 use crate::store::records::job_records::{JobRecord, Starter};
@@ -26,6 +25,7 @@ use crate::store::records::search_record::SearchRecord;
 use crate::store::records::{free_space, list_jobs, record, space_file, sweep};
 use crate::store::system::now;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
@@ -99,6 +99,7 @@ struct Desk {
     accepted: Option<Accepted>,
     threads: usize,
     cpu_slots: u32,
+    executor: Arc<dyn Executor>,
     on_too_large: OnTooLarge,
 }
 
@@ -198,6 +199,7 @@ impl Sampler {
             accepted: self.accepted.clone(),
             threads: self.services.threads(),
             cpu_slots: self.services.cpu_slots(),
+            executor: self.services.executor.clone(),
             on_too_large: self.services.settings.on_too_large,
         }
     }
@@ -277,7 +279,7 @@ impl Sampler {
         match Device::try_from(lease.device.clone()) {
             Ok(device) => {
                 let settings = &self.services.settings;
-                let (precision, cache) = (settings.precision, executor::cache_folder::of_settings(settings));
+                let (precision, cache) = (settings.precision, cache_folder::of_settings(settings));
                 let assignment = Assignment { job: self.launch.job(&job), device, threads, attempt, precision, cache };
                 self.start_trainer(job, Role::Start(assignment), ctx);
             }
@@ -347,7 +349,7 @@ impl Desk {
     }
 
     fn room(&self, device: &str) -> Option<u64> {
-        Device::try_from(device.to_string()).ok().and_then(|device| gpus::room(&device, self.cpu_slots))
+        Device::try_from(device.to_string()).ok().and_then(|device| self.executor.room(&device, self.cpu_slots))
     }
 
     /// Why the job cannot train on the device of its slot. One that has a checkpoint did, so it is not asked again.

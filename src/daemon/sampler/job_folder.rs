@@ -4,7 +4,8 @@ use crate::daemon::attempt_result::unwatched;
 use crate::domain::device::{Device, Holder, Need};
 use crate::domain::job::{JobName, RunElsewhere};
 use crate::engine::restore::{Found, FoundRecord, TrainerSeen, Unread};
-use crate::executor::{self, Look};
+use crate::executor::local::process_identity::{is_here, may_live};
+use crate::executor::{self, Executor, TrainerStatus, shown, trainer_status};
 use crate::store::fs::error::StoreError;
 use crate::store::records::job_records::{JobRecord, Starter, TrainerRecord};
 use crate::store::records::layout::{JobDir, LaunchDir};
@@ -37,9 +38,9 @@ pub fn record_of(job: &JobDir, asked: bool) -> Result<Option<(JobRecord, Owner)>
         return Ok(Some((record, Owner::SomebodyElses)));
     }
     let Some(borrower) = &record.borrower else { return Ok(Some((record, Owner::Ours))) };
-    let away = !executor::local::process_identity::is_here(&borrower.host, &borrower.boot_id);
+    let away = !is_here(&borrower.host, &borrower.boot_id);
     let given_back = away && asked && executor::holder(job) == Holder::Nobody;
-    if executor::local::process_identity::may_live(borrower) && !given_back {
+    if may_live(borrower) && !given_back {
         let elsewhere = RunElsewhere { pid: borrower.pid, host: borrower.host.clone(), away };
         return Ok(Some((record, Owner::Elsewhere(elsewhere))));
     }
@@ -48,18 +49,18 @@ pub fn record_of(job: &JobDir, asked: bool) -> Result<Option<(JobRecord, Owner)>
 }
 
 /// The job as a look finds it; `asked` as in [`record_of`].
-pub fn found(launch: &LaunchDir, name: &JobName, asked: bool) -> Found {
+pub fn found(executor: &dyn Executor, launch: &LaunchDir, name: &JobName, asked: bool) -> Found {
     let job = launch.job(name);
     let read = record_of(&job, asked).and_then(|record| {
         // Of one that is over too, which may be tried again.
         let ours = matches!(record, Some((_, Owner::Ours)));
         let need = if ours { need(&job)? } else { Need::Cpu };
-        Ok((record.map(|(record, owner)| restored(&job, record, owner)), need))
+        Ok((record.map(|(record, owner)| restored(executor, &job, record, owner)), need))
     });
     match read {
         Ok((record, need)) => Found { name: name.clone(), record: Ok(record), need },
         Err(e) => {
-            let trainer = trainer(&job, 0);
+            let trainer = trainer(executor, &job, 0);
             let need = match trainer.device() {
                 Some(device) if device != Device::Cpu.as_str() => Need::Gpu,
                 _ => Need::Cpu,
@@ -69,15 +70,15 @@ pub fn found(launch: &LaunchDir, name: &JobName, asked: bool) -> Found {
     }
 }
 
-fn restored(job: &JobDir, record: JobRecord, owner: Owner) -> FoundRecord {
+fn restored(executor: &dyn Executor, job: &JobDir, record: JobRecord, owner: Owner) -> FoundRecord {
     let ours = matches!(owner, Owner::Ours);
     let over = record.state.is_final() || !ours;
     FoundRecord {
         index: record.index,
         ours,
-        state: if ours { record.state.clone() } else { executor::shown(job, &record) },
+        state: if ours { record.state.clone() } else { shown(job, &record) },
         elsewhere: owner.elsewhere(),
-        trainer: if over { TrainerSeen::Gone(None) } else { trainer(job, record.history.attempts) },
+        trainer: if over { TrainerSeen::Gone(None) } else { trainer(executor, job, record.history.attempts) },
         checkpoints: if over { 0 } else { progress::checkpoints(job) },
         history: record.history,
     }
@@ -103,19 +104,19 @@ struct Asked {
 }
 
 /// What became of the trainer; `attempt` is the last one that was recorded as started.
-pub fn trainer(job: &JobDir, attempt: u32) -> TrainerSeen {
-    match executor::look(job) {
-        Look::Alive(_) => match record::read::<TrainerRecord>(&job.trainer_record()) {
+pub fn trainer(executor: &dyn Executor, job: &JobDir, attempt: u32) -> TrainerSeen {
+    match trainer_status(executor, job) {
+        TrainerStatus::Alive(_) => match record::read::<TrainerRecord>(&job.trainer_record()) {
             Ok(record) => TrainerSeen::Alive(record.device),
             Err(e) => TrainerSeen::Unclear { why: e.to_string(), holder: holder(job) },
         },
         // An earlier attempt's word says nothing about one that died before its own first.
-        Look::Ended(end) => {
+        TrainerStatus::Ended(end) => {
             let word = (end.attempt == attempt).then_some(end.ended);
             TrainerSeen::Gone(word.and_then(|ended| unwatched(job, ended)))
         }
-        Look::Gone => TrainerSeen::Gone(None),
-        Look::Unknown(why) => TrainerSeen::Unclear { why, holder: holder(job) },
+        TrainerStatus::Gone => TrainerSeen::Gone(None),
+        TrainerStatus::Unknown(why) => TrainerSeen::Unclear { why, holder: holder(job) },
     }
 }
 
@@ -131,6 +132,7 @@ fn holder(job: &JobDir) -> Holder {
 mod tests {
     use super::*;
     use crate::domain::job::{FailureClass, JobState};
+    use crate::executor::Processes;
     use crate::testing::tempdir;
     use std::fs;
 
@@ -147,7 +149,7 @@ mod tests {
             for state in [JobState::Queued, JobState::Paused, JobState::Cancelled, JobState::Done, failed.clone()] {
                 record::write(&job.record(), &JobRecord { state: state.clone(), ..JobRecord::queued(Starter::Daemon) })
                     .expect("written");
-                assert_eq!(found(&launch, &name, false).need, need, "{state:?}");
+                assert_eq!(found(&Processes::default(), &launch, &name, false).need, need, "{state:?}");
             }
         }
     }

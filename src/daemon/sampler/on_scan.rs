@@ -13,7 +13,6 @@ use crate::engine::effect::Effect;
 use crate::engine::react::{self, SpaceNews};
 use crate::engine::state::{Job, Space, Standing};
 use crate::engine::{holds, rescan_pause, restore};
-use crate::executor;
 use crate::store::records::list_jobs::Changed;
 use crate::store::records::search_record::SearchRecord;
 use crate::store::records::space_file::Stamp;
@@ -43,6 +42,7 @@ impl Sampler {
         Known {
             locked: self.locked.clone(),
             holder: self.services.holder.clone(),
+            executor: self.services.executor.clone(),
             judged: if refused { None } else { self.judged },
             settled_file: self.settling.settled(Instant::now(), self.settle()),
             folders: self.folders.clone(),
@@ -144,9 +144,8 @@ impl Sampler {
     /// A trainer is loaded while the space file settles and is judged, for the job that is drawn then.
     fn foresee(&self) {
         if self.search.terms.is_none() || self.search.undrawn() > 0 {
-            let standbys = self.services.standbys.clone();
-            // Without a program, the first job tells of that.
-            drop(spawn_blocking(move || executor::find_trainer().map(|program| standbys.foresee(&program))));
+            let executor = self.services.executor.clone();
+            drop(spawn_blocking(move || executor.expect_jobs()));
         }
     }
 

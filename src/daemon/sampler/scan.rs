@@ -7,7 +7,7 @@ use crate::domain::job::JobName;
 use crate::engine::react::SpaceNews;
 use crate::engine::restore::{Found, FoundRecord, Theirs, TrainerSeen};
 use crate::executor::local::process_identity::{is_here, may_be_writing};
-use crate::executor::shown;
+use crate::executor::{Executor, shown};
 use crate::store::fs::atomic;
 use crate::store::fs::error::StoreError;
 use crate::store::fs::lock::{self, Lock, Locking};
@@ -27,6 +27,7 @@ pub struct Known {
     /// None before the lock was taken.
     pub locked: Option<Arc<Locked>>,
     pub holder: Arc<str>,
+    pub executor: Arc<dyn Executor>,
     /// The file as it was when it was last judged; none: judge it anew.
     pub judged: Option<Stamp>,
     /// The file as it has been for long enough: believed only if it still is so.
@@ -237,7 +238,7 @@ fn space(launch: &LaunchDir, known: &Known) -> Result<Option<SpaceSeen>, StoreEr
 fn compare(launch: &LaunchDir, known: &Known, now: HashMap<JobName, Changed>, looked: &mut Looked) {
     let first = matches!(looked.held, Held::Now { .. });
     for name in now.keys().filter(|name| !known.folders.contains_key(*name) || known.unread.contains(*name)) {
-        let found = found(launch, name, false);
+        let found = found(&*known.executor, launch, name, false);
         if first && let Ok(Some(record)) = &found.record {
             looked.troubles.extend(sweep_first(&launch.job(name), record).err().map(|e| e.to_string()));
         }
@@ -246,7 +247,7 @@ fn compare(launch: &LaunchDir, known: &Known, now: HashMap<JobName, Changed>, lo
     looked.gone = known.jobs.iter().filter(|name| !now.contains_key(*name)).cloned().collect();
     for (name, asked) in known.foreign.iter().filter(|(name, _)| now.contains_key(*name)) {
         match record_of(&launch.job(name), *asked) {
-            Ok(Some((_, Owner::Ours))) => looked.found.push(found(launch, name, *asked)),
+            Ok(Some((_, Owner::Ours))) => looked.found.push(found(&*known.executor, launch, name, *asked)),
             Ok(Some((record, owner))) => {
                 let state = Some(shown(&launch.job(name), &record));
                 looked
@@ -262,7 +263,7 @@ fn compare(launch: &LaunchDir, known: &Known, now: HashMap<JobName, Changed>, lo
     looked.freed = known.taken.iter().filter(|(_, name)| is_gone(name)).map(|(index, _)| *index).collect();
     for (name, attempt) in &known.unclear {
         let job = launch.job(name);
-        looked.unclear.push((name.clone(), trainer(&job, *attempt), progress::checkpoints(&job)));
+        looked.unclear.push((name.clone(), trainer(&*known.executor, &job, *attempt), progress::checkpoints(&job)));
     }
     looked.unclear.retain(|(name, ..)| now.contains_key(name));
     if now != *known.folders {
@@ -283,6 +284,7 @@ fn sweep_first(job: &JobDir, record: &FoundRecord) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::executor::Processes;
     use crate::executor::local::process_identity;
     use crate::testing::tempdir;
     use rustix::io::Errno;
@@ -307,6 +309,7 @@ mod tests {
         let known = Known {
             locked: None,
             holder: "{}".into(),
+            executor: Arc::new(Processes::default()),
             judged: None,
             settled_file: None,
             folders: Arc::default(),

@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use std::io;
 use std::process::ExitStatus;
 
-/// The leader of a process group, started by [`crate::executor::start()`]. Dropping it leaves the trainer running.
+/// The leader of a process group, started by [`start`](super::start::start). Dropping it leaves the trainer running.
 #[derive(Debug)]
 pub struct Child {
     child: std::process::Child,

@@ -1,12 +1,14 @@
 //! The GPUs of this machine, as the driver lists them: free, or occupied by somebody else.
 
 use super::memory;
-use crate::domain::device::Device;
+use crate::domain::device::{Device, Need};
+use crate::executor::found_devices::FoundDevice;
 use crate::store::records::record;
 use nvml_wrapper::Nvml;
 use nvml_wrapper::enums::device::UsedGpuMemory;
 use nvml_wrapper::error::NvmlError;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::PathBuf;
 
 /// The environment variable that names a file to read instead of asking the driver: a JSON list of [`Gpu`].
@@ -53,10 +55,48 @@ pub enum Occupied {
     Unseen { memory: u64 },
 }
 
+impl fmt::Display for Occupied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Occupied::Processes(pids) => write!(f, "process {}", list(pids)),
+            Occupied::Unseen { memory } => write!(f, "{} MiB in use", memory >> 20),
+        }
+    }
+}
+
+impl Occupied {
+    /// As one sentence of the daemon's, which starts nothing there.
+    fn left_alone(&self) -> String {
+        match self {
+            Occupied::Processes(pids) => format!("left alone: other people's processes compute on it (pid {})", list(pids)),
+            Occupied::Unseen { memory } => format!("left alone: somebody unseen uses {} MiB of it", memory >> 20),
+        }
+    }
+}
+
+fn list(pids: &[u32]) -> String {
+    pids.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+}
+
 impl Gpu {
     /// The device as an assignment names it; none for a UUID that is not one.
     pub fn device(&self) -> Option<Device> {
         Device::gpu(&self.uuid).ok()
+    }
+
+    /// As every executor tells of a device; `ours` as in [`Gpu::occupied`].
+    pub fn found(&self, ours: impl Fn(u32) -> bool) -> FoundDevice {
+        FoundDevice {
+            id: self.uuid.clone(),
+            need: Need::Gpu,
+            slots: None,
+            occupied: self.occupied(ours).map(|who| who.left_alone()),
+            index: Some(self.index),
+            name: self.name.clone(),
+            memory_total: Some(self.memory_total),
+            memory_free: Some(self.memory_free),
+            utilization: self.utilization,
+        }
     }
 
     /// Who else computes on it; none where it is free. `ours` tells our trainers by their pids.

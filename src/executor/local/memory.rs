@@ -1,7 +1,14 @@
 //! How much memory there is for a trainer, and whether the kernel has lately killed for want of it.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How often the counters are read for a trainer that runs, and how many of the last readings are kept: a killed process may take
+/// a moment to end, and a kill of somebody else's long before is none of this trainer's.
+const READ: Duration = Duration::from_secs(1);
+const KEPT: usize = 5;
 
 /// How often the kernel killed a process because memory ran out, in this process's control group and on the whole machine.
 /// A trainer started from here lives in the same group, so a rise while it ran is a sign that memory ran out.
@@ -27,6 +34,45 @@ impl OomKills {
     pub fn rose_since(&self, earlier: &OomKills) -> bool {
         let rose = |now: Option<u64>, then: Option<u64>| matches!((now, then), (Some(now), Some(then)) if now > then);
         rose(self.group, earlier.group) || rose(self.machine, earlier.machine)
+    }
+}
+
+/// The kernel's counters over the last seconds of a trainer: what they counted before says nothing about it.
+#[derive(Debug)]
+pub struct OomWatch {
+    /// Oldest first.
+    readings: VecDeque<OomKills>,
+    read_at: Instant,
+}
+
+impl OomWatch {
+    /// From a reading before the trainer was started.
+    pub fn since(before: OomKills) -> Self {
+        OomWatch { readings: VecDeque::from([before]), read_at: Instant::now() }
+    }
+
+    /// Called while the trainer runs, as often as one likes.
+    pub fn go_on(&mut self, now: Instant) {
+        if now.duration_since(self.read_at) >= READ {
+            self.read_at = now;
+            self.remember(OomKills::now());
+        }
+    }
+
+    fn remember(&mut self, reading: OomKills) {
+        self.readings.push_back(reading);
+        while self.readings.len() > KEPT {
+            self.readings.pop_front();
+        }
+    }
+
+    /// Whether memory ran out in the trainer's last seconds.
+    pub fn ran_out(&self) -> bool {
+        self.rose_to(&OomKills::now())
+    }
+
+    fn rose_to(&self, now: &OomKills) -> bool {
+        self.readings.front().is_some_and(|before| now.rose_since(before))
     }
 }
 
@@ -157,5 +203,16 @@ mod tests {
         assert!(!counted(Some(0), None).rose_since(&before));
         assert!(!counted(Some(4), None).rose_since(&counted(None, None)));
         assert!(!OomKills::now().rose_since(&OomKills::now()));
+    }
+    #[test]
+    fn a_kill_long_before_the_end_is_not_the_trainers() {
+        let counted = |machine| OomKills { group: None, machine: Some(machine) };
+        let mut watch = OomWatch::since(counted(5));
+        assert!(watch.rose_to(&counted(6)), "of a trainer that lived a moment");
+        (0..KEPT - 1).for_each(|_| watch.remember(counted(6)));
+        assert!(watch.rose_to(&counted(6)));
+        watch.remember(counted(6));
+        assert!(!watch.rose_to(&counted(6)), "seconds ago");
+        assert!(watch.rose_to(&counted(7)));
     }
 }

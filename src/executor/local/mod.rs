@@ -2,9 +2,14 @@
 
 pub mod child;
 pub mod cpu;
+mod exit_status;
 pub mod gpus;
+mod live_trainers;
 pub mod memory;
 pub mod process_identity;
+pub mod processes;
 pub mod start;
 pub mod stop;
+mod trainer_process;
+mod warm_pool;
 pub mod warm_trainer;

@@ -1,19 +1,40 @@
 //! Which process is meant: a pid alone comes back for another process, with the start time and the boot it does not.
 
-use crate::store::records::job_records::{Borrower, TrainerRecord};
+use crate::store::records::job_records::Borrower;
+use crate::store::records::run_id::RunId;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
 use std::{fs, io};
 
 /// One process of this machine, told from every earlier and later one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity {
     pub pid: u32,
     /// Clock ticks after boot, field 22 of `/proc/<pid>/stat`.
     pub start_time: u64,
     /// The kernel's random name for this boot.
     pub boot_id: String,
+}
+
+/// The kind of [`RunId`] of a process.
+const PROCESS: &str = "process";
+
+/// A process, as `trainer.json` names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessRun {
+    #[serde(flatten)]
+    pub identity: Identity,
+    /// Where it runs.
+    pub host: String,
+}
+
+impl ProcessRun {
+    /// The process that the record names; none where it names another kind of run.
+    pub fn recorded(run: &RunId) -> Option<Self> {
+        run.id(PROCESS)
+    }
 }
 
 impl Identity {
@@ -30,12 +51,12 @@ impl Identity {
         Identity::of(std::process::id())?.ok_or_else(|| io::Error::other("/proc/self/stat does not show this process"))
     }
 
-    /// The process that a trainer's record speaks of, on the host that wrote it.
-    pub fn recorded(record: &TrainerRecord) -> Self {
-        Identity { pid: record.pid, start_time: record.start_time, boot_id: record.boot_id.clone() }
+    /// As `trainer.json` names a trainer that is this process of this machine.
+    pub fn run(&self) -> io::Result<RunId> {
+        Ok(RunId::new(PROCESS, &ProcessRun { identity: self.clone(), host: host() })?)
     }
 
-    /// As a record carries it.
+    /// As `job.json` carries it.
     pub fn as_borrower(&self) -> Borrower {
         Borrower { pid: self.pid, start_time: self.start_time, boot_id: self.boot_id.clone(), host: host() }
     }

@@ -1,54 +1,31 @@
 //! Starts a trainer on a job's folder, so that it outlives whoever started it.
 
 use super::child::Child;
-use crate::domain::device::Device;
-use crate::domain::network::precision::Precision;
-use crate::store::data::volume_cache::Place;
+use crate::executor::assignment::{Assignment, variable};
+use crate::executor::run::NotStarted;
 use crate::store::fs::error::StoreError;
-use crate::store::fs::open;
-use crate::store::records::attempt_log;
-use crate::store::records::layout::JobDir;
 use std::ffi::OsString;
-use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The trainer's environment: what it runs on and how. Absent, it decides by the job's options and the machine.
-pub mod variable {
-    /// `cpu`, or the UUID of the one GPU.
-    pub const DEVICE: &str = "NEUROSEARCH_DEVICE";
-    pub const THREADS: &str = "NEUROSEARCH_THREADS";
-    pub const ATTEMPT: &str = "NEUROSEARCH_ATTEMPT";
-    /// Where decoded volumes are shared between trainers; empty: nowhere. Absent, the usual folder.
-    pub const CACHE_DIR: &str = "NEUROSEARCH_CACHE_DIR";
-    /// How many gigabytes that folder may hold.
-    pub const CACHE_GIGABYTES: &str = "NEUROSEARCH_CACHE_GIGABYTES";
-    /// `fp32`, `tf32` or `bf16`.
-    pub const PRECISION: &str = "NEUROSEARCH_PRECISION";
-}
-
-/// One run of one job on one device.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Assignment {
-    pub job: JobDir,
-    pub device: Device,
-    pub threads: usize,
-    /// From 1; names the run's log and its records.
-    pub attempt: u32,
-    pub precision: Precision,
-    /// None: the trainer decodes volumes for itself.
-    pub cache: Option<Place>,
-}
-
 /// The trainer could not be started; nothing runs.
 #[derive(Debug, thiserror::Error)]
-pub enum NotStarted {
+pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("cannot start the trainer {}: {source}", program.display())]
     Spawn { program: PathBuf, source: io::Error },
+}
+
+impl From<StartError> for NotStarted {
+    fn from(error: StartError) -> Self {
+        match &error {
+            StartError::Store(own) if !own.is_of_the_disk() => NotStarted::Job(error.to_string()),
+            StartError::Store(_) | StartError::Spawn { .. } => NotStarted::Surroundings(error.to_string()),
+        }
+    }
 }
 
 /// Starts `program` for `assignment`: at the head of a process group of its own, without any pipe to this process, its
@@ -56,10 +33,10 @@ pub enum NotStarted {
 ///
 /// # Errors
 /// When the log cannot be opened or the program cannot be started.
-pub fn start(program: &Path, assignment: &Assignment) -> Result<Child, NotStarted> {
-    let fail = |source| NotStarted::Spawn { program: program.to_path_buf(), source };
-    let folder = folder(assignment)?;
-    let output = log(assignment)?;
+pub fn start(program: &Path, assignment: &Assignment) -> Result<Child, StartError> {
+    let fail = |source| StartError::Spawn { program: program.to_path_buf(), source };
+    let folder = assignment.folder()?;
+    let output = assignment.open_log()?;
     let errors = output.try_clone().map_err(fail)?;
     let mut command = Command::new(program);
     // The root, so that a trainer never keeps a file system busy that it does not use.
@@ -69,49 +46,23 @@ pub fn start(program: &Path, assignment: &Assignment) -> Result<Child, NotStarte
     Child::lead(child).map_err(fail)
 }
 
-/// The job's folder as a trainer is told it.
-pub(crate) fn folder(assignment: &Assignment) -> Result<PathBuf, StoreError> {
-    let path = assignment.job.path();
-    std::path::absolute(path).map_err(|e| StoreError::io("find", path, e))
-}
-
-/// The attempt's log, which is appended to: an attempt whose number was never recorded has left its words under the same name.
-pub(crate) fn log(assignment: &Assignment) -> Result<File, StoreError> {
-    // One that stays is one too many, and nothing worse.
-    let _ = attempt_log::make_place(&assignment.job, assignment.attempt);
-    open::append(&assignment.job.attempt_log(assignment.attempt))
-}
-
-/// What a trainer's environment holds beside ours.
-pub(crate) fn variables(assignment: &Assignment) -> Vec<(&'static str, OsString)> {
-    let mut variables = vec![
-        (variable::DEVICE, assignment.device.as_str().into()),
-        (variable::THREADS, assignment.threads.to_string().into()),
-        (variable::ATTEMPT, assignment.attempt.to_string().into()),
-        (variable::PRECISION, assignment.precision.as_str().into()),
-        ("CUDA_DEVICE_ORDER", "PCI_BUS_ID".into()),
-    ];
-    match &assignment.cache {
-        Some(place) => {
-            variables.push((variable::CACHE_DIR, place.folder.clone().into()));
-            variables.push((variable::CACHE_GIGABYTES, place.gigabytes().to_string().into()));
-        }
-        // Empty, since an absent one would mean the usual folder.
-        None => variables.push((variable::CACHE_DIR, OsString::new())),
-    }
-    // Empty hides every GPU, so that a job on the processor never wakes one.
-    let visible = match &assignment.device {
-        Device::Cpu => OsString::new(),
-        Device::Gpu { uuid } => uuid.into(),
-    };
-    variables.push(("CUDA_VISIBLE_DEVICES", visible));
+/// The environment of a trainer that is a process of this machine, and names itself as such.
+pub fn variables(assignment: &Assignment) -> Vec<(&'static str, OsString)> {
+    let mut variables = assignment.variables();
+    variables.push((variable::RUN, OsString::new()));
     variables
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::device::Device;
+    use crate::domain::network::precision::Precision;
+    use crate::executor::local::process_identity::Identity;
     use crate::executor::local::stop::{Stop, Stopped};
+    use crate::store::data::volume_cache::Place;
+    use crate::store::records::attempt_log;
+    use crate::store::records::layout::JobDir;
     use crate::testing::tempdir;
     use std::fs;
     use std::time::{Duration, Instant};
@@ -191,7 +142,7 @@ mod tests {
         wait(&mut child);
         let helper: u32 = fs::read_to_string(&pid_file).expect("read").trim().parse().expect("a pid");
         let deadline = Instant::now() + Duration::from_secs(20);
-        while crate::executor::Identity::of(helper).expect("looked").is_some() {
+        while Identity::of(helper).expect("looked").is_some() {
             assert!(Instant::now() < deadline, "the group's other process lives on");
             std::thread::sleep(Duration::from_millis(2));
         }

@@ -33,9 +33,9 @@ impl Stop {
         Ok(Stop { identity, deadline: now + grace, killed: false })
     }
 
-    /// Ends the time of grace: the next step kills.
-    pub fn hurry(&mut self, now: Instant) {
-        self.deadline = self.deadline.min(now);
+    /// The time of grace ends at `deadline` already, if that is sooner.
+    pub fn hurry(&mut self, deadline: Instant) {
+        self.deadline = self.deadline.min(deadline);
     }
 
     /// Looks once: whether it has ended, or has to be killed by now.

@@ -1,7 +1,8 @@
 //! A trainer that is loaded and waits for a job: what it is told, and how it is come by.
 
 use super::child::Child;
-use super::start::{Assignment, folder, log, variables};
+use super::start::variables;
+use crate::executor::assignment::Assignment;
 use crate::executor::trainer_exit_code::Exit;
 use crate::store::fs::error::StoreError;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -19,20 +20,20 @@ pub const READY: &[u8] = b"ready\n";
 /// Characters of a job's path that find room in the process's command line, which `ps` shows.
 const ROOM: usize = 512;
 
-/// What a waiting trainer is told on its standard input: the words of [`Order::write`], each ended by a zero byte, and an
+/// What a waiting trainer is told on its standard input: the words of [`StandbyAssignment::write`], each ended by a zero byte, and an
 /// empty one at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Order {
+pub struct StandbyAssignment {
     /// The job's folder, absolute.
     pub folder: PathBuf,
     /// The environment that a trainer of its own would have been started with.
     pub variables: Vec<(OsString, OsString)>,
 }
 
-impl Order {
+impl StandbyAssignment {
     fn of(folder: PathBuf, assignment: &Assignment) -> Self {
         let variables = variables(assignment).into_iter().map(|(name, value)| (name.into(), value)).collect();
-        Order { folder, variables }
+        StandbyAssignment { folder, variables }
     }
 
     /// Writes it whole, in one piece where `out` takes it so.
@@ -59,7 +60,7 @@ impl Order {
             let mut word = Vec::new();
             source.read_until(0, &mut word)?;
             match word.pop() {
-                Some(0) if word.is_empty() => return Ok(Order::from_words(words)),
+                Some(0) if word.is_empty() => return Ok(StandbyAssignment::from_words(words)),
                 Some(0) => words.push(word),
                 _ => return Ok(None),
             }
@@ -73,7 +74,7 @@ impl Order {
             let equals = word.iter().position(|byte| *byte == b'=')?;
             Some((OsStr::from_bytes(&word[..equals]).to_owned(), OsStr::from_bytes(&word[equals + 1..]).to_owned()))
         };
-        Some(Order { folder, variables: words.filter_map(pair).collect() })
+        Some(StandbyAssignment { folder, variables: words.filter_map(pair).collect() })
     }
 }
 
@@ -90,12 +91,12 @@ pub enum Word {
 
 /// A process that loads, or has loaded, what every trainer needs. Dropped, it is ended; it ends with this process, too.
 #[derive(Debug)]
-pub struct Standby {
+pub struct WarmTrainer {
     /// None once it is a job's.
     child: Option<process::Child>,
 }
 
-impl Standby {
+impl WarmTrainer {
     /// Starts `program` so that it waits: at the head of a process group of its own, as every trainer.
     ///
     /// # Errors
@@ -104,7 +105,7 @@ impl Standby {
         let mut command = Command::new(program);
         command.arg("standby").arg(" ".repeat(ROOM)).current_dir("/").process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        command.spawn().map(|child| Standby { child: Some(child) })
+        command.spawn().map(|child| WarmTrainer { child: Some(child) })
     }
 
     /// Its pid; none once it is a job's.
@@ -134,15 +135,15 @@ impl Standby {
         }
     }
 
-    /// Makes it the trainer of `assignment`, as if [`crate::executor::start()`] had started it just now; none where it is gone, and
+    /// Makes it the trainer of `assignment`, as if [`start`](super::start::start) had started it just now; none where it is gone, and
     /// nothing runs.
     ///
     /// # Errors
     /// When the attempt's log cannot be opened.
     pub fn assign(mut self, assignment: &Assignment) -> Result<Option<Child>, StoreError> {
         // It opens the log itself; here an error of the disk is told as one.
-        log(assignment)?;
-        let order = Order::of(folder(assignment)?, assignment);
+        assignment.open_log()?;
+        let order = StandbyAssignment::of(assignment.folder()?, assignment);
         let told = self.child.as_mut().and_then(|child| child.stdin.take()).map(|mut input| order.write(&mut input));
         if !matches!(told, Some(Ok(()))) {
             return Ok(None);
@@ -151,7 +152,7 @@ impl Standby {
     }
 }
 
-impl Drop for Standby {
+impl Drop for WarmTrainer {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
             // Gone already, or in the kernel's hands: there is nothing to be done about either.
@@ -169,25 +170,25 @@ mod tests {
     #[test]
     fn an_order_comes_through_whole_whatever_bytes_it_has_and_half_of_one_is_none() {
         let variable = |name: &str, value: &[u8]| (OsString::from(name), OsStr::from_bytes(value).to_owned());
-        let order = Order {
+        let order = StandbyAssignment {
             folder: PathBuf::from(OsStr::from_bytes(b"/searches/caf\xe9 =\n/job-0")),
             variables: vec![variable("A", b"1=2"), variable("EMPTY", b""), variable("CUDA_VISIBLE_DEVICES", b"GPU-\xff")],
         };
         let mut bytes = Vec::new();
         order.write(&mut bytes).expect("written");
-        assert_eq!(Order::read(&mut bytes.as_slice()).expect("read"), Some(order));
+        assert_eq!(StandbyAssignment::read(&mut bytes.as_slice()).expect("read"), Some(order));
         for end in 0..bytes.len() {
-            assert_eq!(Order::read(&mut &bytes[..end]).expect("read"), None, "{end} of {} bytes", bytes.len());
+            assert_eq!(StandbyAssignment::read(&mut &bytes[..end]).expect("read"), None, "{end} of {} bytes", bytes.len());
         }
-        assert_eq!(Order::read(&mut &b"\0"[..]).expect("read"), None, "an order for nothing");
+        assert_eq!(StandbyAssignment::read(&mut &b"\0"[..]).expect("read"), None, "an order for nothing");
     }
 
     #[test]
     fn one_that_is_dropped_is_gone() {
-        let standby = Standby::begin(Path::new("cat")).expect("started");
+        let standby = WarmTrainer::begin(Path::new("cat")).expect("started");
         let pid = standby.id().expect("it waits");
         drop(standby);
-        assert_eq!(crate::executor::Identity::of(pid).expect("looked"), None);
+        assert_eq!(crate::executor::local::process_identity::Identity::of(pid).expect("looked"), None);
     }
 
     #[test]
@@ -200,7 +201,7 @@ mod tests {
             let mut write = Command::new("sh");
             write.args(["-c", "printf '#!/bin/sh\n%s\n' \"$2\" > \"$1\" && chmod 755 \"$1\"", "sh"]).arg(&program).arg(body);
             assert!(write.status().expect("sh runs").success());
-            Standby::begin(&program).expect("started").word(Duration::from_secs(patience))
+            WarmTrainer::begin(&program).expect("started").word(Duration::from_secs(patience))
         };
         let table = [
             ("echo ready; cat", 60, Word::Ready),

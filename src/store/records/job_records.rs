@@ -2,6 +2,7 @@
 
 use super::layout::JobDir;
 use super::record::{self, Record};
+use super::run_id::RunId;
 use crate::domain::attempt_history::AttemptHistory;
 use crate::domain::job::{Ended, JobState};
 use crate::domain::network::footprint::Footprint;
@@ -13,6 +14,7 @@ use crate::domain::text::fault::{Fault, Faults};
 use crate::store::fs::atomic;
 use crate::store::fs::error::StoreError;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::path::Path;
 
 /// Who started a job, and so is the only writer of its record.
@@ -25,7 +27,7 @@ pub enum Starter {
     Command,
 }
 
-/// A process, as [`TrainerRecord`] tells one from every other.
+/// A process of the command line, told from every other one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Borrower {
     pub pid: u32,
@@ -97,22 +99,52 @@ impl JobRecord {
 
 /// `trainer.json`; written by the trainer, so that a daemon that died between starting it and recording it finds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "AnyTrainerRecord")]
 pub struct TrainerRecord {
     pub version: u32,
-    pub pid: u32,
-    /// Clock ticks after boot, as field 22 of `/proc/<pid>/stat`: with the boot id, it tells this process from a later one.
-    pub start_time: u64,
-    pub boot_id: String,
-    pub host: String,
+    /// What runs the trainer.
+    pub run: RunId,
     /// The slot's name (`NEUROSEARCH_DEVICE`), `cpu` or a GPU's UUID; `undecided` until a trainer without a slot has read its
     /// options.
     pub device: String,
     pub threads: usize,
-    /// Records of before there was a choice say nothing, and mean the default.
-    #[serde(default)]
     pub precision: Precision,
     /// Number of the attempt (`NEUROSEARCH_ATTEMPT`), as in `attempt-N.log`.
     pub attempt: u32,
+}
+
+/// `trainer.json` of any version.
+#[derive(Deserialize)]
+struct AnyTrainerRecord {
+    version: u32,
+    run: Option<RunId>,
+    device: String,
+    threads: usize,
+    /// Records of before there was a choice say nothing, and mean the default.
+    #[serde(default)]
+    precision: Precision,
+    attempt: u32,
+    /// Version 1 knew no other executor than processes of one machine, and had what tells one from every other among its own keys.
+    #[serde(flatten)]
+    process: Map<String, Value>,
+}
+
+impl TryFrom<AnyTrainerRecord> for TrainerRecord {
+    type Error = String;
+
+    fn try_from(any: AnyTrainerRecord) -> Result<Self, String> {
+        let AnyTrainerRecord { version, run, device, threads, precision, attempt, process } = any;
+        let run = match run {
+            None if version == 1 => RunId::new("process", &process).map_err(|e| e.to_string())?,
+            run => run.ok_or("it does not say what runs the trainer")?,
+        };
+        Ok(TrainerRecord { version, run, device, threads, precision, attempt })
+    }
+}
+
+impl TrainerRecord {
+    /// The version that is written.
+    pub const VERSION: u32 = 2;
 }
 
 /// `end.json`; the trainer's last word.
@@ -146,7 +178,7 @@ impl Record for JobRecord {
 }
 
 impl Record for TrainerRecord {
-    const NEWEST: u32 = 1;
+    const NEWEST: u32 = TrainerRecord::VERSION;
 
     fn version(&self) -> u32 {
         self.version

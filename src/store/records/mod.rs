@@ -10,6 +10,7 @@ pub mod list_jobs;
 pub mod progress;
 pub mod record;
 pub mod results;
+pub mod run_id;
 pub mod search_record;
 pub mod space_file;
 pub mod sweep;

@@ -1,14 +1,15 @@
 //! The trainers that are kept loaded while a search begins, and while short jobs follow one another, so that none waits for libtorch.
 
-use crate::executor::local::start::NotStarted;
-use crate::executor::{self, Assignment, Child, Standby, Word};
+use super::child::Child;
+use super::start::{self, StartError};
+use super::warm_trainer::{WarmTrainer, Word};
+use crate::executor::assignment::Assignment;
 use std::collections::VecDeque;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::task::spawn_blocking;
 use tracing::{debug, info, warn};
 
 /// So many at once: two slots may fall empty together.
@@ -17,9 +18,8 @@ const MOST: usize = 2;
 /// Loading takes a third of a second, and a process that waits sixty megabytes: worth it where jobs are no longer than this.
 const SHORT: Duration = Duration::from_secs(60);
 
-/// One that no job has come for is ended after this time, and looked for so often.
+/// One that no job has come for is ended after this time.
 const UNUSED: Duration = Duration::from_secs(120);
-const LOOK: Duration = Duration::from_secs(10);
 
 /// How long after its start one that is still loading is waited for: it is there sooner than what begins to load now.
 const LOADING: Duration = Duration::from_secs(30);
@@ -29,7 +29,7 @@ type Edition = (u64, u64, i64, i64);
 
 /// Cheap to clone; all clones share those that wait.
 #[derive(Debug, Clone, Default)]
-pub struct Standbys(Arc<Mutex<Kept>>);
+pub struct WarmPool(Arc<Mutex<Kept>>);
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -45,12 +45,12 @@ struct Kept {
 
 #[derive(Debug)]
 struct Waiting {
-    standby: Standby,
+    trainer: WarmTrainer,
     edition: Edition,
     since: Instant,
 }
 
-impl Standbys {
+impl WarmPool {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         // A panic ends the process, so a poisoned lock is never seen; its content would still be whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -60,13 +60,13 @@ impl Standbys {
     /// where jobs are short. May wait for the loading.
     ///
     /// # Errors
-    /// Those of [`executor::start()`].
-    pub fn start(&self, program: &Path, assignment: &Assignment) -> Result<Child, NotStarted> {
+    /// Those of [`start::start`].
+    pub fn start(&self, program: &Path, assignment: &Assignment) -> Result<Child, StartError> {
         let edition = edition(program);
         let started = match self.next(edition).map(|waiting| self.assign(waiting, program, assignment)) {
             Some(Ok(Some(child))) => Ok(child),
             Some(Err(error)) => Err(error),
-            Some(Ok(None)) | None => executor::start(program, assignment),
+            Some(Ok(None)) | None => start::start(program, assignment),
         };
         if let (Ok(_), Some(edition)) = (&started, edition) {
             self.prepare(program, edition, MOST);
@@ -75,7 +75,7 @@ impl Standbys {
     }
 
     /// Has one loaded for the first job of a search that is about to come, where none waits.
-    pub fn foresee(&self, program: &Path) {
+    pub fn prewarm(&self, program: &Path) {
         if let Some(edition) = edition(program) {
             self.prepare(program, edition, 1);
         }
@@ -94,10 +94,10 @@ impl Standbys {
     }
 
     /// None where it has to be started in the usual way.
-    fn assign(&self, mut waiting: Waiting, program: &Path, assignment: &Assignment) -> Result<Option<Child>, NotStarted> {
-        match waiting.standby.word(LOADING.saturating_sub(waiting.since.elapsed())) {
+    fn assign(&self, mut waiting: Waiting, program: &Path, assignment: &Assignment) -> Result<Option<Child>, StartError> {
+        match waiting.trainer.word(LOADING.saturating_sub(waiting.since.elapsed())) {
             Word::Ready => {
-                let child = waiting.standby.assign(assignment)?;
+                let child = waiting.trainer.assign(assignment)?;
                 debug!(pid = child.as_ref().map(Child::id), "a trainer that waited takes the job");
                 return Ok(child);
             }
@@ -116,11 +116,11 @@ impl Standbys {
     fn prepare(&self, program: &Path, edition: Edition, most: usize) {
         while self.may_begin(edition, most) {
             // Without the lock, since a process takes milliseconds to start, in which another slot may want one that waits.
-            let begun = Standby::begin(program);
+            let begun = WarmTrainer::begin(program);
             let mut kept = self.kept();
             kept.begun -= 1;
             match begun {
-                Ok(standby) => kept.waiting.push_back(Waiting { standby, edition, since: Instant::now() }),
+                Ok(trainer) => kept.waiting.push_back(Waiting { trainer, edition, since: Instant::now() }),
                 Err(e) => return warn!(program = ?program, error = e.to_string(), "no trainer is kept loaded for the next job"),
             }
         }
@@ -140,19 +140,15 @@ impl Standbys {
     }
 
     /// Takes the one out that was not used by `now`.
-    fn unused(&self, now: Instant) -> Option<Standby> {
+    fn unused(&self, now: Instant) -> Option<WarmTrainer> {
         let unused = |waiting: &mut Waiting| now.duration_since(waiting.since) >= UNUSED;
-        self.kept().waiting.pop_front_if(unused).map(|waiting| waiting.standby)
+        self.kept().waiting.pop_front_if(unused).map(|waiting| waiting.trainer)
     }
 
-    /// Ends what nobody used, for as long as the daemon lives.
-    pub async fn tend(self) {
-        loop {
-            tokio::time::sleep(LOOK).await;
-            while let Some(standby) = self.unused(Instant::now()) {
-                // It may take a moment until it is gone. A panic there ends the process.
-                let _ = spawn_blocking(move || drop(standby)).await;
-            }
+    /// Ends those that nobody used. It may take a moment until they are gone.
+    pub fn reap_unused(&self) {
+        while let Some(trainer) = self.unused(Instant::now()) {
+            drop(trainer);
         }
     }
 }
@@ -168,20 +164,20 @@ mod tests {
     use super::*;
     use crate::domain::device::Device;
     use crate::domain::network::precision::Precision;
-    use crate::executor::Identity;
+    use crate::executor::local::process_identity::Identity;
     use crate::store::records::layout::JobDir;
     use crate::testing::tempdir;
     use std::path::PathBuf;
     use std::process::Command;
 
     /// A job's folder, and a program that notes in `folder/asked` what it was started as.
-    fn made(standby: &str) -> (tempfile::TempDir, PathBuf, Assignment) {
+    fn made(waits: &str) -> (tempfile::TempDir, PathBuf, Assignment) {
         let dir = tempdir();
         let job = JobDir::new(dir.path().join("job-0"));
         fs::create_dir_all(job.private()).expect("made");
         let program = dir.path().join("trainer.sh");
         let asked = dir.path().join("asked");
-        let body = format!("#!/bin/sh\ncase $1 in standby) {standby} ;; *) echo anew >> {} ;; esac\n", asked.display());
+        let body = format!("#!/bin/sh\ncase $1 in standby) {waits} ;; *) echo anew >> {} ;; esac\n", asked.display());
         // Written by another process: a descriptor open for writing, inherited by a child of another test, would make the
         // program busy.
         let mut write = Command::new("sh");
@@ -191,37 +187,37 @@ mod tests {
         (dir, program, assignment)
     }
 
-    fn waiting(standbys: &Standbys) -> usize {
-        standbys.kept().waiting.len()
+    fn waiting(pool: &WarmPool) -> usize {
+        pool.kept().waiting.len()
     }
 
     #[test]
     fn trainers_are_kept_loaded_only_while_jobs_are_short_and_go_when_nobody_comes() {
         let (_dir, program, assignment) = made("echo ready; cat > /dev/null");
-        let standbys = Standbys::default();
-        standbys.ended(SHORT);
-        standbys.start(&program, &assignment).expect("started");
-        assert_eq!(waiting(&standbys), 0, "jobs are long");
-        standbys.ended(Duration::from_secs(1));
-        let anew = standbys.start(&program, &assignment).expect("started");
-        assert_eq!(waiting(&standbys), MOST);
-        let first = standbys.kept().waiting.front().expect("one").standby.id();
-        let taken = standbys.start(&program, &assignment).expect("started");
-        assert_eq!((taken.id(), waiting(&standbys)), (first.expect("it waits"), MOST), "the next is loaded in its place");
+        let pool = WarmPool::default();
+        pool.ended(SHORT);
+        pool.start(&program, &assignment).expect("started");
+        assert_eq!(waiting(&pool), 0, "jobs are long");
+        pool.ended(Duration::from_secs(1));
+        let anew = pool.start(&program, &assignment).expect("started");
+        assert_eq!(waiting(&pool), MOST);
+        let first = pool.kept().waiting.front().expect("one").trainer.id();
+        let taken = pool.start(&program, &assignment).expect("started");
+        assert_eq!((taken.id(), waiting(&pool)), (first.expect("it waits"), MOST), "the next is loaded in its place");
         assert_ne!(anew.id(), taken.id());
         let now = Instant::now();
-        assert!(standbys.unused(now).is_none());
-        assert_eq!(std::iter::from_fn(|| standbys.unused(now + UNUSED)).count(), MOST);
+        assert!(pool.unused(now).is_none());
+        assert_eq!(std::iter::from_fn(|| pool.unused(now + UNUSED)).count(), MOST);
     }
 
     #[test]
     fn a_program_that_does_not_wait_is_asked_once_and_every_job_is_started_all_the_same() {
         let (dir, program, assignment) = made("exit 2");
-        let standbys = Standbys::default();
+        let pool = WarmPool::default();
         for _ in 0..3 {
-            standbys.start(&program, &assignment).expect("started");
+            pool.start(&program, &assignment).expect("started");
         }
-        assert_eq!(standbys.kept().unable, edition(&program));
+        assert_eq!(pool.kept().unable, edition(&program));
         let asked = dir.path().join("asked");
         let deadline = Instant::now() + Duration::from_secs(20);
         while fs::read_to_string(&asked).unwrap_or_default() != "anew\nanew\nanew\n" {
@@ -233,24 +229,24 @@ mod tests {
     #[test]
     fn one_is_loaded_for_a_search_that_is_about_to_come_and_its_first_job_takes_it() {
         let (_dir, program, assignment) = made("echo ready; cat > /dev/null");
-        let standbys = Standbys::default();
-        standbys.foresee(&program);
-        standbys.foresee(&program);
-        assert_eq!(waiting(&standbys), 1, "however many come");
-        let first = standbys.kept().waiting.front().expect("one").standby.id();
-        let started = standbys.start(&program, &assignment).expect("started");
-        assert_eq!((Some(started.id()), waiting(&standbys)), (first, MOST));
+        let pool = WarmPool::default();
+        pool.prewarm(&program);
+        pool.prewarm(&program);
+        assert_eq!(waiting(&pool), 1, "however many come");
+        let first = pool.kept().waiting.front().expect("one").trainer.id();
+        let started = pool.start(&program, &assignment).expect("started");
+        assert_eq!((Some(started.id()), waiting(&pool)), (first, MOST));
     }
 
     #[test]
     fn a_program_that_was_replaced_trains_the_next_job_itself() {
         let (dir, program, assignment) = made("echo ready; cat > /dev/null");
-        let standbys = Standbys::default();
-        standbys.start(&program, &assignment).expect("started");
-        let old: Vec<Option<u32>> = standbys.kept().waiting.iter().map(|waiting| waiting.standby.id()).collect();
+        let pool = WarmPool::default();
+        pool.start(&program, &assignment).expect("started");
+        let old: Vec<Option<u32>> = pool.kept().waiting.iter().map(|waiting| waiting.trainer.id()).collect();
         let (_other, newer, _) = made("exit 2");
         fs::rename(&newer, &program).expect("installed");
-        let started = standbys.start(&program, &assignment).expect("started");
+        let started = pool.start(&program, &assignment).expect("started");
         assert!(!old.contains(&Some(started.id())));
         assert!(old.iter().flatten().all(|pid| Identity::of(*pid).expect("looked").is_none()), "nothing of the old one waits");
         drop(dir);
@@ -259,15 +255,15 @@ mod tests {
     #[test]
     fn where_the_one_that_waits_is_gone_the_job_is_started_anew() {
         let (_dir, program, assignment) = made("echo ready");
-        let standbys = Standbys::default();
-        standbys.start(&program, &assignment).expect("started");
-        let gone = standbys.kept().waiting.front().expect("one").standby.id();
+        let pool = WarmPool::default();
+        pool.start(&program, &assignment).expect("started");
+        let gone = pool.kept().waiting.front().expect("one").trainer.id();
         let deadline = Instant::now() + Duration::from_secs(20);
         while gone.is_some_and(|pid| Identity::of(pid).expect("looked").is_some()) {
             assert!(Instant::now() < deadline, "it does not end");
             std::thread::sleep(Duration::from_millis(5));
         }
-        let started = standbys.start(&program, &assignment).expect("started");
+        let started = pool.start(&program, &assignment).expect("started");
         assert_ne!(Some(started.id()), gone);
     }
 }

@@ -1,18 +1,16 @@
 //! How a trainer's run ended, for one that did not say so itself.
 
 use crate::domain::job::{Ended, FailureClass};
+use crate::executor::trainer_exit_code::Exit;
 use signal_hook::consts::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
 use signal_hook::low_level::signal_name;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-/// The exit status of a trainer that the disk did not let go on, and so perhaps not leave a last word either.
-pub const DISK: u8 = 5;
-
 /// The end of a run of which only the exit status is known, because it left no record of its own.
 /// `memory_ran_out`: the kernel's counters rose while it ran (`OomKills::rose_since`).
 pub fn verdict(status: ExitStatus, memory_ran_out: bool) -> Ended {
-    if status.code() == Some(i32::from(DISK)) {
+    if status.code() == Some(i32::from(Exit::Disk.code())) {
         let sentence = "the disk did not let the trainer go on, and its last word could not be written; its log says why";
         return Ended::Interrupted { sentence: Some(sentence.to_string()) };
     }
@@ -63,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_trainer_that_could_not_even_write_its_last_word_is_no_failed_job() {
-        let ended = verdict(ExitStatus::from_raw(i32::from(DISK) << 8), false);
+        let ended = verdict(ExitStatus::from_raw(i32::from(Exit::Disk.code()) << 8), false);
         assert!(
             matches!(&ended, Ended::Interrupted { sentence: Some(why) } if why.contains("could not be written")),
             "{ended:?}"

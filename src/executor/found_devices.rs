@@ -1,0 +1,59 @@
+//! The devices that an executor can run trainers on.
+
+use crate::domain::device::Need;
+
+/// One device as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundDevice {
+    /// `cpu`, or a GPU's UUID.
+    pub id: String,
+    pub need: Need,
+    /// How many jobs it takes at once; none: as many as the configuration says.
+    pub slots: Option<u32>,
+    /// Why it takes no job now, because others use it.
+    pub occupied: Option<String>,
+    /// Position in the order of PCI buses, as `nvidia-smi` numbers GPUs.
+    pub index: Option<u32>,
+    /// The model.
+    pub name: String,
+    /// Bytes.
+    pub memory_total: Option<u64>,
+    pub memory_free: Option<u64>,
+    /// Share of the last moments in which it computed, in percent.
+    pub utilization: Option<u32>,
+}
+
+impl FoundDevice {
+    /// The processors, with as many slots as the configuration says.
+    pub fn cpu() -> Self {
+        FoundDevice {
+            id: "cpu".to_string(),
+            need: Need::Cpu,
+            slots: None,
+            occupied: None,
+            index: None,
+            name: "CPU".to_string(),
+            memory_total: None,
+            memory_free: None,
+            utilization: None,
+        }
+    }
+}
+
+/// The devices found, and what stood in the way of finding them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FoundDevices {
+    pub devices: Vec<FoundDevice>,
+    /// One sentence where not every device could be found.
+    pub problem: Option<String>,
+}
+
+impl FoundDevices {
+    pub fn get(&self, id: &str) -> Option<&FoundDevice> {
+        self.devices.iter().find(|device| device.id == id)
+    }
+
+    pub fn has_gpu(&self) -> bool {
+        self.devices.iter().any(|device| device.need == Need::Gpu)
+    }
+}

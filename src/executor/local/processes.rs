@@ -1,0 +1,97 @@
+//! The executor whose trainers are processes of this machine.
+
+use super::gpus::{self, Listing};
+use super::live_trainers::LiveTrainers;
+use super::memory::{OomKills, OomWatch};
+use super::process_identity::{Identity, ProcessRun, is_here};
+use super::start::start;
+use super::trainer_process::TrainerProcess;
+use super::warm_pool::WarmPool;
+use crate::domain::device::Device;
+use crate::executor::assignment::Assignment;
+use crate::executor::found_devices::{FoundDevice, FoundDevices};
+use crate::executor::run::{Executor, FoundRun, NotStarted, Run};
+use crate::executor::trainer_program::find_trainer;
+use crate::store::records::layout::JobDir;
+use crate::store::records::run_id::RunId;
+use std::io;
+
+/// Cheap to clone; all clones share what they know.
+#[derive(Debug, Clone, Default)]
+pub struct Processes {
+    live: LiveTrainers,
+    /// None: each trainer is loaded for its own job.
+    pool: Option<WarmPool>,
+}
+
+impl Processes {
+    /// For many jobs, one after the other: trainers are kept loaded for those to come.
+    pub fn with_warm_trainers() -> Self {
+        Processes { pool: Some(WarmPool::default()), ..Processes::default() }
+    }
+
+    fn listing(&self, listing: Listing) -> FoundDevices {
+        let gpus = listing.gpus.iter().map(|gpu| gpu.found(|pid| self.live.contains(pid)));
+        FoundDevices { devices: [FoundDevice::cpu()].into_iter().chain(gpus).collect(), problem: listing.problem }
+    }
+
+    /// Whether the process is the job's trainer: the one place that decides it.
+    fn is_trainer_of(_job: &JobDir, identity: &Identity) -> io::Result<bool> {
+        identity.is_alive()
+    }
+}
+
+impl Executor for Processes {
+    fn check(&self) -> Result<(), String> {
+        find_trainer().map(drop).map_err(|e| e.to_string())
+    }
+
+    fn devices(&self, gpus: bool) -> FoundDevices {
+        self.listing(if gpus { gpus::find() } else { Listing::default() })
+    }
+
+    fn room(&self, device: &Device, cpu_slots: u32) -> Option<u64> {
+        gpus::room(device, cpu_slots)
+    }
+
+    fn start(&self, assignment: &Assignment) -> Result<Box<dyn Run>, NotStarted> {
+        let memory = OomWatch::since(OomKills::now());
+        let program = find_trainer().map_err(|e| NotStarted::Surroundings(e.to_string()))?;
+        let child = match &self.pool {
+            Some(pool) => pool.start(&program, assignment)?,
+            None => start(&program, assignment)?,
+        };
+        let followed = self.live.follow(child.id());
+        Ok(Box::new(TrainerProcess::started(child, memory, followed, self.pool.clone())))
+    }
+
+    fn find(&self, job: &JobDir, run: &RunId) -> io::Result<FoundRun> {
+        let Some(ProcessRun { identity, host }) = ProcessRun::recorded(run) else {
+            let kind = run.kind();
+            return Ok(FoundRun::Unknown(format!(
+                "its trainer is run by another executor, {kind:?}, and has not said how it ended"
+            )));
+        };
+        if !is_here(&host, &identity.boot_id) {
+            let why = format!("its trainer was started on another machine, {host:?}, and has not said how it ended");
+            return Ok(FoundRun::Unknown(why));
+        }
+        if !Processes::is_trainer_of(job, &identity)? {
+            return Ok(FoundRun::Over);
+        }
+        let followed = self.live.follow(identity.pid);
+        Ok(FoundRun::Alive(Box::new(TrainerProcess::found(identity, followed, self.pool.clone()))))
+    }
+
+    fn expect_jobs(&self) {
+        // Without a program, the first job tells of that.
+        if let (Some(pool), Ok(program)) = (&self.pool, find_trainer()) {
+            pool.prewarm(&program);
+        }
+    }
+
+    fn refresh(&self) -> Result<(), String> {
+        self.pool.iter().for_each(WarmPool::reap_unused);
+        Ok(())
+    }
+}

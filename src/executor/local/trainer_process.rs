@@ -1,0 +1,107 @@
+//! A trainer that is a process of this machine, whether this program started it or found it.
+
+use super::child::Child;
+use super::exit_status::verdict;
+use super::live_trainers::Followed;
+use super::memory::OomWatch;
+use super::process_identity::Identity;
+use super::stop::Stop;
+use super::warm_pool::WarmPool;
+use crate::domain::job::Ended;
+use crate::executor::run::{Run, RunState};
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+/// One trainer's process.
+#[derive(Debug)]
+pub struct TrainerProcess {
+    process: Process,
+    stop: Option<Stop>,
+    since: Instant,
+    /// Told how long the trainer lived.
+    pool: Option<WarmPool>,
+    _followed: Followed,
+}
+
+#[derive(Debug)]
+enum Process {
+    /// Its exit status comes to us.
+    Child(Child, OomWatch),
+    /// Started by somebody else, perhaps by an earlier daemon: only that it ended can be seen.
+    Found(Identity),
+}
+
+impl TrainerProcess {
+    pub fn started(child: Child, memory: OomWatch, followed: Followed, pool: Option<WarmPool>) -> Self {
+        TrainerProcess::new(Process::Child(child, memory), followed, pool)
+    }
+
+    pub fn found(identity: Identity, followed: Followed, pool: Option<WarmPool>) -> Self {
+        TrainerProcess::new(Process::Found(identity), followed, pool)
+    }
+
+    fn new(process: Process, followed: Followed, pool: Option<WarmPool>) -> Self {
+        TrainerProcess { process, stop: None, since: Instant::now(), pool, _followed: followed }
+    }
+
+    fn identity(&self) -> &Identity {
+        match &self.process {
+            Process::Child(child, _) => child.identity(),
+            Process::Found(identity) => identity,
+        }
+    }
+
+    /// Kills once the time of grace is over. One that failed is begun anew by whoever asks again.
+    fn go_on_stopping(&mut self, now: Instant) -> io::Result<()> {
+        let stepped = self.stop.as_mut().map(|stop| stop.step(now));
+        if let Some(Err(e)) = stepped {
+            self.stop = None;
+            return Err(e);
+        }
+        Ok(())
+    }
+
+    /// None while it runs.
+    fn ended(&mut self, now: Instant) -> io::Result<Option<Option<Ended>>> {
+        match &mut self.process {
+            Process::Child(child, memory) => {
+                memory.go_on(now);
+                Ok(child.try_wait()?.map(|status| Some(verdict(status, memory.ran_out()))))
+            }
+            Process::Found(identity) => Ok((!identity.is_alive()?).then_some(None)),
+        }
+    }
+}
+
+impl Run for TrainerProcess {
+    fn poll(&mut self) -> io::Result<RunState> {
+        let now = Instant::now();
+        self.go_on_stopping(now)?;
+        let Some(ended) = self.ended(now)? else { return Ok(RunState::Running) };
+        if let Some(pool) = self.pool.take() {
+            pool.ended(self.since.elapsed());
+        }
+        Ok(RunState::Over(ended))
+    }
+
+    fn wake(&self) -> Option<OwnedFd> {
+        self.identity().descriptor().ok()
+    }
+
+    fn stop(&mut self, grace: Duration) -> io::Result<()> {
+        let now = Instant::now();
+        match &mut self.stop {
+            Some(stop) => stop.hurry(now + grace),
+            None => self.stop = Some(Stop::begin(self.identity().clone(), grace, now)?),
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for TrainerProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {}", self.identity().pid)
+    }
+}
