@@ -2,6 +2,7 @@
 
 mod analysis;
 mod analysis_again;
+mod another_executor;
 mod command_line;
 mod configuration;
 mod control_verbs;
@@ -28,6 +29,7 @@ mod linking;
 mod needs;
 mod network_shapes;
 mod quarter;
+mod queue;
 mod records;
 mod reload;
 mod replies;
