@@ -5,7 +5,6 @@ use super::output::out;
 use crate::domain::options::JobOptions;
 use crate::executor::local::process_identity;
 use crate::store::fs::error::StoreError;
-use crate::store::fs::lock::Holder;
 use crate::store::records::create_job::{self, Made, Maker};
 use crate::store::records::job_records::{JobRecord, parse_options};
 use crate::store::records::layout::JobDir;
@@ -29,8 +28,7 @@ pub fn make(job: &JobDir, options: &JobOptions, record: &JobRecord) -> Result<()
 /// This process, as the locks that it takes name it.
 pub fn holder() -> Result<String, Failure> {
     let unknown = |e| Failure::new(Exit::Failed, format!("cannot tell on which machine this is: {e}"));
-    let boot_id = process_identity::boot_id().map_err(unknown)?;
-    Ok(Holder { host: process_identity::host(), pid: std::process::id(), boot_id, device: None }.line())
+    Ok(process_identity::lock_holder(None).map_err(unknown)?.line())
 }
 
 fn text(job: &JobDir, options: &JobOptions) -> Result<String, StoreError> {

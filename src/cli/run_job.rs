@@ -131,17 +131,13 @@ fn how_it_ended(job: &JobDir, attempt: u32, seen: Option<Ended>, asked: bool) ->
 
 /// Brings the record up to date with the attempt's end.
 fn settle(record: &mut JobRecord, job: &JobDir, ended: &Ended) {
-    let checkpoints = progress::checkpoints(job);
-    let advanced = checkpoints > record.history.checkpoints_seen;
-    record.history.checkpoints_seen = record.history.checkpoints_seen.max(checkpoints);
-    if advanced {
-        record.history.failures_in_a_row = 0;
-    }
+    let before = record.history.checkpoints_seen;
+    record.history.note_checkpoints(progress::checkpoints(job), before);
     record.state = match ended {
         Ended::Done => JobState::Done,
         Ended::Interrupted { .. } => JobState::Paused,
         Ended::Failed { class, sentence } => {
-            record.history.failures_in_a_row += 1;
+            record.history.count_failure(*class);
             JobState::Failed { class: *class, sentence: sentence.clone() }
         }
     };

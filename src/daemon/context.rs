@@ -6,7 +6,6 @@ use super::logging::Filter;
 use crate::control::reply::Daemon;
 use crate::executor::Executor;
 use crate::executor::local::{cpu, process_identity};
-use crate::store::fs::lock::Holder;
 use crate::store::settings::{Devices, Settings};
 use crate::store::system::now;
 use std::io;
@@ -31,15 +30,14 @@ pub struct Services {
 impl Services {
     /// For this process, with this configuration.
     pub fn new(configuration: Configuration, log: Filter, executor: Arc<dyn Executor>) -> io::Result<Self> {
-        let (host, pid) = (process_identity::host(), std::process::id());
-        let holder = Holder { host: host.clone(), pid, boot_id: process_identity::boot_id()?, device: None }.line();
+        let holder = process_identity::lock_holder(None)?;
         let program = format!("neurosearchd {}", env!("CARGO_PKG_VERSION"));
         Ok(Services {
             settings: Arc::new(configuration.settings()),
             configuration,
             log,
-            daemon: Arc::new(Daemon { program, pid, host, started_at: now() }),
-            holder: holder.into(),
+            holder: holder.line().into(),
+            daemon: Arc::new(Daemon { program, pid: holder.pid, host: holder.host, started_at: now() }),
             executor,
             workshop: Workshop::default(),
         })

@@ -35,6 +35,14 @@ impl AttemptHistory {
         self.kills_in_a_row = 0;
     }
 
+    /// Takes note of the checkpoints there are: with more than `before` the attempt, no failure counts any more.
+    pub fn note_checkpoints(&mut self, checkpoints: u64, before: u64) {
+        self.checkpoints_seen = self.checkpoints_seen.max(checkpoints);
+        if self.checkpoints_seen > before {
+            self.forgive();
+        }
+    }
+
     /// Takes note of how the last attempt failed, without counting it.
     pub fn note_failure(&mut self, class: FailureClass, sentence: String) {
         self.last_failure = Some(LastFailure { attempt: self.attempts, class, sentence });
@@ -67,6 +75,17 @@ mod tests {
         let read: AttemptHistory = serde_json::from_str(all).expect("read");
         assert_eq!(read.pending, Some(PendingRequest::Pause));
         assert_eq!(serde_json::to_string(&read).expect("written"), all);
+    }
+
+    #[test]
+    fn a_new_checkpoint_forgives_what_failed_before_it_and_an_old_one_does_not() {
+        let failed = AttemptHistory { failures_in_a_row: 2, kills_in_a_row: 1, checkpoints_seen: 5, ..AttemptHistory::default() };
+        for (checkpoints, before, left) in [(5, 5, (2, 1, 5)), (4, 5, (2, 1, 5)), (6, 5, (0, 0, 6)), (4, 3, (0, 0, 5))] {
+            let mut history = failed.clone();
+            history.note_checkpoints(checkpoints, before);
+            let counted = (history.failures_in_a_row, history.kills_in_a_row, history.checkpoints_seen);
+            assert_eq!(counted, left, "{checkpoints} {before}");
+        }
     }
 
     #[test]

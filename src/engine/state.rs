@@ -136,11 +136,7 @@ impl Job {
 
     /// Takes note of the checkpoints there are: one more than when the attempt began, and no failure counts any more.
     pub(crate) fn note_checkpoints(&mut self, checkpoints: u64) {
-        let seen = &mut self.history.checkpoints_seen;
-        *seen = checkpoints.max(*seen);
-        if *seen > self.checkpoints_at_start {
-            self.history.forgive();
-        }
+        self.history.note_checkpoints(checkpoints, self.checkpoints_at_start);
     }
 
     /// The state as files and replies name it; none where nobody recorded one.

@@ -141,9 +141,11 @@ fn hold(job: &JobDir) -> Result<(Lock, Identity), Exit> {
     if !job.path().is_dir() {
         return Err(refuse(Exit::Usage, format!("{} is not a folder", job.path().display())));
     }
-    let identity = Identity::own().map_err(|e| refuse(Exit::Crashed, format!("cannot tell who this process is: {e}")))?;
+    let unknown = |e| refuse(Exit::Crashed, format!("cannot tell who this process is: {e}"));
+    let identity = Identity::own().map_err(unknown)?;
+    let holder = records::holder(assignment::device(|name| std::env::var_os(name))).map_err(unknown)?;
     atomic::make_below(job.path(), &job.private()).map_err(|e| refuse(Exit::unwritten(&e), e.to_string()))?;
-    match lock::take(&job.lock(), &records::holder(&identity, assignment::device(|name| std::env::var_os(name)))) {
+    match lock::take(&job.lock(), &holder) {
         Ok(Locking::Held(lock)) => Ok((lock, identity)),
         Ok(Locking::Busy { holder }) => Err(refuse(
             Exit::Busy,

@@ -8,12 +8,11 @@ use neurosearch::executor::Identity;
 use neurosearch::executor::local::process_identity;
 use neurosearch::store::fs::atomic;
 use neurosearch::store::fs::error::StoreError;
-use neurosearch::store::fs::lock::Holder;
 use neurosearch::store::records::job_records::{EndRecord, TrainerRecord};
 use neurosearch::store::records::layout::JobDir;
 use neurosearch::store::records::record;
-use std::fs;
 use std::path::Path;
+use std::{fs, io};
 use tch::Device;
 
 /// Stands for the device from the start of a trainer to which none was assigned until it has read its options.
@@ -26,8 +25,8 @@ pub fn last(job: &JobDir) -> Option<TrainerRecord> {
 
 /// The line in the lock by which a second trainer learns who holds the job, and a daemon which slot is taken, be every record
 /// unreadable.
-pub fn holder(identity: &Identity, device: Option<String>) -> String {
-    Holder { host: process_identity::host(), pid: identity.pid, boot_id: identity.boot_id.clone(), device }.line()
+pub fn holder(device: Option<String>) -> io::Result<String> {
+    Ok(process_identity::lock_holder(device)?.line())
 }
 
 /// Records this attempt, and removes an earlier one's last word first: whoever reads must not take it for this one's.
