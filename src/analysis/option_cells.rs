@@ -111,12 +111,12 @@ fn size(value: &Value) -> Option<usize> {
     usize::try_from(value.as_u64()?).ok()
 }
 
-/// The objects under a word and a number from 0, as `conv0` and `conv1`, in order; none where one is missing or is no object, or
-/// where something else stands among them.
+/// The values under a word and a number from 0, as `conv0` and `conv1`, in order. None if one is missing, or if there is any other
+/// key.
 fn numbered<'a>(blocks: &'a Value, word: &str) -> Option<Vec<&'a Value>> {
     let blocks = blocks.as_object()?;
     // Nothing else is among as many keys as numbers.
-    (0..blocks.len()).map(|number| blocks.get(&format!("{word}{number}")).filter(|block| block.is_object())).collect()
+    (0..blocks.len()).map(|number| blocks.get(&format!("{word}{number}"))).collect()
 }
 
 fn blocks(file: &Value, channels: usize) -> Option<Vec<ConvBlock>> {
