@@ -89,5 +89,5 @@ pub fn services() -> Services {
 /// The actor of a launch directory, not started, whose messages to other actors go nowhere. Only within `#[actix::test]`.
 pub fn sampler(launch: &Path) -> Sampler {
     let (devices, watcher) = (Context::<Devices>::new().address(), Context::<Watcher>::new().address());
-    Sampler::new(services(), LaunchDir::new(launch), devices, watcher)
+    Sampler::new(services(), LaunchDir::new(launch), devices, watcher.clone().recipient(), watcher.recipient())
 }

@@ -1,6 +1,7 @@
 //! The actor that keeps one launch directory's tables true: any number of changes during a run cost one more run.
 
 use super::blocking::Workshop;
+use super::messages::AreYouThere;
 use super::ranking_json;
 use crate::analysis::{Ranking, SpaceFolds, Tables};
 use crate::domain::job::JobName;
@@ -68,11 +69,6 @@ pub enum Changed {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct GoBy(pub SpaceFolds);
-
-/// Answered once every message before it was handled.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct AreYouThere;
 
 /// What keeps the tables from being replaced.
 #[derive(Debug, Default)]

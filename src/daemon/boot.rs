@@ -3,7 +3,8 @@
 use super::configuration::Configuration;
 use super::context::Services;
 use super::devices::Devices;
-use super::http::router::Desk;
+use super::health;
+use super::http::app::App;
 use super::http::server::{Close, Control};
 use super::http::socket;
 use super::http::verbs::reload;
@@ -50,12 +51,12 @@ pub fn run(configuration: Configuration) -> Result<(), String> {
     let system = System::with_tokio_rt(move || runtime);
     let served = system.block_on(async move {
         let (devices, watcher) = start_searching(&services);
-        let desk = Desk { services: services.clone(), watcher: watcher.clone(), devices: devices.clone() };
-        let control = Control::new(desk.clone(), socket).start();
+        let app = App { services: services.clone(), watcher: watcher.clone(), devices: devices.clone() };
+        let control = Control::new(app.clone(), socket).start();
         info!(pid = services.daemon.pid, socket = ?services.settings.socket, "neurosearchd is up");
         systemd::tell(&[NotifyState::Ready]);
-        actix::spawn(systemd::watchdog(watcher.clone(), devices, control.clone()));
-        wait_for_stop(signals, &desk).await?;
+        actix::spawn(health::watchdog(watcher.clone(), devices, control.clone()));
+        wait_for_stop(signals, &app).await?;
         systemd::tell(&[NotifyState::Stopping]);
         farewell(&control, &watcher).await;
         Ok(())
@@ -87,7 +88,7 @@ async fn refresh(executor: Arc<dyn Executor>) {
 }
 
 /// Waits for SIGTERM or SIGINT; SIGHUP means: reload.
-async fn wait_for_stop(mut signals: signal_hook::iterator::Signals, desk: &Desk) -> Result<(), String> {
+async fn wait_for_stop(mut signals: signal_hook::iterator::Signals, app: &App) -> Result<(), String> {
     let (told, mut heard) = mpsc::channel(16);
     std::thread::Builder::new()
         .name("signals".to_string())
@@ -103,7 +104,7 @@ async fn wait_for_stop(mut signals: signal_hook::iterator::Signals, desk: &Desk)
             info!(signal, "stopping; trainers go on");
             return Ok(());
         }
-        match reload::obey(desk).await {
+        match reload::obey(app).await {
             Ok(done) => done.iter().for_each(|sentence| info!(done = sentence.as_str(), "reloaded")),
             Err(refused) => warn!(reason = refused.sentence(), "not reloaded"),
         }

@@ -1,7 +1,7 @@
 //! The actor that lends slots on individual GPUs, or the CPU, to the searches.
 
 use super::context::Services;
-use super::sampler::{Granted, NoDevice, Sampler};
+use super::messages::{Granted, NoDevice};
 use crate::control::reply;
 use crate::domain::device::Need;
 use crate::engine::device_names::{Named, choose};
@@ -11,7 +11,7 @@ use crate::engine::why_waiting;
 use crate::executor::found_devices::{FoundDevice, FoundDevices};
 use crate::store::records::layout::LaunchDir;
 use crate::store::settings;
-use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult, WrapFuture};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, Recipient, WrapFuture};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::task::spawn_blocking;
@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_secs(10);
 pub struct Devices {
     services: Services,
     pool: Pool<LaunchDir>,
-    searches: BTreeMap<LaunchDir, Addr<Sampler>>,
+    searches: BTreeMap<LaunchDir, Enlist>,
     found: FoundDevices,
     /// The models of all GPUs ever seen.
     names: BTreeMap<String, String>,
@@ -38,7 +38,8 @@ pub struct Devices {
 #[rtype(result = "()")]
 pub struct Enlist {
     pub search: LaunchDir,
-    pub sampler: Addr<Sampler>,
+    pub granted: Recipient<Granted>,
+    pub no_device: Recipient<NoDevice>,
 }
 
 /// A search is gone.
@@ -195,12 +196,12 @@ impl Devices {
             match effect {
                 PoolEffect::Grant { search, lease } => match self.searches.get(&search) {
                     // Never lost and never without a bound: a search gets no more grants than it has asked for.
-                    Some(sampler) => sampler.do_send(Granted(lease)),
+                    Some(enlisted) => enlisted.granted.do_send(Granted(lease)),
                     None => drop(pool::on_release(&mut self.pool, lease.id, None, false)),
                 },
                 PoolEffect::NoDevice { search, need, sentence } => {
-                    if let Some(sampler) = self.searches.get(&search) {
-                        sampler.do_send(NoDevice { need, sentence });
+                    if let Some(enlisted) = self.searches.get(&search) {
+                        enlisted.no_device.do_send(NoDevice { need, sentence });
                     }
                 }
                 PoolEffect::Say(text) => info!(text = text.as_str(), "devices"),
@@ -253,7 +254,7 @@ impl Actor for Devices {
 impl Handler<Enlist> for Devices {
     type Result = ();
     fn handle(&mut self, msg: Enlist, _: &mut Self::Context) {
-        self.searches.insert(msg.search, msg.sampler);
+        self.searches.insert(msg.search.clone(), msg);
     }
 }
 

@@ -1,7 +1,10 @@
 //! The actor for one launch directory: it owns that search's state, and is the only writer of its records.
 
 pub mod accept_space;
+pub mod chosen_job;
+pub mod commands;
 pub mod describe;
+pub mod disk_task;
 pub mod draw;
 pub mod effects;
 pub mod job_folder;
@@ -9,27 +12,25 @@ pub mod on_scan;
 pub mod scan;
 pub mod time_limit;
 
-use super::analyzer::{Analyzer, AreYouThere, ReportTo, Tabulated};
+use super::analyzer::{Analyzer, ReportTo, Tabulated};
 use super::context::Services;
 use super::devices::{Demanded, Devices, Enlist};
-use super::systemd::ALIVE;
+use super::messages::{ALIVE, AreYouThere, Gone, Granted, LookNow, NoDevice, Ready};
 use super::trainer::{News, Report, Trainer};
-use super::watcher::{Gone, Watcher};
-use crate::domain::device::Need;
 use crate::domain::job::JobName;
 use crate::engine::coalesce::Coalesce;
 use crate::engine::forecast::Courses;
 use crate::engine::outcome::excused;
 use crate::engine::settling::Settling;
-use crate::engine::state::{Lease, Search};
+use crate::engine::state::Search;
 use crate::engine::{attempt_end, holds, react};
 use crate::store::records::layout::LaunchDir;
 use crate::store::records::list_jobs::Changed;
 use crate::store::records::space_file::Stamp;
 use crate::store::system::now;
 use accept_space::Accepted;
-use actix::{Actor, Addr, AsyncContext, Context, Handler, MailboxError, Message, ResponseFuture, SpawnHandle};
-use effects::Task;
+use actix::{Actor, Addr, AsyncContext, Context, Handler, MailboxError, Message, Recipient, ResponseFuture, SpawnHandle};
+use disk_task::Task;
 use scan::Locked;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -44,7 +45,9 @@ pub struct Sampler {
     pub(super) services: Services,
     pub(super) launch: LaunchDir,
     pub(super) devices: Addr<Devices>,
-    pub(super) watcher: Addr<Watcher>,
+    /// Told once it has looked, and when it ends.
+    pub(super) ready: Recipient<Ready>,
+    pub(super) gone: Recipient<Gone>,
     pub(super) analyzer: Addr<Analyzer>,
     pub(super) search: Search,
     pub(super) accepted: Option<Accepted>,
@@ -70,36 +73,13 @@ pub struct Sampler {
     pub(super) rested_at: Instant,
     /// The look that is due by itself, and when.
     pub(super) next_look: Option<(SpawnHandle, Instant)>,
-    pub(super) ready: bool,
+    pub(super) has_looked: bool,
     /// The daemon stops: nothing is drawn or launched any more.
     pub(super) closed: bool,
     /// Waits for the work on the disk to end.
     pub(super) finishing: Option<oneshot::Sender<()>>,
     /// Rings when the time limit ends.
     pub(super) timer: Option<SpawnHandle>,
-}
-
-/// Look at the directory: something happened there, or may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
-#[rtype(result = "()")]
-pub enum LookNow {
-    /// An event told so.
-    Hint,
-    /// The timer did, which is skipped where looks are slow.
-    Timer,
-}
-
-/// A slot was granted.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Granted(pub Lease);
-
-/// There is no device of that kind.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct NoDevice {
-    pub need: Need,
-    pub sentence: String,
 }
 
 /// Answered with true once this actor, its tables' and its trainers' have handled every message before it.
@@ -113,13 +93,20 @@ pub struct AreAllThere;
 pub struct Finish;
 
 impl Sampler {
-    pub fn new(services: Services, launch: LaunchDir, devices: Addr<Devices>, watcher: Addr<Watcher>) -> Self {
+    pub fn new(
+        services: Services,
+        launch: LaunchDir,
+        devices: Addr<Devices>,
+        ready: Recipient<Ready>,
+        gone: Recipient<Gone>,
+    ) -> Self {
         let analyzer = Analyzer::new(services.workshop.clone(), launch.clone()).start();
         Sampler {
             services,
             launch,
             devices,
-            watcher,
+            ready,
+            gone,
             analyzer,
             search: Search::default(),
             accepted: None,
@@ -138,7 +125,7 @@ impl Sampler {
             folders: Arc::default(),
             rested_at: Instant::now(),
             next_look: None,
-            ready: false,
+            has_looked: false,
             closed: false,
             finishing: None,
             timer: None,
@@ -147,7 +134,7 @@ impl Sampler {
 
     /// Nobody serves this directory from now on.
     pub(super) fn tell_gone(&self, ctx: &mut Context<Self>) {
-        self.watcher.do_send(Gone { launch: self.launch.clone(), sampler: ctx.address() });
+        self.gone.do_send(Gone { launch: self.launch.clone(), sampler: ctx.address().recipient() });
     }
 }
 
@@ -157,7 +144,8 @@ impl Actor for Sampler {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
         self.analyzer.do_send(ReportTo(ctx.address().recipient()));
-        self.devices.do_send(Enlist { search: self.launch.clone(), sampler: ctx.address() });
+        let (granted, no_device) = (ctx.address().recipient(), ctx.address().recipient());
+        self.devices.do_send(Enlist { search: self.launch.clone(), granted, no_device });
         self.devices.do_send(Demanded { search: self.launch.clone(), demand: self.search.told });
         self.want_look(ctx);
     }
@@ -268,9 +256,11 @@ impl Handler<Tabulated> for Sampler {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::device::Need;
     use crate::domain::job::{Ended, FailureClass};
     use crate::domain::missing_input::Input;
     use crate::engine::outcome::Outcome;
+    use crate::engine::state::Lease;
     use crate::engine::state::{Job, Standing};
     use crate::testing::{sampler, space};
 

@@ -1,8 +1,8 @@
 //! The actor for one running job, bound to one device: has its trainer started or adopts it, follows it, stops it.
 
-use super::analyzer::AreYouThere;
 use super::attempt_result::{Left, what_is_left};
 use super::context::Services;
+use super::messages::AreYouThere;
 use crate::domain::job::{Ended, JobName};
 use crate::domain::progress::Progress;
 use crate::engine::outcome::Outcome;

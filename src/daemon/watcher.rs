@@ -3,8 +3,9 @@
 use super::context::Services;
 use super::devices::{Delist, Devices, Open};
 use super::fs_events::{Changes, Hints, Watches};
-use super::http::verbs::add::how_to_read;
-use super::sampler::{LookNow, Sampler};
+use super::messages::{Gone, LookNow, Ready};
+use super::permissions::how_to_read;
+use super::sampler::Sampler;
 use crate::engine::coalesce::Coalesce;
 use crate::engine::rescan_pause;
 use crate::store::fs::error::StoreError;
@@ -70,19 +71,6 @@ impl Root {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Hint(pub Hints);
-
-/// A search has looked once: its live trainers have claimed their slots, or it is refused, and none can be waited for.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Ready(pub LaunchDir);
-
-/// A search has ended with its directory.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Gone {
-    pub launch: LaunchDir,
-    pub sampler: Addr<Sampler>,
-}
 
 /// Look at everything now.
 #[derive(Debug, Clone, Copy, Message)]
@@ -170,7 +158,13 @@ impl Watcher {
             // A look that began before a directory was left must not bring its searches back.
             if !self.samplers.contains_key(&launch) && self.watches_over(launch.path()) {
                 debug!(launch = ?launch.path(), "launch directory found");
-                let sampler = Sampler::new(self.services.clone(), launch.clone(), self.devices.clone(), ctx.address());
+                let sampler = Sampler::new(
+                    self.services.clone(),
+                    launch.clone(),
+                    self.devices.clone(),
+                    ctx.address().recipient(),
+                    ctx.address().recipient(),
+                );
                 self.samplers.insert(launch.clone(), sampler.start());
                 self.awaited.insert(launch);
             }
@@ -355,7 +349,8 @@ impl Handler<Gone> for Watcher {
     type Result = ();
 
     fn handle(&mut self, msg: Gone, ctx: &mut Self::Context) {
-        if self.samplers.get(&msg.launch) == Some(&msg.sampler) {
+        let own = self.samplers.get(&msg.launch).map(|sampler| sampler.clone().recipient());
+        if own.as_ref() == Some(&msg.sampler) {
             self.samplers.remove(&msg.launch);
             self.devices.do_send(Delist(msg.launch.clone()));
             // Its watch may have gone with it, whether or not an event has told so yet.

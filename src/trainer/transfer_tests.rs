@@ -5,7 +5,7 @@ use super::model::network::Network;
 use super::model::state_dict::{State, model_value};
 use super::model::transfer;
 use super::stop::Stop;
-use crate::testing::tempdir;
+use super::testing::tempdir;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::network::architecture::{Architecture, ConvBlock, FcLayer};
 use neurosearch::domain::options::Transfer;

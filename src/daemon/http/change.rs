@@ -1,65 +1,41 @@
 //! Changes over the control socket: who may make them, and how an order's words become a command.
 
+use super::app::{App, ask};
 use super::extract::Ordered;
 use super::peer::Peer;
-use super::router::{Desk, Refused, ask};
+use super::refusal::Refused;
+use super::rights::may_change_there;
 use super::target::{self, Place};
 use super::verbs::{add, drain, enqueue};
 use crate::control::reply::{Changed, Order, VERSION};
 use crate::daemon::sampler::Sampler;
+use crate::daemon::sampler::commands::Change;
 use crate::domain::input::keys::MANY;
 use crate::domain::job::{FailureClass, JobName};
 use crate::domain::search_terms::TimeLimit;
-use crate::engine::command::{Command, on_command};
-use crate::store::records::layout::LaunchDir;
+use crate::engine::command::Command;
 use crate::store::system::now;
-use actix::{Handler, Message};
 use axum::Json;
 use axum::extract::{ConnectInfo, State};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path as FilePath;
 
 /// A year, so that its seconds can be counted.
 const MOST_HOURS: f64 = 24.0 * 366.0;
 
-/// Change the search, one command after the other up to the first that cannot be done.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Vec<String>, String>")]
-pub struct Change(pub Vec<Command>);
-
-impl Handler<Change> for Sampler {
-    type Result = Result<Vec<String>, String>;
-
-    fn handle(&mut self, Change(commands): Change, ctx: &mut Self::Context) -> Self::Result {
-        let mut done = Vec::new();
-        for command in commands {
-            let (said, effects) = on_command(&mut self.search, command)?;
-            done.extend(said);
-            self.perform(effects, ctx);
-        }
-        self.keep_time(ctx);
-        // Where somebody else has the job, a look decides.
-        if self.search.jobs.values().any(|job| job.elsewhere.is_some() && job.history.pending.is_some()) {
-            self.want_look(ctx);
-        }
-        Ok(done)
-    }
-}
-
 /// `POST /v1/{verb}` with an [`Order`].
 pub async fn change(
-    State(desk): State<Desk>,
+    State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     Ordered { verb, order }: Ordered,
 ) -> Result<Json<Changed>, Refused> {
     only_what_is_read(&verb, &order).map_err(Refused::bad)?;
     let done = match verb.as_str() {
-        "drain" | "restore" | "reload" | "shutdown" => drain::obey(&desk, &peer, &verb, &order).await?,
-        "resume" if order == Order::default() => drain::obey(&desk, &peer, &verb, &order).await?,
-        "add" | "remove" => add::obey(&desk, &peer, &verb, &order).await?,
-        "enqueue" => enqueue::obey(&desk, &peer, &order).await?,
+        "drain" | "restore" | "reload" | "shutdown" => drain::obey(&app, &peer, &verb, &order).await?,
+        "resume" if order == Order::default() => drain::obey(&app, &peer, &verb, &order).await?,
+        "add" | "remove" => add::obey(&app, &peer, &verb, &order).await?,
+        "enqueue" => enqueue::obey(&app, &peer, &order).await?,
         _ => {
-            let (place, job) = meant(&desk, &order).await?;
+            let (place, job) = meant(&app, &order).await?;
             let order = Order { job: job.map(|job| job.to_string()), ..order.clone() };
             let commands = commands(&verb, &order).map_err(Refused::bad)?;
             may_change_there(&peer, &place.launch).await?;
@@ -152,33 +128,6 @@ fn setting(key: &str, value: &str) -> Result<Command, String> {
     }
 }
 
-/// Refuses whoever is not a master.
-pub fn master_only(peer: &Peer) -> Result<(), Refused> {
-    if peer.is_master() {
-        return Ok(());
-    }
-    Err(Refused::forbidden("only root and the daemon's own user may change the daemon as a whole"))
-}
-
-/// The path that the order is about.
-pub fn target(order: &Order) -> Result<&FilePath, Refused> {
-    let path = order.target.as_deref().or(order.launch.as_deref());
-    let path = FilePath::new(path.ok_or_else(|| Refused::bad("name a directory in \"target\""))?);
-    if path.is_absolute() { Ok(path) } else { Err(Refused::bad(format!("{path:?} is not an absolute path"))) }
-}
-
-/// The search or the job that the order is about.
-async fn meant(desk: &Desk, order: &Order) -> Result<(Place, Option<JobName>), Refused> {
-    match (&order.target, &order.launch) {
-        (Some(_), None) if order.job.is_none() => target::search_or_job(desk, target(order)?).await,
-        (None, Some(_)) => {
-            let job = order.job.clone().map(JobName::try_from).transpose().map_err(|e| Refused::bad(e.to_string()))?;
-            Ok((target::search(desk, target(order)?).await?, job))
-        }
-        _ => Err(Refused::bad("name a launch directory or a job's folder in \"target\", or else \"launch\" and perhaps \"job\"")),
-    }
-}
-
 /// Refuses a field that the verb would not read, so that nothing that is asked for is left out unsaid.
 fn only_what_is_read(verb: &str, order: &Order) -> Result<(), String> {
     let read: &[&str] = match verb {
@@ -202,30 +151,28 @@ fn only_what_is_read(verb: &str, order: &Order) -> Result<(), String> {
     }
 }
 
-/// Whether the peer may change the search, where the directory's file system may hang.
-pub async fn may_change_there(peer: &Peer, launch: &LaunchDir) -> Result<(), Refused> {
-    let (peer, launch) = (peer.clone(), launch.path().to_path_buf());
-    target::off_thread(move || may_change(&peer, &launch)).await?.map_err(Refused::forbidden)
+/// The path that the order is about.
+pub fn target(order: &Order) -> Result<&FilePath, Refused> {
+    let path = order.target.as_deref().or(order.launch.as_deref());
+    let path = FilePath::new(path.ok_or_else(|| Refused::bad("name a directory in \"target\""))?);
+    if path.is_absolute() { Ok(path) } else { Err(Refused::bad(format!("{path:?} is not an absolute path"))) }
 }
 
-/// The search's owner, the members of its group, and the masters may change it; everybody who reaches the socket may look.
-fn may_change(peer: &Peer, launch: &FilePath) -> Result<(), String> {
-    let directory = std::fs::metadata(launch).map_err(|e| format!("{}: {e}", launch.display()))?;
-    if peer.is_master() || peer.uid == Some(directory.uid()) || peer.groups.contains(&directory.gid()) {
-        return Ok(());
+/// The search or the job that the order is about.
+async fn meant(app: &App, order: &Order) -> Result<(Place, Option<JobName>), Refused> {
+    match (&order.target, &order.launch) {
+        (Some(_), None) if order.job.is_none() => target::search_or_job(app, target(order)?).await,
+        (None, Some(_)) => {
+            let job = order.job.clone().map(JobName::try_from).transpose().map_err(|e| Refused::bad(e.to_string()))?;
+            Ok((target::search(app, target(order)?).await?, job))
+        }
+        _ => Err(Refused::bad("name a launch directory or a job's folder in \"target\", or else \"launch\" and perhaps \"job\"")),
     }
-    Err(format!(
-        "only its owner (user {}), its group ({}) and root may change {}",
-        directory.uid(),
-        directory.gid(),
-        launch.display()
-    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::tempdir;
 
     #[test]
     fn an_order_that_is_not_understood_says_what_would_be() {
@@ -271,20 +218,5 @@ mod tests {
             assert!(error.contains("\"device\""), "{error}");
         }
         assert!(only_what_is_read("drain", &Order { stop_trainers: true, ..device }).is_err());
-    }
-
-    #[test]
-    fn a_stranger_may_not_change_a_search_and_its_owner_and_group_may() {
-        let dir = tempdir();
-        let owner = std::fs::metadata(dir.path()).expect("looked").uid();
-        let group = std::fs::metadata(dir.path()).expect("looked").gid();
-        let peer = |uid, groups: &[u32]| Peer { uid: Some(uid), groups: groups.into() };
-        let other = u32::MAX - 1;
-        assert_eq!(may_change(&peer(owner, &[other]), dir.path()), Ok(()));
-        assert_eq!(may_change(&peer(0, &[other]), dir.path()), Ok(()));
-        assert_eq!(may_change(&peer(other, &[group]), dir.path()), Ok(()));
-        assert_eq!(may_change(&peer(other, &[other, other - 1, group]), dir.path()), Ok(()), "not the primary group alone");
-        assert!(may_change(&peer(other, &[other]), dir.path()).is_err());
-        assert!(may_change(&Peer::unknown(), dir.path()).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! What a request says, taken from its query or its body, with a sentence for whoever got it wrong.
 
-use super::router::Refused;
+use super::refusal::Refused;
 use crate::control::reply::Order;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};

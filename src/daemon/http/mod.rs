@@ -1,10 +1,13 @@
 //! The control socket: who asks, what is asked, and the answers over HTTP.
 
+pub mod app;
 pub mod change;
 pub mod connection_quota;
 pub mod extract;
 pub mod peer;
+pub mod refusal;
 pub mod results;
+pub mod rights;
 pub mod router;
 pub mod server;
 pub mod socket;

@@ -1,8 +1,9 @@
 //! What the control socket shows of a search's results: the ranking of its jobs, and their trainers' logs.
 
+use super::app::{App, ask, off_thread};
 use super::extract::{Asked, Given, Question};
-use super::router::{Desk, Refused, ask, described};
-use super::target::{self, Place, off_thread};
+use super::refusal::Refused;
+use super::target::{self, Place, described};
 use crate::analysis::{Ranked, Ranking};
 use crate::control::reply::{Best, BestJob, Log, VERSION};
 use crate::daemon::analyzer::Rank;
@@ -56,10 +57,10 @@ impl Question for LogQuery {
 
 /// `GET /v1/best?launch=PATH&most=N`.
 pub async fn best(
-    State(desk): State<Desk>,
+    State(app): State<App>,
     Asked(BestQuery { launch, most }): Asked<BestQuery>,
 ) -> Result<Json<Best<Written>>, Refused> {
-    let Place { launch, sampler } = target::search(&desk, &launch).await?;
+    let Place { launch, sampler } = target::search(&app, &launch).await?;
     let ranking = ranking(&sampler).await?;
     let first = |jobs: &[Arc<Ranked>]| jobs.iter().take(most.unwrap_or(usize::MAX)).cloned().map(Written).collect();
     Ok(Json(Best {
@@ -85,10 +86,10 @@ pub async fn result(sampler: &Addr<Sampler>, name: &JobName) -> Result<Option<Be
 
 /// `GET /v1/logs?path=PATH&attempt=N&from=BYTE`.
 pub async fn logs(
-    State(desk): State<Desk>,
+    State(app): State<App>,
     Asked(LogQuery { path, attempt, from }): Asked<LogQuery>,
 ) -> Result<Json<Log>, Refused> {
-    let (place, name) = target::job(&desk, &path).await?;
+    let (place, name) = target::job(&app, &path).await?;
     // Asked before the log is read: what the trainer wrote before its end is then in this piece or a later one.
     let job = described(&place, &name).await?.job;
     let attempt = chosen(&name, attempt, job.attempts).map_err(Refused::not_found)?;

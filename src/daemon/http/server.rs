@@ -1,16 +1,17 @@
 //! The actor behind the control socket: it serves from its start until it is told to stop.
 
+use super::app::App;
 use super::peer::Peer;
-use super::router::{Desk, router};
+use super::router::router;
 use super::socket::{Doorman, Socket};
-use crate::daemon::analyzer::AreYouThere;
+use crate::daemon::messages::AreYouThere;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
 /// The daemon's ear.
 pub struct Control {
-    desk: Desk,
+    app: App,
     socket: Socket,
     stop: Option<oneshot::Sender<()>>,
     /// Told when the last answer is out.
@@ -23,8 +24,8 @@ pub struct Control {
 pub struct Close;
 
 impl Control {
-    pub fn new(desk: Desk, socket: Socket) -> Self {
-        Control { desk, socket, stop: None, closed: None }
+    pub fn new(app: App, socket: Socket) -> Self {
+        Control { app, socket, stop: None, closed: None }
     }
 }
 
@@ -41,7 +42,7 @@ impl Actor for Control {
         };
         let (stop, stopped) = oneshot::channel::<()>();
         self.stop = Some(stop);
-        let service = router(self.desk.clone()).into_make_service_with_connect_info::<Peer>();
+        let service = router(self.app.clone()).into_make_service_with_connect_info::<Peer>();
         let server = axum::serve(doorman, service).with_graceful_shutdown(async {
             // Sent or dropped, both mean stop.
             let _ = stopped.await;

@@ -1,19 +1,17 @@
 //! Which search, job or watched directory a path in a request means: by its text, else by being the same directory.
 
-use super::router::{Desk, Refused, ask, split};
+use super::app::off_thread;
+use super::app::{App, ask};
+use super::refusal::Refused;
+use crate::control::reply::{self, SearchState};
 use crate::daemon::sampler::Sampler;
+use crate::daemon::sampler::describe::{DescribeJob, DescribeSearch, Described};
 use crate::daemon::watcher::{List, Searches};
 use crate::domain::job::JobName;
 use crate::store::records::layout::LaunchDir;
 use actix::Addr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
-
-/// How long a file system may take to answer; one that hangs must not hold up anybody but the one who asks.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A search, under the path that the daemon knows it by.
 pub struct Place {
@@ -21,24 +19,12 @@ pub struct Place {
     pub sampler: Addr<Sampler>,
 }
 
-/// Does work on the file system off the actors' thread.
-///
-/// # Errors
-/// When it takes too long.
-pub async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refused> {
-    match timeout(PATIENCE, spawn_blocking(work)).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(e)) => Err(Refused::busy(format!("the daemon is ending: {e}"))),
-        Err(_) => Err(Refused::busy(format!("the file system has not answered for {} s; ask again", PATIENCE.as_secs()))),
-    }
-}
-
 /// The search in a launch directory.
 ///
 /// # Errors
 /// When the daemon knows none there.
-pub async fn search(desk: &Desk, path: &Path) -> Result<Place, Refused> {
-    known(desk, path).await?.ok_or_else(|| {
+pub async fn search(app: &App, path: &Path) -> Result<Place, Refused> {
+    known(app, path).await?.ok_or_else(|| {
         Refused::not_found(format!(
             "{} is not a launch directory that the daemon knows; it is one once it holds a random_search.json and lies in, \
              or is, a watched directory",
@@ -51,12 +37,12 @@ pub async fn search(desk: &Desk, path: &Path) -> Result<Place, Refused> {
 ///
 /// # Errors
 /// When the folder is in no launch directory that the daemon knows.
-pub async fn job(desk: &Desk, path: &Path) -> Result<(Place, JobName), Refused> {
+pub async fn job(app: &App, path: &Path) -> Result<(Place, JobName), Refused> {
     let (launch, name) = split(path)?;
-    if let Some(place) = known(desk, launch).await? {
+    if let Some(place) = known(app, launch).await? {
         return Ok((place, name));
     }
-    Err(match known(desk, path).await? {
+    Err(match known(app, path).await? {
         Some(_) => Refused::not_found(format!("{0} is a search; name one of its jobs, as {0}/job-0", path.display())),
         None => neither(path),
     })
@@ -66,10 +52,10 @@ pub async fn job(desk: &Desk, path: &Path) -> Result<(Place, JobName), Refused> 
 ///
 /// # Errors
 /// When it means neither.
-pub async fn search_or_job(desk: &Desk, path: &Path) -> Result<(Place, Option<JobName>), Refused> {
-    match known(desk, path).await? {
+pub async fn search_or_job(app: &App, path: &Path) -> Result<(Place, Option<JobName>), Refused> {
+    match known(app, path).await? {
         Some(place) => Ok((place, None)),
-        None => job(desk, path).await.map(|(place, name)| (place, Some(name))),
+        None => job(app, path).await.map(|(place, name)| (place, Some(name))),
     }
 }
 
@@ -90,8 +76,8 @@ pub async fn same(directories: Vec<PathBuf>, path: &Path) -> Result<Option<PathB
     .await
 }
 
-async fn known(desk: &Desk, path: &Path) -> Result<Option<Place>, Refused> {
-    let Searches { samplers, .. } = ask(&desk.watcher, List).await?;
+async fn known(app: &App, path: &Path) -> Result<Option<Place>, Refused> {
+    let Searches { samplers, .. } = ask(&app.watcher, List).await?;
     let directories = samplers.keys().map(|launch| launch.path().to_path_buf()).collect();
     let Some(found) = same(directories, path).await?.map(LaunchDir::new) else { return Ok(None) };
     Ok(samplers.get(&found).cloned().map(|sampler| Place { launch: found, sampler }))
@@ -104,10 +90,49 @@ fn neither(path: &Path) -> Refused {
     ))
 }
 
+/// A job of a search, drawn or to be drawn.
+pub async fn described(place: &Place, name: &JobName) -> Result<Described, Refused> {
+    if let Some(described) = ask::<Sampler, _>(&place.sampler, DescribeJob(name.clone())).await? {
+        return Ok(described);
+    }
+    Err(no_such_job(name, &ask(&place.sampler, DescribeSearch).await?))
+}
+
+/// Why the search has no such job: whose file was never accepted, or whose folder cannot be served, has none at all.
+fn no_such_job(name: &JobName, search: &reply::Search) -> Refused {
+    let launch = &search.launch;
+    let never = search.n_jobs.is_none();
+    match search.state {
+        SearchState::Held if never => Refused::conflict(format!("{launch} is held: {}", search.alarms.join("; "))),
+        SearchState::Refused if never => {
+            let first = search.faults.first().map_or_else(String::new, |fault| format!(": {fault}"));
+            Refused::conflict(format!(
+                "no job is drawn, for random_search.json is refused{first}; `neurosearch status` shows it all"
+            ))
+        }
+        SearchState::Settling if never => Refused::conflict(format!(
+            "{launch} has only just been found, and its random_search.json is still being read; ask again"
+        )),
+        _ => Refused::not_found(format!(
+            "{launch} has no job {name}, neither drawn nor to be drawn; `neurosearch jobs` lists those there are, \
+             `neurosearch set` gives more n_jobs"
+        )),
+    }
+}
+
+/// A job's launch directory and name.
+pub fn split(path: &Path) -> Result<(&Path, JobName), Refused> {
+    let named = path.parent().zip(path.file_name());
+    let (launch, name) = named.ok_or_else(|| Refused::bad(format!("{} is not the folder of a job", path.display())))?;
+    let name = JobName::try_from(name.to_string_lossy().into_owned()).map_err(|e| Refused::bad(e.to_string()))?;
+    Ok((launch, name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::tempdir;
+    use axum::http::StatusCode;
 
     #[actix::test]
     async fn a_directory_is_known_by_its_text_through_a_link_and_by_dots_and_by_nothing_else() {
@@ -124,5 +149,28 @@ mod tests {
         }
         assert_eq!(same(known.clone(), &gone).await.ok().flatten(), Some(gone), "one that is gone is known by its text");
         assert_eq!(same(known, &dir.path().join("other")).await.ok().flatten(), None);
+    }
+
+    #[test]
+    fn a_job_that_is_not_there_is_missing_for_what_its_search_says() {
+        let search = |state, n_jobs| reply::Search {
+            launch: "/data/first".into(),
+            state,
+            n_jobs,
+            faults: vec!["/data/first/random_search.json: line 1, column 1: mode: missing".into()],
+            alarms: vec!["another daemon serves this directory".into()],
+            ..reply::Search::default()
+        };
+        let cases = [
+            (SearchState::Held, None, StatusCode::CONFLICT, "/data/first is held: another daemon serves"),
+            (SearchState::Refused, None, StatusCode::CONFLICT, "line 1, column 1: mode: missing"),
+            (SearchState::Settling, None, StatusCode::CONFLICT, "still being read"),
+            (SearchState::Active, None, StatusCode::NOT_FOUND, "has no job job-7"),
+            (SearchState::Held, Some(3), StatusCode::NOT_FOUND, "has no job job-7"),
+        ];
+        for (state, n_jobs, status, words) in cases {
+            let Refused(code, said) = no_such_job(&JobName::numbered("job", 7).expect("a name"), &search(state, n_jobs));
+            assert!(code == status && said.contains(words), "{state:?} {n_jobs:?}: {code} {said}");
+        }
     }
 }

@@ -1,107 +1,25 @@
-//! How a search's effects are carried out: messages at once, work on the disk one at a time and off the actors' thread.
+//! Carries out a search's effects: messages at once, work on the disk one at a time and off the actors' thread.
 
-use super::accept_space::Accepted;
-use super::draw::{self, Slot};
-use super::{Sampler, scan};
+use super::Sampler;
+use super::disk_task::{DiskWorker, Done, Task};
 use crate::daemon::analyzer::Changed;
 use crate::daemon::devices::{Claim, Demanded, Released};
-use crate::daemon::http::verbs::enqueue;
 use crate::daemon::trainer::{Role, StopIt, Trainer};
 use crate::domain::device::Device;
-use crate::domain::job::{JobName, JobState};
-use crate::domain::network::device_fit::{self, OnTooLarge};
-use crate::domain::search_terms::Terms;
-use crate::engine::effect::{Effect, RecordUpdate};
+use crate::domain::job::JobName;
+use crate::engine::effect::Effect;
 use crate::engine::outcome::Outcome;
-use crate::engine::react::{self, Drawn, NotDrawn};
+use crate::engine::react;
 use crate::engine::state::{Lease, Search, Standing};
 use crate::engine::{attempt_end, holds, restore};
-use crate::executor::{Assignment, Executor, cache_folder};
+use crate::executor::{Assignment, cache_folder};
 use crate::store::fs::disk_fault;
 use crate::store::fs::error::StoreError;
-use crate::store::records::job_records::{JobRecord, Starter};
-use crate::store::records::layout::{JobDir, LaunchDir};
 use crate::store::records::search_record::SearchRecord;
-use crate::store::records::{free_space, list_jobs, record, space_file, sweep};
 use crate::store::system::now;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
 use tracing::{info, warn};
-
-/// One piece of work on the disk.
-#[derive(Debug)]
-pub enum Task {
-    Draw {
-        index: u64,
-        /// The device of the slot that waits for it, or why there is none.
-        device: Result<String, String>,
-    },
-    Record {
-        job: JobName,
-        update: RecordUpdate,
-    },
-    Launch {
-        job: JobName,
-        lease: Lease,
-        attempt: u32,
-        update: RecordUpdate,
-    },
-    Search(Box<SearchRecord>),
-    /// The text of `random_search.error`; none removes it.
-    Error(Option<String>),
-    /// Whether the directory takes writes again, and has at least so many bytes free.
-    Probe {
-        wanted: u64,
-    },
-    /// A job of somebody's own choosing, and who waits for its name.
-    Enqueue {
-        chosen: enqueue::Chosen,
-        answer: oneshot::Sender<Result<JobName, String>>,
-    },
-}
-
-impl Task {
-    /// Whether it begins nothing new.
-    pub fn only_records(&self) -> bool {
-        matches!(self, Task::Record { .. } | Task::Search(_) | Task::Error(_))
-    }
-}
-
-/// How it came out.
-#[derive(Debug)]
-enum Done {
-    Drawn(u64, Result<(JobName, Drawn), NotDrawn>),
-    Recorded(JobName, Result<usize, StoreError>),
-    Launchable {
-        job: JobName,
-        lease: Lease,
-        attempt: u32,
-        recorded: Result<usize, StoreError>,
-    },
-    /// It does not fit the device, for this reason.
-    TooLarge(JobName, String),
-    SearchRecorded(Result<(), StoreError>),
-    ErrorWritten(Result<(), StoreError>),
-    Enqueued,
-    Probed(Result<(), StoreError>),
-    /// The directory is not ours now: the work waits.
-    Away(Task),
-}
-
-/// What the work needs to know besides the task.
-struct Desk {
-    launch: LaunchDir,
-    /// Device and inode that the directory must have.
-    directory: Option<(u64, u64)>,
-    terms: Option<Terms>,
-    accepted: Option<Accepted>,
-    threads: usize,
-    cpu_slots: u32,
-    executor: Arc<dyn Executor>,
-    on_too_large: OnTooLarge,
-}
 
 impl Sampler {
     pub(crate) fn perform(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {
@@ -191,8 +109,8 @@ impl Sampler {
         self.next_task(ctx);
     }
 
-    fn desk(&self) -> Desk {
-        Desk {
+    fn disk_worker(&self) -> DiskWorker {
+        DiskWorker {
             launch: self.launch.clone(),
             directory: self.locked.as_ref().map(|locked| locked.directory),
             terms: self.search.terms.clone(),
@@ -216,8 +134,8 @@ impl Sampler {
             return;
         };
         self.at_work = true;
-        let desk = self.desk();
-        let work = self.on_disk(move || desk.work(task));
+        let worker = self.disk_worker();
+        let work = self.on_disk(move || worker.work(task));
         ctx.spawn(work.into_actor(self).map(|done, this, ctx| {
             this.at_work = false;
             match done {
@@ -302,85 +220,12 @@ fn not_launchable(search: &mut Search, job: &JobName, error: &StoreError) -> Vec
     }
 }
 
-impl Desk {
-    fn work(&self, task: Task) -> Done {
-        // Whatever bears the name now must not get the records of what bore it before.
-        if self.directory.is_some() && scan::directory(&self.launch).ok().flatten() != self.directory {
-            return Done::Away(task);
-        }
-        match task {
-            Task::Draw { index, device } => Done::Drawn(index, self.draw(index, device)),
-            Task::Record { job, update } => {
-                let folder = self.launch.job(&job);
-                let recorded = update_record(&folder, &update, self.threads);
-                if update.state.is_given_up()
-                    && let Err(e) = sweep::after_end(&folder)
-                {
-                    // The next start tries again.
-                    warn!(job = ?folder.path(), error = e.to_string(), "what a trainer left was not removed");
-                }
-                Done::Recorded(job, recorded)
-            }
-            Task::Launch { job, lease, attempt, update } => {
-                if let Some(sentence) = self.too_large(&job, &lease, &update) {
-                    return Done::TooLarge(job, sentence);
-                }
-                let recorded = update_record(&self.launch.job(&job), &update, self.threads);
-                Done::Launchable { job, lease, attempt, recorded }
-            }
-            Task::Search(search) => Done::SearchRecorded(record::write(&self.launch.search_record(), &search)),
-            Task::Error(Some(text)) => Done::ErrorWritten(space_file::write_error(&self.launch, &text)),
-            Task::Error(None) => Done::ErrorWritten(space_file::clear_error(&self.launch)),
-            Task::Enqueue { chosen, answer } => {
-                // Whoever asked may have stopped waiting; the job is there all the same.
-                let _ = answer.send(enqueue::make(&self.launch, &chosen));
-                Done::Enqueued
-            }
-            Task::Probe { wanted } => Done::Probed(free_space::probe(&self.launch, wanted)),
-        }
-    }
-
-    fn draw(&self, index: u64, device: Result<String, String>) -> Result<(JobName, Drawn), NotDrawn> {
-        let slot = device.map(|device| Slot { room: self.room(&device), device, on_too_large: self.on_too_large });
-        match (&self.accepted, &self.terms) {
-            (Some(accepted), Some(terms)) => draw::draw_job(&self.launch, accepted, terms, index, &slot),
-            _ => Err(NotDrawn::Refused("no space is accepted".to_string())),
-        }
-    }
-
-    fn room(&self, device: &str) -> Option<u64> {
-        Device::try_from(device.to_string()).ok().and_then(|device| self.executor.room(&device, self.cpu_slots))
-    }
-
-    /// Why the job cannot train on the device of its slot. One that has a checkpoint did, so it is not asked again.
-    fn too_large(&self, job: &JobName, lease: &Lease, update: &RecordUpdate) -> Option<String> {
-        let record = list_jobs::record_of(&self.launch.job(job)).ok().flatten();
-        let footprint = record.and_then(|record| record.footprint).filter(|_| update.history.checkpoints_seen == 0)?;
-        device_fit::too_large(&footprint, self.room(&lease.device), &lease.device)
-    }
-}
-
-/// Brings a job's record up to date, keeping what the update does not name. The threads of its attempts are answered.
-fn update_record(job: &JobDir, update: &RecordUpdate, threads: usize) -> Result<usize, StoreError> {
-    let old = list_jobs::record_of(job)?.unwrap_or_else(|| JobRecord::queued(Starter::Daemon));
-    let threads = old.threads.unwrap_or(threads);
-    // Where it runs is not known before its slot is claimed: then the record knows better.
-    let unknown = matches!(&update.state, JobState::Running { device: None, .. });
-    let new = JobRecord {
-        borrower: None,
-        state: if unknown { old.state } else { update.state.clone() },
-        history: update.history.clone(),
-        threads: if update.history.attempts > 0 { Some(threads) } else { old.threads },
-        ..old
-    };
-    record::write(&job.record(), &new).map(|()| threads)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::sampler::scan::Locked;
+    use crate::daemon::sampler::scan::{self, Locked};
     use crate::store::fs::lock::{self, Locking};
+    use crate::store::records::layout::LaunchDir;
     use crate::testing::{sampler, tempdir};
     use std::fs;
     use std::sync::Arc;
@@ -397,12 +242,12 @@ mod tests {
         let error = || launch.path().join("random_search.error");
         let write = || Task::Error(Some("a fault".to_string()));
 
-        assert!(matches!(sampler.desk().work(write()), Done::ErrorWritten(Ok(()))));
+        assert!(matches!(sampler.disk_worker().work(write()), Done::ErrorWritten(Ok(()))));
         assert!(error().exists());
         // Kept under another name, so that its number is not given to the next.
         fs::rename(launch.path(), dir.path().join("away")).expect("moved away");
         fs::create_dir_all(launch.private()).expect("made");
-        let done = sampler.desk().work(write());
+        let done = sampler.disk_worker().work(write());
         assert!(matches!(done, Done::Away(Task::Error(_))), "{done:?}");
         assert!(!error().exists());
         sampler.on_done(done, &mut Context::new());

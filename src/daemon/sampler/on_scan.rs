@@ -2,11 +2,11 @@
 
 use super::Sampler;
 use super::accept_space::{self, Accepted};
-use super::effects::Task;
+use super::disk_task::Task;
 use super::scan::{self, Held, Known, Looked, SpaceSeen};
 use crate::analysis::SpaceFolds;
 use crate::daemon::analyzer::GoBy;
-use crate::daemon::watcher::Ready;
+use crate::daemon::messages::Ready;
 use crate::domain::job::JobName;
 use crate::domain::search_terms::Terms;
 use crate::engine::effect::Effect;
@@ -99,8 +99,8 @@ impl Sampler {
         if self.search.jobs.values().any(|job| matches!(job.standing, Standing::Unclear(_))) {
             self.look_in(UNCLEAR, ctx);
         }
-        if self.locked.is_some() && !std::mem::replace(&mut self.ready, true) {
-            self.watcher.do_send(Ready(self.launch.clone()));
+        if self.locked.is_some() && !std::mem::replace(&mut self.has_looked, true) {
+            self.ready.do_send(Ready(self.launch.clone()));
         }
     }
 
@@ -126,7 +126,7 @@ impl Sampler {
                 self.alarms.push(sentence);
                 if for_good {
                     // Slots are lent without waiting for it.
-                    self.watcher.do_send(Ready(self.launch.clone()));
+                    self.ready.do_send(Ready(self.launch.clone()));
                 }
                 Some(Vec::new())
             }
@@ -158,7 +158,7 @@ impl Sampler {
 
     /// The jobs whose folders appeared, changed or went; all at once after the first look.
     fn tabulate(&self, now: &HashMap<JobName, Changed>) -> Vec<Effect> {
-        if !self.ready {
+        if !self.has_looked {
             return vec![Effect::TabulateAll];
         }
         let changed = now.iter().filter(|(name, stamp)| self.folders.get(*name) != Some(*stamp)).map(|(name, _)| name);

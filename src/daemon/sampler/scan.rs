@@ -2,7 +2,7 @@
 
 use super::accept_space::{self, Accepted, Judged};
 use super::job_folder::{Owner, found, record_of, trainer};
-use crate::daemon::http::verbs::add::how_to_write;
+use crate::daemon::permissions::how_to_write;
 use crate::domain::job::JobName;
 use crate::engine::react::SpaceNews;
 use crate::engine::restore::{Found, FoundRecord, Theirs, TrainerSeen};

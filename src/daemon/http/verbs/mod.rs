@@ -4,3 +4,4 @@ pub mod add;
 pub mod drain;
 pub mod enqueue;
 pub mod reload;
+pub mod remove;

@@ -1,8 +1,7 @@
 //! `reload`: the configuration is read again, and everything is looked at.
 
-use super::add;
-use crate::daemon::http::router::{Desk, Refused, ask};
-use crate::daemon::http::target::off_thread;
+use crate::daemon::http::app::{App, ask, off_thread};
+use crate::daemon::http::refusal::Refused;
 use crate::daemon::systemd;
 use crate::daemon::watcher::{AddRoot, List, LookAtAll};
 use sd_notify::NotifyState;
@@ -13,48 +12,48 @@ use std::path::PathBuf;
 /// # Errors
 /// A configuration with a fault, or without any directory to watch, changes nothing. A directory with running jobs is not left;
 /// all else is taken over.
-pub async fn obey(desk: &Desk) -> Result<Vec<String>, Refused> {
+pub async fn obey(app: &App) -> Result<Vec<String>, Refused> {
     systemd::tell_reloading();
-    let done = take_over(desk).await;
+    let done = take_over(app).await;
     systemd::tell(&[NotifyState::Ready]);
     done
 }
 
-async fn take_over(desk: &Desk) -> Result<Vec<String>, Refused> {
-    let configuration = desk.services.configuration.clone();
+async fn take_over(app: &App) -> Result<Vec<String>, Refused> {
+    let configuration = app.services.configuration.clone();
     let read = tokio::task::spawn_blocking(move || configuration.again()).await;
     let change = read.map_err(|e| Refused::busy(format!("the daemon is ending: {e}")))?.map_err(Refused::bad)?;
     let mut done = Vec::new();
     if let Some(filter) = change.log {
-        desk.services.log.set(&filter).map_err(Refused::bad)?;
+        app.services.log.set(&filter).map_err(Refused::bad)?;
         done.push(format!("the log lets {filter:?} through"));
-        desk.services.configuration.logs(filter);
+        app.services.configuration.logs(filter);
     }
     for directory in change.added {
-        ask(&desk.watcher, AddRoot(directory.clone())).await?;
+        ask(&app.watcher, AddRoot(directory.clone())).await?;
         done.push(format!("{} is watched now", directory.display()));
         let written = directory.clone();
-        done.extend(off_thread(move || add::how_to_write(&written)).await?);
-        desk.services.configuration.watches(directory, true);
+        done.extend(off_thread(move || crate::daemon::permissions::how_to_write(&written)).await?);
+        app.services.configuration.watches(directory, true);
     }
     for directory in change.gone {
-        leave(desk, directory, &mut done).await?;
+        leave(app, directory, &mut done).await?;
     }
     if !change.later.is_empty() {
         let keys = change.later.join(", ");
         done.push(format!("the new values of these hold after a restart, which running jobs outlive: {keys}"));
     }
-    ask(&desk.watcher, LookAtAll).await?;
+    ask(&app.watcher, LookAtAll).await?;
     done.push("everything is looked at again".to_string());
     Ok(done)
 }
 
 /// Leaves a directory that the configuration no longer names, unless `remove` has done so before.
-async fn leave(desk: &Desk, directory: PathBuf, done: &mut Vec<String>) -> Result<(), Refused> {
-    if ask(&desk.watcher, List).await?.roots.contains(&directory) {
-        add::remove(desk, directory.clone()).await?;
+async fn leave(app: &App, directory: PathBuf, done: &mut Vec<String>) -> Result<(), Refused> {
+    if ask(&app.watcher, List).await?.roots.contains(&directory) {
+        super::remove::remove(app, directory.clone()).await?;
         done.push(format!("{} is no longer watched", directory.display()));
     }
-    desk.services.configuration.watches(directory, false);
+    app.services.configuration.watches(directory, false);
     Ok(())
 }

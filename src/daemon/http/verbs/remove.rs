@@ -1,0 +1,62 @@
+//! `remove`: a directory is watched no longer, until the daemon ends.
+
+use crate::daemon::http::app::{App, ask};
+use crate::daemon::http::refusal::Refused;
+use crate::daemon::http::target::same;
+use crate::daemon::sampler::Sampler;
+use crate::daemon::sampler::commands::{Leave, Stay};
+use crate::daemon::sampler::describe::DescribeSearch;
+use crate::daemon::watcher::{AddRoot, List, RemoveRoot, Searches};
+use actix::Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often a search is asked to be left while something short is under way, and how long between.
+const ASKED: u32 = 100;
+const BETWEEN: Duration = Duration::from_millis(50);
+
+/// Leaves every search below the directory that no other watched directory holds; none where one of them has running jobs.
+pub(super) async fn remove(app: &App, directory: PathBuf) -> Result<Vec<String>, Refused> {
+    let Searches { samplers, roots, .. } = ask(&app.watcher, List).await?;
+    let Some(directory) = same(roots.clone(), &directory).await? else {
+        let watched: Vec<String> = roots.iter().map(|root| root.display().to_string()).collect();
+        return Err(Refused::not_found(format!("{} is not watched; watched: {}", directory.display(), watched.join(", "))));
+    };
+    let below = |launch: &Path, root: &Path| launch == root || launch.parent() == Some(root);
+    let others: Vec<&PathBuf> = roots.iter().filter(|root| **root != directory).collect();
+    let mut leaving = Vec::new();
+    for (launch, sampler) in &samplers {
+        let path = launch.path();
+        if below(path, &directory) && !others.iter().any(|root| below(path, root)) {
+            let running = ask(sampler, DescribeSearch).await?.running.len();
+            if running > 0 {
+                let jobs = if running == 1 { "1 job runs".to_string() } else { format!("{running} jobs run") };
+                let sentence = format!("{jobs} in {}; pause or cancel first", path.display());
+                return Err(Refused::conflict(sentence));
+            }
+            leaving.push(sampler);
+        }
+    }
+    ask(&app.watcher, RemoveRoot(directory.clone())).await?;
+    for sampler in leaving {
+        if let Err(sentence) = left(sampler).await? {
+            // A job began just now: all of it is served as before.
+            ask(&app.watcher, AddRoot(directory)).await?;
+            return Err(Refused::conflict(sentence));
+        }
+    }
+    let said = format!("{} is no longer watched", directory.display());
+    Ok(vec![said, format!("to leave it out after a restart too, take {directory:?} out of watch in the configuration")])
+}
+
+/// Asks the search to be left, again for as long as what is under way is soon over.
+async fn left(sampler: &Addr<Sampler>) -> Result<Result<(), String>, Refused> {
+    for _ in 1..ASKED {
+        match ask(sampler, Leave).await? {
+            Err(Stay::Moment(_)) => tokio::time::sleep(BETWEEN).await,
+            Err(Stay::Job(sentence)) => return Ok(Err(sentence)),
+            Ok(()) => return Ok(Ok(())),
+        }
+    }
+    Ok(ask(sampler, Leave).await?.map_err(|(Stay::Moment(sentence) | Stay::Job(sentence))| sentence))
+}

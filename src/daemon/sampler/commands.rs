@@ -1,0 +1,99 @@
+//! What a search is told to do over the control socket.
+
+use super::Sampler;
+use super::chosen_job::Chosen;
+use super::disk_task::Task;
+use crate::domain::job::JobName;
+use crate::engine::command::{self, Command, on_command};
+use actix::{ActorContext, Handler, Message, ResponseFuture};
+use tokio::sync::oneshot;
+
+/// Change the search, one command after the other up to the first that cannot be done.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<String>, String>")]
+pub struct Change(pub Vec<Command>);
+
+impl Handler<Change> for Sampler {
+    type Result = Result<Vec<String>, String>;
+
+    fn handle(&mut self, Change(commands): Change, ctx: &mut Self::Context) -> Self::Result {
+        let mut done = Vec::new();
+        for command in commands {
+            let (said, effects) = on_command(&mut self.search, command)?;
+            done.extend(said);
+            self.perform(effects, ctx);
+        }
+        self.keep_time(ctx);
+        // Where somebody else has the job, a look decides.
+        if self.search.jobs.values().any(|job| job.elsewhere.is_some() && job.history.pending.is_some()) {
+            self.want_look(ctx);
+        }
+        Ok(done)
+    }
+}
+
+/// The daemon stops: every trainer keeps its last epoch and ends.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct StopTrainers;
+
+impl Handler<StopTrainers> for Sampler {
+    type Result = ();
+
+    fn handle(&mut self, _: StopTrainers, ctx: &mut Self::Context) {
+        let effects = command::on_shutdown(&mut self.search);
+        self.perform(effects, ctx);
+    }
+}
+
+/// Put this job into the queue.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<JobName, String>")]
+pub struct Enqueue(pub Chosen);
+
+impl Handler<Enqueue> for Sampler {
+    type Result = ResponseFuture<Result<JobName, String>>;
+
+    fn handle(&mut self, Enqueue(chosen): Enqueue, ctx: &mut Self::Context) -> Self::Result {
+        let (answer, wait) = oneshot::channel();
+        if self.locked.is_some() {
+            self.add_task(Task::Enqueue { chosen, answer }, ctx);
+        } else {
+            // Whoever holds the lock is the only one to write here.
+            let _ = answer.send(Err(format!("not served: {}", self.alarms.join("; "))));
+        }
+        Box::pin(async { wait.await.unwrap_or_else(|_| Err("the daemon is stopping; ask again once it is back".to_string())) })
+    }
+}
+
+/// Serve this directory no longer; refused while anything of it is under way.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Result<(), Stay>")]
+pub struct Leave;
+
+/// Why a search cannot be left now.
+#[derive(Debug)]
+pub enum Stay {
+    /// A job has just begun.
+    Job(String),
+    /// A look or a write is under way, which is soon over.
+    Moment(String),
+}
+
+impl Handler<Leave> for Sampler {
+    type Result = Result<(), Stay>;
+
+    fn handle(&mut self, _: Leave, ctx: &mut Self::Context) -> Self::Result {
+        let path = self.launch.path().display();
+        if !self.trainers.is_empty() {
+            return Err(Stay::Job(format!("a job of {path} has just begun; pause the search first")));
+        }
+        if self.at_work {
+            return Err(Stay::Moment(format!("{path} is being looked at or written to at this moment; ask again")));
+        }
+        self.closed = true;
+        self.tell_gone(ctx);
+        ctx.stop();
+        Ok(())
+    }
+}

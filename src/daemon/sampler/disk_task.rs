@@ -1,0 +1,170 @@
+//! Work of a search on the disk: draws, records, and the file of faults.
+
+use super::accept_space::Accepted;
+use super::chosen_job::{self, Chosen};
+use super::draw::{self, Slot};
+use super::scan;
+use crate::domain::device::Device;
+use crate::domain::job::{JobName, JobState};
+use crate::domain::network::device_fit::{self, OnTooLarge};
+use crate::domain::search_terms::Terms;
+use crate::engine::effect::RecordUpdate;
+use crate::engine::react::{Drawn, NotDrawn};
+use crate::engine::state::Lease;
+use crate::executor::Executor;
+use crate::store::fs::error::StoreError;
+use crate::store::records::job_records::{JobRecord, Starter};
+use crate::store::records::layout::{JobDir, LaunchDir};
+use crate::store::records::search_record::SearchRecord;
+use crate::store::records::{free_space, list_jobs, record, space_file, sweep};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use tracing::warn;
+
+/// One piece of work on the disk.
+#[derive(Debug)]
+pub enum Task {
+    Draw {
+        index: u64,
+        /// The device of the slot that waits for it, or why there is none.
+        device: Result<String, String>,
+    },
+    Record {
+        job: JobName,
+        update: RecordUpdate,
+    },
+    Launch {
+        job: JobName,
+        lease: Lease,
+        attempt: u32,
+        update: RecordUpdate,
+    },
+    Search(Box<SearchRecord>),
+    /// The text of `random_search.error`; none removes it.
+    Error(Option<String>),
+    /// Whether the directory takes writes again, and has at least so many bytes free.
+    Probe {
+        wanted: u64,
+    },
+    /// A job of somebody's own choosing, and who waits for its name.
+    Enqueue {
+        chosen: Chosen,
+        answer: oneshot::Sender<Result<JobName, String>>,
+    },
+}
+
+impl Task {
+    /// Whether it begins nothing new.
+    pub fn only_records(&self) -> bool {
+        matches!(self, Task::Record { .. } | Task::Search(_) | Task::Error(_))
+    }
+}
+
+/// How it came out.
+#[derive(Debug)]
+pub enum Done {
+    Drawn(u64, Result<(JobName, Drawn), NotDrawn>),
+    Recorded(JobName, Result<usize, StoreError>),
+    Launchable {
+        job: JobName,
+        lease: Lease,
+        attempt: u32,
+        recorded: Result<usize, StoreError>,
+    },
+    /// It does not fit the device, for this reason.
+    TooLarge(JobName, String),
+    SearchRecorded(Result<(), StoreError>),
+    ErrorWritten(Result<(), StoreError>),
+    Enqueued,
+    Probed(Result<(), StoreError>),
+    /// The directory is not ours now: the work waits.
+    Away(Task),
+}
+
+/// What the work needs to know besides the task.
+pub struct DiskWorker {
+    pub launch: LaunchDir,
+    /// Device and inode that the directory must have.
+    pub directory: Option<(u64, u64)>,
+    pub terms: Option<Terms>,
+    pub accepted: Option<Accepted>,
+    pub threads: usize,
+    pub cpu_slots: u32,
+    pub executor: Arc<dyn Executor>,
+    pub on_too_large: OnTooLarge,
+}
+
+impl DiskWorker {
+    /// Does the task, which may take long where the disk is slow.
+    pub fn work(&self, task: Task) -> Done {
+        // Whatever bears the name now must not get the records of what bore it before.
+        if self.directory.is_some() && scan::directory(&self.launch).ok().flatten() != self.directory {
+            return Done::Away(task);
+        }
+        match task {
+            Task::Draw { index, device } => Done::Drawn(index, self.draw(index, device)),
+            Task::Record { job, update } => {
+                let folder = self.launch.job(&job);
+                let recorded = update_record(&folder, &update, self.threads);
+                if update.state.is_given_up()
+                    && let Err(e) = sweep::after_end(&folder)
+                {
+                    // The next start tries again.
+                    warn!(job = ?folder.path(), error = e.to_string(), "what a trainer left was not removed");
+                }
+                Done::Recorded(job, recorded)
+            }
+            Task::Launch { job, lease, attempt, update } => {
+                if let Some(sentence) = self.too_large(&job, &lease, &update) {
+                    return Done::TooLarge(job, sentence);
+                }
+                let recorded = update_record(&self.launch.job(&job), &update, self.threads);
+                Done::Launchable { job, lease, attempt, recorded }
+            }
+            Task::Search(search) => Done::SearchRecorded(record::write(&self.launch.search_record(), &search)),
+            Task::Error(Some(text)) => Done::ErrorWritten(space_file::write_error(&self.launch, &text)),
+            Task::Error(None) => Done::ErrorWritten(space_file::clear_error(&self.launch)),
+            Task::Enqueue { chosen, answer } => {
+                // Whoever asked may have stopped waiting; the job is there all the same.
+                let _ = answer.send(chosen_job::make(&self.launch, &chosen));
+                Done::Enqueued
+            }
+            Task::Probe { wanted } => Done::Probed(free_space::probe(&self.launch, wanted)),
+        }
+    }
+
+    fn draw(&self, index: u64, device: Result<String, String>) -> Result<(JobName, Drawn), NotDrawn> {
+        let slot = device.map(|device| Slot { room: self.room(&device), device, on_too_large: self.on_too_large });
+        match (&self.accepted, &self.terms) {
+            (Some(accepted), Some(terms)) => draw::draw_job(&self.launch, accepted, terms, index, &slot),
+            _ => Err(NotDrawn::Refused("no space is accepted".to_string())),
+        }
+    }
+
+    fn room(&self, device: &str) -> Option<u64> {
+        Device::try_from(device.to_string()).ok().and_then(|device| self.executor.room(&device, self.cpu_slots))
+    }
+
+    /// Why the job cannot train on the device of its slot. One that has a checkpoint did, so it is not asked again.
+    fn too_large(&self, job: &JobName, lease: &Lease, update: &RecordUpdate) -> Option<String> {
+        let record = list_jobs::record_of(&self.launch.job(job)).ok().flatten();
+        let footprint = record.and_then(|record| record.footprint).filter(|_| update.history.checkpoints_seen == 0)?;
+        device_fit::too_large(&footprint, self.room(&lease.device), &lease.device)
+    }
+}
+
+/// Brings a job's record up to date, keeping what the update does not name. The threads of its attempts are answered.
+fn update_record(job: &JobDir, update: &RecordUpdate, threads: usize) -> Result<usize, StoreError> {
+    let old = list_jobs::record_of(job)?.unwrap_or_else(|| JobRecord::queued(Starter::Daemon));
+    let threads = old.threads.unwrap_or(threads);
+    // Where it runs is not known before its slot is claimed: then the record knows better.
+    let unknown = matches!(&update.state, JobState::Running { device: None, .. });
+    let new = JobRecord {
+        borrower: None,
+        state: if unknown { old.state } else { update.state.clone() },
+        history: update.history.clone(),
+        threads: if update.history.attempts > 0 { Some(threads) } else { old.threads },
+        ..old
+    };
+    record::write(&job.record(), &new).map(|()| threads)
+}
