@@ -2,14 +2,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use neurosearch::control::reply::Order;
-use neurosearch::daemon::http::change::commands;
+use neurosearch::control::request::Request;
 
 fuzz_target!(|text: &str| {
     let (verb, body) = text.split_once('\n').unwrap_or((text, "{}"));
-    if let Ok(order) = serde_json::from_str::<Order>(body)
-        && let Err(sentence) = commands(verb, &order)
-    {
-        assert!(!sentence.is_empty());
+    match Request::parse(verb, body.as_bytes()) {
+        Ok(request) => assert_eq!(request.verb(), verb),
+        Err(sentence) => assert!(!sentence.is_empty()),
     }
 });

@@ -6,7 +6,8 @@ use super::output::out::Out;
 use super::output::{listing, render};
 use super::path_kind;
 use crate::control::client::Client;
-use crate::control::reply::{Changed, Order, Status};
+use crate::control::reply::Status;
+use crate::control::request::Request;
 use std::path::{Component, Path};
 
 /// Where the daemon is, and how its answer is shown.
@@ -40,17 +41,9 @@ impl Ask {
         }
     }
 
-    /// An order about the search or job that somebody names, as [`Ask::place`] knows it.
-    ///
-    /// # Errors
-    /// As [`Ask::place`].
-    pub fn order_about(&self, named: &Path) -> Result<Order, Failure> {
-        Ok(Order { target: Some(self.place(named)?), ..Order::default() })
-    }
-
-    /// Posts the order, and shows what it did.
-    pub fn order(&self, verb: &str, order: &Order, out: &mut Out) -> Outcome {
-        let changed: Changed = self.client().post(&format!("/v1/{verb}"), order)?;
+    /// Sends the request, and shows what it did.
+    pub fn send(&self, request: impl Into<Request>, out: &mut Out) -> Outcome {
+        let changed = self.client().change(&request.into())?;
         if self.json {
             return render::json(&changed, out);
         }
@@ -74,10 +67,13 @@ pub fn absolute(path: &Path) -> Result<String, Failure> {
     plain.to_str().map(str::to_string).ok_or_else(|| Failure::new(Exit::Usage, format!("{}: not UTF-8", path.display())))
 }
 
-/// An order about a directory, which no search need be in yet.
-pub fn about(path: &Path) -> Result<Order, Failure> {
+/// The path of a directory that no search need be in yet.
+///
+/// # Errors
+/// As [`absolute`], and for a file.
+pub fn directory(path: &Path) -> Result<String, Failure> {
     path_kind::folder(path)?;
-    Ok(Order { target: Some(absolute(path)?), ..Order::default() })
+    absolute(path)
 }
 
 #[cfg(test)]

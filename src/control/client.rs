@@ -1,6 +1,7 @@
 //! Asks the daemon over its Unix socket: HTTP/1 and JSON, one request a connection.
 
-use super::reply::Refusal;
+use super::reply::{Changed, Refusal};
+use super::request;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
@@ -55,6 +56,14 @@ impl Client {
         let query: Vec<String> = query.iter().map(|(key, value)| format!("{key}={}", encode(value))).collect();
         let target = if query.is_empty() { path.to_string() } else { format!("{path}?{}", query.join("&")) };
         self.ask(Method::GET, &target, Bytes::new())
+    }
+
+    /// What a request for a change did.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn change(&self, request: &request::Request) -> Result<Changed, ClientError> {
+        self.post(&format!("/v1/{}", request.verb()), request)
     }
 
     /// The reply to `POST path` with `body`.

@@ -6,7 +6,6 @@ use crate::domain::progress::Progress;
 pub use crate::domain::search_state::{Counts, SearchState};
 use crate::domain::search_terms::TimeLimit;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// The version that every reply carries, and the first part of every path.
 pub const VERSION: u32 = 1;
@@ -245,42 +244,4 @@ pub struct Refusal {
     pub version: u32,
     /// What is wrong and what would work.
     pub error: String,
-}
-
-/// The body of `POST /v1/{verb}`; which fields a verb reads is said in its own line of `docs/control.md`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Order {
-    /// The absolute path of a launch directory, of a job's folder in one, or of a directory to watch.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target: Option<String>,
-    /// A launch directory and a job's name in it, in place of `target`; without a job, the whole search.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub launch: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub job: Option<String>,
-    /// What `set` changes: `n_jobs`, `priority`, `slots` (or `all`), `time_limit_hours` (or `none`).
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub set: BTreeMap<String, String>,
-    /// Of failures, for `retry`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub class: Option<String>,
-    /// For `retry`: all failed jobs of a search, which is what a launch directory means anyway; refused for one job.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub failed: bool,
-    /// For `drain` and `restore`: `cpu`, a GPU's number, or the beginning of its UUID or model; `drain` without one is for
-    /// the whole machine.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub device: Option<String>,
-    /// The text of a `commandline.json`, for `enqueue`, what its faults are to call it, and the directory that its relative
-    /// paths are relative to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub commandline: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub base: Option<String>,
-    /// For `shutdown`.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub stop_trainers: bool,
 }

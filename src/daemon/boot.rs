@@ -104,7 +104,7 @@ async fn wait_for_stop(mut signals: signal_hook::iterator::Signals, app: &App) -
             info!(signal, "stopping; trainers go on");
             return Ok(());
         }
-        match reload::obey(app).await {
+        match reload::reload(app).await {
             Ok(done) => done.iter().for_each(|sentence| info!(done = sentence.as_str(), "reloaded")),
             Err(refused) => warn!(reason = refused.sentence(), "not reloaded"),
         }

@@ -3,8 +3,9 @@
 use crate::harness::{Daemon, Setup, drop_space, space, tempdir};
 use crate::stand_in::{SOON, Signal, checkout, json, said, signal, until};
 use crate::verbs::{granted, path, refused, verb};
+use neurosearch::control::request::Request;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -198,24 +199,36 @@ fn without_a_daemon_each_verb_says_so_with_its_own_exit_code() {
     }
 }
 
-/// The verbs of the page's table of changes.
-fn documented_verbs() -> BTreeSet<String> {
+/// The verbs of the page's table of changes, with the fields that it names for each.
+fn documented_verbs() -> BTreeMap<String, BTreeSet<String>> {
     let page = fs::read_to_string(checkout("docs/control.md")).expect("read");
     let (_, changes) = page.split_once("## Changing").expect("a part about changes");
     let rows = changes.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
-    let paths = rows.filter_map(|row| row.split('|').nth(1));
-    paths.flat_map(|paths| paths.split('`').filter_map(|path| path.strip_prefix("/v1/"))).map(str::to_string).collect()
+    let words = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_string).collect::<BTreeSet<String>>();
+    let mut verbs = BTreeMap::new();
+    for row in rows.skip(2) {
+        let cells: Vec<&str> = row.split('|').collect();
+        for path in words(cells[1]) {
+            verbs.insert(path.trim_start_matches("/v1/").to_string(), words(cells[2]));
+        }
+    }
+    verbs
 }
 
 #[test]
-fn the_daemon_names_the_very_verbs_that_the_page_documents() {
+fn the_page_documents_the_very_verbs_and_fields_that_a_request_has() {
+    let fields = |read: &[&str]| read.iter().map(|field| field.to_string()).collect();
+    let known: BTreeMap<String, BTreeSet<String>> =
+        Request::VERBS.iter().map(|(verb, read)| (verb.to_string(), fields(read))).collect();
+    assert_eq!(known, documented_verbs());
+}
+
+#[test]
+fn the_daemon_names_the_verbs_that_it_knows_to_whoever_names_another() {
     let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
-    let launch = daemon.launch("any");
-    drop_space(&launch, &space(1, 1, &json!({})));
-    until("the search is known", || daemon.search(&launch).is_some());
-    let refused = daemon.client().post::<Value>("/v1/dance", &json!({ "target": launch })).expect_err("refused").to_string();
+    let refused = daemon.client().post::<Value>("/v1/dance", &json!({})).expect_err("refused").to_string();
     let (_, named) = refused.split_once("that version 1 knows: ").unwrap_or_else(|| panic!("{refused}"));
     let named: BTreeSet<String> = named.split(", ").map(str::to_string).collect();
-    assert_eq!(named, documented_verbs());
+    assert_eq!(named, documented_verbs().into_keys().collect());
 }

@@ -2,7 +2,7 @@
 
 use crate::harness::{Daemon, Setup, drop_space, space, tempdir};
 use crate::stand_in::{json, said, until};
-use neurosearch::control::reply::{Changed, OneJob, Order, SearchState};
+use neurosearch::control::reply::{Changed, OneJob, SearchState};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,8 +10,8 @@ use std::path::Path;
 use std::process::Command;
 
 fn order(daemon: &Daemon, verb: &str, launch: &Path, job: Option<&str>) -> Result<Vec<String>, String> {
-    let order = Order { launch: Some(launch.display().to_string()), job: job.map(str::to_string), ..Order::default() };
-    let changed = daemon.client().post::<Changed>(&format!("/v1/{verb}"), &order);
+    let request = json!({ "launch": launch, "job": job });
+    let changed = daemon.client().post::<Changed>(&format!("/v1/{verb}"), &request);
     changed.map(|changed| changed.done).map_err(|e| e.to_string())
 }
 
@@ -109,7 +109,7 @@ fn the_socket_is_for_its_group_and_unknown_requests_are_refused_with_a_sentence(
     assert!(error.contains("target: 5 is not text"), "{error}");
     let error = order(&daemon, "pause", Path::new("/nowhere"), None).expect_err("refused");
     assert!(error.contains("/nowhere"), "{error}");
-    let huge = Order { launch: Some("x".repeat(2 << 20)), ..Order::default() };
+    let huge = json!({ "launch": "x".repeat(2 << 20) });
     assert!(daemon.client().post::<Changed>("/v1/pause", &huge).is_err());
     daemon.client().get::<Value>("/v1/ping", &[]).expect("still served");
 }

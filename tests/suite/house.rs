@@ -1,5 +1,6 @@
 //! Holds the source against the house's rules: layers, opening sentences, lengths, words, the README's map.
 
+use super::imports::{circles, imports};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -126,6 +127,22 @@ fn a_file_imports_only_from_the_layers_above_its_own() {
         }
     }
     assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let sources: Vec<_> = rust_files().into_iter().map(|path| (path.clone(), code(&path))).collect();
+    let imports = imports(&sources);
+    let circles = circles(&imports);
+    let arrows = |circle: &BTreeSet<PathBuf>| -> Vec<String> {
+        let inside = |from: &PathBuf| imports[from].iter().filter(|to| circle.contains(*to)).cloned().collect::<Vec<_>>();
+        let arrow = |from: &PathBuf| {
+            inside(from).into_iter().map(|to| format!("{} imports {}", from.display(), to.display())).collect::<Vec<_>>()
+        };
+        circle.iter().flat_map(arrow).collect()
+    };
+    let arrows: Vec<Vec<String>> = circles.iter().map(arrows).collect();
+    assert!(arrows.is_empty(), "{} circles of imports: {arrows:#?}", arrows.len());
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod faults;
 mod generate_job;
 mod harness;
 mod house;
+mod imports;
 #[cfg(feature = "torch")]
 mod installed;
 mod lent;

@@ -1,8 +1,9 @@
 //! `neurosearch add`: the daemon watches one more directory.
 
-use crate::cli::daemon_request::{Ask, about};
+use crate::cli::daemon_request::{Ask, directory};
 use crate::cli::exit::Outcome;
 use crate::cli::output::out::Out;
+use crate::control::request::Add;
 use std::path::PathBuf;
 
 /// Watch a directory, until the daemon ends
@@ -15,5 +16,5 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    args.ask.order("add", &about(&args.dir)?, out)
+    args.ask.send(Add { target: Some(directory(&args.dir)?), ..Add::default() }, out)
 }

@@ -3,6 +3,7 @@
 use crate::cli::daemon_request::Ask;
 use crate::cli::exit::Outcome;
 use crate::cli::output::out::Out;
+use crate::control::request::Cancel;
 use std::path::PathBuf;
 
 /// Cancel a job, or every unfinished job of a search
@@ -15,5 +16,5 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    args.ask.order("cancel", &args.ask.order_about(&args.target)?, out)
+    args.ask.send(Cancel { target: Some(args.ask.place(&args.target)?), ..Cancel::default() }, out)
 }

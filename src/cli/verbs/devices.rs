@@ -4,7 +4,8 @@ use crate::cli::daemon_request::Ask;
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::output::out::{Out, Tone};
 use crate::cli::output::{listing, render};
-use crate::control::reply::{Devices, Order};
+use crate::control::reply::Devices;
+use crate::control::request::{Drain, Restore};
 
 /// Show the devices, or take one out of use and back into it
 #[derive(Debug, clap::Args)]
@@ -30,10 +31,9 @@ enum Change {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    let order = |device: &String| Order { device: Some(device.clone()), ..Order::default() };
     match &args.change {
-        Some(Change::Drain { device }) => args.ask.order("drain", &order(device), out),
-        Some(Change::Restore { device }) => args.ask.order("restore", &order(device), out),
+        Some(Change::Drain { device }) => args.ask.send(Drain { device: Some(device.clone()) }, out),
+        Some(Change::Restore { device }) => args.ask.send(Restore { device: Some(device.clone()) }, out),
         None => show(args, out),
     }
 }

@@ -3,7 +3,7 @@
 use crate::cli::daemon_request::Ask;
 use crate::cli::exit::Outcome;
 use crate::cli::output::out::Out;
-use crate::control::reply::Order;
+use crate::control::request::Drain;
 
 /// Start nothing new on this machine, as before maintenance; `resume` ends it
 #[derive(Debug, clap::Args)]
@@ -13,5 +13,5 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    args.ask.order("drain", &Order::default(), out)
+    args.ask.send(Drain::default(), out)
 }

@@ -4,7 +4,7 @@ use crate::cli::daemon_request::{Ask, absolute};
 use crate::cli::exit::Outcome;
 use crate::cli::output::out::Out;
 use crate::cli::path_kind;
-use crate::control::reply::Order;
+use crate::control::request::Enqueue;
 use crate::store::records::record;
 use std::path::{Path, PathBuf};
 
@@ -25,8 +25,8 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     // As for `retrain`: a job's relative paths are relative to its launch directory.
     let file = absolute(&args.commandline_json)?;
     let base = Path::new(&file).ancestors().nth(2).unwrap_or(Path::new("/"));
-    let named = Some(args.commandline_json.display().to_string());
-    let about = args.ask.order_about(&args.launch_dir)?;
-    let order = Order { commandline: Some(text), file: named, base: Some(absolute(base)?), ..about };
-    args.ask.order("enqueue", &order, out)
+    let named = args.commandline_json.display().to_string();
+    let target = Some(args.ask.place(&args.launch_dir)?);
+    let (commandline, file, base) = (Some(text), Some(named), Some(absolute(base)?));
+    args.ask.send(Enqueue { target, commandline, file, base, ..Enqueue::default() }, out)
 }

@@ -3,6 +3,7 @@
 use crate::cli::daemon_request::Ask;
 use crate::cli::exit::Outcome;
 use crate::cli::output::out::Out;
+use crate::control::request::Pause;
 use std::path::PathBuf;
 
 /// Pause a search, or one job
@@ -15,5 +16,5 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    args.ask.order("pause", &args.ask.order_about(&args.target)?, out)
+    args.ask.send(Pause { target: Some(args.ask.place(&args.target)?), ..Pause::default() }, out)
 }

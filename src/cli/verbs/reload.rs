@@ -3,7 +3,7 @@
 use crate::cli::daemon_request::Ask;
 use crate::cli::exit::Outcome;
 use crate::cli::output::out::Out;
-use crate::control::reply::Order;
+use crate::control::request::Reload;
 
 /// Read the configuration again, and look at every watched directory
 ///
@@ -15,5 +15,5 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    args.ask.order("reload", &Order::default(), out)
+    args.ask.send(Reload {}, out)
 }

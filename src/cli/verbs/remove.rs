@@ -1,8 +1,9 @@
 //! `neurosearch remove`: the daemon leaves a directory alone.
 
-use crate::cli::daemon_request::{Ask, about};
+use crate::cli::daemon_request::{Ask, directory};
 use crate::cli::exit::Outcome;
 use crate::cli::output::out::Out;
+use crate::control::request::Remove;
 use std::path::PathBuf;
 
 /// Watch a directory no longer
@@ -15,5 +16,5 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    args.ask.order("remove", &about(&args.dir)?, out)
+    args.ask.send(Remove { target: Some(directory(&args.dir)?), ..Remove::default() }, out)
 }

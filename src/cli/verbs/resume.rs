@@ -3,7 +3,7 @@
 use crate::cli::daemon_request::Ask;
 use crate::cli::exit::Outcome;
 use crate::cli::output::out::Out;
-use crate::control::reply::Order;
+use crate::control::request::Resume;
 use std::path::PathBuf;
 
 /// Resume a paused search or job
@@ -16,6 +16,6 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    let order = args.target.as_deref().map_or_else(|| Ok(Order::default()), |target| args.ask.order_about(target))?;
-    args.ask.order("resume", &order, out)
+    let target = args.target.as_deref().map(|target| args.ask.place(target)).transpose()?;
+    args.ask.send(Resume { target, ..Resume::default() }, out)
 }

@@ -3,7 +3,7 @@
 use crate::cli::daemon_request::Ask;
 use crate::cli::exit::Outcome;
 use crate::cli::output::out::Out;
-use crate::control::reply::Order;
+use crate::control::request::Retry;
 use std::path::PathBuf;
 
 /// Try a failed or cancelled job again, or the failed jobs of a search
@@ -24,5 +24,6 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    args.ask.order("retry", &Order { class: args.class.clone(), failed: args.failed, ..args.ask.order_about(&args.target)? }, out)
+    let target = Some(args.ask.place(&args.target)?);
+    args.ask.send(Retry { target, class: args.class.clone(), failed: args.failed, ..Retry::default() }, out)
 }

@@ -3,7 +3,8 @@
 use crate::cli::daemon_request::Ask;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::output::out::Out;
-use crate::control::reply::Order;
+use crate::control::request::Set;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Change a search's terms: n_jobs, priority, slots, time_limit_hours
@@ -19,12 +20,12 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    let mut order: Order = args.ask.order_about(&args.launch_dir)?;
+    let mut set = BTreeMap::new();
     for term in &args.terms {
         let (key, value) = term
             .split_once('=')
             .ok_or_else(|| Failure::new(Exit::Usage, format!("{term:?} is not KEY=VALUE, as in n_jobs=40")))?;
-        order.set.insert(key.to_string(), value.to_string());
+        set.insert(key.to_string(), value.to_string());
     }
-    args.ask.order("set", &order, out)
+    args.ask.send(Set { target: Some(args.ask.place(&args.launch_dir)?), set, ..Set::default() }, out)
 }

@@ -3,7 +3,7 @@
 use crate::cli::daemon_request::Ask;
 use crate::cli::exit::Outcome;
 use crate::cli::output::out::Out;
-use crate::control::reply::Order;
+use crate::control::request::Shutdown;
 
 /// Stop the daemon; its trainers go on, and the next start takes them over
 #[derive(Debug, clap::Args)]
@@ -16,5 +16,5 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut Out) -> Outcome {
-    args.ask.order("shutdown", &Order { stop_trainers: args.stop_trainers, ..Order::default() }, out)
+    args.ask.send(Shutdown { stop_trainers: args.stop_trainers }, out)
 }

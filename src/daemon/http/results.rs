@@ -1,9 +1,9 @@
 //! What the control socket shows of a search's results: the ranking of its jobs, and their trainers' logs.
 
 use super::app::{App, ask, off_thread};
-use super::extract::{Asked, Given, Question};
+use super::extract::{QueryOf, QueryPairs, QueryParams};
 use super::refusal::Refused;
-use super::target::{self, Place, described};
+use super::target::{self, Target, described};
 use crate::analysis::{Ranked, Ranking};
 use crate::control::reply::{Best, BestJob, Log, VERSION};
 use crate::daemon::analyzer::Rank;
@@ -29,10 +29,10 @@ pub struct BestQuery {
     most: Option<usize>,
 }
 
-impl Question for BestQuery {
+impl QueryParams for BestQuery {
     const PARAMETERS: &[(&str, &str)] = &[("launch", "the launch directory"), ("most", "a number of jobs")];
 
-    fn read(given: &Given) -> Result<Self, String> {
+    fn read(given: &QueryPairs) -> Result<Self, String> {
         Ok(BestQuery { launch: given.path("launch")?, most: given.number("most")? })
     }
 }
@@ -45,11 +45,11 @@ pub struct LogQuery {
     from: u64,
 }
 
-impl Question for LogQuery {
+impl QueryParams for LogQuery {
     const PARAMETERS: &[(&str, &str)] =
         &[("path", "the job's folder"), ("attempt", "the number of an attempt, from 1"), ("from", "a number of bytes")];
 
-    fn read(given: &Given) -> Result<Self, String> {
+    fn read(given: &QueryPairs) -> Result<Self, String> {
         let from = given.number("from")?.unwrap_or(0);
         Ok(LogQuery { path: given.path("path")?, attempt: given.number("attempt")?, from })
     }
@@ -58,9 +58,9 @@ impl Question for LogQuery {
 /// `GET /v1/best?launch=PATH&most=N`.
 pub async fn best(
     State(app): State<App>,
-    Asked(BestQuery { launch, most }): Asked<BestQuery>,
+    QueryOf(BestQuery { launch, most }): QueryOf<BestQuery>,
 ) -> Result<Json<Best<Written>>, Refused> {
-    let Place { launch, sampler } = target::search(&app, &launch).await?;
+    let Target { launch, sampler } = target::search(&app, &launch).await?;
     let ranking = ranking(&sampler).await?;
     let first = |jobs: &[Arc<Ranked>]| jobs.iter().take(most.unwrap_or(usize::MAX)).cloned().map(Written).collect();
     Ok(Json(Best {
@@ -87,14 +87,14 @@ pub async fn result(sampler: &Addr<Sampler>, name: &JobName) -> Result<Option<Be
 /// `GET /v1/logs?path=PATH&attempt=N&from=BYTE`.
 pub async fn logs(
     State(app): State<App>,
-    Asked(LogQuery { path, attempt, from }): Asked<LogQuery>,
+    QueryOf(LogQuery { path, attempt, from }): QueryOf<LogQuery>,
 ) -> Result<Json<Log>, Refused> {
-    let (place, name) = target::job(&app, &path).await?;
-    // Asked before the log is read: what the trainer wrote before its end is then in this piece or a later one.
-    let job = described(&place, &name).await?.job;
+    let (target, name) = target::job(&app, &path).await?;
+    // QueryOf before the log is read: what the trainer wrote before its end is then in this piece or a later one.
+    let job = described(&target, &name).await?.job;
     let attempt = chosen(&name, attempt, job.attempts).map_err(Refused::not_found)?;
     let running = job.state == "running" && attempt == job.attempts;
-    let read = off_thread(move || attempt_log::read(&place.launch, &name, attempt, from, PIECE)).await?;
+    let read = off_thread(move || attempt_log::read(&target.launch, &name, attempt, from, PIECE)).await?;
     let piece = piece(read, running, from)?;
     let text = String::from_utf8_lossy(&piece.bytes).into_owned();
     Ok(Json(Log { version: VERSION, attempt, text, next: piece.next, running, attempts: job.attempts, state: job.state }))
@@ -151,7 +151,7 @@ mod tests {
             match (chosen(&name, asked, made), wanted) {
                 (Ok(attempt), Ok(wanted)) => assert_eq!(attempt, wanted),
                 (Err(said), Err(words)) => assert!(said.contains(words), "{asked:?} of {made}: {said}"),
-                (got, wanted) => panic!("{asked:?} of {made}: {got:?} in place of {wanted:?}"),
+                (got, wanted) => panic!("{asked:?} of {made}: {got:?} in target of {wanted:?}"),
             }
         }
     }

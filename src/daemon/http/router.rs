@@ -2,11 +2,11 @@
 
 use super::app::{ACTOR_PATIENCE, App, ask};
 use super::change::change;
-use super::extract::{Asked, Given, Question};
+use super::extract::{QueryOf, QueryPairs, QueryParams};
 use super::refusal::Refused;
 use super::results;
 use super::target::described;
-use super::target::{self, Place};
+use super::target::{self, Target};
 use crate::control::reply::{self, Jobs, Needs, OneJob, Pong, Status, VERSION};
 use crate::daemon::devices::{Describe, Line};
 use crate::daemon::sampler::describe::{DescribeJobs, DescribeSearch, Described};
@@ -55,7 +55,7 @@ async fn status(State(app): State<App>) -> Reply<Status> {
                 .to_string(),
         );
     }
-    // Asked all at once, answered in their order.
+    // QueryOf all at once, answered in their order.
     let asked: Vec<_> = samplers.values().map(|sampler| sampler.send(DescribeSearch).timeout(ACTOR_PATIENCE)).collect();
     let mut searches = Vec::with_capacity(asked.len());
     for answer in asked {
@@ -76,10 +76,10 @@ struct LaunchQuery {
     launch: PathBuf,
 }
 
-impl Question for LaunchQuery {
+impl QueryParams for LaunchQuery {
     const PARAMETERS: &[(&str, &str)] = &[("launch", "the launch directory")];
 
-    fn read(given: &Given) -> Result<Self, String> {
+    fn read(given: &QueryPairs) -> Result<Self, String> {
         Ok(LaunchQuery { launch: given.path("launch")? })
     }
 }
@@ -90,24 +90,24 @@ struct JobQuery {
     path: PathBuf,
 }
 
-impl Question for JobQuery {
+impl QueryParams for JobQuery {
     const PARAMETERS: &[(&str, &str)] = &[("path", "the job's folder")];
 
-    fn read(given: &Given) -> Result<Self, String> {
+    fn read(given: &QueryPairs) -> Result<Self, String> {
         Ok(JobQuery { path: given.path("path")? })
     }
 }
 
-async fn jobs(State(app): State<App>, Asked(LaunchQuery { launch }): Asked<LaunchQuery>) -> Reply<Jobs> {
-    let Place { launch, sampler } = target::search(&app, &launch).await?;
+async fn jobs(State(app): State<App>, QueryOf(LaunchQuery { launch }): QueryOf<LaunchQuery>) -> Reply<Jobs> {
+    let Target { launch, sampler } = target::search(&app, &launch).await?;
     let jobs = ask(&sampler, DescribeJobs).await?;
     Ok(Json(Jobs { version: VERSION, launch: launch.path().display().to_string(), jobs }))
 }
 
-async fn job(State(app): State<App>, Asked(JobQuery { path }): Asked<JobQuery>) -> Reply<OneJob> {
-    let (place, name) = target::job(&app, &path).await?;
-    let Described { job, need, mut explained } = described(&place, &name).await?;
-    let launch = place.launch;
+async fn job(State(app): State<App>, QueryOf(JobQuery { path }): QueryOf<JobQuery>) -> Reply<OneJob> {
+    let (target, name) = target::job(&app, &path).await?;
+    let Described { job, need, mut explained } = described(&target, &name).await?;
+    let launch = target.launch;
     if let Some(need) = explained.waits_for {
         explained.reasons.extend(ask(&app.devices, Line { search: launch.clone(), need }).await?);
         if explained.reasons.is_empty() {
@@ -121,7 +121,7 @@ async fn job(State(app): State<App>, Asked(JobQuery { path }): Asked<JobQuery>) 
     // One that is not there, or cannot be read, has nothing to show.
     let record = spawn_blocking(move || list_jobs::record_of(&folder).ok().flatten()).await.ok().flatten();
     let (footprint, redraws) = record.map_or((None, 0), |record| (record.footprint, record.redraws));
-    let result = results::result(&place.sampler, &name).await?;
+    let result = results::result(&target.sampler, &name).await?;
     let launch = launch.path().display().to_string();
     Ok(Json(OneJob { version: VERSION, launch, job, why, waits_for: explained.reasons, needs, footprint, result, redraws }))
 }

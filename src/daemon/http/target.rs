@@ -4,6 +4,7 @@ use super::app::off_thread;
 use super::app::{App, ask};
 use super::refusal::Refused;
 use crate::control::reply::{self, SearchState};
+use crate::control::request::Subject;
 use crate::daemon::sampler::Sampler;
 use crate::daemon::sampler::describe::{DescribeJob, DescribeSearch, Described};
 use crate::daemon::watcher::{List, Searches};
@@ -14,7 +15,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// A search, under the path that the daemon knows it by.
-pub struct Place {
+pub struct Target {
     pub launch: LaunchDir,
     pub sampler: Addr<Sampler>,
 }
@@ -23,8 +24,8 @@ pub struct Place {
 ///
 /// # Errors
 /// When the daemon knows none there.
-pub async fn search(app: &App, path: &Path) -> Result<Place, Refused> {
-    known(app, path).await?.ok_or_else(|| {
+pub async fn search(app: &App, path: &Path) -> Result<Target, Refused> {
+    known(&ask(&app.watcher, List).await?, path).await?.ok_or_else(|| {
         Refused::not_found(format!(
             "{} is not a launch directory that the daemon knows; it is one once it holds a random_search.json and lies in, \
              or is, a watched directory",
@@ -37,26 +38,51 @@ pub async fn search(app: &App, path: &Path) -> Result<Place, Refused> {
 ///
 /// # Errors
 /// When the folder is in no launch directory that the daemon knows.
-pub async fn job(app: &App, path: &Path) -> Result<(Place, JobName), Refused> {
+pub async fn job(app: &App, path: &Path) -> Result<(Target, JobName), Refused> {
+    job_among(&ask(&app.watcher, List).await?, path).await
+}
+
+async fn job_among(searches: &Searches, path: &Path) -> Result<(Target, JobName), Refused> {
     let (launch, name) = split(path)?;
-    if let Some(place) = known(app, launch).await? {
-        return Ok((place, name));
+    if let Some(target) = known(searches, launch).await? {
+        return Ok((target, name));
     }
-    Err(match known(app, path).await? {
+    Err(match known(searches, path).await? {
         Some(_) => Refused::not_found(format!("{0} is a search; name one of its jobs, as {0}/job-0", path.display())),
         None => neither(path),
     })
 }
 
-/// The search that the path means, or one's job.
+/// The search that a request is about, or one's job.
 ///
 /// # Errors
-/// When it means neither.
-pub async fn search_or_job(app: &App, path: &Path) -> Result<(Place, Option<JobName>), Refused> {
-    match known(app, path).await? {
-        Some(place) => Ok((place, None)),
-        None => job(app, path).await.map(|(place, name)| (place, Some(name))),
+/// When it names neither, or none that the daemon knows.
+pub async fn meant(app: &App, subject: Subject<'_>) -> Result<(Target, Option<JobName>), Refused> {
+    match subject {
+        Subject { target: Some(_), launch: None, job: None } => {
+            let (searches, path) = (ask(&app.watcher, List).await?, path(subject)?);
+            match known(&searches, path).await? {
+                Some(target) => Ok((target, None)),
+                None => job_among(&searches, path).await.map(|(target, name)| (target, Some(name))),
+            }
+        }
+        Subject { target: None, launch: Some(_), job } => {
+            let name = job.map(|name| JobName::try_from(name.to_string())).transpose();
+            let name = name.map_err(|e| Refused::bad(e.to_string()))?;
+            Ok((search(app, path(subject)?).await?, name))
+        }
+        _ => Err(Refused::bad("name a launch directory or a job's folder in \"target\", or else \"launch\" and perhaps \"job\"")),
     }
+}
+
+/// The absolute path that a request is about.
+///
+/// # Errors
+/// It names none, or one that is relative.
+pub fn path(subject: Subject<'_>) -> Result<&Path, Refused> {
+    let named = subject.target.or(subject.launch);
+    let path = Path::new(named.ok_or_else(|| Refused::bad("name a directory in \"target\""))?);
+    if path.is_absolute() { Ok(path) } else { Err(Refused::bad(format!("{path:?} is not an absolute path"))) }
 }
 
 /// The one of these directories that the path means, if any: by its text, else as the same directory by another path.
@@ -76,11 +102,10 @@ pub async fn same(directories: Vec<PathBuf>, path: &Path) -> Result<Option<PathB
     .await
 }
 
-async fn known(app: &App, path: &Path) -> Result<Option<Place>, Refused> {
-    let Searches { samplers, .. } = ask(&app.watcher, List).await?;
-    let directories = samplers.keys().map(|launch| launch.path().to_path_buf()).collect();
-    let Some(found) = same(directories, path).await?.map(LaunchDir::new) else { return Ok(None) };
-    Ok(samplers.get(&found).cloned().map(|sampler| Place { launch: found, sampler }))
+async fn known(searches: &Searches, path: &Path) -> Result<Option<Target>, Refused> {
+    let directories = searches.samplers.keys().map(|launch| launch.path().to_path_buf()).collect();
+    let Some(launch) = same(directories, path).await?.map(LaunchDir::new) else { return Ok(None) };
+    Ok(searches.samplers.get(&launch).cloned().map(|sampler| Target { launch, sampler }))
 }
 
 fn neither(path: &Path) -> Refused {
@@ -91,11 +116,11 @@ fn neither(path: &Path) -> Refused {
 }
 
 /// A job of a search, drawn or to be drawn.
-pub async fn described(place: &Place, name: &JobName) -> Result<Described, Refused> {
-    if let Some(described) = ask::<Sampler, _>(&place.sampler, DescribeJob(name.clone())).await? {
+pub async fn described(target: &Target, name: &JobName) -> Result<Described, Refused> {
+    if let Some(described) = ask::<Sampler, _>(&target.sampler, DescribeJob(name.clone())).await? {
         return Ok(described);
     }
-    Err(no_such_job(name, &ask(&place.sampler, DescribeSearch).await?))
+    Err(no_such_job(name, &ask(&target.sampler, DescribeSearch).await?))
 }
 
 /// Why the search has no such job: whose file was never accepted, or whose folder cannot be served, has none at all.

@@ -4,7 +4,8 @@ use super::check::{assert_whole, files, job};
 use super::{setup, wait};
 use crate::harness::{Daemon, drop_space, space, tempdir};
 use crate::stand_in::until;
-use neurosearch::control::reply::{Best, Changed, Log, Order};
+use neurosearch::control::reply::{Best, Log};
+use neurosearch::control::request::Retry;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::json;
 use std::fs;
@@ -98,8 +99,7 @@ fn a_log_behind_a_link_is_neither_shown_nor_written() {
     let error = daemon.client().get::<Log>("/v1/logs", &[("path", &path)]).expect_err("refused").to_string();
     assert!(error.contains("link") && !error.contains("precious"), "{error}");
     // The next attempt would write where the second link leads.
-    let order = Order { target: Some(path), ..Order::default() };
-    daemon.client().post::<Changed>("/v1/retry", &order).expect("taken");
+    daemon.client().change(&Retry { target: Some(path), ..Retry::default() }.into()).expect("taken");
     until("it is told why nothing starts", || {
         daemon.search(&launch).is_some_and(|search| format!("{search:?}").contains("link"))
     });

@@ -1,23 +1,17 @@
-//! `add` and `remove`: directories to watch, until the daemon ends.
+//! `add`: one more directory is watched, until the daemon ends.
 
-use super::remove::remove;
-use crate::control::reply::Order;
+use crate::control::request::Add;
 use crate::daemon::http::app::{App, ask, off_thread};
-use crate::daemon::http::change::target;
 use crate::daemon::http::peer::Peer;
 use crate::daemon::http::refusal::Refused;
 use crate::daemon::http::rights::master_only;
-use crate::daemon::http::target::same;
+use crate::daemon::http::target::{path, same};
 use crate::daemon::permissions::how_to_write;
 use crate::daemon::watcher::{AddRoot, List};
 
-/// Adds the directory, or removes it.
-pub async fn obey(app: &App, peer: &Peer, verb: &str, order: &Order) -> Result<Vec<String>, Refused> {
-    let directory = target(order)?.to_path_buf();
+pub async fn handle(app: &App, peer: &Peer, request: &Add) -> Result<Vec<String>, Refused> {
+    let directory = path(request.subject())?.to_path_buf();
     master_only(peer)?;
-    if verb == "remove" {
-        return remove(app, directory).await;
-    }
     let looked = directory.clone();
     if !off_thread(move || looked.is_dir()).await? {
         return Err(Refused::not_found(format!("{} is not a directory that the daemon can see", directory.display())));

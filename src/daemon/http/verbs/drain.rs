@@ -1,85 +1,18 @@
-//! `drain`, `resume` without a search, `restore`, `reload` and `shutdown`: the daemon and its devices as a whole.
+//! `drain`: nothing new starts on a device, or on the whole machine.
 
-use super::reload;
-use crate::control::reply::Order;
-use crate::daemon::devices::{Drain, DrainAll};
+use super::restore;
+use crate::control::request;
+use crate::daemon::devices::DrainAll;
 use crate::daemon::http::app::{App, ask};
 use crate::daemon::http::peer::Peer;
 use crate::daemon::http::refusal::Refused;
 use crate::daemon::http::rights::master_only;
-use crate::daemon::sampler::commands::StopTrainers;
-use crate::daemon::sampler::describe::DescribeSearch;
-use crate::daemon::watcher::{List, Searches};
-use rustix::process::{Signal, getpid, kill_process};
-use std::time::{Duration, Instant};
-use tracing::{error, warn};
 
-/// Between two looks at trainers that are stopping.
-const LOOK: Duration = Duration::from_millis(50);
-
-/// Does what the verb says; the caller has checked that it is one of these.
-pub async fn obey(app: &App, peer: &Peer, verb: &str, order: &Order) -> Result<Vec<String>, Refused> {
+pub async fn handle(app: &App, peer: &Peer, request: &request::Drain) -> Result<Vec<String>, Refused> {
     master_only(peer)?;
-    let done = match verb {
-        "drain" if order.device.is_none() => {
-            ask(&app.devices, DrainAll(true)).await?;
-            "nothing new is started, running jobs go on; `neurosearch resume` ends that".to_string()
-        }
-        "resume" => {
-            ask(&app.devices, DrainAll(false)).await?;
-            "new jobs are started again".to_string()
-        }
-        "drain" | "restore" => drain_device(app, order, verb == "drain").await?,
-        "reload" => return reload::obey(app).await,
-        _ => {
-            tokio::spawn(end(app.clone(), order.stop_trainers));
-            let trainers = if order.stop_trainers { "its trainers keep their last epoch and stop" } else { "its trainers go on" };
-            format!("the daemon stops; {trainers}")
-        }
-    };
-    Ok(vec![done])
-}
-
-async fn drain_device(app: &App, order: &Order, drain: bool) -> Result<String, Refused> {
-    let missing = || Refused::bad("device is missing: `cpu`, a GPU's number, or the beginning of its UUID or model");
-    let device = order.device.clone().ok_or_else(missing)?;
-    ask(&app.devices, Drain { device, drain }).await?.map_err(Refused::not_found)
-}
-
-/// Stops the trainers, if they are to stop, and then the daemon, as SIGTERM would.
-async fn end(app: App, stop_trainers: bool) {
-    if stop_trainers {
-        let grace = Duration::from_secs(app.services.settings.stop_grace_seconds);
-        // After the grace comes the kill, which takes a moment too.
-        let deadline = Instant::now() + grace + Duration::from_secs(10);
-        stop_all(&app).await;
-        while running(&app).await > 0 {
-            if Instant::now() >= deadline {
-                warn!("not every trainer has stopped; the next start finds them");
-                break;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
+    if let Some(device) = &request.device {
+        return restore::drained(app, device, true).await;
     }
-    if let Err(e) = kill_process(getpid(), Signal::TERM) {
-        error!(error = e.to_string(), "cannot stop");
-    }
-}
-
-async fn stop_all(app: &App) {
-    if let Ok(Searches { samplers, .. }) = ask(&app.watcher, List).await {
-        for sampler in samplers.values() {
-            // One that is gone has no trainers.
-            let _ = ask(sampler, StopTrainers).await;
-        }
-    }
-}
-
-async fn running(app: &App) -> usize {
-    let Ok(Searches { samplers, .. }) = ask(&app.watcher, List).await else { return 0 };
-    let mut running = 0;
-    for sampler in samplers.values() {
-        running += ask(sampler, DescribeSearch).await.map_or(0, |search| search.running.len());
-    }
-    running
+    ask(&app.devices, DrainAll(true)).await?;
+    Ok(vec!["nothing new is started, running jobs go on; `neurosearch resume` ends that".to_string()])
 }

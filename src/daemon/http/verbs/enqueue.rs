@@ -1,9 +1,8 @@
 //! `enqueue`: a job of somebody's own choosing joins a search's queue.
 
 use crate::check;
-use crate::control::reply::Order;
+use crate::control::request;
 use crate::daemon::http::app::{App, ask};
-use crate::daemon::http::change::target;
 use crate::daemon::http::peer::Peer;
 use crate::daemon::http::refusal::Refused;
 use crate::daemon::http::rights::may_change_there;
@@ -15,16 +14,16 @@ use crate::store::system;
 use std::path::Path;
 use tokio::task::spawn_blocking;
 
-pub async fn obey(app: &App, peer: &Peer, order: &Order) -> Result<Vec<String>, Refused> {
-    let place = target::search(app, target(order)?).await?;
-    may_change_there(peer, &place.launch).await?;
-    let text = order.commandline.clone().ok_or_else(|| Refused::bad("commandline is missing: the text of the file"))?;
-    let file = order.file.clone().unwrap_or_else(|| "commandline.json".to_string());
-    let base = order.base.clone().unwrap_or_else(|| "/".to_string());
+pub async fn handle(app: &App, peer: &Peer, request: &request::Enqueue) -> Result<Vec<String>, Refused> {
+    let target = target::search(app, target::path(request.subject())?).await?;
+    may_change_there(peer, &target.launch).await?;
+    let text = request.commandline.clone().ok_or_else(|| Refused::bad("commandline is missing: the text of the file"))?;
+    let file = request.file.clone().unwrap_or_else(|| "commandline.json".to_string());
+    let base = request.base.clone().unwrap_or_else(|| "/".to_string());
     // Reads the data that the options name, so it may take a while.
     let checked = spawn_blocking(move || check(&text, &file, &base)).await.map_err(|e| Refused::busy(e.to_string()))?;
     let (chosen, mut done) = checked.map_err(Refused::conflict)?;
-    let name = ask(&place.sampler, Enqueue(chosen)).await?.map_err(Refused::conflict)?;
+    let name = ask(&target.sampler, Enqueue(chosen)).await?.map_err(Refused::conflict)?;
     done.push(format!("{name} waits for a slot"));
     Ok(done)
 }

@@ -1,7 +1,15 @@
-//! The changes that are more than a command to a search: jobs of one's own choosing, directories, the daemon as a whole.
+//! The changes over the control socket, one file a verb.
 
 pub mod add;
+pub mod cancel;
+pub mod command;
 pub mod drain;
 pub mod enqueue;
+pub mod pause;
 pub mod reload;
 pub mod remove;
+pub mod restore;
+pub mod resume;
+pub mod retry;
+pub mod set;
+pub mod shutdown;

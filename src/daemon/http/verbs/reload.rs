@@ -1,18 +1,25 @@
 //! `reload`: the configuration is read again, and everything is looked at.
 
 use crate::daemon::http::app::{App, ask, off_thread};
+use crate::daemon::http::peer::Peer;
 use crate::daemon::http::refusal::Refused;
+use crate::daemon::http::rights::master_only;
 use crate::daemon::systemd;
 use crate::daemon::watcher::{AddRoot, List, LookAtAll};
 use sd_notify::NotifyState;
 use std::path::PathBuf;
+
+pub async fn handle(app: &App, peer: &Peer) -> Result<Vec<String>, Refused> {
+    master_only(peer)?;
+    reload(app).await
+}
 
 /// Takes over what the configuration says now, as far as a running daemon can, and says what it did.
 ///
 /// # Errors
 /// A configuration with a fault, or without any directory to watch, changes nothing. A directory with running jobs is not left;
 /// all else is taken over.
-pub async fn obey(app: &App) -> Result<Vec<String>, Refused> {
+pub async fn reload(app: &App) -> Result<Vec<String>, Refused> {
     systemd::tell_reloading();
     let done = take_over(app).await;
     systemd::tell(&[NotifyState::Ready]);

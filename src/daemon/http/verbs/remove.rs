@@ -1,8 +1,11 @@
 //! `remove`: a directory is watched no longer, until the daemon ends.
 
+use crate::control::request::Remove;
 use crate::daemon::http::app::{App, ask};
+use crate::daemon::http::peer::Peer;
 use crate::daemon::http::refusal::Refused;
-use crate::daemon::http::target::same;
+use crate::daemon::http::rights::master_only;
+use crate::daemon::http::target::{path, same};
 use crate::daemon::sampler::Sampler;
 use crate::daemon::sampler::commands::{Leave, Stay};
 use crate::daemon::sampler::describe::DescribeSearch;
@@ -14,6 +17,12 @@ use std::time::Duration;
 /// How often a search is asked to be left while something short is under way, and how long between.
 const ASKED: u32 = 100;
 const BETWEEN: Duration = Duration::from_millis(50);
+
+pub async fn handle(app: &App, peer: &Peer, request: &Remove) -> Result<Vec<String>, Refused> {
+    let directory = path(request.subject())?.to_path_buf();
+    master_only(peer)?;
+    remove(app, directory).await
+}
 
 /// Leaves every search below the directory that no other watched directory holds; none where one of them has running jobs.
 pub(super) async fn remove(app: &App, directory: PathBuf) -> Result<Vec<String>, Refused> {

@@ -1,0 +1,366 @@
+//! The requests that change something: `POST /v1/{verb}` with a JSON object, one struct a verb.
+
+use super::reply::VERSION;
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What a field holds. A field means the same in every verb that reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Flag,
+    Texts,
+}
+
+/// Every field of any verb: its name, what it holds, and what that looks like.
+const FIELDS: &[(&str, Kind, &str)] = &[
+    ("target", Kind::Text, "text, as \"/data/first\" or \"/data/first/job-3\""),
+    ("launch", Kind::Text, "text, as \"/data/first\""),
+    ("job", Kind::Text, "text, as \"job-3\""),
+    ("set", Kind::Texts, "an object of texts, as {\"n_jobs\": \"40\"}"),
+    ("class", Kind::Text, "text, as \"out_of_memory\""),
+    ("failed", Kind::Flag, "true or false"),
+    ("device", Kind::Text, "text, as \"cpu\" or \"0\""),
+    ("commandline", Kind::Text, "text, that of a commandline.json"),
+    ("file", Kind::Text, "text, the name of a file"),
+    ("base", Kind::Text, "text, as \"/data\""),
+    ("stop_trainers", Kind::Flag, "true or false"),
+];
+
+/// Makes the verbs one table: a struct for each, the enum of all, and what turns the one into the other.
+macro_rules! requests {
+    ($($(#[$doc:meta])* $name:ident = $verb:literal { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? })+) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+            #[serde(default)]
+            pub struct $name {
+                $($(#[$field_doc])* #[serde(skip_serializing_if = "is_default")] pub $field: $type,)*
+            }
+
+            impl From<$name> for Request {
+                fn from(request: $name) -> Request {
+                    Request::$name(request)
+                }
+            }
+        )+
+
+        /// A request for a change, whatever its verb.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+        #[serde(untagged)]
+        pub enum Request {
+            $($name($name),)+
+        }
+
+        impl Request {
+            /// Every verb, with the fields that it reads.
+            pub const VERBS: &'static [(&'static str, &'static [&'static str])] =
+                &[$(($verb, &[$(stringify!($field)),*])),+];
+
+            /// The last part of the request's path.
+            pub const fn verb(&self) -> &'static str {
+                match self {
+                    $(Request::$name(_) => $verb,)+
+                }
+            }
+
+            fn of(verb: &str, fields: Map<String, Value>) -> Result<Request, String> {
+                match verb {
+                    $($verb => read::<$name>(fields).map(Request::$name),)+
+                    _ => Err(unknown(verb)),
+                }
+            }
+        }
+    };
+}
+
+requests! {
+    /// A search starts nothing new; a job keeps its last epoch, stops, and frees its slot.
+    Pause = "pause" { target: Option<String>, launch: Option<String>, job: Option<String> }
+    /// A search or a job goes on. Without a target, a drained machine does.
+    Resume = "resume" { target: Option<String>, launch: Option<String>, job: Option<String> }
+    /// A job, or every unfinished job of a search, is given up.
+    Cancel = "cancel" { target: Option<String>, launch: Option<String>, job: Option<String> }
+    /// A job is tried again, or a search's failed jobs.
+    Retry = "retry" {
+        target: Option<String>,
+        launch: Option<String>,
+        job: Option<String>,
+        /// All failed jobs of a search, which is what a launch directory means anyway; refused for one job.
+        failed: bool,
+        /// Only failures of this class.
+        class: Option<String>,
+    }
+    /// A search's terms change.
+    Set = "set" {
+        target: Option<String>,
+        launch: Option<String>,
+        job: Option<String>,
+        /// `n_jobs`, `priority`, `slots` (or `all`), `time_limit_hours` (or `none`).
+        set: BTreeMap<String, String>,
+    }
+    /// A job of one's own choosing joins a search.
+    Enqueue = "enqueue" {
+        target: Option<String>,
+        launch: Option<String>,
+        /// The text of a `commandline.json`.
+        commandline: Option<String>,
+        /// What faults call that text.
+        file: Option<String>,
+        /// The directory that its relative paths are relative to.
+        base: Option<String>,
+    }
+    /// Nothing new starts on a device, or without one on the machine.
+    Drain = "drain" {
+        /// `cpu`, a GPU's number, or the beginning of its UUID or model.
+        device: Option<String>,
+    }
+    /// A drained device is used again.
+    Restore = "restore" { device: Option<String> }
+    /// A directory is watched, until the daemon ends.
+    Add = "add" { target: Option<String>, launch: Option<String> }
+    /// A directory is watched no longer.
+    Remove = "remove" { target: Option<String>, launch: Option<String> }
+    /// The configuration is read again, and everything is looked at.
+    Reload = "reload" {}
+    /// The daemon ends; its trainers go on.
+    Shutdown = "shutdown" {
+        /// They stop too.
+        stop_trainers: bool,
+    }
+}
+
+/// What a request is about: an absolute path in `target`, or a launch directory in `launch` and perhaps a job's name in `job`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subject<'a> {
+    pub target: Option<&'a str>,
+    pub launch: Option<&'a str>,
+    pub job: Option<&'a str>,
+}
+
+macro_rules! about_a_search_or_job {
+    ($($name:ident),+) => {
+        $(impl $name {
+            /// What it is about.
+            pub fn subject(&self) -> Subject<'_> {
+                let Self { target, launch, job, .. } = self;
+                Subject { target: target.as_deref(), launch: launch.as_deref(), job: job.as_deref() }
+            }
+        })+
+    };
+}
+
+about_a_search_or_job!(Pause, Resume, Cancel, Retry, Set);
+
+macro_rules! about_a_directory {
+    ($($name:ident),+) => {
+        $(impl $name {
+            /// What it is about.
+            pub fn subject(&self) -> Subject<'_> {
+                Subject { target: self.target.as_deref(), launch: self.launch.as_deref(), job: None }
+            }
+        })+
+    };
+}
+
+about_a_directory!(Enqueue, Add, Remove);
+
+impl Request {
+    /// The request in the body of `POST /v1/{verb}`.
+    ///
+    /// # Errors
+    /// One sentence: what is wrong, by its field where it is one's, and what would be right.
+    pub fn parse(verb: &str, body: &[u8]) -> Result<Self, String> {
+        let (_, read) = Self::VERBS.iter().find(|(known, _)| *known == verb).ok_or_else(|| unknown(verb))?;
+        let mut fields = Map::new();
+        for (name, value) in object(body)? {
+            let known = FIELDS.iter().find(|(field, ..)| name == *field);
+            let (_, kind, meaning) = known.ok_or_else(|| {
+                let names: Vec<&str> = FIELDS.iter().map(|(field, ..)| *field).collect();
+                format!("unknown field {name:?}; a request may have {}", names.join(", "))
+            })?;
+            if !kind.holds(&value) {
+                return Err(format!("{name}: {} is not {meaning}", shown(&value)));
+            }
+            if value.is_null() {
+                continue;
+            }
+            if !read.contains(&name.as_str()) {
+                return Err(match read.is_empty() {
+                    true => format!("{verb} takes no field, and {name:?} was given"),
+                    false => format!("{verb} does not read {name:?}; it reads {}", read.join(", ")),
+                });
+            }
+            if fields.insert(name.clone(), value).is_some() {
+                return Err(format!("{name} is given twice; each field is given once"));
+            }
+        }
+        Self::of(verb, fields)
+    }
+
+    /// What the request says, for the log: `target /data/first, set n_jobs=40 slots=2`.
+    pub fn in_words(&self) -> String {
+        let fields = serde_json::to_value(self).unwrap_or_default();
+        let words = fields.as_object().into_iter().flatten().map(|(name, value)| match value {
+            // A file's text would fill the log.
+            Value::String(text) if name == "commandline" => format!("commandline of {} bytes", text.len()),
+            Value::String(text) => format!("{name} {text}"),
+            Value::Object(set) => {
+                let pairs = set.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
+                format!("{name} {}", pairs.collect::<Vec<_>>().join(" "))
+            }
+            _ => name.clone(),
+        });
+        words.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Kind {
+    fn holds(self, value: &Value) -> bool {
+        match self {
+            Kind::Text => value.is_string() || value.is_null(),
+            Kind::Flag => value.is_boolean(),
+            Kind::Texts => value.as_object().is_some_and(|object| object.values().all(Value::is_string)),
+        }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn unknown(verb: &str) -> String {
+    let known: Vec<&str> = Request::VERBS.iter().map(|(verb, _)| *verb).collect();
+    format!("{verb:?} is not a change that version {VERSION} knows: {}", known.join(", "))
+}
+
+/// The fields as the struct, which they were held against before.
+fn read<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, String> {
+    serde_json::from_value(Value::Object(fields)).map_err(|e| e.to_string())
+}
+
+/// The members of the object in a body, in their order, each as often as it stands there.
+fn object(body: &[u8]) -> Result<Vec<(String, Value)>, String> {
+    const OBJECT: &str = "a request is a JSON object, as {\"target\": \"/data/first\"}, or {} where there is nothing to say";
+    serde_json::from_slice::<Members>(body).map(|members| members.0).map_err(|error| {
+        match serde_json::from_slice::<Value>(body) {
+            Ok(other) => format!("{} is not a request; {OBJECT}", shown(&other)),
+            Err(_) => format!("the body is not valid JSON ({error}); {OBJECT}"),
+        }
+    })
+}
+
+/// An object whose members may stand in it twice, for a sentence about those that do.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+/// The value as JSON, cut where it is long.
+fn shown(value: &Value) -> String {
+    const MOST: usize = 60;
+    let text = value.to_string();
+    if text.chars().count() <= MOST { text } else { text.chars().take(MOST).chain(['…']).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn text(text: &str) -> Option<String> {
+        Some(text.to_string())
+    }
+
+    #[test]
+    fn a_body_that_is_not_a_request_is_refused_by_its_field_with_the_cure() {
+        let cases = [
+            (r#"{"target": 5}"#, "target: 5 is not text, as \"/data/first\""),
+            (r#"{"set": {"slots": 4}}"#, "set: {\"slots\":4} is not an object of texts, as {\"n_jobs\": \"40\"}"),
+            (r#"{"failed": "yes"}"#, "failed: \"yes\" is not true or false"),
+            (r#"{"failed": null}"#, "failed: null is not true or false"),
+            (r#"{"colour": "red"}"#, "unknown field \"colour\"; a request may have target, launch"),
+            (r#"{"target": "/a", "target": "/b"}"#, "each field is given once"),
+            (r#"["pause"]"#, "[\"pause\"] is not a request; a request is a JSON object"),
+            ("", "the body is not valid JSON (EOF while parsing"),
+            ("{", "a request is a JSON object"),
+        ];
+        for (body, words) in cases {
+            let said = Request::parse("retry", body.as_bytes()).expect_err(body);
+            assert!(said.contains(words) && !said.contains("expected a"), "{body}: {said}");
+        }
+        let long = format!(r#"{{"target": [{}1]}}"#, "1,".repeat(1000));
+        assert!(Request::parse("pause", long.as_bytes()).expect_err("no text").len() < 200);
+        let target = text("/data/first");
+        let body = br#"{"target": "/data/first", "job": null}"#;
+        assert_eq!(Request::parse("pause", body), Ok(Pause { target, ..Pause::default() }.into()));
+    }
+
+    #[test]
+    fn every_verb_reads_the_fields_of_its_struct_and_refuses_all_others() {
+        let sample = |kind| match kind {
+            Kind::Text => Value::from("a"),
+            Kind::Flag => Value::from(true),
+            Kind::Texts => serde_json::json!({"a": "b"}),
+        };
+        for (verb, read) in Request::VERBS {
+            for (field, kind, _) in FIELDS {
+                let body = serde_json::json!({ *field: sample(*kind) }).to_string();
+                match Request::parse(verb, body.as_bytes()) {
+                    Ok(request) => {
+                        assert!(read.contains(field), "{verb} reads {field}");
+                        assert_eq!(request.verb(), *verb);
+                        assert_eq!(serde_json::to_string(&request).expect("JSON").replace(' ', ""), body.replace(' ', ""));
+                    }
+                    Err(said) => assert!(!read.contains(field) && said.contains(&format!("{field:?}")), "{verb}: {said}"),
+                }
+            }
+        }
+        let known: BTreeSet<&str> = FIELDS.iter().map(|(field, ..)| *field).collect();
+        let read: BTreeSet<&str> = Request::VERBS.iter().flat_map(|(_, read)| *read).copied().collect();
+        assert_eq!(known, read);
+        let said = Request::parse("reload", br#"{"target": "/a"}"#).expect_err("no field");
+        assert_eq!(said, "reload takes no field, and \"target\" was given");
+    }
+
+    #[test]
+    fn a_verb_that_nobody_knows_is_refused_with_those_there_are() {
+        for verb in ["stop", "", "PAUSE", "../pause"] {
+            let said = Request::parse(verb, b"{}").expect_err(verb);
+            assert!(said.contains("pause, resume, cancel") && said.contains("shutdown"), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_log_has_what_a_request_says_and_nothing_that_it_does_not() {
+        let set = [("slots", "2"), ("n_jobs", "40")].map(|(key, value)| (key.to_string(), value.to_string()));
+        let request = Request::from(Set { target: text("/data/first"), set: set.into(), ..Set::default() });
+        assert_eq!(request.in_words(), "target /data/first, set n_jobs=40 slots=2");
+        let request = Request::from(Enqueue { commandline: text("{}"), ..Enqueue::default() });
+        assert_eq!(request.in_words(), "commandline of 2 bytes");
+        assert_eq!(Request::from(Shutdown { stop_trainers: true }).in_words(), "stop_trainers");
+        assert_eq!(Request::from(Reload {}).in_words(), "");
+    }
+}

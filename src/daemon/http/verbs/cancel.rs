@@ -1,0 +1,14 @@
+//! `cancel`: a job, or every unfinished job of a search, is given up.
+
+use super::command;
+use crate::control::request::Cancel;
+use crate::daemon::http::app::App;
+use crate::daemon::http::peer::Peer;
+use crate::daemon::http::refusal::Refused;
+use crate::daemon::http::target;
+use crate::engine::command::Command;
+
+pub async fn handle(app: &App, peer: &Peer, request: &Cancel) -> Result<Vec<String>, Refused> {
+    let (target, job) = target::meant(app, request.subject()).await?;
+    command::give(peer, &target, vec![job.map_or(Command::CancelSearch, Command::CancelJob)]).await
+}
