@@ -5,37 +5,37 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Taken places by user; a user that the kernel did not name counts as one.
 #[derive(Debug, Clone)]
-pub struct Seats {
+pub struct ConnectionQuota {
     most: usize,
     taken: Arc<Mutex<HashMap<Option<u32>, usize>>>,
 }
 
 /// One taken place, free again when it is dropped.
 #[derive(Debug)]
-pub struct Seat {
-    of: Seats,
+pub struct ConnectionSlot {
+    of: ConnectionQuota,
     user: Option<u32>,
 }
 
-impl Seats {
+impl ConnectionQuota {
     /// `most` places for each user.
     pub fn new(most: usize) -> Self {
-        Seats { most, taken: Arc::default() }
+        ConnectionQuota { most, taken: Arc::default() }
     }
 
     /// A place for `user`; none where that user has as many as there may be.
-    pub fn take(&self, user: Option<u32>) -> Option<Seat> {
+    pub fn take(&self, user: Option<u32>) -> Option<ConnectionSlot> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let count = taken.entry(user).or_default();
         if *count >= self.most {
             return None;
         }
         *count += 1;
-        Some(Seat { of: self.clone(), user })
+        Some(ConnectionSlot { of: self.clone(), user })
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut taken = self.of.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = taken.get_mut(&self.user) {
@@ -53,15 +53,15 @@ mod tests {
 
     #[test]
     fn one_user_fills_its_own_places_and_no_others_and_gives_each_back() {
-        let seats = Seats::new(2);
-        let mut greedy: Vec<Seat> = (0..2).map(|_| seats.take(Some(7)).expect("a place")).collect();
-        assert!(seats.take(Some(7)).is_none());
-        let other = seats.take(Some(8)).expect("a place for another");
-        let unnamed = seats.take(None).expect("and for one without a name");
+        let quota = ConnectionQuota::new(2);
+        let mut greedy: Vec<ConnectionSlot> = (0..2).map(|_| quota.take(Some(7)).expect("a place")).collect();
+        assert!(quota.take(Some(7)).is_none());
+        let other = quota.take(Some(8)).expect("a place for another");
+        let unnamed = quota.take(None).expect("and for one without a name");
         greedy.pop();
-        let again = seats.take(Some(7)).expect("given back");
-        assert!(seats.take(Some(7)).is_none());
+        let again = quota.take(Some(7)).expect("given back");
+        assert!(quota.take(Some(7)).is_none());
         drop((greedy, other, unnamed, again));
-        assert!(seats.taken.lock().expect("not poisoned").is_empty(), "nothing is kept of users that are gone");
+        assert!(quota.taken.lock().expect("not poisoned").is_empty(), "nothing is kept of users that are gone");
     }
 }

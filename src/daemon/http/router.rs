@@ -55,7 +55,7 @@ async fn status(State(app): State<App>) -> Reply<Status> {
                 .to_string(),
         );
     }
-    // QueryOf all at once, answered in their order.
+    // Asked all at once, answered in their order.
     let asked: Vec<_> = samplers.values().map(|sampler| sampler.send(DescribeSearch).timeout(ACTOR_PATIENCE)).collect();
     let mut searches = Vec::with_capacity(asked.len());
     for answer in asked {

@@ -3,7 +3,7 @@
 use super::app::App;
 use super::peer::Peer;
 use super::router::router;
-use super::socket::{Doorman, Socket};
+use super::socket::{LimitedListener, Socket};
 use crate::daemon::messages::AreYouThere;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
 use tokio::sync::oneshot;
@@ -33,8 +33,8 @@ impl Actor for Control {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let doorman = match Doorman::new(&self.socket) {
-            Ok(doorman) => doorman,
+        let limited = match LimitedListener::new(&self.socket) {
+            Ok(limited) => limited,
             Err(e) => {
                 error!(error = e.to_string(), "the control socket cannot be served");
                 end();
@@ -43,7 +43,7 @@ impl Actor for Control {
         let (stop, stopped) = oneshot::channel::<()>();
         self.stop = Some(stop);
         let service = router(self.app.clone()).into_make_service_with_connect_info::<Peer>();
-        let server = axum::serve(doorman, service).with_graceful_shutdown(async {
+        let server = axum::serve(limited, service).with_graceful_shutdown(async {
             // Sent or dropped, both mean stop.
             let _ = stopped.await;
         });

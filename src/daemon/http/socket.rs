@@ -1,6 +1,6 @@
 //! The control socket: made so that only its group can reach it, taken over from a dead daemon and never from a live one.
 
-use super::connection_quota::{Seat, Seats};
+use super::connection_quota::{ConnectionQuota, ConnectionSlot};
 use super::peer::Peer;
 use crate::control::client::{Client, ClientError};
 use crate::control::reply::Pong;
@@ -91,37 +91,37 @@ impl Drop for Socket {
 }
 
 /// Accepts connections, no more than `MOST` at once, `MOST_EACH` of one user, and each for `LONGEST` at most.
-pub struct Doorman {
+pub struct LimitedListener {
     listener: UnixListener,
     places: Arc<Semaphore>,
-    seats: Seats,
+    quota: ConnectionQuota,
 }
 
-impl Doorman {
+impl LimitedListener {
     /// On the runtime of the calling thread.
     pub fn new(socket: &Socket) -> io::Result<Self> {
         let listener = UnixListener::from_std(socket.listener.try_clone()?)?;
-        Ok(Doorman { listener, places: Arc::new(Semaphore::new(MOST)), seats: Seats::new(MOST_EACH) })
+        Ok(LimitedListener { listener, places: Arc::new(Semaphore::new(MOST)), quota: ConnectionQuota::new(MOST_EACH) })
     }
 }
 
-impl Listener for Doorman {
-    type Io = Guest;
+impl Listener for LimitedListener {
+    type Io = Connection;
     type Addr = Peer;
 
-    async fn accept(&mut self) -> (Guest, Peer) {
+    async fn accept(&mut self) -> (Connection, Peer) {
         loop {
             let place = self.places.clone().acquire_owned().await;
             match (place, self.listener.accept().await) {
                 (Ok(place), Ok((stream, _))) => {
                     let peer = Peer::of(&stream);
-                    let seat = self.seats.take(peer.uid);
-                    if seat.is_none() && !peer.is_master() {
+                    let slot = self.quota.take(peer.uid);
+                    if slot.is_none() && !peer.is_master() {
                         // Said if it can be at once; the end of the connection says it too.
                         let _ = stream.try_write(FULL);
                         continue;
                     }
-                    return (Guest::new(stream, place, seat), peer);
+                    return (Connection::new(stream, place, slot), peer);
                 }
                 (_, Err(e)) => {
                     tracing::warn!(error = e.to_string(), "a connection was not accepted");
@@ -139,26 +139,26 @@ impl Listener for Doorman {
     }
 }
 
-impl Connected<IncomingStream<'_, Doorman>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Doorman>) -> Self {
+impl Connected<IncomingStream<'_, LimitedListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, LimitedListener>) -> Self {
         stream.remote_addr().clone()
     }
 }
 
 /// A connection with its place and the times at which it ends.
-pub struct Guest {
+pub struct Connection {
     stream: UnixStream,
     _place: OwnedSemaphorePermit,
     /// None for one who may have all places.
-    _seat: Option<Seat>,
+    _slot: Option<ConnectionSlot>,
     leaves: Pin<Box<Sleep>>,
     silent: Pin<Box<Sleep>>,
 }
 
-impl Guest {
-    fn new(stream: UnixStream, place: OwnedSemaphorePermit, seat: Option<Seat>) -> Self {
+impl Connection {
+    fn new(stream: UnixStream, place: OwnedSemaphorePermit, slot: Option<ConnectionSlot>) -> Self {
         let [leaves, silent] = [LONGEST, SILENCE].map(|time| Box::pin(tokio::time::sleep(time)));
-        Guest { stream, _place: place, _seat: seat, leaves, silent }
+        Connection { stream, _place: place, _slot: slot, leaves, silent }
     }
 
     /// An error once the connection's time is over.
@@ -175,7 +175,7 @@ impl Guest {
     }
 }
 
-impl AsyncRead for Guest {
+impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if let Poll::Ready(e) = self.poll_time(cx) {
             return Poll::Ready(Err(e));
@@ -188,7 +188,7 @@ impl AsyncRead for Guest {
     }
 }
 
-impl AsyncWrite for Guest {
+impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if let Poll::Ready(e) = self.poll_time(cx) {
             return Poll::Ready(Err(e));
@@ -222,8 +222,8 @@ mod tests {
         listener.set_nonblocking(true).expect("set");
         let lock = Below::given(dir.path()).join("lock");
         let Ok(Locking::Held(lock)) = lock::take(&lock, "{}") else { panic!("not locked") };
-        let doorman = Doorman::new(&Socket { listener, path, _lock: lock }).expect("listens");
-        let taken: Vec<Seat> = (0..MOST).map_while(|_| doorman.seats.take(Some(7))).collect();
-        assert_eq!((taken.len(), doorman.places.available_permits()), (32, 64));
+        let limited = LimitedListener::new(&Socket { listener, path, _lock: lock }).expect("listens");
+        let taken: Vec<ConnectionSlot> = (0..MOST).map_while(|_| limited.quota.take(Some(7))).collect();
+        assert_eq!((taken.len(), limited.places.available_permits()), (32, 64));
     }
 }
