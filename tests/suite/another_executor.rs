@@ -98,6 +98,7 @@ fn a_job_may_wait_in_a_queue_for_as_long_as_it_likes_and_then_runs_to_its_end() 
     // Longer than a trainer may be silent. The queue has two slots, of which the configuration knows nothing.
     until("both jobs wait", || cluster.submitted() == 2 && (0..2).all(|id| cluster.asked(id) >= 12));
     assert!(["job-0", "job-1"].iter().all(|job| record(&launch, job)["failures_in_a_row"] == json!(0)));
+    assert_eq!(cluster.stops(), [], "none counts as stalled");
     cluster.hold(false);
     until("both are done", || ["job-0", "job-1"].iter().all(|job| is(&launch, job, "done")));
     assert_eq!(cluster.submitted(), 2);
