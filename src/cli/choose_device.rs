@@ -2,7 +2,7 @@
 
 use super::exit::{Exit, Failure};
 use crate::domain::device::Device;
-use crate::executor::local::gpus::{Gpu, Listing};
+use crate::executor::local::gpus::{Gpu, GpuList};
 
 /// The processor for a job with `use_cpu`; else the first GPU that nobody occupies among those that
 /// `CUDA_VISIBLE_DEVICES` allows. Where somebody set that variable, a batch system or a person, its first GPU is theirs to
@@ -10,7 +10,7 @@ use crate::executor::local::gpus::{Gpu, Listing};
 ///
 /// # Errors
 /// When there is no such GPU: says why, and what would work.
-pub fn choose(use_cpu: bool, listing: impl FnOnce() -> Listing, visible: Option<&str>) -> Result<Device, Failure> {
+pub fn choose(use_cpu: bool, listing: impl FnOnce() -> GpuList, visible: Option<&str>) -> Result<Device, Failure> {
     if use_cpu {
         return Ok(Device::Cpu);
     }
@@ -65,8 +65,8 @@ mod tests {
         }
     }
 
-    fn listing(gpus: Vec<Gpu>) -> impl FnOnce() -> Listing {
-        move || Listing { gpus, problem: None }
+    fn listing(gpus: Vec<Gpu>) -> impl FnOnce() -> GpuList {
+        move || GpuList { gpus, problem: None }
     }
 
     #[test]

@@ -81,8 +81,8 @@ impl Client {
         let exchange = async { tokio::time::timeout(PATIENCE, exchange(&self.socket, method, target, body)).await };
         let (status, reply) = match runtime.block_on(exchange) {
             Ok(Ok(answer)) => answer,
-            Ok(Err(Trouble::Connect(source))) => return Err(self.unreached(source)),
-            Ok(Err(Trouble::Http(why))) => return Err(ClientError::Garbled { socket: self.socket.clone(), why }),
+            Ok(Err(ExchangeError::Connect(source))) => return Err(self.unreached(source)),
+            Ok(Err(ExchangeError::Http(why))) => return Err(ClientError::Garbled { socket: self.socket.clone(), why }),
             Err(_) => return Err(ClientError::TooSlow { socket: self.socket.clone() }),
         };
         if status.is_success() {
@@ -105,14 +105,14 @@ impl Client {
     }
 }
 
-enum Trouble {
+enum ExchangeError {
     Connect(io::Error),
     Http(String),
 }
 
-async fn exchange(socket: &Path, method: Method, target: &str, body: Bytes) -> Result<(StatusCode, Bytes), Trouble> {
-    let http = |e: &dyn std::fmt::Display| Trouble::Http(e.to_string());
-    let stream = UnixStream::connect(socket).await.map_err(Trouble::Connect)?;
+async fn exchange(socket: &Path, method: Method, target: &str, body: Bytes) -> Result<(StatusCode, Bytes), ExchangeError> {
+    let http = |e: &dyn std::fmt::Display| ExchangeError::Http(e.to_string());
+    let stream = UnixStream::connect(socket).await.map_err(ExchangeError::Connect)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| http(&e))?;
     let driver = tokio::spawn(connection);
     let request = Request::builder()

@@ -9,25 +9,25 @@ use std::fmt;
 
 /// What a field holds. A field means the same in every verb that reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum FieldKind {
     Text,
     Flag,
     Texts,
 }
 
 /// Every field of any verb: its name, what it holds, and what that looks like.
-const FIELDS: &[(&str, Kind, &str)] = &[
-    ("target", Kind::Text, "text, as \"/data/first\" or \"/data/first/job-3\""),
-    ("launch", Kind::Text, "text, as \"/data/first\""),
-    ("job", Kind::Text, "text, as \"job-3\""),
-    ("set", Kind::Texts, "an object of texts, as {\"n_jobs\": \"40\"}"),
-    ("class", Kind::Text, "text, as \"out_of_memory\""),
-    ("failed", Kind::Flag, "true or false"),
-    ("device", Kind::Text, "text, as \"cpu\" or \"0\""),
-    ("commandline", Kind::Text, "text, that of a commandline.json"),
-    ("file", Kind::Text, "text, the name of a file"),
-    ("base", Kind::Text, "text, as \"/data\""),
-    ("stop_trainers", Kind::Flag, "true or false"),
+const FIELDS: &[(&str, FieldKind, &str)] = &[
+    ("target", FieldKind::Text, "text, as \"/data/first\" or \"/data/first/job-3\""),
+    ("launch", FieldKind::Text, "text, as \"/data/first\""),
+    ("job", FieldKind::Text, "text, as \"job-3\""),
+    ("set", FieldKind::Texts, "an object of texts, as {\"n_jobs\": \"40\"}"),
+    ("class", FieldKind::Text, "text, as \"out_of_memory\""),
+    ("failed", FieldKind::Flag, "true or false"),
+    ("device", FieldKind::Text, "text, as \"cpu\" or \"0\""),
+    ("commandline", FieldKind::Text, "text, that of a commandline.json"),
+    ("file", FieldKind::Text, "text, the name of a file"),
+    ("base", FieldKind::Text, "text, as \"/data\""),
+    ("stop_trainers", FieldKind::Flag, "true or false"),
 ];
 
 /// Makes the verbs one table: a struct for each, the enum of all, and what turns the one into the other.
@@ -135,7 +135,7 @@ requests! {
 
 /// What a request is about: an absolute path in `target`, or a launch directory in `launch` and perhaps a job's name in `job`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Subject<'a> {
+pub struct RequestSubject<'a> {
     pub target: Option<&'a str>,
     pub launch: Option<&'a str>,
     pub job: Option<&'a str>,
@@ -145,9 +145,9 @@ macro_rules! about_a_search_or_job {
     ($($name:ident),+) => {
         $(impl $name {
             /// What it is about.
-            pub fn subject(&self) -> Subject<'_> {
+            pub fn subject(&self) -> RequestSubject<'_> {
                 let Self { target, launch, job, .. } = self;
-                Subject { target: target.as_deref(), launch: launch.as_deref(), job: job.as_deref() }
+                RequestSubject { target: target.as_deref(), launch: launch.as_deref(), job: job.as_deref() }
             }
         })+
     };
@@ -159,8 +159,8 @@ macro_rules! about_a_directory {
     ($($name:ident),+) => {
         $(impl $name {
             /// What it is about.
-            pub fn subject(&self) -> Subject<'_> {
-                Subject { target: self.target.as_deref(), launch: self.launch.as_deref(), job: None }
+            pub fn subject(&self) -> RequestSubject<'_> {
+                RequestSubject { target: self.target.as_deref(), launch: self.launch.as_deref(), job: None }
             }
         })+
     };
@@ -218,12 +218,12 @@ impl Request {
     }
 }
 
-impl Kind {
+impl FieldKind {
     fn holds(self, value: &Value) -> bool {
         match self {
-            Kind::Text => value.is_string() || value.is_null(),
-            Kind::Flag => value.is_boolean(),
-            Kind::Texts => value.as_object().is_some_and(|object| object.values().all(Value::is_string)),
+            FieldKind::Text => value.is_string() || value.is_null(),
+            FieldKind::Flag => value.is_boolean(),
+            FieldKind::Texts => value.as_object().is_some_and(|object| object.values().all(Value::is_string)),
         }
     }
 }
@@ -245,7 +245,7 @@ fn read<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, String> {
 /// The members of the object in a body, in their order, each as often as it stands there.
 fn object(body: &[u8]) -> Result<Vec<(String, Value)>, String> {
     const OBJECT: &str = "a request is a JSON object, as {\"target\": \"/data/first\"}, or {} where there is nothing to say";
-    serde_json::from_slice::<Members>(body).map(|members| members.0).map_err(|error| {
+    serde_json::from_slice::<ObjectMembers>(body).map(|members| members.0).map_err(|error| {
         match serde_json::from_slice::<Value>(body) {
             Ok(other) => format!("{} is not a request; {OBJECT}", shown(&other)),
             Err(_) => format!("the body is not valid JSON ({error}); {OBJECT}"),
@@ -254,24 +254,24 @@ fn object(body: &[u8]) -> Result<Vec<(String, Value)>, String> {
 }
 
 /// An object whose members may stand in it twice, for a sentence about those that do.
-struct Members(Vec<(String, Value)>);
+struct ObjectMembers(Vec<(String, Value)>);
 
-impl<'de> Deserialize<'de> for Members {
+impl<'de> Deserialize<'de> for ObjectMembers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Collect;
         impl<'de> Visitor<'de> for Collect {
-            type Value = Members;
+            type Value = ObjectMembers;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ObjectMembers, A::Error> {
                 let mut members = Vec::new();
                 while let Some(member) = map.next_entry()? {
                     members.push(member);
                 }
-                Ok(Members(members))
+                Ok(ObjectMembers(members))
             }
         }
         deserializer.deserialize_map(Collect)
@@ -321,9 +321,9 @@ mod tests {
     #[test]
     fn every_verb_reads_the_fields_of_its_struct_and_refuses_all_others() {
         let sample = |kind| match kind {
-            Kind::Text => Value::from("a"),
-            Kind::Flag => Value::from(true),
-            Kind::Texts => serde_json::json!({"a": "b"}),
+            FieldKind::Text => Value::from("a"),
+            FieldKind::Flag => Value::from(true),
+            FieldKind::Texts => serde_json::json!({"a": "b"}),
         };
         for (verb, read) in Request::VERBS {
             for (field, kind, _) in FIELDS {

@@ -58,7 +58,7 @@ pub struct Tabulated(pub Option<String>);
 /// What changed in the launch directory.
 #[derive(Debug, Clone, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
-pub enum Changed {
+pub enum TableChange {
     Job(JobName),
     All,
     /// But a table is not there: it is written from what is known.
@@ -101,12 +101,12 @@ enum Due {
 }
 
 impl Due {
-    fn add(&mut self, changed: Changed) {
+    fn add(&mut self, changed: TableChange) {
         match (&mut *self, changed) {
-            (Due::Jobs(jobs), Changed::Job(job)) if jobs.len() < MOST => {
+            (Due::Jobs(jobs), TableChange::Job(job)) if jobs.len() < MOST => {
                 jobs.insert(job);
             }
-            (_, Changed::Nothing) => {}
+            (_, TableChange::Nothing) => {}
             _ => *self = Due::All,
         }
     }
@@ -224,10 +224,10 @@ impl Actor for Analyzer {
     type Context = Context<Self>;
 }
 
-impl Handler<Changed> for Analyzer {
+impl Handler<TableChange> for Analyzer {
     type Result = ();
 
-    fn handle(&mut self, changed: Changed, ctx: &mut Self::Context) {
+    fn handle(&mut self, changed: TableChange, ctx: &mut Self::Context) {
         self.due.add(changed);
         if self.work.on_request() {
             self.run(ctx);
@@ -242,7 +242,7 @@ impl Handler<GoBy> for Analyzer {
         let same = std::mem::replace(&mut self.folds, folds) == self.folds;
         // Before the first run there are no tables that could be wrong, and that run goes by these.
         if !same && self.due != Due::All {
-            ctx.notify(Changed::Nothing);
+            ctx.notify(TableChange::Nothing);
         }
     }
 }
@@ -317,13 +317,13 @@ mod tests {
         let search = Told(teller).start();
         let analyzer = Analyzer::new(Workshop::default(), LaunchDir::new(&launch)).start();
         analyzer.do_send(ReportTo(search.clone().recipient()));
-        analyzer.do_send(Changed::All);
+        analyzer.do_send(TableChange::All);
         assert!(heard(&mut told).await.is_some_and(|trouble| trouble.contains("away")));
         std::fs::create_dir(&launch).expect("made");
         while heard(&mut told).await.is_some() {}
         assert!(launch.join("jobs.tsv").exists());
         std::fs::remove_dir_all(&launch).expect("removed");
-        analyzer.do_send(Changed::All);
+        analyzer.do_send(TableChange::All);
         assert!(heard(&mut told).await.is_some());
         search.send(End).await.expect("ended");
         let ended = async {
@@ -348,13 +348,13 @@ mod tests {
     fn a_missing_table_makes_nothing_be_read_again_and_takes_nothing_from_what_is_due() {
         let job = JobName::try_from("job-1".to_string()).expect("a name");
         let mut due = Due::Jobs(BTreeSet::new());
-        due.add(Changed::Nothing);
+        due.add(TableChange::Nothing);
         assert_eq!(due, Due::Jobs(BTreeSet::new()));
-        due.add(Changed::Job(job.clone()));
-        due.add(Changed::Nothing);
+        due.add(TableChange::Job(job.clone()));
+        due.add(TableChange::Nothing);
         assert_eq!(due, Due::Jobs(BTreeSet::from([job])));
-        due.add(Changed::All);
-        due.add(Changed::Nothing);
+        due.add(TableChange::All);
+        due.add(TableChange::Nothing);
         assert_eq!(due, Due::All);
     }
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use tracing::warn;
 
 /// What the folder shows once the trainer is gone.
-pub enum Left {
+pub enum AttemptResult {
     Over(Outcome),
     /// The job was another trainer's all along, which was started by a daemon that died before it could say so.
     Another(Box<dyn Run>),
@@ -22,7 +22,7 @@ pub enum Left {
 
 /// Reads what the trainer of attempt `attempt` left, and clears up after it. `followed`: a trainer was seen, and is gone; `seen`:
 /// how it ended, as far as the executor knows.
-pub fn what_is_left(executor: &dyn Executor, job: &JobDir, attempt: u32, followed: bool, seen: Option<Ended>) -> Left {
+pub fn what_is_left(executor: &dyn Executor, job: &JobDir, attempt: u32, followed: bool, seen: Option<Ended>) -> AttemptResult {
     let checkpoints = progress::checkpoints(job);
     let own_word = EndRecord::of_attempt(job, attempt);
     let unread = own_word.as_ref().and_then(|end| end.unread.clone());
@@ -40,12 +40,12 @@ pub fn what_is_left(executor: &dyn Executor, job: &JobDir, attempt: u32, followe
         let input_alone = input.is_some_and(disk_fault::otherwise);
         let file = input.filter(|_| !input_alone).map(|file| Input::File(file.to_path_buf()));
         let out_of_reach = gone.or(file);
-        Left::Over(Outcome { ended, checkpoints, room_wanted, input_alone, out_of_reach })
+        AttemptResult::Over(Outcome { ended, checkpoints, room_wanted, input_alone, out_of_reach })
     };
     let status = if followed { trainer_status_after_end(executor, job) } else { trainer_status(executor, job) };
     match (status, seen) {
-        (TrainerStatus::Alive(run), _) => Left::Another(run),
-        (TrainerStatus::Unknown(why), _) => Left::Unclear(why),
+        (TrainerStatus::Alive(run), _) => AttemptResult::Another(run),
+        (TrainerStatus::Unknown(why), _) => AttemptResult::Unclear(why),
         (_, Some(seen)) => over(Some(own_word.map_or(seen, |end| end.ended))),
         (TrainerStatus::Ended(end), None) => over(Some(end.ended)),
         (TrainerStatus::Gone, None) => over(None),
@@ -99,8 +99,8 @@ mod tests {
         let ended = Ended::Failed { class: FailureClass::BadData, sentence: "the image of sub-1 is not there".to_string() };
         record::write(&job.end(), &EndRecord { version: 1, ended, attempt: 1, unread: None }).expect("written");
         match what_is_left(&Processes::default(), &job, 1, true, None) {
-            Left::Over(outcome) => outcome,
-            Left::Another(_) | Left::Unclear(_) => panic!("it is over"),
+            AttemptResult::Over(outcome) => outcome,
+            AttemptResult::Another(_) | AttemptResult::Unclear(_) => panic!("it is over"),
         }
     }
 

@@ -5,10 +5,10 @@ use super::context::Services;
 use super::devices::Devices;
 use super::health;
 use super::http::app::App;
-use super::http::server::{Close, Control};
+use super::http::server::{Close, ControlServer};
 use super::http::socket;
 use super::http::verbs::reload;
-use super::watcher::{List, Watcher};
+use super::watcher::{ListSearches, Watcher};
 use super::{logging, systemd};
 use crate::executor::{Executor, Processes};
 use actix::{Actor, Addr, System};
@@ -52,7 +52,7 @@ pub fn run(configuration: Configuration) -> Result<(), String> {
     let served = system.block_on(async move {
         let (devices, watcher) = start_searching(&services);
         let app = App { services: services.clone(), watcher: watcher.clone(), devices: devices.clone() };
-        let control = Control::new(app.clone(), socket).start();
+        let control = ControlServer::new(app.clone(), socket).start();
         info!(pid = services.daemon.pid, socket = ?services.settings.socket, "neurosearchd is up");
         systemd::tell(&[NotifyState::Ready]);
         actix::spawn(health::watchdog(watcher.clone(), devices, control.clone()));
@@ -113,11 +113,11 @@ async fn wait_for_stop(mut signals: signal_hook::iterator::Signals, app: &App) -
 }
 
 /// No more requests, then a moment for what is on its way to the disk.
-async fn farewell(control: &Addr<Control>, watcher: &Addr<Watcher>) {
+async fn farewell(control: &Addr<ControlServer>, watcher: &Addr<Watcher>) {
     // Each may be gone already, or too slow: the end comes either way.
     let _ = control.send(Close).timeout(ANSWERS).await;
     let finished = async {
-        if let Ok(searches) = watcher.send(List).await {
+        if let Ok(searches) = watcher.send(ListSearches).await {
             // All at once: a slow one must not take the others' time.
             let asked: Vec<_> = searches.samplers.values().map(|sampler| sampler.send(super::sampler::Finish)).collect();
             for finished in asked {

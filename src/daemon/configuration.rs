@@ -34,7 +34,7 @@ impl fmt::Debug for Configuration {
 
 /// What a new reading asks for beyond what holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Change {
+pub struct ConfigurationChange {
     /// Directories to watch from now on.
     pub added: Vec<PathBuf>,
     /// Directories to leave.
@@ -69,9 +69,9 @@ impl Configuration {
     ///
     /// # Errors
     /// One sentence that names file, line and column, or that no directory is left to watch; nothing has changed.
-    pub fn again(&self) -> Result<Change, String> {
+    pub fn again(&self) -> Result<ConfigurationChange, String> {
         let new = (self.read)()?;
-        self.with(|holds| Change::between(holds, &new))
+        self.with(|holds| ConfigurationChange::between(holds, &new))
     }
 
     /// This directory is watched now, or no longer.
@@ -90,7 +90,7 @@ impl Configuration {
     }
 }
 
-impl Change {
+impl ConfigurationChange {
     /// What differs in `new`.
     ///
     /// # Errors
@@ -103,7 +103,7 @@ impl Change {
         }
         let lacking = |from: &[PathBuf], in_: &[PathBuf]| from.iter().filter(|path| !in_.contains(path)).cloned().collect();
         let later = KEYS.iter().filter(|key| key.changes == Changes::AfterRestart && !(key.same)(old, new));
-        Ok(Change {
+        Ok(ConfigurationChange {
             added: lacking(&new.watch, &old.watch),
             gone: lacking(&old.watch, &new.watch),
             log: (new.log != old.log).then(|| new.log.clone()),
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn a_change_names_directories_to_add_and_leave_the_log_and_what_needs_a_restart() {
         let old = Settings { watch: vec!["/a".into(), "/b".into()], ..Settings::default() };
-        assert_eq!(Change::between(&old, &old), Ok(Change::default()));
+        assert_eq!(ConfigurationChange::between(&old, &old), Ok(ConfigurationChange::default()));
         let new = Settings {
             watch: vec!["/b".into(), "/c".into()],
             log: "debug".to_string(),
@@ -128,7 +128,7 @@ mod tests {
             search_seed: Some(1),
             ..old.clone()
         };
-        let change = Change::between(&old, &new).expect("a change");
+        let change = ConfigurationChange::between(&old, &new).expect("a change");
         assert_eq!((change.added, change.gone), (vec!["/c".into()], vec!["/a".into()]));
         assert_eq!(change.log.as_deref(), Some("debug"));
         assert_eq!(change.later, ["slots_per_device", "stall_seconds", "search.seed"]);
@@ -143,10 +143,10 @@ mod tests {
     #[test]
     fn a_reload_may_not_leave_every_directory_but_may_go_on_without_any() {
         let (none, some) = (Settings::default(), Settings { watch: vec!["/a".into()], ..Settings::default() });
-        let sentence = Change::between(&some, &none).expect_err("it would leave /a");
+        let sentence = ConfigurationChange::between(&some, &none).expect_err("it would leave /a");
         assert!(sentence.contains("watch") && sentence.contains("nothing is changed"), "{sentence}");
-        assert_eq!(Change::between(&none, &none), Ok(Change::default()));
-        assert_eq!(Change::between(&none, &some).expect("a change").added, some.watch);
+        assert_eq!(ConfigurationChange::between(&none, &none), Ok(ConfigurationChange::default()));
+        assert_eq!(ConfigurationChange::between(&none, &some).expect("a change").added, some.watch);
     }
 
     #[test]

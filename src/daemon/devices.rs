@@ -83,7 +83,7 @@ pub struct Open;
 /// Take the device that this word names out of use, or back into it; one sentence either way.
 #[derive(Message)]
 #[rtype(result = "Result<String, String>")]
-pub struct Drain {
+pub struct DrainDevice {
     pub device: String,
     pub drain: bool,
 }
@@ -96,7 +96,7 @@ pub struct DrainAll(pub bool);
 /// Why a search gets no slot of this kind right now, the strongest reason first; empty where one is on its way.
 #[derive(Message)]
 #[rtype(result = "Vec<String>")]
-pub struct Line {
+pub struct WhyNoSlot {
     pub search: LaunchDir,
     pub need: Need,
 }
@@ -298,9 +298,9 @@ impl Handler<Open> for Devices {
     }
 }
 
-impl Handler<Drain> for Devices {
+impl Handler<DrainDevice> for Devices {
     type Result = Result<String, String>;
-    fn handle(&mut self, msg: Drain, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, msg: DrainDevice, _: &mut Self::Context) -> Self::Result {
         let named =
             |id: &String| Named { id: id.clone(), index: self.found.get(id).and_then(|found| found.index), name: self.name(id) };
         let named: Vec<Named> = self.pool.devices.keys().map(named).collect();
@@ -318,9 +318,9 @@ impl Handler<DrainAll> for Devices {
     }
 }
 
-impl Handler<Line> for Devices {
+impl Handler<WhyNoSlot> for Devices {
     type Result = Vec<String>;
-    fn handle(&mut self, msg: Line, _: &mut Self::Context) -> Vec<String> {
+    fn handle(&mut self, msg: WhyNoSlot, _: &mut Self::Context) -> Vec<String> {
         why_waiting::reasons(&self.pool, &msg.search, msg.need)
     }
 }

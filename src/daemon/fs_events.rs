@@ -27,7 +27,7 @@ pub struct Hints {
 
 /// What has to be known besides the directories to watch.
 #[derive(Debug, Clone, Default)]
-pub struct Changes {
+pub struct WatchContext {
     /// Every watched root.
     pub roots: BTreeSet<PathBuf>,
     /// What was moved or removed: watched anew where it is back, for its watch may have gone with it.
@@ -36,7 +36,7 @@ pub struct Changes {
 
 /// What came of placing watches.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Kept {
+pub struct WatchesKept {
     /// A directory is watched that was not before: what happened there until just now, no event tells.
     pub placed: bool,
     /// Why some directory is not watched; the timer finds what happens there.
@@ -73,12 +73,12 @@ impl Watches {
 
     /// Watches exactly these directories of `root`, and no longer those of roots that are left. May block as long as their
     /// file systems do.
-    pub fn keep(&mut self, root: &Path, directories: &[PathBuf], changes: &Changes) -> Kept {
+    pub fn keep(&mut self, root: &Path, directories: &[PathBuf], changes: &WatchContext) -> WatchesKept {
         self.wanted.retain(|root, _| changes.roots.contains(root));
         self.wanted.insert(root.to_path_buf(), directories.iter().cloned().collect());
         let dropped = &changes.dropped;
         self.forget_unwanted(dropped);
-        let mut kept = Kept { placed: false, problem: self.broken.clone() };
+        let mut kept = WatchesKept { placed: false, problem: self.broken.clone() };
         let Some(debouncer) = &mut self.debouncer else { return kept };
         for path in directories {
             let Ok(meta) = std::fs::metadata(path) else { continue };

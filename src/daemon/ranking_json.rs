@@ -8,9 +8,9 @@ use serde_json::value::{RawValue, to_raw_value};
 use std::sync::Arc;
 
 /// A [`BestJob`], whose text is kept beside its figures.
-pub struct Written(pub Arc<Ranked>);
+pub struct RankingEntryJson(pub Arc<Ranked>);
 
-impl Serialize for Written {
+impl Serialize for RankingEntryJson {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         text(&self.0).map_err(S::Error::custom)?.serialize(serializer)
     }
@@ -54,7 +54,7 @@ mod tests {
         let fold = RankedFold { index: 2, accuracy: [Some(0.25), None], loss: Some(0.1 + 0.2) };
         let (job, accuracy, folds) = ("job-\"3\"".to_string(), [Some(0.25), Some(1.0 / 3.0)], vec![fold]);
         let ranked = Arc::new(Ranked { job, state: "done", accuracy, loss: None, folds, text: Text::default() });
-        let answer = || serde_json::to_string(&[Written(ranked.clone())]).expect("JSON");
+        let answer = || serde_json::to_string(&[RankingEntryJson(ranked.clone())]).expect("JSON");
         let (first, second) = (answer(), answer());
         assert_eq!(serde_json::from_str::<Vec<BestJob>>(&first).expect("the protocol's"), [super::job(&ranked)]);
         assert_eq!(first, second);

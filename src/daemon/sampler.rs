@@ -30,7 +30,7 @@ use crate::store::records::space_file::Stamp;
 use crate::store::system::now;
 use accept_space::Accepted;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, MailboxError, Message, Recipient, ResponseFuture, SpawnHandle};
-use disk_task::Task;
+use disk_task::DiskTask;
 use scan::Locked;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -52,7 +52,7 @@ pub struct Sampler {
     pub(super) search: Search,
     pub(super) accepted: Option<Accepted>,
     /// Work on the disk, one at a time and in order, so that no record is overtaken by an older one.
-    pub(super) tasks: VecDeque<Task>,
+    pub(super) tasks: VecDeque<DiskTask>,
     pub(super) at_work: bool,
     pub(super) trainers: HashMap<JobName, Addr<Trainer>>,
     pub(super) courses: Courses,
@@ -219,7 +219,7 @@ impl Handler<Finish> for Sampler {
         let (finished, wait) = oneshot::channel();
         self.closed = true;
         self.finishing = Some(finished);
-        self.tasks.retain(Task::only_records);
+        self.tasks.retain(DiskTask::only_records);
         self.next_task(ctx);
         Box::pin(async {
             // Dropped with the actor: then there is nothing to wait for either.

@@ -1,6 +1,6 @@
 //! The actor for one running job, bound to one device: has its trainer started or adopts it, follows it, stops it.
 
-use super::attempt_result::{Left, what_is_left};
+use super::attempt_result::{AttemptResult, what_is_left};
 use super::context::Services;
 use super::messages::AreYouThere;
 use crate::domain::job::{Ended, JobName};
@@ -208,12 +208,12 @@ impl Trainer {
         let (followed, again) = (self.run.is_some(), seen.clone());
         let work = self.on_disk(move || what_is_left(&*executor, &job, attempt, followed, seen));
         ctx.spawn(work.into_actor(self).map(move |left, this, ctx| match left {
-            Ok(Left::Over(outcome)) => {
+            Ok(AttemptResult::Over(outcome)) => {
                 this.report(News::Ended(outcome));
                 ctx.stop();
             }
-            Ok(Left::Another(run)) => this.follow_another(run, ctx),
-            Ok(Left::Unclear(why)) => {
+            Ok(AttemptResult::Another(run)) => this.follow_another(run, ctx),
+            Ok(AttemptResult::Unclear(why)) => {
                 this.report(News::Trouble(format!("how its trainer ended is unclear: {why}")));
                 ctx.run_later(FOLLOW, move |this, ctx| this.conclude(again, ctx));
             }

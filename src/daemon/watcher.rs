@@ -2,7 +2,7 @@
 
 use super::context::Services;
 use super::devices::{Delist, Devices, Open};
-use super::fs_events::{Changes, Hints, Watches};
+use super::fs_events::{Hints, WatchContext, Watches};
 use super::messages::{Gone, LookNow, Ready};
 use super::permissions::how_to_read;
 use super::sampler::Sampler;
@@ -90,9 +90,9 @@ pub struct RemoveRoot(pub PathBuf);
 /// The searches there are, and what is wrong with the watched directories.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Searches")]
-pub struct List;
+pub struct ListSearches;
 
-/// Answer to [`List`].
+/// Answer to [`ListSearches`].
 pub struct Searches {
     pub samplers: BTreeMap<LaunchDir, Addr<Sampler>>,
     pub alarms: Vec<String>,
@@ -126,7 +126,7 @@ impl Watcher {
         let roots = self.roots.keys().cloned().collect();
         let (Some(watches), Some(known)) = (self.watches.clone(), self.roots.get_mut(&root)) else { return };
         known.begun = Some(Instant::now());
-        let changes = Changes { roots, dropped: std::mem::take(&mut known.dropped) };
+        let changes = WatchContext { roots, dropped: std::mem::take(&mut known.dropped) };
         let place = root.clone();
         let work = self.services.workshop.run(&place, move || (look_at_root(&root, &watches, &changes), root));
         ctx.spawn(work.into_actor(self).map(move |looked, this, ctx| {
@@ -241,7 +241,7 @@ struct LookedAt {
     placed: bool,
 }
 
-fn look_at_root(root: &Path, watches: &Mutex<Watches>, changes: &Changes) -> LookedAt {
+fn look_at_root(root: &Path, watches: &Mutex<Watches>, changes: &WatchContext) -> LookedAt {
     let begun = Instant::now();
     let looked = failpoint::pass(Point::Look, root).map_err(|e| StoreError::io("look at", root, e));
     let (found, mut alarms) = match looked.and_then(|()| list_jobs::watched(root)) {
@@ -362,10 +362,10 @@ impl Handler<Gone> for Watcher {
     }
 }
 
-impl Handler<List> for Watcher {
-    type Result = MessageResult<List>;
+impl Handler<ListSearches> for Watcher {
+    type Result = MessageResult<ListSearches>;
 
-    fn handle(&mut self, _: List, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: ListSearches, _: &mut Self::Context) -> Self::Result {
         let alarms = self.roots.iter().flat_map(|(path, root)| root.alarms(path)).collect();
         MessageResult(Searches { samplers: self.samplers.clone(), alarms, roots: self.roots.keys().cloned().collect() })
     }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 /// What the trainer is asked for.
 #[derive(Debug)]
-pub enum Request {
+pub enum TrainerCommand {
     /// Train the job in this folder, whose path is absolute.
     Train(PathBuf),
     /// Wait, loaded, for the order that names one.
@@ -115,12 +115,12 @@ pub fn command() -> clap::Command {
 ///
 /// # Errors
 /// A refusal of the arguments, or the help or version that was asked for.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, clap::Error> {
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<TrainerCommand, clap::Error> {
     let Arguments { job, other } = escape::parsed(arguments, Arguments::try_parse_from)?;
     match (other, job) {
-        (Some(Other::Bench(bench)), _) => Ok(Request::Bench(bench)),
-        (Some(Other::Standby(_)), _) => Ok(Request::Standby),
-        (None, Some(job)) => Ok(Request::Train(job)),
+        (Some(Other::Bench(bench)), _) => Ok(TrainerCommand::Bench(bench)),
+        (Some(Other::Standby(_)), _) => Ok(TrainerCommand::Standby),
+        (None, Some(job)) => Ok(TrainerCommand::Train(job)),
         (None, None) => Err(command().error(ErrorKind::MissingRequiredArgument, "the job's folder is missing")),
     }
 }
@@ -149,14 +149,14 @@ fn after_help() -> String {
 mod tests {
     use super::*;
 
-    fn request(arguments: &[&str]) -> Result<Request, clap::Error> {
+    fn request(arguments: &[&str]) -> Result<TrainerCommand, clap::Error> {
         parse(std::iter::once("neurosearch-trainer").chain(arguments.iter().copied()).map(OsString::from))
     }
 
     #[test]
     fn one_absolute_folder_is_a_job_and_everything_else_is_explained() {
         command().debug_assert();
-        assert!(matches!(request(&["/jobs/job-0"]), Ok(Request::Train(job)) if job.ends_with("job-0")));
+        assert!(matches!(request(&["/jobs/job-0"]), Ok(TrainerCommand::Train(job)) if job.ends_with("job-0")));
         for (wrong, sentence) in [
             (&[][..], "<JOB>"),
             (&["job-0"], "not an absolute path"),
@@ -174,13 +174,13 @@ mod tests {
     #[test]
     fn a_trainer_waits_with_and_without_room_for_its_jobs_name() {
         for words in [&["standby"][..], &["standby", "      "]] {
-            assert!(matches!(request(words), Ok(Request::Standby)), "{words:?}");
+            assert!(matches!(request(words), Ok(TrainerCommand::Standby)), "{words:?}");
         }
     }
 
     #[test]
     fn a_network_is_timed_as_its_options_say() {
-        let Ok(Request::Bench(bench)) = request(&["bench", "c.json", "--item", "3x224x224", "--device", "cuda"]) else {
+        let Ok(TrainerCommand::Bench(bench)) = request(&["bench", "c.json", "--item", "3x224x224", "--device", "cuda"]) else {
             panic!()
         };
         assert_eq!((bench.item, bench.device, bench.batch), (Shape(vec![3, 224, 224]), On::Cuda, 2));

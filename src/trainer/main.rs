@@ -37,7 +37,7 @@ use assignment::Assigned;
 use failure::Failure;
 use neurosearch::domain::job::Ended;
 use neurosearch::executor::Identity;
-use neurosearch::executor::trainer_cli::{self, Request};
+use neurosearch::executor::trainer_cli::{self, TrainerCommand};
 use neurosearch::executor::trainer_exit_code::Exit;
 use neurosearch::store::fs::atomic;
 use neurosearch::store::fs::error::StoreError;
@@ -53,13 +53,13 @@ use stop::Stop;
 
 fn main() -> ExitCode {
     match trainer_cli::parse(std::env::args_os()) {
-        Ok(Request::Train(folder)) => leave(train(&JobDir::new(folder))),
-        Ok(Request::Standby) => leave(match standby::wait() {
+        Ok(TrainerCommand::Train(folder)) => leave(train(&JobDir::new(folder))),
+        Ok(TrainerCommand::Standby) => leave(match standby::wait() {
             Ok(Some(job)) => train(&job),
             Ok(None) => Exit::Done,
             Err(exit) => exit,
         }),
-        Ok(Request::Bench(bench)) => bench::run(&bench),
+        Ok(TrainerCommand::Bench(bench)) => bench::run(&bench),
         // Where nobody can read a refusal, the exit code still says it.
         Err(answer) => match (answer.print(), answer.use_stderr()) {
             (_, true) => Exit::Usage.into(),

@@ -7,7 +7,7 @@ use super::target::{self, Target, described};
 use crate::analysis::{Ranked, Ranking};
 use crate::control::reply::{Best, BestJob, Log, VERSION};
 use crate::daemon::analyzer::Rank;
-use crate::daemon::ranking_json::{self, Written};
+use crate::daemon::ranking_json::{self, RankingEntryJson};
 use crate::daemon::sampler::Sampler;
 use crate::daemon::sampler::describe::WhoTabulates;
 use crate::domain::job::JobName;
@@ -59,10 +59,10 @@ impl QueryParams for LogQuery {
 pub async fn best(
     State(app): State<App>,
     QueryOf(BestQuery { launch, most }): QueryOf<BestQuery>,
-) -> Result<Json<Best<Written>>, Refused> {
+) -> Result<Json<Best<RankingEntryJson>>, Refused> {
     let Target { launch, sampler } = target::search(&app, &launch).await?;
     let ranking = ranking(&sampler).await?;
-    let first = |jobs: &[Arc<Ranked>]| jobs.iter().take(most.unwrap_or(usize::MAX)).cloned().map(Written).collect();
+    let first = |jobs: &[Arc<Ranked>]| jobs.iter().take(most.unwrap_or(usize::MAX)).cloned().map(RankingEntryJson).collect();
     Ok(Json(Best {
         version: VERSION,
         launch: launch.path().display().to_string(),

@@ -8,9 +8,9 @@ use super::results;
 use super::target::described;
 use super::target::{self, Target};
 use crate::control::reply::{self, Jobs, Needs, OneJob, Pong, Status, VERSION};
-use crate::daemon::devices::{Describe, Line};
+use crate::daemon::devices::{Describe, WhyNoSlot};
 use crate::daemon::sampler::describe::{DescribeJobs, DescribeSearch, Described};
-use crate::daemon::watcher::{List, Searches};
+use crate::daemon::watcher::{ListSearches, Searches};
 use crate::domain::device::Need;
 use crate::store::records::list_jobs;
 use axum::extract::{DefaultBodyLimit, State};
@@ -46,7 +46,7 @@ async fn ping(State(app): State<App>) -> Json<Pong> {
 }
 
 async fn status(State(app): State<App>) -> Reply<Status> {
-    let Searches { samplers, mut alarms, roots } = ask(&app.watcher, List).await?;
+    let Searches { samplers, mut alarms, roots } = ask(&app.watcher, ListSearches).await?;
     let (devices, more) = ask(&app.devices, Describe).await?;
     alarms.extend(more);
     if roots.is_empty() {
@@ -109,7 +109,7 @@ async fn job(State(app): State<App>, QueryOf(JobQuery { path }): QueryOf<JobQuer
     let Described { job, need, mut explained } = described(&target, &name).await?;
     let launch = target.launch;
     if let Some(need) = explained.waits_for {
-        explained.reasons.extend(ask(&app.devices, Line { search: launch.clone(), need }).await?);
+        explained.reasons.extend(ask(&app.devices, WhyNoSlot { search: launch.clone(), need }).await?);
         if explained.reasons.is_empty() {
             explained.reasons.push("a slot is free, and it starts at once".to_string());
         }

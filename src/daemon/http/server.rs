@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tracing::{error, info};
 
 /// The daemon's ear.
-pub struct Control {
+pub struct ControlServer {
     app: App,
     socket: Socket,
     stop: Option<oneshot::Sender<()>>,
@@ -23,13 +23,13 @@ pub struct Control {
 #[rtype(result = "()")]
 pub struct Close;
 
-impl Control {
+impl ControlServer {
     pub fn new(app: App, socket: Socket) -> Self {
-        Control { app, socket, stop: None, closed: None }
+        ControlServer { app, socket, stop: None, closed: None }
     }
 }
 
-impl Actor for Control {
+impl Actor for ControlServer {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
@@ -70,13 +70,13 @@ fn end() -> ! {
     std::process::exit(1)
 }
 
-impl Handler<AreYouThere> for Control {
+impl Handler<AreYouThere> for ControlServer {
     type Result = ();
 
     fn handle(&mut self, _: AreYouThere, _: &mut Self::Context) {}
 }
 
-impl Handler<Close> for Control {
+impl Handler<Close> for ControlServer {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Close, _: &mut Self::Context) -> Self::Result {

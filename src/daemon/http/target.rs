@@ -4,10 +4,10 @@ use super::app::off_thread;
 use super::app::{App, ask};
 use super::refusal::Refused;
 use crate::control::reply::{self, SearchState};
-use crate::control::request::Subject;
+use crate::control::request::RequestSubject;
 use crate::daemon::sampler::Sampler;
 use crate::daemon::sampler::describe::{DescribeJob, DescribeSearch, Described};
-use crate::daemon::watcher::{List, Searches};
+use crate::daemon::watcher::{ListSearches, Searches};
 use crate::domain::job::JobName;
 use crate::store::records::layout::LaunchDir;
 use actix::Addr;
@@ -25,7 +25,7 @@ pub struct Target {
 /// # Errors
 /// When the daemon knows none there.
 pub async fn search(app: &App, path: &Path) -> Result<Target, Refused> {
-    known(&ask(&app.watcher, List).await?, path).await?.ok_or_else(|| {
+    known(&ask(&app.watcher, ListSearches).await?, path).await?.ok_or_else(|| {
         Refused::not_found(format!(
             "{} is not a launch directory that the daemon knows; it is one once it holds a random_search.json and lies in, \
              or is, a watched directory",
@@ -39,7 +39,7 @@ pub async fn search(app: &App, path: &Path) -> Result<Target, Refused> {
 /// # Errors
 /// When the folder is in no launch directory that the daemon knows.
 pub async fn job(app: &App, path: &Path) -> Result<(Target, JobName), Refused> {
-    job_among(&ask(&app.watcher, List).await?, path).await
+    job_among(&ask(&app.watcher, ListSearches).await?, path).await
 }
 
 async fn job_among(searches: &Searches, path: &Path) -> Result<(Target, JobName), Refused> {
@@ -57,16 +57,16 @@ async fn job_among(searches: &Searches, path: &Path) -> Result<(Target, JobName)
 ///
 /// # Errors
 /// When it names neither, or none that the daemon knows.
-pub async fn meant(app: &App, subject: Subject<'_>) -> Result<(Target, Option<JobName>), Refused> {
+pub async fn meant(app: &App, subject: RequestSubject<'_>) -> Result<(Target, Option<JobName>), Refused> {
     match subject {
-        Subject { target: Some(_), launch: None, job: None } => {
-            let (searches, path) = (ask(&app.watcher, List).await?, path(subject)?);
+        RequestSubject { target: Some(_), launch: None, job: None } => {
+            let (searches, path) = (ask(&app.watcher, ListSearches).await?, path(subject)?);
             match known(&searches, path).await? {
                 Some(target) => Ok((target, None)),
                 None => job_among(&searches, path).await.map(|(target, name)| (target, Some(name))),
             }
         }
-        Subject { target: None, launch: Some(_), job } => {
+        RequestSubject { target: None, launch: Some(_), job } => {
             let name = job.map(|name| JobName::try_from(name.to_string())).transpose();
             let name = name.map_err(|e| Refused::bad(e.to_string()))?;
             Ok((search(app, path(subject)?).await?, name))
@@ -79,7 +79,7 @@ pub async fn meant(app: &App, subject: Subject<'_>) -> Result<(Target, Option<Jo
 ///
 /// # Errors
 /// It names none, or one that is relative.
-pub fn path(subject: Subject<'_>) -> Result<&Path, Refused> {
+pub fn path(subject: RequestSubject<'_>) -> Result<&Path, Refused> {
     let named = subject.target.or(subject.launch);
     let path = Path::new(named.ok_or_else(|| Refused::bad("name a directory in \"target\""))?);
     if path.is_absolute() { Ok(path) } else { Err(Refused::bad(format!("{path:?} is not an absolute path"))) }

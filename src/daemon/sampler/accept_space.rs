@@ -21,7 +21,7 @@ pub struct Accepted {
 
 /// What a space file's text says.
 #[derive(Debug)]
-pub struct Judged {
+pub struct SpaceJudgement {
     /// Those that it names, ascending; none where it cannot be read as a space.
     pub folds: Option<Vec<u32>>,
     /// Or the text of `random_search.error`: a line a fault.
@@ -29,17 +29,17 @@ pub struct Judged {
 }
 
 /// Judges the text of `launch`'s space file. Reads the data that the space names, so it may take a while.
-pub fn judge(launch: &LaunchDir, text: &str) -> Judged {
+pub fn judge(launch: &LaunchDir, text: &str) -> SpaceJudgement {
     let path = launch.space();
     let file = path.display().to_string();
     let Parsed { space, json, notices } = match SearchSpace::parse(text, &file, launch.path()) {
         Ok(parsed) => parsed,
-        Err(faults) => return Judged { folds: None, accepted: Err(faults.to_string()) },
+        Err(faults) => return SpaceJudgement { folds: None, accepted: Err(faults.to_string()) },
     };
     let folds = Some(space.folds.ascending());
     let notices = notices.iter().map(|notice| format!("{file}: {notice}")).collect();
     let accepted = check::space(&space).map_err(|faults| faults.to_string());
-    Judged { folds, accepted: accepted.map(|()| Accepted { space: Arc::new(space), json: Arc::new(json), notices }) }
+    SpaceJudgement { folds, accepted: accepted.map(|()| Accepted { space: Arc::new(space), json: Arc::new(json), notices }) }
 }
 
 /// The terms of an accepted space: what its file says, else what was recorded before, else the configuration.

@@ -2,21 +2,21 @@
 
 use super::Sampler;
 use super::chosen_job::Chosen;
-use super::disk_task::Task;
+use super::disk_task::DiskTask;
 use crate::domain::job::JobName;
 use crate::engine::command::{self, Command, on_command};
 use actix::{ActorContext, Handler, Message, ResponseFuture};
 use tokio::sync::oneshot;
 
-/// Change the search, one command after the other up to the first that cannot be done.
+/// ChangeSearch the search, one command after the other up to the first that cannot be done.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Vec<String>, String>")]
-pub struct Change(pub Vec<Command>);
+pub struct ChangeSearch(pub Vec<Command>);
 
-impl Handler<Change> for Sampler {
+impl Handler<ChangeSearch> for Sampler {
     type Result = Result<Vec<String>, String>;
 
-    fn handle(&mut self, Change(commands): Change, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, ChangeSearch(commands): ChangeSearch, ctx: &mut Self::Context) -> Self::Result {
         let mut done = Vec::new();
         for command in commands {
             let (said, effects) = on_command(&mut self.search, command)?;
@@ -49,15 +49,15 @@ impl Handler<StopTrainers> for Sampler {
 /// Put this job into the queue.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<JobName, String>")]
-pub struct Enqueue(pub Chosen);
+pub struct EnqueueJob(pub Chosen);
 
-impl Handler<Enqueue> for Sampler {
+impl Handler<EnqueueJob> for Sampler {
     type Result = ResponseFuture<Result<JobName, String>>;
 
-    fn handle(&mut self, Enqueue(chosen): Enqueue, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, EnqueueJob(chosen): EnqueueJob, ctx: &mut Self::Context) -> Self::Result {
         let (answer, wait) = oneshot::channel();
         if self.locked.is_some() {
-            self.add_task(Task::Enqueue { chosen, answer }, ctx);
+            self.add_task(DiskTask::Enqueue { chosen, answer }, ctx);
         } else {
             // Whoever holds the lock is the only one to write here.
             let _ = answer.send(Err(format!("not served: {}", self.alarms.join("; "))));

@@ -2,7 +2,7 @@
 
 use super::accept_space::Accepted;
 use super::chosen_job::{self, Chosen};
-use super::draw::{self, Slot};
+use super::draw::{self, DrawSlot};
 use super::scan;
 use crate::domain::device::Device;
 use crate::domain::job::{JobName, JobState};
@@ -23,7 +23,7 @@ use tracing::warn;
 
 /// One piece of work on the disk.
 #[derive(Debug)]
-pub enum Task {
+pub enum DiskTask {
     Draw {
         index: u64,
         /// The device of the slot that waits for it, or why there is none.
@@ -53,16 +53,16 @@ pub enum Task {
     },
 }
 
-impl Task {
+impl DiskTask {
     /// Whether it begins nothing new.
     pub fn only_records(&self) -> bool {
-        matches!(self, Task::Record { .. } | Task::Search(_) | Task::Error(_))
+        matches!(self, DiskTask::Record { .. } | DiskTask::Search(_) | DiskTask::Error(_))
     }
 }
 
 /// How it came out.
 #[derive(Debug)]
-pub enum Done {
+pub enum DiskTaskDone {
     Drawn(u64, Result<(JobName, Drawn), NotDrawn>),
     Recorded(JobName, Result<usize, StoreError>),
     Launchable {
@@ -78,7 +78,7 @@ pub enum Done {
     Enqueued,
     Probed(Result<(), StoreError>),
     /// The directory is not ours now: the work waits.
-    Away(Task),
+    Away(DiskTask),
 }
 
 /// What the work needs to know besides the task.
@@ -96,14 +96,14 @@ pub struct DiskWorker {
 
 impl DiskWorker {
     /// Does the task, which may take long where the disk is slow.
-    pub fn work(&self, task: Task) -> Done {
+    pub fn work(&self, task: DiskTask) -> DiskTaskDone {
         // Whatever bears the name now must not get the records of what bore it before.
         if self.directory.is_some() && scan::directory(&self.launch).ok().flatten() != self.directory {
-            return Done::Away(task);
+            return DiskTaskDone::Away(task);
         }
         match task {
-            Task::Draw { index, device } => Done::Drawn(index, self.draw(index, device)),
-            Task::Record { job, update } => {
+            DiskTask::Draw { index, device } => DiskTaskDone::Drawn(index, self.draw(index, device)),
+            DiskTask::Record { job, update } => {
                 let folder = self.launch.job(&job);
                 let recorded = update_record(&folder, &update, self.threads);
                 if update.state.is_given_up()
@@ -112,29 +112,29 @@ impl DiskWorker {
                     // The next start tries again.
                     warn!(job = ?folder.path(), error = e.to_string(), "what a trainer left was not removed");
                 }
-                Done::Recorded(job, recorded)
+                DiskTaskDone::Recorded(job, recorded)
             }
-            Task::Launch { job, lease, attempt, update } => {
+            DiskTask::Launch { job, lease, attempt, update } => {
                 if let Some(sentence) = self.too_large(&job, &lease, &update) {
-                    return Done::TooLarge(job, sentence);
+                    return DiskTaskDone::TooLarge(job, sentence);
                 }
                 let recorded = update_record(&self.launch.job(&job), &update, self.threads);
-                Done::Launchable { job, lease, attempt, recorded }
+                DiskTaskDone::Launchable { job, lease, attempt, recorded }
             }
-            Task::Search(search) => Done::SearchRecorded(record::write(&self.launch.search_record(), &search)),
-            Task::Error(Some(text)) => Done::ErrorWritten(space_file::write_error(&self.launch, &text)),
-            Task::Error(None) => Done::ErrorWritten(space_file::clear_error(&self.launch)),
-            Task::Enqueue { chosen, answer } => {
+            DiskTask::Search(search) => DiskTaskDone::SearchRecorded(record::write(&self.launch.search_record(), &search)),
+            DiskTask::Error(Some(text)) => DiskTaskDone::ErrorWritten(space_file::write_error(&self.launch, &text)),
+            DiskTask::Error(None) => DiskTaskDone::ErrorWritten(space_file::clear_error(&self.launch)),
+            DiskTask::Enqueue { chosen, answer } => {
                 // Whoever asked may have stopped waiting; the job is there all the same.
                 let _ = answer.send(chosen_job::make(&self.launch, &chosen));
-                Done::Enqueued
+                DiskTaskDone::Enqueued
             }
-            Task::Probe { wanted } => Done::Probed(free_space::probe(&self.launch, wanted)),
+            DiskTask::Probe { wanted } => DiskTaskDone::Probed(free_space::probe(&self.launch, wanted)),
         }
     }
 
     fn draw(&self, index: u64, device: Result<String, String>) -> Result<(JobName, Drawn), NotDrawn> {
-        let slot = device.map(|device| Slot { room: self.room(&device), device, on_too_large: self.on_too_large });
+        let slot = device.map(|device| DrawSlot { room: self.room(&device), device, on_too_large: self.on_too_large });
         match (&self.accepted, &self.terms) {
             (Some(accepted), Some(terms)) => draw::draw_job(&self.launch, accepted, terms, index, &slot),
             _ => Err(NotDrawn::Refused("no space is accepted".to_string())),

@@ -17,7 +17,7 @@ use crate::store::records::layout::LaunchDir;
 
 /// The slot that waits for a draw.
 #[derive(Debug)]
-pub struct Slot {
+pub struct DrawSlot {
     pub device: String,
     /// Bytes that the job may take; none where nobody knows.
     pub room: Option<u64>,
@@ -40,7 +40,7 @@ pub fn draw_job(
     accepted: &Accepted,
     terms: &Terms,
     index: u64,
-    slot: &Result<Slot, String>,
+    slot: &Result<DrawSlot, String>,
 ) -> Result<(JobName, Drawn), NotDrawn> {
     let name = JobName::numbered(&terms.job_prefix, index).map_err(|e| NotDrawn::Refused(e.to_string()))?;
     let draw = fitting(&accepted.space, terms.seed, index, slot)?;
@@ -68,7 +68,7 @@ pub fn draw_job(
 }
 
 /// The first draw that fits, or the one that nothing more is tried after.
-fn fitting(space: &SearchSpace, seed: u64, index: u64, slot: &Result<Slot, String>) -> Result<Draw, NotDrawn> {
+fn fitting(space: &SearchSpace, seed: u64, index: u64, slot: &Result<DrawSlot, String>) -> Result<Draw, NotDrawn> {
     let mut checker = Checker::default();
     let mut redraws = 0;
     loop {

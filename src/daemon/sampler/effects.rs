@@ -1,8 +1,8 @@
 //! Carries out a search's effects: messages at once, work on the disk one at a time and off the actors' thread.
 
 use super::Sampler;
-use super::disk_task::{DiskWorker, Done, Task};
-use crate::daemon::analyzer::Changed;
+use super::disk_task::{DiskTask, DiskTaskDone, DiskWorker};
+use crate::daemon::analyzer::TableChange;
 use crate::daemon::devices::{Claim, Demanded, Released};
 use crate::daemon::trainer::{Role, StopIt, Trainer};
 use crate::domain::device::Device;
@@ -28,10 +28,10 @@ impl Sampler {
                 Effect::Ask(demand) => self.devices.do_send(Demanded { search: self.launch.clone(), demand }),
                 Effect::Draw { index, lease, failure } => {
                     let device = lease.map(|lease| lease.device).ok_or_else(|| failure.unwrap_or_default());
-                    self.add_task(Task::Draw { index, device }, ctx);
+                    self.add_task(DiskTask::Draw { index, device }, ctx);
                 }
                 Effect::Launch { job, lease, attempt, update } => {
-                    self.add_task(Task::Launch { job, lease, attempt, update }, ctx);
+                    self.add_task(DiskTask::Launch { job, lease, attempt, update }, ctx);
                 }
                 Effect::Claim { job, device } => self.claim(job, device, ctx),
                 Effect::Follow { job, lease: _ } => {
@@ -47,10 +47,10 @@ impl Sampler {
                     let job = job.map(|job| format!("{}/{job}", self.launch.path().display()));
                     self.devices.do_send(Released { lease: lease.id, job, failed });
                 }
-                Effect::Record { job, update } => self.add_task(Task::Record { job, update }, ctx),
+                Effect::Record { job, update } => self.add_task(DiskTask::Record { job, update }, ctx),
                 Effect::RecordSearch => {
                     if let Some(terms) = self.search.terms.clone() {
-                        self.add_task(Task::Search(Box::new(SearchRecord::new(terms))), ctx);
+                        self.add_task(DiskTask::Search(Box::new(SearchRecord::new(terms))), ctx);
                     }
                 }
                 Effect::Rest { job, seconds } => {
@@ -62,9 +62,9 @@ impl Sampler {
                 Effect::Probe { seconds } => {
                     ctx.run_later(Duration::from_secs(seconds), |this, ctx| this.probe(ctx));
                 }
-                Effect::Tabulate { job } => self.analyzer.do_send(Changed::Job(job)),
-                Effect::TabulateAll => self.analyzer.do_send(Changed::All),
-                Effect::WriteTables => self.analyzer.do_send(Changed::Nothing),
+                Effect::Tabulate { job } => self.analyzer.do_send(TableChange::Job(job)),
+                Effect::TabulateAll => self.analyzer.do_send(TableChange::All),
+                Effect::WriteTables => self.analyzer.do_send(TableChange::Nothing),
                 Effect::Say(text) => info!(launch = ?self.launch.path(), text = text.as_str(), "search"),
             }
         }
@@ -73,14 +73,14 @@ impl Sampler {
     /// Tries what held the search: an input first, beside the line of records, since its disk may be another one, and dead.
     fn probe(&mut self, ctx: &mut Context<Self>) {
         let wanted = self.search.room_wanted;
-        let Some(input) = self.search.out_of_reach.clone() else { return self.add_task(Task::Probe { wanted }, ctx) };
+        let Some(input) = self.search.out_of_reach.clone() else { return self.add_task(DiskTask::Probe { wanted }, ctx) };
         let work = self.services.workshop.run(self.launch.path(), move || disk_fault::again(&input));
         ctx.spawn(work.into_actor(self).map(move |again, this, ctx| match again {
             Ok(Err(e)) => {
                 let effects = holds::on_no_room(&mut this.search, format!("an input could not be read: {e}"));
                 this.perform(effects, ctx);
             }
-            Ok(Ok(())) | Err(_) => this.add_task(Task::Probe { wanted }, ctx),
+            Ok(Ok(())) | Err(_) => this.add_task(DiskTask::Probe { wanted }, ctx),
         }));
     }
 
@@ -102,7 +102,7 @@ impl Sampler {
     }
 
     /// Queues work; there is at most one piece for each event, and events come from jobs that hold a slot.
-    pub(crate) fn add_task(&mut self, task: Task, ctx: &mut Context<Self>) {
+    pub(crate) fn add_task(&mut self, task: DiskTask, ctx: &mut Context<Self>) {
         if !self.closed || task.only_records() {
             self.tasks.push_back(task);
         }
@@ -146,42 +146,42 @@ impl Sampler {
         }));
     }
 
-    fn on_done(&mut self, done: Done, ctx: &mut Context<Self>) {
-        if let Done::Away(task) = done {
+    fn on_done(&mut self, done: DiskTaskDone, ctx: &mut Context<Self>) {
+        if let DiskTaskDone::Away(task) = done {
             self.tasks.push_front(task);
             self.away = true;
             return self.want_look(ctx);
         }
         let search = &mut self.search;
         let effects = match done {
-            Done::Drawn(index, Ok((name, drawn))) => react::on_drawn(search, index, name, drawn, now()),
-            Done::Drawn(index, Err(why)) => react::on_not_drawn(search, index, why),
-            Done::SearchRecorded(Ok(())) | Done::ErrorWritten(Ok(())) => Vec::new(),
-            Done::Recorded(job, Ok(_)) => holds::on_saved(search, &job),
+            DiskTaskDone::Drawn(index, Ok((name, drawn))) => react::on_drawn(search, index, name, drawn, now()),
+            DiskTaskDone::Drawn(index, Err(why)) => react::on_not_drawn(search, index, why),
+            DiskTaskDone::SearchRecorded(Ok(())) | DiskTaskDone::ErrorWritten(Ok(())) => Vec::new(),
+            DiskTaskDone::Recorded(job, Ok(_)) => holds::on_saved(search, &job),
             // The folder is gone: the next look forgets the job.
-            Done::Recorded(_, Err(e)) if e.is_missing() => Vec::new(),
-            Done::Recorded(job, Err(e)) if e.is_of_the_disk() => holds::on_unsaved(search, Some(&job), e.to_string()),
-            Done::Recorded(job, Err(e)) => holds::on_damaged(search, &job, e.to_string()),
-            Done::SearchRecorded(Err(e)) => holds::on_unsaved(search, None, e.to_string()),
-            Done::ErrorWritten(Err(e)) => {
+            DiskTaskDone::Recorded(_, Err(e)) if e.is_missing() => Vec::new(),
+            DiskTaskDone::Recorded(job, Err(e)) if e.is_of_the_disk() => holds::on_unsaved(search, Some(&job), e.to_string()),
+            DiskTaskDone::Recorded(job, Err(e)) => holds::on_damaged(search, &job, e.to_string()),
+            DiskTaskDone::SearchRecorded(Err(e)) => holds::on_unsaved(search, None, e.to_string()),
+            DiskTaskDone::ErrorWritten(Err(e)) => {
                 // The faults are shown by `status` all the same.
                 self.alarms.push(e.to_string());
                 Vec::new()
             }
-            Done::TooLarge(job, sentence) => attempt_end::on_too_large(search, &job, sentence),
-            Done::Enqueued => {
+            DiskTaskDone::TooLarge(job, sentence) => attempt_end::on_too_large(search, &job, sentence),
+            DiskTaskDone::Enqueued => {
                 self.want_look(ctx);
                 Vec::new()
             }
-            Done::Launchable { job, recorded: Err(e), .. } => not_launchable(search, &job, &e),
-            Done::Launchable { job, lease, attempt, recorded: Ok(threads) } => {
+            DiskTaskDone::Launchable { job, recorded: Err(e), .. } => not_launchable(search, &job, &e),
+            DiskTaskDone::Launchable { job, lease, attempt, recorded: Ok(threads) } => {
                 let effects = holds::on_saved(search, &job);
                 self.perform(effects, ctx);
                 return self.launch(job, &lease, attempt, threads, ctx);
             }
-            Done::Probed(Ok(())) => holds::on_room(search),
-            Done::Probed(Err(e)) => holds::on_no_room(search, e.to_string()),
-            Done::Away(_) => Vec::new(),
+            DiskTaskDone::Probed(Ok(())) => holds::on_room(search),
+            DiskTaskDone::Probed(Err(e)) => holds::on_no_room(search, e.to_string()),
+            DiskTaskDone::Away(_) => Vec::new(),
         };
         self.perform(effects, ctx);
     }
@@ -240,15 +240,15 @@ mod tests {
         let directory = scan::directory(&launch).expect("looked").expect("there");
         sampler.locked = Some(Arc::new(Locked { lock, directory }));
         let error = || launch.path().join("random_search.error");
-        let write = || Task::Error(Some("a fault".to_string()));
+        let write = || DiskTask::Error(Some("a fault".to_string()));
 
-        assert!(matches!(sampler.disk_worker().work(write()), Done::ErrorWritten(Ok(()))));
+        assert!(matches!(sampler.disk_worker().work(write()), DiskTaskDone::ErrorWritten(Ok(()))));
         assert!(error().exists());
         // Kept under another name, so that its number is not given to the next.
         fs::rename(launch.path(), dir.path().join("away")).expect("moved away");
         fs::create_dir_all(launch.private()).expect("made");
         let done = sampler.disk_worker().work(write());
-        assert!(matches!(done, Done::Away(Task::Error(_))), "{done:?}");
+        assert!(matches!(done, DiskTaskDone::Away(DiskTask::Error(_))), "{done:?}");
         assert!(!error().exists());
         sampler.on_done(done, &mut Context::new());
         assert!(sampler.away && sampler.tasks.len() == 1, "the work waits for its directory");

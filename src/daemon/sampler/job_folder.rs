@@ -89,8 +89,8 @@ fn restored(executor: &dyn Executor, job: &JobDir, record: JobRecord, owner: Own
 /// # Errors
 /// When the disk does not give them now: a job must not be sent to a GPU for that.
 fn need(job: &JobDir) -> Result<Need, StoreError> {
-    match record::read_json::<Asked>(&job.commandline()) {
-        Ok(Asked { use_cpu: Value::Bool(true) }) => Ok(Need::Cpu),
+    match record::read_json::<UseCpuKey>(&job.commandline()) {
+        Ok(UseCpuKey { use_cpu: Value::Bool(true) }) => Ok(Need::Cpu),
         Err(e) if !e.is_missing() && !matches!(e, StoreError::Content { .. }) => Err(e),
         _ => Ok(Need::Gpu),
     }
@@ -98,7 +98,7 @@ fn need(job: &JobDir) -> Result<Need, StoreError> {
 
 /// The one key, since a first look reads every job's file.
 #[derive(Deserialize)]
-struct Asked {
+struct UseCpuKey {
     #[serde(default)]
     use_cpu: Value,
 }

@@ -2,8 +2,8 @@
 
 use super::Sampler;
 use super::accept_space::{self, Accepted};
-use super::disk_task::Task;
-use super::scan::{self, Held, Known, Looked, SpaceSeen};
+use super::disk_task::DiskTask;
+use super::scan::{self, DirectoryHeld, KnownBefore, ScanResult, SpaceSeen};
 use crate::analysis::SpaceFolds;
 use crate::daemon::analyzer::GoBy;
 use crate::daemon::messages::Ready;
@@ -30,7 +30,7 @@ const UNCLEAR: Duration = Duration::from_secs(1);
 
 impl Sampler {
     /// What a look need not find out anew.
-    fn known(&mut self) -> Known {
+    fn known(&mut self) -> KnownBefore {
         let those = |wanted: &dyn Fn(&Job) -> bool| {
             self.search.jobs.iter().filter(|(_, job)| wanted(job)).map(|(name, _)| name.clone()).collect()
         };
@@ -39,7 +39,7 @@ impl Sampler {
         let unclear = self.search.jobs.iter().filter(|(_, job)| unclear(job));
         let foreign = self.search.jobs.iter().filter(|(_, job)| matches!(job.standing, Standing::Foreign(_)));
         let refused = matches!(self.search.space, Space::Refused(_)) && std::mem::take(&mut self.judge_again);
-        Known {
+        KnownBefore {
             locked: self.locked.clone(),
             holder: self.services.holder.clone(),
             executor: self.services.executor.clone(),
@@ -70,7 +70,7 @@ impl Sampler {
         }));
     }
 
-    fn on_looked(&mut self, looked: Looked, ctx: &mut Context<Self>) {
+    fn on_looked(&mut self, looked: ScanResult, ctx: &mut Context<Self>) {
         self.rested_at =
             Instant::now() + rescan_pause::after(looked.took, Duration::from_secs(self.services.settings.rescan_seconds));
         self.alarms = looked.troubles;
@@ -105,23 +105,23 @@ impl Sampler {
     }
 
     /// What follows from whose the directory is; none where nothing else of the look counts.
-    fn on_held(&mut self, held: Held, ctx: &mut Context<Self>) -> Option<Vec<Effect>> {
+    fn on_held(&mut self, held: DirectoryHeld, ctx: &mut Context<Self>) -> Option<Vec<Effect>> {
         match held {
-            Held::Already => Some(self.on_ours(ctx)),
-            Held::Now { locked, record } => {
+            DirectoryHeld::Already => Some(self.on_ours(ctx)),
+            DirectoryHeld::Now { locked, record } => {
                 self.locked = Some(Arc::new(locked));
                 self.restore_record(record);
                 self.keep_time(ctx);
                 Some(Vec::new())
             }
-            Held::Again(locked) => {
+            DirectoryHeld::Again(locked) => {
                 warn!(launch = ?self.launch.path(), "the lock was removed, and is taken anew");
                 self.locked = Some(Arc::new(locked));
                 let mut effects = self.on_ours(ctx);
                 effects.push(Effect::RecordSearch);
                 Some(effects)
             }
-            Held::No { sentence, for_good } => {
+            DirectoryHeld::No { sentence, for_good } => {
                 warn!(launch = ?self.launch.path(), why = sentence.as_str(), "not served");
                 self.alarms.push(sentence);
                 if for_good {
@@ -130,11 +130,11 @@ impl Sampler {
                 }
                 Some(Vec::new())
             }
-            Held::Lost(sentence) => {
+            DirectoryHeld::Lost(sentence) => {
                 self.on_away(sentence, ctx);
                 None
             }
-            Held::Gone => {
+            DirectoryHeld::Gone => {
                 self.on_directory_gone(ctx);
                 None
             }
@@ -182,7 +182,7 @@ impl Sampler {
         let news = match news {
             SpaceNews::Missing => {
                 self.settling.on_missing();
-                self.add_task(Task::Error(None), ctx);
+                self.add_task(DiskTask::Error(None), ctx);
                 SpaceNews::Missing
             }
             SpaceNews::Unsettled => {
@@ -190,14 +190,14 @@ impl Sampler {
                 SpaceNews::Unsettled
             }
             SpaceNews::Refused(text) => {
-                self.add_task(Task::Error(Some(text.clone())), ctx);
+                self.add_task(DiskTask::Error(Some(text.clone())), ctx);
                 if self.search.space != Space::Refused(text.clone()) {
                     warn!(launch = ?self.launch.path(), faults = text.as_str(), "random_search.json is refused");
                 }
                 SpaceNews::Refused(text)
             }
             SpaceNews::Accepted(accepted) => {
-                self.add_task(Task::Error(None), ctx);
+                self.add_task(DiskTask::Error(None), ctx);
                 self.on_accepted(accepted).map_or_else(SpaceNews::Refused, SpaceNews::Accepted)
             }
         };
@@ -323,7 +323,7 @@ mod tests {
             let space = Arc::new(space(dir.path(), "caps", "labels"));
             Accepted { space, json: Arc::default(), notices: Vec::new() }
         };
-        let clear = || vec![Task::Error(None)];
+        let clear = || vec![DiskTask::Error(None)];
         // What is seen; whether it need be judged again, what is written, what the search knows.
         for (found, judged, written, known) in [
             (seen(SpaceNews::Unsettled, Some(stamp)), None, vec![], Space::Unsettled),
@@ -331,7 +331,7 @@ mod tests {
             (
                 seen(SpaceNews::Refused(fault()), Some(stamp)),
                 Some(stamp),
-                vec![Task::Error(Some(fault()))],
+                vec![DiskTask::Error(Some(fault()))],
                 Space::Refused(fault()),
             ),
             (seen(SpaceNews::Accepted(accepted()), Some(stamp)), Some(stamp), clear(), Space::Accepted),

@@ -1,6 +1,6 @@
 //! One look at a launch directory, off the actors' thread: its lock, its space file, its job folders.
 
-use super::accept_space::{self, Accepted, Judged};
+use super::accept_space::{self, Accepted, SpaceJudgement};
 use super::job_folder::{Owner, found, record_of, trainer};
 use crate::daemon::permissions::how_to_write;
 use crate::domain::job::JobName;
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 /// What the sampler knows already, so that only what is new is read.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct KnownBefore {
     /// None before the lock was taken.
     pub locked: Option<Arc<Locked>>,
     pub holder: Arc<str>,
@@ -58,7 +58,7 @@ pub struct Locked {
 
 /// The directory's lock.
 #[derive(Debug)]
-pub enum Held {
+pub enum DirectoryHeld {
     /// It was ours before.
     Already,
     Now {
@@ -90,8 +90,8 @@ pub struct SpaceSeen {
 
 /// Everything a look found.
 #[derive(Debug)]
-pub struct Looked {
-    pub held: Held,
+pub struct ScanResult {
+    pub held: DirectoryHeld,
     /// None where it is as it was, or cannot be looked at now: what was known of it holds.
     pub space: Option<SpaceSeen>,
     pub found: Vec<Found>,
@@ -110,9 +110,9 @@ pub struct Looked {
 }
 
 /// Looks. May block for as long as the file system does.
-pub fn look(launch: &LaunchDir, known: &Known) -> Looked {
+pub fn look(launch: &LaunchDir, known: &KnownBefore) -> ScanResult {
     let held = hold(launch, known);
-    let mut looked = Looked {
+    let mut looked = ScanResult {
         held,
         space: None,
         found: Vec::new(),
@@ -125,7 +125,7 @@ pub fn look(launch: &LaunchDir, known: &Known) -> Looked {
         troubles: Vec::new(),
         took: Duration::ZERO,
     };
-    if matches!(looked.held, Held::Already | Held::Now { .. } | Held::Again(_)) {
+    if matches!(looked.held, DirectoryHeld::Already | DirectoryHeld::Now { .. } | DirectoryHeld::Again(_)) {
         let begun = Instant::now();
         let changed = |name: JobName| {
             let before = known.folders.get(&name).filter(|_| known.settled.contains(&name));
@@ -160,16 +160,16 @@ pub fn directory(launch: &LaunchDir) -> Result<Option<(u64, u64)>, StoreError> {
     }
 }
 
-fn hold(launch: &LaunchDir, known: &Known) -> Held {
+fn hold(launch: &LaunchDir, known: &KnownBefore) -> DirectoryHeld {
     let directory = match directory(launch) {
         Ok(Some(directory)) => directory,
-        Ok(None) => return Held::Gone,
+        Ok(None) => return DirectoryHeld::Gone,
         Err(e) => return not_to_be_had(launch, &e, ""),
     };
     let again = match &known.locked {
-        Some(locked) if locked.directory != directory => return Held::Gone,
+        Some(locked) if locked.directory != directory => return DirectoryHeld::Gone,
         Some(locked) => match locked.lock.is_at(&launch.lock()) {
-            Ok(true) => return Held::Already,
+            Ok(true) => return DirectoryHeld::Already,
             Ok(false) => true,
             Err(e) => return not_to_be_had(launch, &e, ""),
         },
@@ -184,12 +184,12 @@ fn hold(launch: &LaunchDir, known: &Known) -> Held {
             };
             // One on this machine may be about to end, and its trainers are ours then.
             let for_good = lock::Holder::parse(&holder).is_some_and(|holder| !is_here(&holder.host, &holder.boot_id));
-            if again { Held::Lost(sentence) } else { Held::No { sentence, for_good } }
+            if again { DirectoryHeld::Lost(sentence) } else { DirectoryHeld::No { sentence, for_good } }
         }
-        Ok(Locking::Held(lock)) if again => Held::Again(Locked { lock, directory }),
+        Ok(Locking::Held(lock)) if again => DirectoryHeld::Again(Locked { lock, directory }),
         Ok(Locking::Held(lock)) => {
             match SearchRecord::read(launch).and_then(|record| create_job::sweep(launch, may_be_writing).map(|()| record)) {
-                Ok(record) => Held::Now { locked: Locked { lock, directory }, record },
+                Ok(record) => DirectoryHeld::Now { locked: Locked { lock, directory }, record },
                 Err(e) => not_to_be_had(launch, &e, ""),
             }
         }
@@ -201,9 +201,9 @@ fn hold(launch: &LaunchDir, known: &Known) -> Held {
 }
 
 /// A disk may give the directory in a moment, with live trainers in it, unless no daemon has ever looked after it.
-fn not_to_be_had(launch: &LaunchDir, error: &StoreError, cure: &str) -> Held {
+fn not_to_be_had(launch: &LaunchDir, error: &StoreError, cure: &str) -> DirectoryHeld {
     let for_good = error.is_of_the_file() || matches!(SearchRecord::read(launch), Ok(None));
-    Held::No { sentence: format!("{error}{cure}"), for_good }
+    DirectoryHeld::No { sentence: format!("{error}{cure}"), for_good }
 }
 
 fn take(launch: &LaunchDir, holder: &str) -> Result<Locking, StoreError> {
@@ -212,7 +212,7 @@ fn take(launch: &LaunchDir, holder: &str) -> Result<Locking, StoreError> {
 }
 
 /// None where it is as it was when it was last judged.
-fn space(launch: &LaunchDir, known: &Known) -> Result<Option<SpaceSeen>, StoreError> {
+fn space(launch: &LaunchDir, known: &KnownBefore) -> Result<Option<SpaceSeen>, StoreError> {
     let seen = |news, stamp| Some(SpaceSeen { news, stamp, folds: None });
     let Some(stamp) = space_file::stamp(launch)? else { return Ok(seen(SpaceNews::Missing, None)) };
     if known.judged == Some(stamp) {
@@ -226,7 +226,7 @@ fn space(launch: &LaunchDir, known: &Known) -> Result<Option<SpaceSeen>, StoreEr
         SpaceFile::Unchanged => None,
         SpaceFile::Text { stamp: read, .. } if read != stamp => seen(SpaceNews::Unsettled, Some(read)),
         SpaceFile::Text { text, .. } => {
-            let Judged { folds, accepted } = accept_space::judge(launch, &text);
+            let SpaceJudgement { folds, accepted } = accept_space::judge(launch, &text);
             let news = accepted.map_or_else(SpaceNews::Refused, SpaceNews::Accepted);
             Some(SpaceSeen { news, stamp: Some(stamp), folds })
         }
@@ -235,8 +235,8 @@ fn space(launch: &LaunchDir, known: &Known) -> Result<Option<SpaceSeen>, StoreEr
 }
 
 /// What is new, gone or changed among the job folders.
-fn compare(launch: &LaunchDir, known: &Known, now: HashMap<JobName, Changed>, looked: &mut Looked) {
-    let first = matches!(looked.held, Held::Now { .. });
+fn compare(launch: &LaunchDir, known: &KnownBefore, now: HashMap<JobName, Changed>, looked: &mut ScanResult) {
+    let first = matches!(looked.held, DirectoryHeld::Now { .. });
     for name in now.keys().filter(|name| !known.folders.contains_key(*name) || known.unread.contains(*name)) {
         let found = found(&*known.executor, launch, name, false);
         if first && let Ok(Some(record)) = &found.record {
@@ -295,7 +295,7 @@ mod tests {
         let launch = LaunchDir::new(dir.path());
         let error = |code: Errno| StoreError::io("lock", dir.path(), code.into());
         let for_good = |held| match held {
-            Held::No { for_good, .. } => for_good,
+            DirectoryHeld::No { for_good, .. } => for_good,
             other => panic!("{other:?}"),
         };
         assert!(for_good(not_to_be_had(&launch, &error(Errno::ROFS), "")), "never served");
@@ -306,7 +306,7 @@ mod tests {
         let boot_id = process_identity::boot_id().expect("read");
         let here = lock::Holder { host: process_identity::host(), pid: 1, boot_id, device: None };
         let far = lock::Holder { host: "elsewhere.example".to_string(), boot_id: "another".to_string(), ..here.clone() };
-        let known = Known {
+        let known = KnownBefore {
             locked: None,
             holder: "{}".into(),
             executor: Arc::new(Processes::default()),

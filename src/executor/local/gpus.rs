@@ -113,13 +113,13 @@ impl Gpu {
 
 /// The GPUs found, and what stood in the way of finding them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Listing {
+pub struct GpuList {
     pub gpus: Vec<Gpu>,
     /// One sentence where no list, or not the whole one, could be had; no driver at all is no problem.
     pub problem: Option<String>,
 }
 
-impl Listing {
+impl GpuList {
     /// The GPUs that `CUDA_VISIBLE_DEVICES` allows, in its order: positions, or UUIDs and beginnings of them, parted by
     /// commas; as CUDA does, the list ends at the first entry that names no GPU.
     pub fn visible(&self, variable: &str) -> Vec<&Gpu> {
@@ -134,29 +134,29 @@ impl Listing {
 
 /// Where the listing comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum GpuSource {
     /// NVML, loaded at run time.
     Driver,
     /// A file in its place.
     File(PathBuf),
 }
 
-impl Source {
+impl GpuSource {
     /// The file that `NEUROSEARCH_GPU_LISTING` names, else the driver.
     pub fn from_environment() -> Self {
         match std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
-            Some(path) => Source::File(PathBuf::from(path)),
-            None => Source::Driver,
+            Some(path) => GpuSource::File(PathBuf::from(path)),
+            None => GpuSource::Driver,
         }
     }
 
     /// The GPUs as they are now. Takes some milliseconds, more on the first call.
-    pub fn list(&self) -> Listing {
+    pub fn list(&self) -> GpuList {
         match self {
-            Source::Driver => from_driver(),
-            Source::File(path) => match record::read_json::<Vec<Gpu>>(path) {
-                Ok(gpus) => Listing { gpus, problem: None },
-                Err(e) => Listing { gpus: Vec::new(), problem: Some(format!("{VARIABLE}: {e}")) },
+            GpuSource::Driver => from_driver(),
+            GpuSource::File(path) => match record::read_json::<Vec<Gpu>>(path) {
+                Ok(gpus) => GpuList { gpus, problem: None },
+                Err(e) => GpuList { gpus: Vec::new(), problem: Some(format!("{VARIABLE}: {e}")) },
             },
         }
     }
@@ -172,24 +172,24 @@ pub fn room(device: &Device, cpu_slots: u32) -> Option<u64> {
 }
 
 /// The GPUs of this machine as they are now.
-pub fn find() -> Listing {
-    Source::from_environment().list()
+pub fn find() -> GpuList {
+    GpuSource::from_environment().list()
 }
 
-fn from_driver() -> Listing {
+fn from_driver() -> GpuList {
     let nvml = match Nvml::init() {
         Ok(nvml) => nvml,
         // No driver is installed, or it is there without a device: a machine without GPUs.
         Err(NvmlError::LibloadingError(_) | NvmlError::LibraryNotFound | NvmlError::DriverNotLoaded) => {
-            return Listing::default();
+            return GpuList::default();
         }
-        Err(e) => return Listing { gpus: Vec::new(), problem: Some(format!("the NVIDIA driver does not answer: {e}")) },
+        Err(e) => return GpuList { gpus: Vec::new(), problem: Some(format!("the NVIDIA driver does not answer: {e}")) },
     };
     let count = match nvml.device_count() {
         Ok(count) => count,
-        Err(e) => return Listing { gpus: Vec::new(), problem: Some(format!("the NVIDIA driver does not count its GPUs: {e}")) },
+        Err(e) => return GpuList { gpus: Vec::new(), problem: Some(format!("the NVIDIA driver does not count its GPUs: {e}")) },
     };
-    let mut listing = Listing::default();
+    let mut listing = GpuList::default();
     for index in 0..count {
         match describe(&nvml, index) {
             Ok(gpu) => listing.gpus.push(gpu),
@@ -253,18 +253,18 @@ mod tests {
             r#"[{"index":0,"uuid":"GPU-1a","name":"T4","memory_total":16,"memory_free":15,"processes":[{"pid":3}]}]"#,
         )
         .expect("written");
-        let listing = Source::File(path.clone()).list();
+        let listing = GpuSource::File(path.clone()).list();
         assert_eq!((listing.gpus.len(), listing.problem), (1, None));
         assert_eq!(listing.gpus[0].device(), Device::gpu("GPU-1a").ok());
         std::fs::write(&path, "[{}]").expect("written");
-        let problem = Source::File(path).list().problem.expect("a problem");
+        let problem = GpuSource::File(path).list().problem.expect("a problem");
         assert!(problem.contains("gpus.json") && problem.contains(VARIABLE), "{problem}");
     }
 
     #[test]
     fn the_usual_variable_chooses_gpus_by_position_or_by_the_beginning_of_a_uuid() {
         let other = Gpu { index: 1, uuid: "GPU-2b".to_string(), ..gpu(&[], 0) };
-        let listing = Listing { gpus: vec![gpu(&[], 0), other], problem: None };
+        let listing = GpuList { gpus: vec![gpu(&[], 0), other], problem: None };
         let chosen = |variable| listing.visible(variable).iter().map(|gpu| gpu.index).collect::<Vec<_>>();
         assert_eq!(chosen("1, 0"), [1, 0]);
         assert_eq!(chosen("GPU-2"), [1]);
@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn the_driver_of_this_machine_or_its_absence_is_no_panic() {
-        let listing = Source::Driver.list();
+        let listing = GpuSource::Driver.list();
         assert!(listing.gpus.iter().all(|gpu| gpu.device().is_some()), "{listing:?}");
     }
 }

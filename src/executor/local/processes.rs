@@ -1,6 +1,6 @@
 //! The executor whose trainers are processes of this machine.
 
-use super::gpus::{self, Listing};
+use super::gpus::{self, GpuList};
 use super::live_trainers::LiveTrainers;
 use super::memory::{OomKills, OomWatch};
 use super::process_identity::{Identity, ProcessRun, is_here};
@@ -30,7 +30,7 @@ impl Processes {
         Processes { pool: Some(WarmPool::default()), ..Processes::default() }
     }
 
-    fn listing(&self, listing: Listing) -> FoundDevices {
+    fn listing(&self, listing: GpuList) -> FoundDevices {
         let gpus = listing.gpus.iter().map(|gpu| gpu.found(|pid| self.live.contains(pid)));
         FoundDevices { devices: [FoundDevice::cpu()].into_iter().chain(gpus).collect(), problem: listing.problem }
     }
@@ -47,7 +47,7 @@ impl Executor for Processes {
     }
 
     fn devices(&self, gpus: bool) -> FoundDevices {
-        self.listing(if gpus { gpus::find() } else { Listing::default() })
+        self.listing(if gpus { gpus::find() } else { GpuList::default() })
     }
 
     fn room(&self, device: &Device, cpu_slots: u32) -> Option<u64> {

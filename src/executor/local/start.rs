@@ -59,7 +59,7 @@ mod tests {
     use crate::domain::device::Device;
     use crate::domain::network::precision::Precision;
     use crate::executor::local::process_identity::Identity;
-    use crate::executor::local::stop::{Stop, Stopped};
+    use crate::executor::local::stop::{Stopped, TrainerStop};
     use crate::store::data::volume_cache::Place;
     use crate::store::records::attempt_log;
     use crate::store::records::layout::JobDir;
@@ -168,7 +168,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(2));
         }
         let now = Instant::now();
-        let mut stop = Stop::begin(child.identity().clone(), Duration::from_secs(60), now).expect("signalled");
+        let mut stop = TrainerStop::begin(child.identity().clone(), Duration::from_secs(60), now).expect("signalled");
         assert_eq!(stop.step(now).expect("stepped"), Stopped::Waiting { killed: false });
         assert!(child.try_wait().expect("asked").is_none());
         assert_eq!(stop.step(now + Duration::from_secs(61)).expect("stepped"), Stopped::Waiting { killed: true });

@@ -6,9 +6,9 @@ use rustix::process::{Signal, getpgid, kill_process, kill_process_group};
 use std::io;
 use std::time::{Duration, Instant};
 
-/// A trainer asked to end. Its owner calls [`Stop::step`] from time to time until it says [`Stopped::Ended`].
+/// A trainer asked to end. Its owner calls [`TrainerStop::step`] from time to time until it says [`Stopped::Ended`].
 #[derive(Debug)]
-pub struct Stop {
+pub struct TrainerStop {
     identity: Identity,
     deadline: Instant,
     killed: bool,
@@ -23,14 +23,14 @@ pub enum Stopped {
     Waiting { killed: bool },
 }
 
-impl Stop {
+impl TrainerStop {
     /// Asks the process to end by itself, with `grace` from `now` to do so. One that is gone already is no error.
     ///
     /// # Errors
     /// When the process belongs to another user, or cannot be looked at.
     pub fn begin(identity: Identity, grace: Duration, now: Instant) -> io::Result<Self> {
         signal(&identity, Signal::TERM)?;
-        Ok(Stop { identity, deadline: now + grace, killed: false })
+        Ok(TrainerStop { identity, deadline: now + grace, killed: false })
     }
 
     /// The time of grace ends at `deadline` already, if that is sooner.
@@ -82,7 +82,7 @@ mod tests {
         let own = Identity::own().expect("found");
         let earlier = Identity { start_time: own.start_time.wrapping_sub(1), ..own };
         let now = Instant::now();
-        let mut stop = Stop::begin(earlier, Duration::ZERO, now).expect("nothing to signal");
+        let mut stop = TrainerStop::begin(earlier, Duration::ZERO, now).expect("nothing to signal");
         assert_eq!(stop.step(now).expect("looked"), Stopped::Ended);
     }
 }

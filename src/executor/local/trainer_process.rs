@@ -5,7 +5,7 @@ use super::exit_status::verdict;
 use super::live_trainers::Followed;
 use super::memory::OomWatch;
 use super::process_identity::Identity;
-use super::stop::Stop;
+use super::stop::TrainerStop;
 use super::warm_pool::WarmPool;
 use crate::domain::job::Ended;
 use crate::executor::run::{Run, RunState};
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct TrainerProcess {
     process: Process,
-    stop: Option<Stop>,
+    stop: Option<TrainerStop>,
     since: Instant,
     /// Told how long the trainer lived.
     pool: Option<WarmPool>,
@@ -94,7 +94,7 @@ impl Run for TrainerProcess {
         let now = Instant::now();
         match &mut self.stop {
             Some(stop) => stop.hurry(now + grace),
-            None => self.stop = Some(Stop::begin(self.identity().clone(), grace, now)?),
+            None => self.stop = Some(TrainerStop::begin(self.identity().clone(), grace, now)?),
         }
         Ok(())
     }

@@ -29,10 +29,10 @@ type Edition = (u64, u64, i64, i64);
 
 /// Cheap to clone; all clones share those that wait.
 #[derive(Debug, Clone, Default)]
-pub struct WarmPool(Arc<Mutex<Kept>>);
+pub struct WarmPool(Arc<Mutex<PoolState>>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct PoolState {
     /// The oldest first.
     waiting: VecDeque<Waiting>,
     /// Processes that are being started to wait.
@@ -51,7 +51,7 @@ struct Waiting {
 }
 
 impl WarmPool {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, PoolState> {
         // A panic ends the process, so a poisoned lock is never seen; its content would still be whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -7,7 +7,7 @@ use crate::daemon::http::refusal::Refused;
 use crate::daemon::http::rights::master_only;
 use crate::daemon::http::target::{path, same};
 use crate::daemon::permissions::how_to_write;
-use crate::daemon::watcher::{AddRoot, List};
+use crate::daemon::watcher::{AddRoot, ListSearches};
 
 pub async fn handle(app: &App, peer: &Peer, request: &Add) -> Result<Vec<String>, Refused> {
     let directory = path(request.subject())?.to_path_buf();
@@ -16,7 +16,7 @@ pub async fn handle(app: &App, peer: &Peer, request: &Add) -> Result<Vec<String>
     if !off_thread(move || looked.is_dir()).await? {
         return Err(Refused::not_found(format!("{} is not a directory that the daemon can see", directory.display())));
     }
-    let known = ask(&app.watcher, List).await?.roots;
+    let known = ask(&app.watcher, ListSearches).await?.roots;
     let directory = same(known, &directory).await?.unwrap_or(directory);
     let new = ask(&app.watcher, AddRoot(directory.clone())).await?;
     let now = if new { "is watched now" } else { "was watched already" };

@@ -8,7 +8,7 @@ use crate::daemon::http::refusal::Refused;
 use crate::daemon::http::rights::may_change_there;
 use crate::daemon::http::target;
 use crate::daemon::sampler::chosen_job::Chosen;
-use crate::daemon::sampler::commands::Enqueue;
+use crate::daemon::sampler::commands::EnqueueJob;
 use crate::domain::options::JobOptions;
 use crate::store::system;
 use std::path::Path;
@@ -23,7 +23,7 @@ pub async fn handle(app: &App, peer: &Peer, request: &request::Enqueue) -> Resul
     // Reads the data that the options name, so it may take a while.
     let checked = spawn_blocking(move || check(&text, &file, &base)).await.map_err(|e| Refused::busy(e.to_string()))?;
     let (chosen, mut done) = checked.map_err(Refused::conflict)?;
-    let name = ask(&target.sampler, Enqueue(chosen)).await?.map_err(Refused::conflict)?;
+    let name = ask(&target.sampler, EnqueueJob(chosen)).await?.map_err(Refused::conflict)?;
     done.push(format!("{name} waits for a slot"));
     Ok(done)
 }

@@ -5,7 +5,7 @@ use crate::daemon::http::peer::Peer;
 use crate::daemon::http::refusal::Refused;
 use crate::daemon::http::rights::master_only;
 use crate::daemon::systemd;
-use crate::daemon::watcher::{AddRoot, List, LookAtAll};
+use crate::daemon::watcher::{AddRoot, ListSearches, LookAtAll};
 use sd_notify::NotifyState;
 use std::path::PathBuf;
 
@@ -57,7 +57,7 @@ async fn take_over(app: &App) -> Result<Vec<String>, Refused> {
 
 /// Leaves a directory that the configuration no longer names, unless `remove` has done so before.
 async fn leave(app: &App, directory: PathBuf, done: &mut Vec<String>) -> Result<(), Refused> {
-    if ask(&app.watcher, List).await?.roots.contains(&directory) {
+    if ask(&app.watcher, ListSearches).await?.roots.contains(&directory) {
         super::remove::remove(app, directory.clone()).await?;
         done.push(format!("{} is no longer watched", directory.display()));
     }

@@ -9,7 +9,7 @@ use crate::daemon::http::target::{path, same};
 use crate::daemon::sampler::Sampler;
 use crate::daemon::sampler::commands::{Leave, Stay};
 use crate::daemon::sampler::describe::DescribeSearch;
-use crate::daemon::watcher::{AddRoot, List, RemoveRoot, Searches};
+use crate::daemon::watcher::{AddRoot, ListSearches, RemoveRoot, Searches};
 use actix::Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub async fn handle(app: &App, peer: &Peer, request: &Remove) -> Result<Vec<Stri
 
 /// Leaves every search below the directory that no other watched directory holds; none where one of them has running jobs.
 pub(super) async fn remove(app: &App, directory: PathBuf) -> Result<Vec<String>, Refused> {
-    let Searches { samplers, roots, .. } = ask(&app.watcher, List).await?;
+    let Searches { samplers, roots, .. } = ask(&app.watcher, ListSearches).await?;
     let Some(directory) = same(roots.clone(), &directory).await? else {
         let watched: Vec<String> = roots.iter().map(|root| root.display().to_string()).collect();
         return Err(Refused::not_found(format!("{} is not watched; watched: {}", directory.display(), watched.join(", "))));

@@ -1,7 +1,7 @@
 //! `restore`: a drained device is used again.
 
 use crate::control::request::Restore;
-use crate::daemon::devices::Drain;
+use crate::daemon::devices::DrainDevice;
 use crate::daemon::http::app::{App, ask};
 use crate::daemon::http::peer::Peer;
 use crate::daemon::http::refusal::Refused;
@@ -15,6 +15,6 @@ pub async fn handle(app: &App, peer: &Peer, request: &Restore) -> Result<Vec<Str
 
 /// Takes the device that the word names out of use, or back into it.
 pub async fn drained(app: &App, device: &str, drain: bool) -> Result<Vec<String>, Refused> {
-    let done = ask(&app.devices, Drain { device: device.to_string(), drain }).await?.map_err(Refused::not_found)?;
+    let done = ask(&app.devices, DrainDevice { device: device.to_string(), drain }).await?.map_err(Refused::not_found)?;
     Ok(vec![done])
 }

@@ -7,7 +7,7 @@ use crate::daemon::http::refusal::Refused;
 use crate::daemon::http::rights::master_only;
 use crate::daemon::sampler::commands::StopTrainers;
 use crate::daemon::sampler::describe::DescribeSearch;
-use crate::daemon::watcher::{List, Searches};
+use crate::daemon::watcher::{ListSearches, Searches};
 use rustix::process::{Signal, getpid, kill_process};
 use std::time::{Duration, Instant};
 use tracing::{error, warn};
@@ -43,7 +43,7 @@ async fn end(app: App, stop_trainers: bool) {
 }
 
 async fn stop_all(app: &App) {
-    if let Ok(Searches { samplers, .. }) = ask(&app.watcher, List).await {
+    if let Ok(Searches { samplers, .. }) = ask(&app.watcher, ListSearches).await {
         for sampler in samplers.values() {
             // One that is gone has no trainers.
             let _ = ask(sampler, StopTrainers).await;
@@ -52,7 +52,7 @@ async fn stop_all(app: &App) {
 }
 
 async fn running(app: &App) -> usize {
-    let Ok(Searches { samplers, .. }) = ask(&app.watcher, List).await else { return 0 };
+    let Ok(Searches { samplers, .. }) = ask(&app.watcher, ListSearches).await else { return 0 };
     let mut running = 0;
     for sampler in samplers.values() {
         running += ask(sampler, DescribeSearch).await.map_or(0, |search| search.running.len());
