@@ -246,6 +246,37 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_longest_prefix_leaves_room_for_the_largest_index_and_no_more() {
+        let longest = "p".repeat(JobName::LONGEST_PREFIX);
+        assert!(JobName::numbered(&longest, u64::MAX).is_ok());
+        assert!(JobName::numbered(&format!("{longest}p"), u64::MAX).is_err());
+    }
+
+    #[test]
+    fn a_name_and_a_failure_class_are_written_as_they_read() {
+        let name = JobName::numbered("job", 3).expect("a name");
+        assert_eq!((name.as_str(), name.to_string(), String::from(name.clone())), ("job-3", "job-3".into(), "job-3".into()));
+        assert_eq!(FailureClass::TooLarge.to_string(), "too_large");
+    }
+
+    #[test]
+    fn each_state_has_its_word_and_says_whether_anything_more_happens() {
+        let running = JobState::Running { device: None, since: 0 };
+        let failed = JobState::Failed { class: FailureClass::Crashed, sentence: "crash".into() };
+        for (state, word, is_final, is_given_up) in [
+            (JobState::Queued, "queued", false, false),
+            (running, "running", false, false),
+            (JobState::Paused, "paused", false, false),
+            (JobState::Done, "done", true, false),
+            (JobState::Cancelled, "cancelled", true, true),
+            (failed, "failed", true, true),
+        ] {
+            assert_eq!((state.as_str(), state.is_final(), state.is_given_up()), (word, is_final, is_given_up));
+            assert_eq!(serde_json::to_value(&state).expect("JSON")["state"], word, "the word in a record");
+        }
+    }
+
     /// Every variant named, in a match that does not compile without one of them.
     macro_rules! every {
         ($($variant:ident),*) => {{

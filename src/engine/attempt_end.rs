@@ -25,9 +25,8 @@ pub fn on_ended(search: &mut Search, name: &JobName, outcome: &Outcome) -> Vec<E
 pub fn on_too_large(search: &mut Search, name: &JobName, sentence: String) -> Vec<Effect> {
     let Some(job) = search.jobs.get_mut(name) else { return Vec::new() };
     job.history.attempts = job.history.attempts.saturating_sub(1);
-    let checkpoints = job.history.checkpoints_seen;
     let ended = Some(Ended::Failed { class: FailureClass::TooLarge, sentence });
-    on_ended(search, name, &Outcome { ended, checkpoints, ..Outcome::default() })
+    on_ended(search, name, &Outcome { ended, ..Outcome::default() })
 }
 
 /// The pause before a retry is over.

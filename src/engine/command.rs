@@ -346,6 +346,35 @@ mod tests {
         search.drawing.insert(2, None);
         let refused = on_command(&mut search, Command::SetJobs(2)).expect_err("job 2 is being drawn");
         assert!(refused.contains("job 2 is drawn already"), "{refused}");
+        on_command(&mut search, Command::SetJobs(3)).expect("job 2 is the last of three");
+    }
+
+    #[test]
+    fn a_command_that_is_refused_says_why() {
+        let (mut search, _) = search(Standing::Done);
+        on_command(&mut search, Command::SetJobs(3)).expect("done");
+        search.indices.insert(2);
+        for (index, words) in [
+            (0, "job-0 is done and cannot be paused: only one that is queued"),
+            (1, "job-1 is not drawn yet"),
+            (2, "there is no job job-2 here: its folder's name belongs to something"),
+            (3, "`neurosearch jobs` lists those there are"),
+        ] {
+            let name = JobName::numbered("job", index).expect("a name");
+            let refused = on_command(&mut search, Command::PauseJob(name)).expect_err("refused");
+            assert!(refused.contains(words), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_job_that_is_paused_shows_its_trouble_only_while_its_record_is_unwritten() {
+        for unsaved in [false, true] {
+            let (mut search, name) = search(Standing::Resting);
+            let job = search.jobs.get_mut(&name).expect("known");
+            (job.unsaved, job.trouble) = (unsaved, Some("damaged".into()));
+            on_command(&mut search, Command::PauseJob(name.clone())).expect("done");
+            assert_eq!(search.jobs[&name].trouble.is_some(), unsaved);
+        }
     }
 
     #[test]

@@ -213,6 +213,39 @@ mod tests {
     }
 
     #[test]
+    fn the_searchs_own_limit_is_a_reason_once_it_is_reached() {
+        let lease = |id| Lease { id, device: "cpu".into(), need: Need::Cpu };
+        // The limit, the slots of running jobs and of draws, and what is said.
+        for (slots, running, drawing, said) in [
+            (Some(0), 0, 0, Some("its search may use no slot (slots=0); ")),
+            (Some(1), 0, 0, None),
+            (Some(1), 1, 0, Some("its search uses the one slot that it may have (slots=1); ")),
+            (Some(2), 1, 0, None),
+            (Some(2), 1, 1, Some("its search uses the 2 slots that it may have (slots=2); ")),
+            (Some(2), 2, 1, Some("its search uses the 2 slots that it may have (slots=2); ")),
+            (None, 2, 1, None),
+        ] {
+            let mut search = Search { terms: Some(terms(9)), space: Space::Accepted, ..Search::default() };
+            search.terms.as_mut().expect("terms").slots = slots;
+            (0..running).for_each(|i| search.add(name(i), Job::new(Some(i), Need::Cpu, Standing::Running(lease(i)))));
+            search.drawing = (7..7 + drawing).map(|index| (index, Some(lease(index)))).collect();
+            search.drawing.insert(6, None);
+            let answer = own_limit(&search);
+            let whole = said.map(|said| format!("{said}`neurosearch set LAUNCH slots=all` lets it have as many as there are"));
+            assert_eq!(answer, whole, "{slots:?} {running} {drawing}");
+        }
+    }
+
+    #[test]
+    fn an_index_is_to_be_drawn_where_it_is_wanted_and_has_no_folder() {
+        let search = search();
+        for (word, index) in [("job-0", None), ("job-2", Some(2)), ("job-4", Some(4)), ("job-5", None), ("try-4", None)] {
+            let name = JobName::try_from(word.to_string()).expect("a name");
+            assert_eq!(index_to_draw(&search, &name), index, "{word}");
+        }
+    }
+
+    #[test]
     fn the_place_in_line_counts_what_waits_and_what_is_drawn_before() {
         let mut search = search();
         let before = |search: &Search, index| undrawn(search, index).expect("to be drawn").reasons;
@@ -223,5 +256,10 @@ mod tests {
         assert_eq!(undrawn(&search, 2).expect("known").waits_for, None);
         assert_eq!(before(&search, 4), ["2 other jobs of its search come before it"]);
         assert_eq!(known(&search, &name(1), &search.jobs[&name(1)]).sentence(), "it waits for a slot on the CPU");
+        search.add(name(3), Job::new(Some(3), Need::Gpu, Standing::Waiting));
+        assert!(known(&search, &name(3), &search.jobs[&name(3)]).reasons.is_empty(), "nothing before it waits for a GPU");
+        search.add(name(4), Job::new(Some(4), Need::Cpu, Standing::Waiting));
+        let after = known(&search, &name(4), &search.jobs[&name(4)]);
+        assert_eq!(after.reasons, ["one other job of its search comes before it"]);
     }
 }

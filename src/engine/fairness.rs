@@ -23,7 +23,7 @@ pub fn next<K: Ord + Clone>(claimants: &[Claimant<K>], need: Need) -> Option<K> 
 /// How many others are served before this one with a slot of this kind: by a higher priority, and by their turn.
 pub fn before<K: Ord + Clone>(claimants: &[Claimant<K>], key: &K, need: Need) -> (usize, usize) {
     let Some(own) = claimants.iter().find(|c| c.key == *key) else { return (0, 0) };
-    let first = claimants.iter().filter(|c| c.key != *key && wants(c, need) && rank(c) < rank(own));
+    let first = claimants.iter().filter(|c| wants(c, need) && rank(c) < rank(own));
     let (higher, equal): (Vec<_>, Vec<_>) = first.partition(|c| c.demand.priority > own.demand.priority);
     (higher.len(), equal.len())
 }
@@ -63,5 +63,23 @@ mod tests {
         assert_eq!(next(&all, Need::Cpu), Some(2));
         assert_eq!(next(&all, Need::Gpu), None);
         assert_eq!(next(&all[..1], Need::Cpu), None);
+        assert_eq!(next(&[claimant(1, 0, 1, 0, Some(2))], Need::Cpu), Some(1), "below its limit");
+    }
+
+    #[test]
+    fn those_served_before_a_search_are_counted_by_priority_and_by_turn() {
+        let all = [
+            claimant(1, 0, 1, 5, None),
+            claimant(2, 5, 1, 5, None),
+            claimant(3, 9, 3, 9, None),
+            claimant(4, 0, 0, 9, None),
+            claimant(5, 0, 2, 0, None),
+            claimant(6, -1, 0, 0, None),
+            claimant(7, 9, 1, 0, Some(1)),
+        ];
+        assert_eq!(before(&all, &1, Need::Cpu), (2, 1));
+        assert_eq!(before(&all, &3, Need::Cpu), (0, 0), "the first in line");
+        assert_eq!(before(&all, &1, Need::Gpu), (0, 0), "nobody wants one");
+        assert_eq!(before(&all, &8, Need::Cpu), (0, 0), "it never asked");
     }
 }

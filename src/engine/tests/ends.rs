@@ -140,6 +140,8 @@ fn crashes_are_retried_with_growing_pauses_and_given_up_at_the_fifth_in_a_row() 
             Effect::Rest { seconds, .. } => Some(*seconds),
             _ => None,
         }));
+        let next = format!("it is tried again in {} s", 1 << (id - 2));
+        assert!(matches!(&effects[0], Effect::Say(text) if text.ends_with(&next)), "{effects:?}");
         assert_eq!(attempt_end::on_retry_due(&mut search, &name(0)), [Effect::Ask(cpu(1))]);
     }
     assert_eq!(pauses, [1, 2, 4]);
@@ -192,6 +194,32 @@ fn a_new_checkpoint_starts_the_count_of_failures_again() {
     attempt_end::on_ended(&mut search, &name(0), &Outcome { checkpoints: 3, ..crashed() });
     assert_eq!(search.jobs[&name(0)].history.failures_in_a_row, 1);
     assert_eq!(search.jobs[&name(0)].standing, Standing::Waiting);
+}
+
+#[test]
+fn an_attempt_that_got_somewhere_ends_the_count_of_holds_in_a_row() {
+    for (end, checkpoints, left) in [(None, 0, 3), (None, 1, 0), (Some(Ended::Done), 0, 0)] {
+        let mut search = with_running(1);
+        search.holds_in_a_row = 3;
+        attempt_end::on_ended(&mut search, &name(0), &Outcome { checkpoints, ..ended(end) });
+        assert_eq!(search.holds_in_a_row, left, "{checkpoints} checkpoints");
+    }
+}
+
+#[test]
+fn a_job_asked_to_stop_before_its_trainer_could_start_has_stopped() {
+    use crate::engine::command::{Command, on_command};
+    for (command, standing) in
+        [(Command::PauseJob(name(0)), Standing::Paused), (Command::CancelJob(name(0)), Standing::Cancelled)]
+    {
+        let mut search = accepted(1);
+        react::on_slot(&mut search, lease(1), 100);
+        react::on_drawn(&mut search, 0, name(0), Drawn::Ready { need: Need::Cpu }, 100);
+        on_command(&mut search, command).expect("asked");
+        react::on_not_started(&mut search, &name(0), "absent".into());
+        let job = &search.jobs[&name(0)];
+        assert_eq!((&job.standing, job.history.pending), (&standing, None));
+    }
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn a_disk_without_room_is_tried_ever_more_seldom_until_a_job_gets_somewhere() {
     }
     assert_eq!(search.held(), Some("still full"));
     holds::on_room(&mut search);
+    react::on_progress(&mut search, &name(0), 0, false);
     pauses.push(seconds(holds::on_unsaved(&mut search, None, "full again".into())));
     assert_eq!(pauses, [1, 2, 4, 8, 16].map(Some), "and a hold soon after counts on");
     holds::on_room(&mut search);

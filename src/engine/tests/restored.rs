@@ -69,6 +69,7 @@ fn what_a_new_daemon_makes_of_a_jobs_records() {
 fn an_adopted_job_is_followed_once_its_slot_is_claimed() {
     let mut search = Search { terms: Some(terms(1)), ..Search::default() };
     restore::on_found(&mut search, found(running(), TrainerSeen::Alive("cpu".into())));
+    assert_eq!(restore::on_gone(&mut search, &[name(0)]), [], "its trainer lives, so its folder is not given up");
     let effects = restore::on_claimed(&mut search, &name(0), lease(9));
     let record = Effect::Record { job: name(0), update: update(running(), 2, 1) };
     assert_eq!(effects, [record, Effect::Follow { job: name(0), lease: lease(9) }]);
@@ -81,8 +82,9 @@ fn an_unclear_job_is_neither_finished_nor_started_until_more_is_known() {
     restore::on_found(&mut search, found(running(), unclear("far", Holder::Elsewhere)));
     assert_eq!(restore::on_gone(&mut search, &[name(0)]), []);
     assert!(search.jobs.contains_key(&name(0)), "its folder may be out of reach for a moment");
-    let effects = restore::on_looked_again(&mut search, &name(0), TrainerSeen::Gone(None), 0);
+    let effects = restore::on_looked_again(&mut search, &name(0), TrainerSeen::Gone(None), 3);
     assert_eq!(effects.last(), Some(&Effect::Ask(cpu(1))));
+    assert_eq!(search.jobs[&name(0)].history.checkpoints_seen, 3, "as the last look counted them");
 }
 
 #[test]
@@ -186,6 +188,31 @@ fn a_job_whose_record_cannot_be_read_keeps_its_index_and_is_left_alone_until_it_
 }
 
 #[test]
+fn what_is_asked_of_a_job_is_kept_while_its_record_cannot_be_read() {
+    use crate::engine::command::{Command, on_command};
+    let mut search = accepted(1);
+    let unread = Unread { why: "no JSON".into(), trainer: TrainerSeen::Gone(None) };
+    let unread = || vec![Found { name: name(0), record: Err(unread.clone()), need: Need::Cpu }];
+    restore::on_found(&mut search, unread());
+    on_command(&mut search, Command::PauseJob(name(0))).expect("asked");
+    restore::on_found(&mut search, unread());
+    restore::on_found(&mut search, found(running(), TrainerSeen::Gone(None)));
+    assert_eq!(search.jobs[&name(0)].standing, Standing::Paused);
+}
+
+#[test]
+fn a_scan_changes_nothing_about_a_job_that_was_drawn_since_it_began() {
+    let found = || found(JobState::Paused, TrainerSeen::Gone(None));
+    let mut drawing = accepted(1);
+    react::on_slot(&mut drawing, lease(1), 100);
+    for mut search in [with_running(1), drawing] {
+        let before = search.clone();
+        assert_eq!(restore::on_found(&mut search, found()), []);
+        assert_eq!(search, before);
+    }
+}
+
+#[test]
 fn a_live_trainer_keeps_its_slot_while_its_jobs_record_cannot_be_read() {
     let unread = |trainer: TrainerSeen| {
         let record = Err(Unread { why: "no JSON".into(), trainer });
@@ -230,6 +257,7 @@ fn a_lent_job_is_the_daemons_again_once_its_borrower_has_ended() {
     let mut search = Search { terms: Some(terms(1)), ..Search::default() };
     restore::on_found(&mut search, elsewhere.clone());
     assert_eq!(search.jobs[&name(0)].standing, Standing::Foreign(Some(running())));
+    assert_eq!(search.jobs[&name(0)].history.attempts, 2, "as its record counts them");
     restore::on_found(&mut search, elsewhere);
     assert_eq!(search.jobs[&name(0)].standing, Standing::Foreign(Some(running())), "as long as it runs elsewhere");
     let done = restore::on_found(&mut search.clone(), found(JobState::Done, TrainerSeen::Gone(None)));
