@@ -229,6 +229,38 @@ mod tests {
     use std::fs;
 
     #[test]
+    fn a_folder_without_options_is_no_job_and_options_that_cannot_be_read_are_told() {
+        let dir = tempdir();
+        let job = JobDir::new(dir.path());
+        let mut notices = Vec::new();
+        assert!(collect("job-0", &job, None, &mut notices).is_none() && notices.is_empty());
+        fs::create_dir(job.commandline()).expect("made");
+        assert!(collect("job-0", &job, None, &mut notices).is_some());
+        assert!(matches!(notices.first(), Some(Notice::Unreadable { .. })), "{notices:?}");
+    }
+
+    #[test]
+    fn a_training_table_that_cannot_be_read_is_told_and_one_that_is_missing_is_not() {
+        let dir = tempdir();
+        let job = JobDir::new(dir.path());
+        fs::write(job.commandline(), "{}").expect("written");
+        for selection in Selection::ALL {
+            let folder = dir.path().join(format!("fold-0/cnn_classification/{selection}"));
+            fs::create_dir_all(&folder).expect("made");
+            let text = format!("{}\ttotal_loss\n1\t1\t1\t1\t1\t1\t0.5\n", Metrics::COLUMNS.join("\t"));
+            fs::write(folder.join("validation_image_level_metrics.tsv"), text).expect("written");
+        }
+        let said = || {
+            let mut notices = Vec::new();
+            collect("job-0", &job, Some(&[0]), &mut notices).expect("a job");
+            notices.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(said(), Vec::<String>::new());
+        fs::create_dir(job.fold(0).training_table(None)).expect("made");
+        assert!(said().iter().any(|notice| notice.contains("training.tsv")), "{:?}", said());
+    }
+
+    #[test]
     fn a_fold_without_results_is_told_only_of_a_job_that_is_over() {
         let dir = tempdir();
         let job = JobDir::new(dir.path());

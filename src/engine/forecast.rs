@@ -144,6 +144,7 @@ mod tests {
         // A later fold loads too.
         courses.report(&name(0), loading(9, 142.0));
         assert_eq!(courses.job_left(&name(0), 142.0), Some(40));
+        assert_eq!(courses.progress(&name(0)), Some(&loading(9, 142.0)));
     }
 
     #[test]
@@ -174,5 +175,7 @@ mod tests {
         assert_eq!(courses.search_left(3, 20.0), None, "nothing runs");
         courses.report(&name(1), at(0, 20.0));
         assert_eq!(courses.search_left(1, 20.0), Some(80), "40 s for each, as the one that ended would have taken");
+        courses.report(&name(1), at(5, 30.0));
+        assert_eq!(courses.search_left(1, 30.0), Some(40), "10 s, and 30 s as the two take on average");
     }
 }
