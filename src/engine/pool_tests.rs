@@ -122,3 +122,49 @@ fn restoring_a_device_that_is_gone_or_occupied_does_not_put_it_into_use() {
     assert!(pool.devices[GPU].out_of_use().is_some_and(|why| why.contains("by hand")));
     assert_eq!(restored(&mut pool), "GPU-1 takes jobs again");
 }
+
+#[test]
+fn jobs_spread_over_the_devices_with_most_free_slots_and_stop_when_no_more_are_wanted() {
+    let mut pool = pool(&[seen(GPU, Need::Gpu, 2), seen("GPU-2", Need::Gpu, 2)]);
+    assert_eq!(granted(&on_demand(&mut pool, 1, wants(0, 3))), [(1, GPU, 1), (1, "GPU-2", 2), (1, GPU, 3)]);
+    assert_eq!(on_open(&mut pool), [], "the demand is met, and one slot is left");
+    assert_eq!((pool.busy(GPU), pool.busy("GPU-2")), (2, 1));
+}
+
+#[test]
+fn a_machine_that_is_drained_starts_nothing_until_it_is_restored() {
+    let mut pool = pool(&[seen("cpu", Need::Cpu, 1)]);
+    assert_eq!(on_drain_all(&mut pool, true), []);
+    assert_eq!(on_demand(&mut pool, 1, wants(1, 0)), []);
+    assert_eq!(granted(&on_drain_all(&mut pool, false)), [(1, "cpu", 1)]);
+    assert_eq!(on_drain(&mut pool, "GPU-9", true), (None, vec![]), "there is no such device");
+}
+
+#[test]
+fn a_job_that_needs_the_cpu_is_refused_where_the_devices_leave_it_out() {
+    let mut pool = pool(&[seen(GPU, Need::Gpu, 1)]);
+    for _ in 0..2 {
+        let effects = on_demand(&mut pool, 1, wants(2, 0));
+        let refused = |effect: &PoolEffect<u32>| matches!(effect, PoolEffect::NoDevice { search: 1, need: Need::Cpu, sentence } if sentence.contains("leave the CPU out"));
+        assert!(effects.len() == 1 && refused(&effects[0]), "each time that it asks: {effects:?}");
+    }
+    assert_eq!((called(Need::Cpu), called(Need::Gpu)), ("the CPU", "a GPU"));
+}
+
+#[test]
+fn a_success_between_them_or_a_drain_by_hand_ends_the_count_of_failures() {
+    let mut pool = pool(&[seen(GPU, Need::Gpu, 1)]);
+    let end = |pool: &mut Pool<u32>, job: &str, failed| {
+        let lease = on_claim(pool, 1, GPU, Need::Gpu);
+        on_release(pool, lease.id, Some(job.into()), failed)
+    };
+    for (job, failed) in [("a", true), ("b", true), ("c", false), ("d", true), ("e", true)] {
+        assert_eq!(end(&mut pool, job, failed), []);
+    }
+    assert_eq!(pool.devices[GPU].drained, None);
+    on_drain(&mut pool, GPU, true);
+    for job in ["f", "g", "h", "i"] {
+        assert_eq!(end(&mut pool, job, true), [], "it is drained already");
+    }
+    assert!(pool.devices[GPU].drained.as_deref().is_some_and(|why| why.contains("by hand")));
+}

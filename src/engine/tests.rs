@@ -116,6 +116,16 @@ fn a_slot_goes_to_the_waiting_job_with_the_lowest_index() {
 }
 
 #[test]
+fn a_search_asks_for_each_kind_of_slot_that_its_jobs_need() {
+    let mut search = Search::default();
+    react::on_space(&mut search, SpaceNews::Accepted(Terms { need: Need::Gpu, ..terms(6) }));
+    for (index, need) in [(0, Need::Gpu), (1, Need::Gpu), (2, Need::Cpu)] {
+        search.add(name(index), Job::new(Some(index), need, Standing::Waiting));
+    }
+    assert_eq!(search.demand(), Demand { cpu: 1, gpu: 5, ..Demand::default() });
+}
+
+#[test]
 fn slots_that_nobody_needs_go_back() {
     let mut done = accepted(0);
     assert_eq!(react::on_slot(&mut done, lease(1), 0), [release(1, None)]);

@@ -77,6 +77,22 @@ fn an_edited_space_is_not_held_by_what_the_jobs_before_it_missed() {
 }
 
 #[test]
+fn an_unwritten_record_is_tried_with_each_look_in_a_damaged_folder_else_with_room() {
+    let mut search = accepted(0);
+    for (index, unsaved, trouble) in [(0, true, None), (1, false, Some("damaged")), (2, true, Some("damaged"))] {
+        let job = Job::new(Some(index), Need::Cpu, Standing::Paused);
+        search.add(name(index), Job { unsaved, trouble: trouble.map(str::to_string), ..job });
+    }
+    let recorded = |effects: Vec<Effect>| {
+        let job = |effect| if let Effect::Record { job, .. } = effect { Some(job) } else { None };
+        effects.into_iter().filter_map(job).collect::<Vec<_>>()
+    };
+    assert_eq!(recorded(holds::on_looked(&search)), [name(2)]);
+    holds::on_unsaved(&mut search, None, "full".into());
+    assert_eq!(recorded(holds::on_room(&mut search)), [name(0)]);
+}
+
+#[test]
 fn a_search_whose_directory_is_away_starts_nothing_and_goes_on_when_it_is_back() {
     let mut search = with_running(2);
     let effects = holds::on_away(&mut search, "gone".into());
