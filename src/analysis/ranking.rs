@@ -129,11 +129,12 @@ mod tests {
             ranked("job-2", [Some(0.5), Some(0.75)], None, false),
             ranked("job-10", [Some(0.5), Some(0.75)], None, false),
             ranked("job-1", [None, None], Some(0.1), false),
+            ranked("job-4", [Some(0.9), None], None, false),
             ranked("job-3", [Some(0.25), Some(1.0)], Some(0.5), false),
         ];
         let ranking = Ranking::new(jobs.into_iter().flatten().collect());
         let names: Vec<&str> = ranking.by_accuracy.iter().map(|job| job.job.as_str()).collect();
-        assert_eq!(names, ["job-3", "job-2", "job-10"]);
+        assert_eq!(names, ["job-3", "job-2", "job-10", "job-4"]);
         let fold = RankedFold { index: 2, accuracy: [Some(0.25), Some(1.0)], loss: Some(0.5) };
         assert_eq!(ranking.by_accuracy[0].folds, [fold], "only the folds that are found");
         assert!(ranking.by_loss.is_empty());

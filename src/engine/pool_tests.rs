@@ -162,9 +162,18 @@ fn a_success_between_them_or_a_drain_by_hand_ends_the_count_of_failures() {
         assert_eq!(end(&mut pool, job, failed), []);
     }
     assert_eq!(pool.devices[GPU].drained, None);
-    on_drain(&mut pool, GPU, true);
+    let (said, _) = on_drain(&mut pool, GPU, true);
+    assert_eq!(said.as_deref(), Some("GPU-1 takes no new job; what runs there goes on"));
     for job in ["f", "g", "h", "i"] {
         assert_eq!(end(&mut pool, job, true), [], "it is drained already");
     }
     assert!(pool.devices[GPU].drained.as_deref().is_some_and(|why| why.contains("by hand")));
+}
+
+#[test]
+fn only_a_device_that_is_not_found_any_more_is_said_to_be_gone() {
+    let mut pool = pool(&[seen("cpu", Need::Cpu, 1), seen(GPU, Need::Gpu, 1)]);
+    let say = PoolEffect::Say("device GPU-1: it is no longer found on this machine".into());
+    assert_eq!(on_devices(&mut pool, &[seen("cpu", Need::Cpu, 1)]), [say]);
+    assert!(!pool.devices["cpu"].gone && pool.devices[GPU].gone);
 }

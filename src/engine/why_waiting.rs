@@ -79,6 +79,23 @@ mod tests {
     }
 
     #[test]
+    fn a_device_says_why_it_takes_no_job_now() {
+        let device = |slots, drained: Option<&str>| {
+            let drained = drained.map(str::to_string);
+            Device { need: Need::Gpu, slots, drained, occupied: None, gone: false, failures: Vec::new() }
+        };
+        for (device, busy, said) in [
+            (device(1, None), 0, None),
+            (device(1, None), 1, Some("the one slot of GPU-1 is taken")),
+            (device(2, None), 1, None),
+            (device(2, None), 2, Some("all 2 slots of GPU-1 are taken")),
+            (device(2, Some("drained")), 0, Some("GPU-1 is out of use: drained")),
+        ] {
+            assert_eq!(state("GPU-1", &device, busy).as_deref(), said);
+        }
+    }
+
+    #[test]
     fn searches_that_are_served_first_are_counted_by_why() {
         let mut pool = pool();
         pool::on_demand(&mut pool, 1, wants(9, 0));
