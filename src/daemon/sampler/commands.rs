@@ -8,7 +8,7 @@ use crate::engine::command::{self, Command, on_command};
 use actix::{ActorContext, Handler, Message, ResponseFuture};
 use tokio::sync::oneshot;
 
-/// ChangeSearch the search, one command after the other up to the first that cannot be done.
+/// Change the search, one command after the other up to the first that cannot be done.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Vec<String>, String>")]
 pub struct ChangeSearch(pub Vec<Command>);
