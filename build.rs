@@ -1,4 +1,4 @@
-//! Gives the trainer, and no other program, libtorch's missing calls (`shim.cpp`, `feed.cpp` and `convolution.cpp` below `src/trainer`) and the run path to libtorch.
+//! Gives the trainer, and no other program, libtorch's missing calls (the three `.cpp` files below `src/trainer`) and the run path to libtorch.
 
 /// A package says here where its libtorch will lie, so that its trainer never looks into the folder of whoever built it.
 #[cfg(feature = "torch")]

@@ -12,7 +12,7 @@ use std::ffi::OsString;
 
 /// The trainer's environment, and what it fixed at the job's first start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Assigned {
+pub struct TrainerAssignment {
     /// `cpu` or a GPU's UUID; none when started by hand.
     pub device: Option<String>,
     pub threads: usize,
@@ -26,9 +26,11 @@ pub struct Assigned {
     pub run: Option<RunId>,
 }
 
-impl Assigned {
-    /// Reads the environment; `last` is the record of the job's previous attempt, whose number of threads and
-    /// precision are kept, because the results depend on them: on the first in the last bits of every sum on the CPU.
+impl TrainerAssignment {
+    /// Reads the environment; `last` is the record of the job's previous attempt.
+    ///
+    /// Its number of threads and its precision are kept, because the results depend on them. The number of threads changes the
+    /// last bits of every sum on the CPU.
     ///
     /// # Errors
     /// One clause that names the variable whose value makes no sense.
@@ -43,7 +45,7 @@ impl Assigned {
         let kept = last.map(|last| last.threads).filter(|threads| *threads > 0);
         let precision = text(variable::PRECISION).map(|word| word.parse::<Precision>()).transpose();
         let precision = precision.map_err(|error| format!("{}: {error}", variable::PRECISION))?;
-        Ok(Assigned {
+        Ok(TrainerAssignment {
             device: device(&get),
             threads: kept.or(given).unwrap_or_else(cpu::cores),
             attempt: number(variable::ATTEMPT)?.unwrap_or_else(|| last.map_or(1, |last| last.attempt.saturating_add(1))),
@@ -55,7 +57,7 @@ impl Assigned {
     }
 }
 
-/// What [`Assigned::device`] will be, for what is said before anything else is read.
+/// What [`TrainerAssignment::device`] will be, for what is said before anything else is read.
 pub fn device(get: impl Fn(&str) -> Option<OsString>) -> Option<String> {
     text(get, variable::DEVICE)
 }
@@ -95,43 +97,43 @@ mod tests {
 
     #[test]
     fn the_threads_of_the_first_attempt_are_used_again() {
-        assert_eq!(Assigned::read(given, None).expect("numbers").threads, 3);
-        assert_eq!(Assigned::read(given, Some(&last(7))).expect("numbers").threads, 7);
+        assert_eq!(TrainerAssignment::read(given, None).expect("numbers").threads, 3);
+        assert_eq!(TrainerAssignment::read(given, Some(&last(7))).expect("numbers").threads, 7);
     }
 
     #[test]
     fn a_job_keeps_the_precision_that_it_began_with() {
         let get = |name: &str| (name == variable::PRECISION).then(|| OsString::from("tf32"));
-        assert_eq!(Assigned::read(get, None).expect("a word").precision, Precision::Tf32);
-        assert_eq!(Assigned::read(get, Some(&last(1))).expect("a word").precision, Precision::Bf16);
-        assert_eq!(Assigned::read(|_| None, None).expect("nothing").precision, Precision::Fp32);
-        let wrong = Assigned::read(|name| (name == variable::PRECISION).then(|| OsString::from("fp16")), None);
+        assert_eq!(TrainerAssignment::read(get, None).expect("a word").precision, Precision::Tf32);
+        assert_eq!(TrainerAssignment::read(get, Some(&last(1))).expect("a word").precision, Precision::Bf16);
+        assert_eq!(TrainerAssignment::read(|_| None, None).expect("nothing").precision, Precision::Fp32);
+        let wrong = TrainerAssignment::read(|name| (name == variable::PRECISION).then(|| OsString::from("fp16")), None);
         let error = wrong.expect_err("unknown");
         assert!(error.contains("NEUROSEARCH_PRECISION") && error.contains("fp16"), "{error}");
     }
 
     #[test]
     fn by_hand_all_cores_are_used_and_attempts_are_counted_on() {
-        let by_hand = Assigned::read(|_| None, Some(&last(0))).expect("nothing");
+        let by_hand = TrainerAssignment::read(|_| None, Some(&last(0))).expect("nothing");
         assert!(by_hand.threads >= 1);
         assert_eq!((by_hand.attempt, by_hand.device, by_hand.cache), (5, None, None));
-        assert_eq!(Assigned::read(|_| None, None).expect("nothing").attempt, 1);
+        assert_eq!(TrainerAssignment::read(|_| None, None).expect("nothing").attempt, 1);
     }
 
     #[test]
     fn a_trainer_that_something_runs_is_told_what_and_any_other_is_a_process() {
         let given = |text: &'static str| move |name: &str| (name == variable::RUN).then(|| OsString::from(text));
-        let run = Assigned::read(given(r#"{"slurm": {"id": 7}}"#), None).expect("a run").run.expect("a run");
+        let run = TrainerAssignment::read(given(r#"{"slurm": {"id": 7}}"#), None).expect("a run").run.expect("a run");
         assert_eq!(run.kind(), "slurm");
-        assert_eq!(Assigned::read(given(""), None).expect("nothing").run, None);
-        let error = Assigned::read(given("7"), None).expect_err("no run");
+        assert_eq!(TrainerAssignment::read(given(""), None).expect("nothing").run, None);
+        let error = TrainerAssignment::read(given("7"), None).expect_err("no run");
         assert!(error.contains("NEUROSEARCH_RUN"), "{error}");
     }
 
     #[test]
     fn a_variable_that_is_no_number_is_named() {
         let get = |name: &str| (name == variable::THREADS).then(|| OsString::from("many"));
-        let error = Assigned::read(get, None).expect_err("no number");
+        let error = TrainerAssignment::read(get, None).expect_err("no number");
         assert!(error.contains("NEUROSEARCH_THREADS") && error.contains("many"), "{error}");
     }
 }

@@ -1,7 +1,7 @@
 //! Times training steps and forward passes of one network on tensors that are already in memory, and measures their memory.
 
 use super::device::{self, use_threads};
-use super::failure::Failure;
+use super::failure::TrainingFailure;
 use super::model::adam::Adam;
 use super::model::loss::{cross_entropy_sum, mse};
 use super::model::network::Network;
@@ -37,8 +37,8 @@ pub fn run(arguments: &Bench) -> ExitCode {
     }
 }
 
-fn measure(arguments: &Bench) -> Result<serde_json::Value, Failure> {
-    let bad = |sentence: String| Failure::new(FailureClass::BadOptions, sentence);
+fn measure(arguments: &Bench) -> Result<serde_json::Value, TrainingFailure> {
+    let bad = |sentence: String| TrainingFailure::new(FailureClass::BadOptions, sentence);
     let file = arguments.commandline.display().to_string();
     let text = std::fs::read_to_string(&arguments.commandline).map_err(|error| bad(format!("{file}: {error}")))?;
     let faulty = |faults: Faults| bad(faults.to_string());
@@ -96,7 +96,7 @@ impl Work {
         items: usize,
         device: Device,
         precision: Precision,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, TrainingFailure> {
         let autoencoder = network_type == NetworkType::Autoencoder;
         let build = if autoencoder { Network::autoencoder } else { Network::cnn };
         let mut network = build(architecture, device)?.in_precision(precision);
@@ -110,7 +110,7 @@ impl Work {
         Ok(Work { adam: Adam::new(network.trainable(), 1e-4, 1e-4)?, network, batch, evaluated, classes })
     }
 
-    fn train(&mut self) -> Result<(), Failure> {
+    fn train(&mut self) -> Result<(), TrainingFailure> {
         self.adam.zero_grad();
         let output = self.network.forward(&self.batch, true)?;
         let loss = match &self.classes {
@@ -122,18 +122,18 @@ impl Work {
     }
 
     /// The items that an evaluation takes at once.
-    fn evaluation_items(&self) -> Result<Tensor, Failure> {
+    fn evaluation_items(&self) -> Result<Tensor, TrainingFailure> {
         let copies = vec![&self.batch; self.evaluated / self.batch.size()[0] as usize];
         Ok(Tensor::f_cat(&copies, 0)?)
     }
 
-    fn evaluate(&mut self, items: &Tensor) -> Result<(), Failure> {
+    fn evaluate(&mut self, items: &Tensor) -> Result<(), TrainingFailure> {
         self.network.forward(items, false).map(drop)
     }
 }
 
 /// Seconds of each of so many runs, ascending; on a GPU of each of so many groups, as the mean of its runs.
-fn timed(runs: usize, device: Device, mut run: impl FnMut() -> Result<(), Failure>) -> Result<Vec<f64>, Failure> {
+fn timed(runs: usize, device: Device, mut run: impl FnMut() -> Result<(), TrainingFailure>) -> Result<Vec<f64>, TrainingFailure> {
     let mut seconds = Vec::with_capacity(runs);
     let group = if device.is_cuda() { QUEUED } else { 1 };
     let over = || {

@@ -1,6 +1,6 @@
 //! The device of a job: the CPU with its threads, or a GPU, for which libtorch's CUDA part is opened at run time.
 
-use super::failure::Failure;
+use super::failure::TrainingFailure;
 use super::shim;
 use super::stderr::note;
 use neurosearch::domain::job::FailureClass;
@@ -15,7 +15,7 @@ pub const CUDA_LIBRARY: &str = "libtorch_cuda.so";
 /// `CUDA_VISIBLE_DEVICES` leaves visible; none when started by hand. Must come before any other call into libtorch.
 ///
 /// The error is of class `device`, and says why no GPU can be used and what to do about it.
-pub fn choose(use_cpu: bool, assigned: Option<&str>) -> Result<Device, Failure> {
+pub fn choose(use_cpu: bool, assigned: Option<&str>) -> Result<Device, TrainingFailure> {
     if use_cpu {
         return Ok(Device::Cpu);
     }
@@ -38,9 +38,9 @@ pub fn use_precision(device: Device, precision: Precision) {
     }
 }
 
-fn no_gpu(reason: &str) -> Failure {
+fn no_gpu(reason: &str) -> TrainingFailure {
     let sentence = format!("use_cpu is false, but no GPU can be used here: {reason}; set \"use_cpu\": true to train on the CPU");
-    Failure::new(FailureClass::Device, sentence)
+    TrainingFailure::new(FailureClass::Device, sentence)
 }
 
 /// Opens the CUDA part beside the CPU part that is already loaded.
@@ -54,8 +54,9 @@ fn open_cuda() -> Result<(), String> {
     shim::open_library(&library).map_err(|error| format!("cannot open {}: {error}", library.display()))
 }
 
-/// Whether data of so many bytes may stay on a GPU with so many free, beside a training that needs so many: in half of what
-/// that leaves, since the foresight is made for the CPU and other trainers may share the GPU.
+/// Whether `data` bytes fit beside a training of `training` bytes with `free` bytes left.
+///
+/// Only half of what the training leaves counts: its need is estimated for the CPU, and other trainers may share the GPU.
 pub fn has_room(free: u64, training: u64, data: u64) -> bool {
     data <= free.saturating_sub(training.saturating_add(training / 4)) / 2
 }

@@ -3,15 +3,15 @@
 use super::data::loader::{Batches, Loader};
 use super::model::loss;
 use super::model::network::Network;
-use super::reporter::Control;
-use super::stop::Stop;
+use super::reporter::Reporter;
+use super::stop::TrainingStop;
 use super::training_table::Figures;
 use neurosearch::domain::data::metrics::Confusion;
 use tch::{Kind, Tensor};
 
 /// What a network is trained for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Task {
+pub enum EvaluationTask {
     /// Tell the classes apart; the loss is the cross-entropy.
     Classify,
     /// Give back the input; the loss is the mean squared error over an item's voxels.
@@ -58,7 +58,7 @@ impl Answers {
     }
 
     /// Of the logits of a whole set, N x 2.
-    fn of(logits: &Tensor) -> Result<Self, Stop> {
+    fn of(logits: &Tensor) -> Result<Self, TrainingStop> {
         let values = Vec::<f32>::try_from(logits.f_flatten(0, -1)?)?;
         let predicted = values.chunks_exact(2).map(|pair| u8::from(pair[1] > pair[0])).collect();
         let probabilities = Vec::<f32>::try_from(logits.f_softmax(1, Kind::Float)?.f_flatten(0, -1)?)?;
@@ -66,37 +66,37 @@ impl Answers {
     }
 }
 
-/// Evaluates `network` on the queued set, whose items have these classes. What it says of each batch stays on the device until
-/// the set's end, and the losses are taken of all at once: batch by batch, the host would wait for each.
+/// Evaluates `network` on the queued set, whose items have these classes. Its outputs stay on the device until the
+/// end of the set, and all losses are fetched at once. Batch by batch, the host would wait for each.
 pub fn run(
     network: &Network,
-    task: Task,
+    task: EvaluationTask,
     loader: &Loader,
     batches: &mut Batches,
     classes: &[usize],
-    control: &mut Control,
-) -> Result<Evaluation, Stop> {
+    control: &mut Reporter,
+) -> Result<Evaluation, TrainingStop> {
     let items = batches.order().len();
     if items == 0 {
-        let answers = (task == Task::Classify).then(Answers::default);
+        let answers = (task == EvaluationTask::Classify).then(Answers::default);
         return Ok(Evaluation { total_loss: 0.0, items, answers });
     }
     let mut said = Vec::new();
     while let Some(batch) = loader.next(batches)? {
         let output = network.forward(&batch.voxels, false)?;
         said.push(match task {
-            Task::Classify => output,
-            Task::Reconstruct => loss::mse_per_item(&output, &batch.voxels)?,
+            EvaluationTask::Classify => output,
+            EvaluationTask::Reconstruct => loss::mse_per_item(&output, &batch.voxels)?,
         });
         control.check()?;
     }
     let said = Tensor::f_cat(&said, 0)?;
     let (losses, answers) = match task {
-        Task::Classify => {
+        EvaluationTask::Classify => {
             let targets = Targets::of(batches.order(), classes, network)?;
             (loss::cross_entropy_per_item(&said, &targets.0)?, Some(Answers::of(&said)?))
         }
-        Task::Reconstruct => (said, None),
+        EvaluationTask::Reconstruct => (said, None),
     };
     Ok(Evaluation { total_loss: losses.f_sum(Kind::Double)?.f_double_value(&[])?, items, answers })
 }
@@ -106,13 +106,13 @@ pub struct Targets(Tensor);
 
 impl Targets {
     /// Of the items in `order`; `classes` are those of the whole list.
-    pub fn of(order: &[usize], classes: &[usize], network: &Network) -> Result<Self, Stop> {
+    pub fn of(order: &[usize], classes: &[usize], network: &Network) -> Result<Self, TrainingStop> {
         let classes: Vec<i64> = order.iter().map(|index| classes[*index] as i64).collect();
         Ok(Targets(Tensor::f_from_slice(&classes)?.f_to_device(network.device())?))
     }
 
     /// Those of the `items` from the one at this place of the order on: N of int64.
-    pub fn batch(&self, first: usize, items: usize) -> Result<Tensor, Stop> {
+    pub fn batch(&self, first: usize, items: usize) -> Result<Tensor, TrainingStop> {
         Ok(self.0.f_narrow(0, first as i64, items as i64)?)
     }
 }

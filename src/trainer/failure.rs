@@ -6,31 +6,31 @@ use tch::TchError;
 
 /// The end of a job, as `end.json` will say it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct TrainingFailure {
     pub class: FailureClass,
     /// One sentence that names the file, tensor or device, and the cure where there is one.
     pub sentence: String,
 }
 
-impl Failure {
+impl TrainingFailure {
     pub fn new(class: FailureClass, sentence: impl Into<String>) -> Self {
-        Failure { class, sentence: sentence.into() }
+        TrainingFailure { class, sentence: sentence.into() }
     }
 
     /// What a panic says: libtorch's own words where one of its calls failed, or else a fault of the trainer's.
     pub fn panicked(text: &str) -> Self {
         let sentence = format!("the trainer panicked: {}; the attempt's log says where", first_line(text));
-        Failure::new(class(text), sentence)
+        TrainingFailure::new(class(text), sentence)
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for TrainingFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.sentence)
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for TrainingFailure {}
 
 /// What libtorch says when an allocation failed, on the host and on a GPU.
 const MEMORY: [&str; 5] =
@@ -39,11 +39,14 @@ const MEMORY: [&str; 5] =
 /// What libtorch says when the device, not the computation, is at fault.
 const DEVICE: [&str; 4] = ["CUDA error", "CUDNN_STATUS", "cuDNN error", "CUBLAS_STATUS"];
 
-impl From<TchError> for Failure {
+impl From<TchError> for TrainingFailure {
     /// The first line of libtorch's error (the rest is a C++ backtrace), classed by what it says.
     fn from(error: TchError) -> Self {
         let text = error.to_string();
-        Failure::new(class(&text), format!("libtorch: {}", first_line(&text).trim_start_matches("Internal torch error: ")))
+        TrainingFailure::new(
+            class(&text),
+            format!("libtorch: {}", first_line(&text).trim_start_matches("Internal torch error: ")),
+        )
     }
 }
 
@@ -66,7 +69,7 @@ mod tests {
     use super::*;
 
     fn class_of(message: &str) -> FailureClass {
-        Failure::from(TchError::Torch(message.to_string())).class
+        TrainingFailure::from(TchError::Torch(message.to_string())).class
     }
 
     #[test]
@@ -81,22 +84,23 @@ mod tests {
 
     #[test]
     fn only_the_first_line_of_a_libtorch_error_reaches_the_sentence() {
-        let failure = Failure::from(TchError::Torch("bad shape\nException raised from f at x.cpp:1".to_string()));
+        let failure = TrainingFailure::from(TchError::Torch("bad shape\nException raised from f at x.cpp:1".to_string()));
         assert_eq!(failure.sentence, "libtorch: bad shape");
     }
 
     #[test]
     fn a_panic_is_not_put_down_to_libtorch_and_its_words_tell_of_memory_all_the_same() {
-        let ours = Failure::panicked("index out of bounds: the len is 2 but the index is 2");
+        let ours = TrainingFailure::panicked("index out of bounds: the len is 2 but the index is 2");
         assert_eq!(ours.class, FailureClass::Crashed);
         assert!(ours.sentence.starts_with("the trainer panicked: index out of bounds") && !ours.sentence.contains("libtorch"));
-        let theirs = Failure::panicked("called `Result::unwrap()` on an `Err` value: Torch(\"CUDA out of memory.\\nframe\")");
+        let theirs =
+            TrainingFailure::panicked("called `Result::unwrap()` on an `Err` value: Torch(\"CUDA out of memory.\\nframe\")");
         assert_eq!(theirs.class, FailureClass::OutOfMemory);
     }
 
     #[test]
     fn a_real_failed_allocation_is_out_of_memory() {
         let error = tch::Tensor::f_empty([1 << 58], (tch::Kind::Float, tch::Device::Cpu)).expect_err("an exabyte is not there");
-        assert_eq!(Failure::from(error).class, FailureClass::OutOfMemory);
+        assert_eq!(TrainingFailure::from(error).class, FailureClass::OutOfMemory);
     }
 }

@@ -2,17 +2,17 @@
 
 use super::data::dataset::{Dataset, Items, Sets};
 use super::data::gpu_feed;
-use super::failure::Failure;
+use super::failure::TrainingFailure;
 use super::model::network::Network;
-use super::network_seeds::Which;
+use super::network_seeds::NetworkPlace;
 use super::results::checkpoint::{self, Checkpoint};
 use super::results::checkpoint_stamp;
-use super::results::classification_tables::{self, Judged};
-use super::session::Job;
+use super::results::classification_tables::{self, JudgedNetwork};
+use super::session::Session;
 use super::stderr::note;
-use super::stop::{self, Stop};
+use super::stop::{self, TrainingStop};
 use super::training::Training;
-use super::training_state::Course;
+use super::training_state::TrainingState;
 use super::{device, reconstructions};
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::network::architecture::Architecture;
@@ -25,21 +25,21 @@ use neurosearch::store::records::layout::FoldDir;
 use std::sync::Arc;
 
 /// Trains fold `index` and writes its results.
-pub fn run(job: &mut Job, index: u32) -> Result<(), Stop> {
+pub fn run(job: &mut Session, index: u32) -> Result<(), TrainingStop> {
     let folder = job.dir.fold(index);
     for path in [folder.path(), folder.private()] {
-        atomic::make_below(job.dir.path(), path).map_err(|e| Stop::output(&e))?;
+        atomic::make_below(job.dir.path(), path).map_err(|e| TrainingStop::output(&e))?;
     }
     // Results of which a part is gone make way for new ones, which are put in their place whole.
     for place in [folder.classification(), folder.reconstruction()] {
-        atomic::remove(&place).map_err(|e| Stop::output(&e))?;
+        atomic::remove(&place).map_err(|e| TrainingStop::output(&e))?;
     }
     job.control.begin(index, None);
     job.control.enter(Phase::Loading);
-    let labels = labels::read_fold(&job.options, index).map_err(|e| Stop::input(&e))?;
+    let labels = labels::read_fold(&job.options, index).map_err(|e| TrainingStop::input(&e))?;
     job.stamp.rows = checkpoint_stamp::of_rows(&labels);
     let rows = [Arc::new(labels.train), Arc::new(labels.validation)];
-    let saved = checkpoint::numbers(&folder).map_err(|e| Stop::output(&e))?;
+    let saved = checkpoint::numbers(&folder).map_err(|e| TrainingStop::output(&e))?;
     let positions = job.positions();
     let networks = positions.len();
     for number in checkpoint::beyond(&saved, networks, job.options.epochs) {
@@ -51,25 +51,30 @@ pub fn run(job: &mut Job, index: u32) -> Result<(), Stop> {
         let [train, validation] =
             rows.each_ref().map(|rows| Arc::new(Dataset::new(Arc::clone(&job.reader), Arc::clone(rows), items.clone())));
         let sets = Sets { train, validation };
-        let which = Which { fold: index, position };
+        let which = NetworkPlace { fold: index, position };
         let checkpoint = latest(job, &folder, position.unwrap_or(0), &saved, &sets)?;
         let course = course(job, which, &sets, checkpoint)?;
         if job.options.network_type == NetworkType::Autoencoder {
             reconstruct_best(job, &folder, &sets, &course)?;
         } else {
             let said = course.best.iter().map(|(selection, best)| (*selection, [best.train.clone(), best.validation.clone()]));
-            judged.push(Judged { position, said: said.collect(), sets });
+            judged.push(JudgedNetwork { position, said: said.collect(), sets });
         }
     }
     job.control.enter(Phase::Writing);
     if !judged.is_empty() {
         classification_tables::write(&folder, &job.options, job.reader.items_per_image(), &judged)?;
     }
-    atomic::remove(folder.private()).map_err(|e| Stop::output(&e))
+    atomic::remove(folder.private()).map_err(|e| TrainingStop::output(&e))
 }
 
 /// The network's training to its end, or as its last checkpoint has it where it ended there.
-fn course(job: &mut Job, which: Which, sets: &Sets, checkpoint: Option<Checkpoint>) -> Result<Course, Stop> {
+fn course(
+    job: &mut Session,
+    which: NetworkPlace,
+    sets: &Sets,
+    checkpoint: Option<Checkpoint>,
+) -> Result<TrainingState, TrainingStop> {
     match checkpoint {
         Some(checkpoint) if checkpoint.course.finished => {
             let folder = job.dir.fold(which.fold);
@@ -86,7 +91,7 @@ fn course(job: &mut Job, which: Which, sets: &Sets, checkpoint: Option<Checkpoin
 }
 
 /// Sets that fit a GPU beside the training go there once, rather than once an epoch.
-fn keep_what_fits(job: &mut Job, sets: &Sets) -> Result<(), Stop> {
+fn keep_what_fits(job: &mut Session, sets: &Sets) -> Result<(), TrainingStop> {
     let options = &job.options;
     let training = Footprint::of(&job.architecture(sets.train.shape())?, options.network_type, options.batch_size).peak_bytes;
     let voxels = sets.train.shape().iter().product::<usize>() * (sets.train.len() + sets.validation.len());
@@ -95,7 +100,7 @@ fn keep_what_fits(job: &mut Job, sets: &Sets) -> Result<(), Stop> {
 }
 
 /// A network for the items of these sets, its weights not yet drawn.
-fn network(job: &Job, sets: &Sets) -> Result<Network, Stop> {
+fn network(job: &Session, sets: &Sets) -> Result<Network, TrainingStop> {
     let architecture = job.architecture(sets.train.shape())?;
     single_value(&architecture, sets.train.len(), job.options.batch_size)?;
     let network = Network::of_type(job.options.network_type, &architecture, job.device)?;
@@ -103,7 +108,7 @@ fn network(job: &Job, sets: &Sets) -> Result<Network, Stop> {
 }
 
 /// A batch of one item with one voxel left has one value a channel, of which BatchNorm can take no variance.
-fn single_value(architecture: &Architecture, items: usize, batch_size: usize) -> Result<(), Stop> {
+fn single_value(architecture: &Architecture, items: usize, batch_size: usize) -> Result<(), TrainingStop> {
     let last_batch = if items.is_multiple_of(batch_size) { batch_size } else { items % batch_size };
     let values = architecture.fewest_normalized().map_or(usize::MAX, |voxels| voxels * last_batch.min(items));
     if architecture.normalization != Some(Normalization::Batch) || values > 1 {
@@ -113,22 +118,28 @@ fn single_value(architecture: &Architecture, items: usize, batch_size: usize) ->
         "network_normalization: BatchNorm would see one value a channel in the last batch of {last_batch} of {items} items; \
          choose another batch_size (now {batch_size}) or fewer blocks"
     );
-    Err(Stop::failed(FailureClass::BadOptions, sentence))
+    Err(TrainingStop::failed(FailureClass::BadOptions, sentence))
 }
 
-fn reconstruct_best(job: &mut Job, folder: &FoldDir, sets: &Sets, course: &Course) -> Result<(), Stop> {
+fn reconstruct_best(job: &mut Session, folder: &FoldDir, sets: &Sets, course: &TrainingState) -> Result<(), TrainingStop> {
     job.control.enter(Phase::Writing);
     let network = network(job, sets)?;
     let items = job.reader.items_per_image();
     match course.best.values().next() {
         Some(best) => reconstructions::write(job, folder, sets, &network, best, items),
-        None => Err(Stop::failed(FailureClass::Crashed, "there is no best model after the last epoch")),
+        None => Err(TrainingStop::failed(FailureClass::Crashed, "there is no best model after the last epoch")),
     }
 }
 
 /// The latest usable checkpoint of the network, of those in the fold's folder with these `numbers`. Read only when it is the
 /// network's turn: a multicnn's finished ones together may not fit the memory.
-fn latest(job: &mut Job, folder: &FoldDir, network: usize, numbers: &[u32], sets: &Sets) -> Result<Option<Checkpoint>, Stop> {
+fn latest(
+    job: &mut Session,
+    folder: &FoldDir,
+    network: usize,
+    numbers: &[u32],
+    sets: &Sets,
+) -> Result<Option<Checkpoint>, TrainingStop> {
     let own = numbers.iter().rev().filter(|number| checkpoint::network(**number, job.options.epochs) == network);
     for number in own {
         let path = folder.checkpoint(*number);
@@ -136,7 +147,7 @@ fn latest(job: &mut Job, folder: &FoldDir, network: usize, numbers: &[u32], sets
             // One that cannot be read just now is not passed over: the next epoch's would take its place. One on a bad place of
             // the disk is lost, as a damaged one is, and training goes on from the one before it.
             Err(error) if !error.is_of_the_file() && !stop::is_lost(&error) => {
-                return Err(Stop::own(&error, Failure::new(FailureClass::Crashed, error.to_string())));
+                return Err(TrainingStop::own(&error, TrainingFailure::new(FailureClass::Crashed, error.to_string())));
             }
             read => read.map_err(|error| error.to_string()),
         };
@@ -153,7 +164,7 @@ fn latest(job: &mut Job, folder: &FoldDir, network: usize, numbers: &[u32], sets
 }
 
 /// The checkpoint, or why this job cannot go on from it.
-fn usable(job: &Job, checkpoint: Checkpoint, sets: &Sets) -> Result<Checkpoint, String> {
+fn usable(job: &Session, checkpoint: Checkpoint, sets: &Sets) -> Result<Checkpoint, String> {
     match checkpoint.stamp.strange_to(&job.stamp) {
         Some(why) => Err(why.to_string()),
         None if !checkpoint.course.is_about([sets.train.len(), sets.validation.len()]) => {

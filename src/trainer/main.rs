@@ -33,8 +33,8 @@ mod training_table;
 #[cfg(test)]
 mod transfer_tests;
 
-use assignment::Assigned;
-use failure::Failure;
+use assignment::TrainerAssignment;
+use failure::TrainingFailure;
 use neurosearch::domain::job::Ended;
 use neurosearch::executor::Identity;
 use neurosearch::executor::trainer_cli::{self, TrainerCommand};
@@ -49,7 +49,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use stderr::note;
-use stop::Stop;
+use stop::TrainingStop;
 
 fn main() -> ExitCode {
     match trainer_cli::parse(std::env::args_os()) {
@@ -106,7 +106,7 @@ fn train(job: &JobDir) -> Exit {
         note(format_args!("this log may grow without bounds: {error}"));
     }
     let result = catch_unwind(AssertUnwindSafe(|| run::run(job, &assigned, interruption)));
-    let (ended, unread, exit) = verdict(result.unwrap_or_else(|panic| Err(Stop::panicked(panic.as_ref()))));
+    let (ended, unread, exit) = verdict(result.unwrap_or_else(|panic| Err(TrainingStop::panicked(panic.as_ref()))));
     match &ended {
         Ended::Failed { class, sentence } => note(format_args!("failed ({class}): {sentence}")),
         Ended::Interrupted { sentence: Some(sentence) } => note(format_args!("stopped: {sentence}")),
@@ -122,10 +122,10 @@ fn train(job: &JobDir) -> Exit {
 }
 
 /// What has to be there before anything is trained: the job's assignment, the record of this attempt, and an ear for signals.
-fn begin(job: &JobDir, identity: &Identity) -> Result<(Assigned, Interruption), (Exit, String)> {
+fn begin(job: &JobDir, identity: &Identity) -> Result<(TrainerAssignment, Interruption), (Exit, String)> {
     let crashed = |sentence: String| (Exit::Crashed, sentence);
     let unwritten = |error: StoreError| (Exit::unwritten(&error), error.to_string());
-    let assigned = Assigned::read(|name| std::env::var_os(name), records::last(job).as_ref()).map_err(crashed)?;
+    let assigned = TrainerAssignment::read(|name| std::env::var_os(name), records::last(job).as_ref()).map_err(crashed)?;
     records::begin(job, identity, &assigned).map_err(unwritten)?;
     sweep::by_trainer(job).map_err(unwritten)?;
     let interruption = Interruption::listen().map_err(|e| crashed(format!("cannot listen for signals: {e}")))?;
@@ -156,11 +156,13 @@ fn hold(job: &JobDir) -> Result<(Lock, Identity), Exit> {
 }
 
 /// The last word of a run's result, with the input that the disk did not give, and the exit code.
-fn verdict(result: Result<(), Stop>) -> (Ended, Option<PathBuf>, Exit) {
+fn verdict(result: Result<(), TrainingStop>) -> (Ended, Option<PathBuf>, Exit) {
     match result {
         Ok(()) => (Ended::Done, None, Exit::Done),
-        Err(Stop::Interrupted) => (Ended::Interrupted { sentence: None }, None, Exit::Interrupted),
-        Err(Stop::Disk(sentence, unread)) => (Ended::Interrupted { sentence: Some(sentence) }, unread, Exit::Disk),
-        Err(Stop::Failed(Failure { class, sentence })) => (Ended::Failed { class, sentence }, None, Exit::of(class)),
+        Err(TrainingStop::Interrupted) => (Ended::Interrupted { sentence: None }, None, Exit::Interrupted),
+        Err(TrainingStop::Disk(sentence, unread)) => (Ended::Interrupted { sentence: Some(sentence) }, unread, Exit::Disk),
+        Err(TrainingStop::Failed(TrainingFailure { class, sentence })) => {
+            (Ended::Failed { class, sentence }, None, Exit::of(class))
+        }
     }
 }

@@ -3,14 +3,14 @@
 use neurosearch::domain::seed;
 use rand::RngCore;
 
-/// Which network of which fold; a multicnn has one at each position.
+/// A network of a fold; a multicnn has one at each position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Which {
+pub struct NetworkPlace {
     pub fold: u32,
     pub position: Option<usize>,
 }
 
-impl Which {
+impl NetworkPlace {
     /// The network's number in its fold.
     fn network(self) -> u64 {
         self.position.unwrap_or(0) as u64
@@ -48,7 +48,7 @@ mod tests {
         let mut seeds = BTreeSet::new();
         let mut choices = 0;
         for (job, fold, position) in [(1, 0, None), (2, 0, None), (1, 1, None), (1, 0, Some(1)), (1, 1, Some(1))] {
-            let which = Which { fold, position };
+            let which = NetworkPlace { fold, position };
             seeds.insert(which.weights(job));
             choices += 1;
             for epoch in 0..3 {
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_network_without_a_position_is_the_first() {
-        let first = Which { fold: 3, position: Some(0) };
-        assert_eq!(first.step(7, 2, 9), Which { fold: 3, position: None }.step(7, 2, 9));
+        let first = NetworkPlace { fold: 3, position: Some(0) };
+        assert_eq!(first.step(7, 2, 9), NetworkPlace { fold: 3, position: None }.step(7, 2, 9));
     }
 }

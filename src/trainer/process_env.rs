@@ -6,10 +6,12 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 /// Set by the first start, so that there is no third.
 const SETTLED: &str = "NEUROSEARCH_ENVIRONMENT_SETTLED";
 
-/// glibc gives blocks back to the system at once, and faulting them in again at every step costs much of the time: it is
-/// told to keep those below 16 MiB, in one arena. Larger ones still go back, on huge pages: kept, they would leave holes in
-/// the heap that small blocks split, and networks with normalisation took twice the memory for a step 5 % faster (measured:
-/// `docs/performance.md`). A value that is already set stays.
+/// Settings for glibc's allocator. A value that is already set stays.
+///
+/// By default glibc gives blocks back to the system at once, and every step then faults them in again, which takes much of the
+/// time. So it keeps blocks below 16 MiB, in one arena. Larger ones still go back, on huge pages. If they were kept, small blocks
+/// would split the holes that they leave: networks with normalisation took twice the memory for a step that was 5 % faster
+/// (`docs/performance.md`).
 const ALLOCATOR: [(&str, &str); 4] = [
     ("MALLOC_MMAP_THRESHOLD_", "16777216"),
     ("MALLOC_TRIM_THRESHOLD_", "1099511627776"),
@@ -26,13 +28,13 @@ pub fn is_settled() -> bool {
     std::env::var_os(SETTLED).is_some()
 }
 
-type Words = *const *const c_char;
+type ProcessVariables = *const *const c_char;
 
 /// Called by the loader before any library's own initialisers: libtorch's take half a second, which a process that is about to
 /// be replaced need not spend.
 #[used]
 #[unsafe(link_section = ".preinit_array")]
-static BEFORE_THE_LIBRARIES: unsafe extern "C" fn(c_int, Words, Words) = settle;
+static BEFORE_THE_LIBRARIES: unsafe extern "C" fn(c_int, ProcessVariables, ProcessVariables) = settle;
 
 /// Executes this program again, with the same arguments and process id, unless that has happened.
 ///
@@ -40,7 +42,7 @@ static BEFORE_THE_LIBRARIES: unsafe extern "C" fn(c_int, Words, Words) = settle;
 ///
 /// # Safety
 /// `arguments` and `environment` are lists of terminated strings that end with null, as the loader passes them.
-unsafe extern "C" fn settle(_count: c_int, arguments: Words, environment: Words) {
+unsafe extern "C" fn settle(_count: c_int, arguments: ProcessVariables, environment: ProcessVariables) {
     // SAFETY: the loader's lists, which live as long as the process.
     let set: Vec<&CStr> = unsafe {
         (0..).map(|i| *environment.add(i)).take_while(|word| !word.is_null()).map(|word| CStr::from_ptr(word)).collect()
@@ -65,7 +67,7 @@ unsafe extern "C" fn settle(_count: c_int, arguments: Words, environment: Words)
 }
 
 unsafe extern "C" {
-    fn execve(path: *const c_char, arguments: Words, environment: Words) -> c_int;
+    fn execve(path: *const c_char, arguments: ProcessVariables, environment: ProcessVariables) -> c_int;
 }
 
 /// What `NAME=value` says of a name.

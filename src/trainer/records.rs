@@ -1,8 +1,8 @@
 //! The trainer's own records in a job's folder: who it is, what it runs on, and, last of all, how it ended.
 
-use super::assignment::Assigned;
+use super::assignment::TrainerAssignment;
 use super::device::CUDA_LIBRARY;
-use super::shim::{self, Gpu};
+use super::shim::{self, CudaGpu};
 use neurosearch::domain::job::Ended;
 use neurosearch::executor::Identity;
 use neurosearch::executor::local::process_identity;
@@ -30,7 +30,7 @@ pub fn holder(device: Option<String>) -> io::Result<String> {
 }
 
 /// Records this attempt, and removes an earlier one's last word first: whoever reads must not take it for this one's.
-pub fn begin(job: &JobDir, identity: &Identity, assigned: &Assigned) -> Result<(), StoreError> {
+pub fn begin(job: &JobDir, identity: &Identity, assigned: &TrainerAssignment) -> Result<(), StoreError> {
     atomic::remove(&job.end())?;
     let process = || identity.run().map_err(|e| StoreError::io("name the process in", &job.trainer_record(), e));
     let trainer = TrainerRecord {
@@ -45,7 +45,7 @@ pub fn begin(job: &JobDir, identity: &Identity, assigned: &Assigned) -> Result<(
 }
 
 /// Records the device that was chosen where none was assigned: the CPU, or a GPU by its UUID.
-pub fn chosen(job: &JobDir, assigned: &Assigned, gpu: Option<&Gpu>, device: Device) -> Result<(), StoreError> {
+pub fn chosen(job: &JobDir, assigned: &TrainerAssignment, gpu: Option<&CudaGpu>, device: Device) -> Result<(), StoreError> {
     if assigned.device.is_some() {
         return Ok(());
     }
@@ -53,7 +53,7 @@ pub fn chosen(job: &JobDir, assigned: &Assigned, gpu: Option<&Gpu>, device: Devi
     record::write(&job.trainer_record(), &TrainerRecord { device: name(gpu, device), ..trainer })
 }
 
-fn name(gpu: Option<&Gpu>, device: Device) -> String {
+fn name(gpu: Option<&CudaGpu>, device: Device) -> String {
     match (device, gpu) {
         (Device::Cpu, _) => "cpu".to_string(),
         (_, Some(gpu)) => gpu.uuid.clone(),
@@ -68,7 +68,7 @@ pub fn end(job: &JobDir, ended: Ended, unread: Option<&Path>, attempt: u32) -> R
 }
 
 /// `environment.txt`: the versions of everything whose change could change a result.
-pub fn environment(job: &JobDir, assigned: &Assigned, gpu: Option<&Gpu>, device: Device) -> Result<(), StoreError> {
+pub fn environment(job: &JobDir, assigned: &TrainerAssignment, gpu: Option<&CudaGpu>, device: Device) -> Result<(), StoreError> {
     let on_gpu = || gpu.map_or_else(|| name(gpu, device), |gpu| format!("{}, {}", gpu.name, gpu.uuid));
     let lines = [
         ("neurosearch", env!("CARGO_PKG_VERSION").to_string()),
@@ -92,8 +92,9 @@ fn libtorch() -> Option<String> {
     Some(version.trim().to_string()).filter(|version| !version.is_empty())
 }
 
-/// The version of CUDA that libtorch can compute with, whether this job does or not; the small set of its libraries for
-/// machines without a GPU has CUDA's runtime, which its CPU part asks for, and nothing that uses it.
+/// The version of CUDA that this libtorch can compute with, whether or not this job does.
+///
+/// The small set of libraries for machines without a GPU has CUDA's runtime too, because the CPU part links it.
 fn cuda() -> Option<String> {
     let part = shim::library_path()?.with_file_name(CUDA_LIBRARY);
     part.exists().then(shim::cuda_version)?.map(version)
@@ -120,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_trainer_records_the_device_it_was_assigned_or_has_chosen() {
-        let gpu = Gpu { uuid: "GPU-1a".to_string(), name: "NVIDIA H100".to_string() };
+        let gpu = CudaGpu { uuid: "GPU-1a".to_string(), name: "NVIDIA H100".to_string() };
         for (given, device, gpu, recorded, told) in [
             (None, Device::Cpu, None, "cpu", "GPU: none\n"),
             (None, Device::Cuda(0), Some(&gpu), "GPU-1a", "GPU: NVIDIA H100, GPU-1a\n"),
@@ -131,7 +132,10 @@ mod tests {
             let job = JobDir::new(dir.path());
             fs::create_dir(job.private()).expect("made");
             let device_given = given.map(str::to_string);
-            let assigned = Assigned { device: device_given, ..Assigned::read(|_| None, None).expect("nothing to misread") };
+            let assigned = TrainerAssignment {
+                device: device_given,
+                ..TrainerAssignment::read(|_| None, None).expect("nothing to misread")
+            };
             begin(&job, &Identity::own().expect("an identity"), &assigned).expect("written");
             assert_eq!(last(&job).expect("a record").device, given.unwrap_or("undecided"));
             chosen(&job, &assigned, gpu, device).expect("written");

@@ -1,7 +1,7 @@
 //! What ties the work to the world outside: the wish that it stop, and the reports of how far it is.
 
 use super::stderr::note;
-use super::stop::Stop;
+use super::stop::TrainingStop;
 use neurosearch::domain::progress::{Phase, Progress};
 use neurosearch::store::records::layout::JobDir;
 use neurosearch::store::records::progress;
@@ -42,7 +42,7 @@ pub fn now() -> f64 {
 
 /// The job's progress, and whether it shall go on.
 #[derive(Debug)]
-pub struct Control {
+pub struct Reporter {
     interruption: Interruption,
     job: JobDir,
     pub progress: Progress,
@@ -55,7 +55,7 @@ pub struct Control {
     entered: Instant,
 }
 
-impl Control {
+impl Reporter {
     /// `folds` is how many the job has; counts of checkpoints go on where the last attempt's report left them.
     pub fn new(interruption: Interruption, job: JobDir, folds: u32, epochs: u32) -> Self {
         let checkpoints = progress::checkpoints(&job);
@@ -80,7 +80,7 @@ impl Control {
             last_step_at: now(),
             checkpoints,
         };
-        Control {
+        Reporter {
             interruption,
             job,
             progress,
@@ -93,9 +93,9 @@ impl Control {
     }
 
     /// Reports if it is time, and is the end of the work if somebody asked for it. Called after every batch.
-    pub fn check(&mut self) -> Result<(), Stop> {
+    pub fn check(&mut self) -> Result<(), TrainingStop> {
         self.report();
-        if self.interruption.asked() { Err(Stop::Interrupted) } else { Ok(()) }
+        if self.interruption.asked() { Err(TrainingStop::Interrupted) } else { Ok(()) }
     }
 
     /// A training step has ended that took so long.
@@ -179,9 +179,9 @@ mod tests {
     use super::*;
     use crate::testing::tempdir;
 
-    fn control(job: &JobDir) -> Control {
+    fn control(job: &JobDir) -> Reporter {
         std::fs::create_dir_all(job.private()).expect("made");
-        Control::new(Interruption(Arc::new(AtomicBool::new(false))), job.clone(), 2, 20)
+        Reporter::new(Interruption(Arc::new(AtomicBool::new(false))), job.clone(), 2, 20)
     }
 
     #[test]
@@ -218,7 +218,7 @@ mod tests {
         let dir = tempdir();
         let mut control = control(&JobDir::new(dir.path()));
         control.interruption.0.store(true, Ordering::Relaxed);
-        assert!(matches!(control.check(), Err(Stop::Interrupted)));
+        assert!(matches!(control.check(), Err(TrainingStop::Interrupted)));
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! A job from its options to its last fold: checks, opens device and data, and trains the folds that are not finished.
 
-use super::assignment::Assigned;
+use super::assignment::TrainerAssignment;
 use super::data::loader::Loader;
-use super::failure::Failure;
+use super::failure::TrainingFailure;
 use super::model::network::Network;
 use super::model::transfer;
-use super::reporter::{Control, Interruption};
-use super::results::checkpoint_stamp::{self, Stamp};
-use super::session::Job;
+use super::reporter::{Interruption, Reporter};
+use super::results::checkpoint_stamp::{self, CheckpointStamp};
+use super::session::Session;
 use super::stderr::note;
-use super::stop::Stop;
+use super::stop::TrainingStop;
 use super::{device, fold, records, shim};
 use neurosearch::check;
 use neurosearch::domain::job::FailureClass;
@@ -27,13 +27,13 @@ use std::sync::Arc;
 use tch::Device;
 
 /// Trains the job in `dir` as `assigned`, from where an earlier attempt left it.
-pub fn run(dir: &JobDir, assigned: &Assigned, interruption: Interruption) -> Result<(), Stop> {
+pub fn run(dir: &JobDir, assigned: &TrainerAssignment, interruption: Interruption) -> Result<(), TrainingStop> {
     let options = options(dir)?;
     let device = device::choose(options.use_cpu, assigned.device.as_deref())?;
     let folds = options.folds.indices();
     let gpu = if device.is_cuda() { shim::first_gpu() } else { None };
-    records::chosen(dir, assigned, gpu.as_ref(), device).map_err(|e| Stop::output(&e))?;
-    records::environment(dir, assigned, gpu.as_ref(), device).map_err(|e| Stop::output(&e))?;
+    records::chosen(dir, assigned, gpu.as_ref(), device).map_err(|e| TrainingStop::output(&e))?;
+    records::environment(dir, assigned, gpu.as_ref(), device).map_err(|e| TrainingStop::output(&e))?;
     let mut job = open(dir, assigned, interruption, options, device)?;
     try_sources(&mut job)?;
     for (done, index) in folds.iter().enumerate() {
@@ -41,7 +41,7 @@ pub fn run(dir: &JobDir, assigned: &Assigned, interruption: Interruption) -> Res
         let folder = dir.fold(*index);
         if finished_folds::is_finished(&folder, &job.options) {
             // An attempt that was killed between its results and this has left its checkpoints.
-            atomic::remove(folder.private()).map_err(|e| Stop::output(&e))?;
+            atomic::remove(folder.private()).map_err(|e| TrainingStop::output(&e))?;
             continue;
         }
         fold::run(&mut job, *index)?;
@@ -51,9 +51,8 @@ pub fn run(dir: &JobDir, assigned: &Assigned, interruption: Interruption) -> Res
     Ok(())
 }
 
-/// Whether every network that is still to be trained can start from its source: what does not fit is told before hours have
-/// gone into the networks before it.
-fn try_sources(job: &mut Job) -> Result<(), Stop> {
+/// Checks that every network still to be trained can start from its source, before hours go into the networks before it.
+fn try_sources(job: &mut Session) -> Result<(), TrainingStop> {
     let options = Arc::clone(&job.options);
     let Some(transfer) = &options.transfer() else { return Ok(()) };
     for fold in finished_folds::missing(&job.dir, &options) {
@@ -72,10 +71,11 @@ fn try_sources(job: &mut Job) -> Result<(), Stop> {
 }
 
 /// The options, held against the data; an absent seed is drawn and recorded.
-fn options(dir: &JobDir) -> Result<JobOptions, Stop> {
-    let bad = |sentence: String| Stop::failed(FailureClass::BadOptions, sentence);
+fn options(dir: &JobDir) -> Result<JobOptions, TrainingStop> {
+    let bad = |sentence: String| TrainingStop::failed(FailureClass::BadOptions, sentence);
     let read = read_options(&dir.commandline());
-    let (mut options, notices) = read.map_err(|e| Stop::own(&e, Failure::new(FailureClass::BadOptions, e.to_string())))?;
+    let (mut options, notices) =
+        read.map_err(|e| TrainingStop::own(&e, TrainingFailure::new(FailureClass::BadOptions, e.to_string())))?;
     for notice in notices {
         note(format_args!("{}: {notice}", dir.commandline().display()));
     }
@@ -84,27 +84,33 @@ fn options(dir: &JobDir) -> Result<JobOptions, Stop> {
         options.seed = Some(system::new_seed().map_err(bad)?);
     }
     let options = check::job(&options).map_err(|fault| match fault.passing {
-        true => Stop::Disk(format!("an input could not be read: {}", fault.sentence), fault.file),
-        false => Stop::failed(fault.class, fault.sentence),
+        true => TrainingStop::Disk(format!("an input could not be read: {}", fault.sentence), fault.file),
+        false => TrainingStop::failed(fault.class, fault.sentence),
     })?;
     if seedless {
-        write_commandline(dir, &options).map_err(|e| Stop::output(&e))?;
+        write_commandline(dir, &options).map_err(|e| TrainingStop::output(&e))?;
     }
     Ok(options)
 }
 
-fn open(dir: &JobDir, assigned: &Assigned, interruption: Interruption, options: JobOptions, device: Device) -> Result<Job, Stop> {
+fn open(
+    dir: &JobDir,
+    assigned: &TrainerAssignment,
+    interruption: Interruption,
+    options: JobOptions,
+    device: Device,
+) -> Result<Session, TrainingStop> {
     let folds = options.folds.indices();
-    let mut control = Control::new(interruption, dir.clone(), folds.len() as u32, options.epochs);
+    let mut control = Reporter::new(interruption, dir.clone(), folds.len() as u32, options.epochs);
     control.check()?;
     let first = folds.first().copied().unwrap_or(0);
-    let labels = labels::read_fold(&options, first).map_err(|e| Stop::input(&e))?;
-    let no_image = || Stop::failed(FailureClass::BadData, format!("fold {first} has no images"));
+    let labels = labels::read_fold(&options, first).map_err(|e| TrainingStop::input(&e))?;
+    let no_image = || TrainingStop::failed(FailureClass::BadData, format!("fold {first} has no images"));
     let first = labels.train.first().or(labels.validation.first()).ok_or_else(no_image)?;
-    let reader = ItemReader::open(&options, first, &keeping(assigned)).map_err(|e| Stop::input(&e))?;
+    let reader = ItemReader::open(&options, first, &keeping(assigned)).map_err(|e| TrainingStop::input(&e))?;
     let loader = Loader::start(options.nproc, device)?;
     let seed = options.seed.unwrap_or_default();
-    let stamp = Stamp {
+    let stamp = CheckpointStamp {
         options: checkpoint_stamp::of_options(&options),
         rows: String::new(),
         threads: assigned.threads,
@@ -113,11 +119,11 @@ fn open(dir: &JobDir, assigned: &Assigned, interruption: Interruption, options: 
     device::use_threads(assigned.threads);
     device::use_precision(device, assigned.precision);
     let (options, reader) = (Arc::new(options), Arc::new(reader));
-    Ok(Job { dir: dir.clone(), options, seed, device, stamp, reader, loader, control, host: assigned.host.clone() })
+    Ok(Session { dir: dir.clone(), options, seed, device, stamp, reader, loader, control, host: assigned.host.clone() })
 }
 
 /// Volumes that no cache takes stay in a quarter of the memory that there is, so that other trainers find some too.
-fn keeping(assigned: &Assigned) -> Keeping {
+fn keeping(assigned: &TrainerAssignment) -> Keeping {
     let quarter = memory::available().map_or(0, |bytes| usize::try_from(bytes / 4).unwrap_or(usize::MAX));
     Keeping { cache: assigned.cache.clone(), own_bytes: quarter.max(USUAL_BYTES) }
 }

@@ -2,12 +2,12 @@
 
 use super::data::loader::Loader;
 use super::device;
-use super::evaluate::Task;
-use super::reporter::Control;
-use super::results::checkpoint_stamp::Stamp;
+use super::evaluate::EvaluationTask;
+use super::reporter::Reporter;
+use super::results::checkpoint_stamp::CheckpointStamp;
 use super::stderr::note;
-use super::stop::Stop;
-use super::training_state::Course;
+use super::stop::TrainingStop;
+use super::training_state::TrainingState;
 use super::training_table::Figures;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::network::architecture::Architecture;
@@ -22,17 +22,17 @@ use std::sync::Arc;
 use tch::Device;
 
 /// Everything that the folds of a job share.
-pub struct Job {
+pub struct Session {
     pub dir: JobDir,
     pub options: Arc<JobOptions>,
     /// Of every random choice.
     pub seed: u64,
     pub device: Device,
     /// What a checkpoint must have to be used; its rows are those of the fold that is trained.
-    pub stamp: Stamp,
+    pub stamp: CheckpointStamp,
     pub reader: Arc<ItemReader>,
     pub loader: Loader,
-    pub control: Control,
+    pub control: Reporter,
     pub host: String,
 }
 
@@ -42,11 +42,11 @@ fn bytes_read() -> u64 {
     counts.lines().find_map(|line| line.strip_prefix("rchar: ")?.parse().ok()).unwrap_or(0)
 }
 
-impl Job {
-    pub fn task(&self) -> Task {
+impl Session {
+    pub fn task(&self) -> EvaluationTask {
         match self.options.network_type {
-            NetworkType::Autoencoder => Task::Reconstruct,
-            NetworkType::Cnn | NetworkType::MultiCnn => Task::Classify,
+            NetworkType::Autoencoder => EvaluationTask::Reconstruct,
+            NetworkType::Cnn | NetworkType::MultiCnn => EvaluationTask::Classify,
         }
     }
 
@@ -60,8 +60,8 @@ impl Job {
     }
 
     /// What the options make of items of this shape.
-    pub fn architecture(&self, shape: &[usize]) -> Result<Architecture, Stop> {
-        self.options.architecture(shape).map_err(|fault| Stop::failed(FailureClass::BadOptions, fault.to_string()))
+    pub fn architecture(&self, shape: &[usize]) -> Result<Architecture, TrainingStop> {
+        self.options.architecture(shape).map_err(|fault| TrainingStop::failed(FailureClass::BadOptions, fault.to_string()))
     }
 
     /// Computes with as many threads as the attempt that wrote the checkpoint did.
@@ -94,7 +94,7 @@ impl Job {
     }
 
     /// Where a training goes on, and what was measured last, which holds until the next evaluation.
-    pub fn report_course(&mut self, course: &Course) {
+    pub fn report_course(&mut self, course: &TrainingState) {
         self.control.progress.epoch = course.epochs_done;
         if let Some(last) = course.rows.last() {
             self.report_figures(&last.train, &last.validation);

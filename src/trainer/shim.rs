@@ -124,7 +124,7 @@ pub fn cuda_version() -> Option<u32> {
 
 /// A GPU as the driver knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gpu {
+pub struct CudaGpu {
     /// As NVML and `nvidia-smi` write it: `GPU-` and five groups of hexadecimal digits.
     pub uuid: String,
     /// The model: `NVIDIA H100 80GB HBM3`.
@@ -132,12 +132,12 @@ pub struct Gpu {
 }
 
 /// The GPU that libtorch numbers 0 in this process, whatever chose it; none where the driver knows of none.
-pub fn first_gpu() -> Option<Gpu> {
+pub fn first_gpu() -> Option<CudaGpu> {
     let (mut uuid, mut name) = ([0; 16], [0; 256]);
     // SAFETY: the driver writes 16 bytes, and at most 256 with their terminator.
     let found = unsafe { neurosearch_first_gpu(uuid.as_mut_ptr(), name.as_mut_ptr().cast(), 256) };
     let name = CStr::from_bytes_until_nul(&name).ok().filter(|_| found)?;
-    Some(Gpu { uuid: uuid_text(&uuid), name: name.to_string_lossy().into_owned() })
+    Some(CudaGpu { uuid: uuid_text(&uuid), name: name.to_string_lossy().into_owned() })
 }
 
 fn uuid_text(uuid: &[u8; 16]) -> String {

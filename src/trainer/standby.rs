@@ -12,8 +12,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Says that it is loaded and waits; with the order it becomes the process that would have been started for that job: the
-/// same environment, output and command line. None where nobody wants it any more.
+/// Says that it is loaded, and waits for a job. It then becomes the process that would have been started for that job, with
+/// the same environment, output and command line. `None` if nobody needs it any more.
 ///
 /// # Errors
 /// What to exit with where the attempt's log cannot be opened, which is all that could be told of it.

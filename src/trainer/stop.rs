@@ -1,6 +1,6 @@
 //! Why a job stops before its end: somebody asked, or it failed.
 
-use super::failure::Failure;
+use super::failure::TrainingFailure;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::store::fs::disk_fault;
 use neurosearch::store::fs::error::StoreError;
@@ -8,58 +8,58 @@ use std::any::Any;
 use std::path::PathBuf;
 
 #[derive(Debug)]
-pub enum Stop {
+pub enum TrainingStop {
     /// SIGTERM or SIGINT; the last epoch is kept.
     Interrupted,
     /// The disk is full, read-only, failing or out of reach, which is no fault of the job; the last epoch that was written is
     /// kept. With the input that the disk did not give, if that is why.
     Disk(String, Option<PathBuf>),
-    Failed(Failure),
+    Failed(TrainingFailure),
 }
 
-impl Stop {
+impl TrainingStop {
     pub fn failed(class: FailureClass, sentence: impl Into<String>) -> Self {
-        Stop::Failed(Failure::new(class, sentence))
+        TrainingStop::Failed(TrainingFailure::new(class, sentence))
     }
 
     /// The code panicked: with its words, where there are some.
     pub fn panicked(panic: &(dyn Any + Send)) -> Self {
         let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-        Stop::Failed(Failure::panicked(text.unwrap_or("no words")))
+        TrainingStop::Failed(TrainingFailure::panicked(text.unwrap_or("no words")))
     }
 
     /// An input of the job cannot be used, or could not be read just now.
     pub fn input(error: &StoreError) -> Self {
-        Stop::unread(error, Failure::new(FailureClass::BadData, error.to_string()))
+        TrainingStop::unread(error, TrainingFailure::new(FailureClass::BadData, error.to_string()))
     }
 
-    /// As [`Stop::input`], where it fails as `failure` says if the file itself is at fault.
-    pub fn unread(error: &StoreError, failure: Failure) -> Self {
+    /// As [`TrainingStop::input`], where it fails as `failure` says if the file itself is at fault.
+    pub fn unread(error: &StoreError, failure: TrainingFailure) -> Self {
         if error.is_of_the_file() {
-            return Stop::Failed(failure);
+            return TrainingStop::Failed(failure);
         }
         let file = error.is_of_the_disk().then(|| error.path().to_path_buf());
-        Stop::Disk(format!("an input could not be read: {error}"), file)
+        TrainingStop::Disk(format!("an input could not be read: {error}"), file)
     }
 
-    /// A file of the job's own folder, which is no data, cannot be used, or could not be read just now; it fails as `failure` says if
-    /// the file itself is at fault.
-    pub fn own(error: &StoreError, failure: Failure) -> Self {
+    /// A file of the job's own folder, not of its data, cannot be used or could not be read just now. The job fails with
+    /// `failure` if the file itself is at fault.
+    pub fn own(error: &StoreError, failure: TrainingFailure) -> Self {
         if error.is_of_the_file() {
-            return Stop::Failed(failure);
+            return TrainingStop::Failed(failure);
         }
         if is_lost(error) {
-            return Stop::failed(FailureClass::Crashed, format!("{error}, while its file system gives other files"));
+            return TrainingStop::failed(FailureClass::Crashed, format!("{error}, while its file system gives other files"));
         }
-        Stop::Disk(format!("a file of the job could not be read: {error}"), None)
+        TrainingStop::Disk(format!("a file of the job could not be read: {error}"), None)
     }
 
     /// A result cannot be written: the disk's fault, most often, else that of the job's folder.
     pub fn output(error: &StoreError) -> Self {
         if error.is_of_the_disk() {
-            return Stop::Disk(format!("a result could not be written: {error}"), None);
+            return TrainingStop::Disk(format!("a result could not be written: {error}"), None);
         }
-        Stop::failed(FailureClass::Crashed, error.to_string())
+        TrainingStop::failed(FailureClass::Crashed, error.to_string())
     }
 }
 
@@ -68,15 +68,15 @@ pub fn is_lost(error: &StoreError) -> bool {
     error.is_of_the_disk() && disk_fault::otherwise(error.path())
 }
 
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Self {
-        Stop::Failed(failure)
+impl From<TrainingFailure> for TrainingStop {
+    fn from(failure: TrainingFailure) -> Self {
+        TrainingStop::Failed(failure)
     }
 }
 
-impl From<tch::TchError> for Stop {
+impl From<tch::TchError> for TrainingStop {
     fn from(error: tch::TchError) -> Self {
-        Stop::Failed(Failure::from(error))
+        TrainingStop::Failed(TrainingFailure::from(error))
     }
 }
 
@@ -91,14 +91,14 @@ mod tests {
     fn a_fault_of_the_file_system_never_finishes_a_job_and_one_of_the_file_does() {
         let read = |code: Errno| StoreError::io("read", Path::new("/caps/image.nii.gz"), code.into());
         for code in [Errno::IO, Errno::STALE, Errno::NOTCONN, Errno::TIMEDOUT, Errno::HOSTDOWN, Errno::MFILE] {
-            let Stop::Disk(sentence, file) = Stop::input(&read(code)) else { panic!("{code} finishes the job") };
+            let TrainingStop::Disk(sentence, file) = TrainingStop::input(&read(code)) else { panic!("{code} finishes the job") };
             assert!(sentence.contains("/caps/image.nii.gz"), "{sentence}");
             let of_the_disk = (code != Errno::MFILE).then(|| PathBuf::from("/caps/image.nii.gz"));
             assert_eq!(file, of_the_disk, "{code}");
         }
         let content = StoreError::content(Path::new("/caps/image.nii.gz"), "cut short");
         for error in [read(Errno::NOENT), read(Errno::ACCESS), read(Errno::ISDIR), content] {
-            let Stop::Failed(failure) = Stop::input(&error) else { panic!("{error} is tried again") };
+            let TrainingStop::Failed(failure) = TrainingStop::input(&error) else { panic!("{error} is tried again") };
             assert_eq!(failure.class, FailureClass::BadData);
         }
     }
@@ -110,15 +110,18 @@ mod tests {
         std::fs::create_dir(dir.path().join("job-0")).expect("made");
         std::fs::write(&path, "{}").expect("written");
         let own = |path: &Path, code: Errno| {
-            Stop::own(&StoreError::io("read", path, code.into()), Failure::new(FailureClass::BadOptions, "no options"))
+            TrainingStop::own(
+                &StoreError::io("read", path, code.into()),
+                TrainingFailure::new(FailureClass::BadOptions, "no options"),
+            )
         };
-        let Stop::Failed(failure) = own(&path, Errno::ACCESS) else { panic!("it is tried again") };
+        let TrainingStop::Failed(failure) = own(&path, Errno::ACCESS) else { panic!("it is tried again") };
         assert_eq!(failure.class, FailureClass::BadOptions);
-        let Stop::Failed(failure) = own(&path, Errno::IO) else { panic!("the disk gives other files") };
+        let TrainingStop::Failed(failure) = own(&path, Errno::IO) else { panic!("the disk gives other files") };
         assert!(failure.class == FailureClass::Crashed && failure.sentence.contains("commandline.json"), "{failure}");
         let out_of_reach = dir.path().join("gone/commandline.json");
         for (path, code) in [(&out_of_reach, Errno::IO), (&path, Errno::MFILE)] {
-            assert!(matches!(own(path, code), Stop::Disk(_, None)), "{code}");
+            assert!(matches!(own(path, code), TrainingStop::Disk(_, None)), "{code}");
         }
     }
 }

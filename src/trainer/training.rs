@@ -3,21 +3,21 @@
 use super::data::dataset::{Dataset, Items, Sets};
 use super::data::epoch_order;
 use super::data::loader::{Augmenting, Batches, Section};
-use super::evaluate::{self, Evaluation, Targets, Task};
+use super::evaluate::{self, Evaluation, EvaluationTask, Targets};
 use super::model::adam::Adam;
 use super::model::network::Network;
 use super::model::state_dict::{self, State};
 use super::model::{loss, transfer};
-use super::network_seeds::Which;
+use super::network_seeds::NetworkPlace;
 use super::reporter::now;
-use super::results::background_writer::Writer;
+use super::results::background_writer::BackgroundWriter;
 use super::results::checkpoint::{self, Checkpoint};
 use super::results::epoch_commit::Commit;
 use super::results::fold_files::{Model, Published};
-use super::session::Job;
-use super::stop::Stop;
-use super::training_state::Course;
-use super::training_table::Row;
+use super::session::Session;
+use super::stop::TrainingStop;
+use super::training_state::TrainingState;
+use super::training_table::TrainingRow;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::network::footprint;
 use neurosearch::domain::progress::Phase;
@@ -38,15 +38,15 @@ enum Stretch {
 
 /// A network that is being trained.
 pub struct Training<'a> {
-    job: &'a mut Job,
+    job: &'a mut Session,
     folder: FoldDir,
-    which: Which,
+    which: NetworkPlace,
     sets: Sets,
     network: Network,
     adam: Adam,
-    course: Course,
+    course: TrainingState,
     published: Published,
-    writer: Writer,
+    writer: BackgroundWriter,
     /// Items that are evaluated at once.
     evaluated: usize,
     /// When this attempt began, and the seconds of those before it.
@@ -57,18 +57,19 @@ pub struct Training<'a> {
 impl<'a> Training<'a> {
     /// Goes on from `checkpoint`, or begins: weights drawn from the job's seed, then those of a transfer over them.
     pub fn new(
-        job: &'a mut Job,
-        which: Which,
+        job: &'a mut Session,
+        which: NetworkPlace,
         sets: Sets,
         mut network: Network,
         checkpoint: Option<Checkpoint>,
-    ) -> Result<Self, Stop> {
+    ) -> Result<Self, TrainingStop> {
         let began = Instant::now();
         let options = Arc::clone(&job.options);
         let mut adam = Adam::new(network.trainable(), options.learning_rate, options.weight_decay)?;
         let course = match checkpoint {
             Some(checkpoint) => {
-                let foreign = |e| Stop::failed(FailureClass::Crashed, format!("the checkpoint is not of this network: {e}"));
+                let foreign =
+                    |e| TrainingStop::failed(FailureClass::Crashed, format!("the checkpoint is not of this network: {e}"));
                 network.load_state(&checkpoint.weights).map_err(foreign)?;
                 adam.load_state(&checkpoint.adam).map_err(foreign)?;
                 job.control.progress.checkpoints = job.control.progress.checkpoints.max(checkpoint.count);
@@ -80,7 +81,7 @@ impl<'a> Training<'a> {
                 if let Some(transfer) = &options.transfer() {
                     transfer::load(transfer, which.fold, options.network_type, which.position)?.apply(&network)?;
                 }
-                Course::new(&options)
+                TrainingState::new(&options)
             }
         };
         let folder = job.dir.fold(which.fold);
@@ -89,12 +90,12 @@ impl<'a> Training<'a> {
         let evaluated = footprint::evaluation_batch(&architecture, options.network_type, options.batch_size);
         let before = course.elapsed;
         // On the CPU there is nothing to gain, and the copies would count against the memory that was foreseen.
-        let writer = Writer::new(job.device.is_cuda());
+        let writer = BackgroundWriter::new(job.device.is_cuda());
         Ok(Training { job, folder, which, sets, network, adam, course, published, writer, evaluated, began, before })
     }
 
     /// Trains to the end; what is left is in the course.
-    pub fn run(mut self) -> Result<Course, Stop> {
+    pub fn run(mut self) -> Result<TrainingState, TrainingStop> {
         let trained = self.epochs();
         // However it ended, the last epoch is on the disk when the process ends; that it could not be written came first.
         self.written()?;
@@ -103,7 +104,7 @@ impl<'a> Training<'a> {
         Ok(self.course)
     }
 
-    fn epochs(&mut self) -> Result<(), Stop> {
+    fn epochs(&mut self) -> Result<(), TrainingStop> {
         self.some_step()?;
         let mut next = self.plan(self.course.epochs_done);
         while !self.course.finished {
@@ -114,7 +115,7 @@ impl<'a> Training<'a> {
     }
 
     /// Waits for what is being written of the epoch before.
-    fn written(&mut self) -> Result<(), Stop> {
+    fn written(&mut self) -> Result<(), TrainingStop> {
         self.writer.wait(&mut self.job.control.progress.checkpoints)
     }
 
@@ -168,7 +169,7 @@ impl<'a> Training<'a> {
     }
 
     /// One epoch along its plan; gives the next one's, whose first items are being loaded by then.
-    fn epoch(&mut self, epoch: u32, mut plan: VecDeque<Stretch>) -> Result<VecDeque<Stretch>, Stop> {
+    fn epoch(&mut self, epoch: u32, mut plan: VecDeque<Stretch>) -> Result<VecDeque<Stretch>, TrainingStop> {
         let batches = self.batches();
         let progress = &mut self.job.control.progress;
         (progress.epoch, progress.batches_done) = (epoch, 0);
@@ -200,7 +201,7 @@ impl<'a> Training<'a> {
     }
 
     /// An epoch that would drop all its gradients trains nothing.
-    fn some_step(&self) -> Result<(), Stop> {
+    fn some_step(&self) -> Result<(), TrainingStop> {
         let (steps, batches) = (self.job.options.accumulation_steps, self.batches());
         if batches >= steps as u64 {
             return Ok(());
@@ -208,15 +209,15 @@ impl<'a> Training<'a> {
         let sentence = format!(
             "accumulation_steps: {steps} batches make one step, but an epoch has only {batches}: no step would ever be made"
         );
-        Err(Stop::failed(FailureClass::BadOptions, sentence))
+        Err(TrainingStop::failed(FailureClass::BadOptions, sentence))
     }
 
     /// Trains on the queued batches; `accumulated` counts those whose gradients wait for a step.
-    fn train(&mut self, epoch: u32, first: u64, batches: &mut Batches, accumulated: &mut usize) -> Result<(), Stop> {
+    fn train(&mut self, epoch: u32, first: u64, batches: &mut Batches, accumulated: &mut usize) -> Result<(), TrainingStop> {
         self.job.control.enter(Phase::Training);
         let targets = match self.job.task() {
-            Task::Classify => Some(Targets::of(batches.order(), self.sets.train.classes(), &self.network)?),
-            Task::Reconstruct => None,
+            EvaluationTask::Classify => Some(Targets::of(batches.order(), self.sets.train.classes(), &self.network)?),
+            EvaluationTask::Reconstruct => None,
         };
         let (mut index, mut trained) = (first, 0);
         let mut began = Instant::now();
@@ -252,7 +253,7 @@ impl<'a> Training<'a> {
         steps: &[u64],
         mut train: Batches,
         mut validation: Batches,
-    ) -> Result<[Evaluation; 2], Stop> {
+    ) -> Result<[Evaluation; 2], TrainingStop> {
         self.job.control.enter(Phase::Evaluating);
         let (network, task, loader, control) = (&self.network, self.job.task(), &self.job.loader, &mut self.job.control);
         let [seen, unseen] = [&self.sets.train, &self.sets.validation].map(|set| set.classes());
@@ -262,7 +263,7 @@ impl<'a> Training<'a> {
         self.job.report_figures(&train, &validation);
         let iteration = self.job.control.progress.batches_done.saturating_sub(1);
         for step in steps {
-            let row = Row { epoch, iteration, time: self.seconds(), train, validation, step: *step, wall_time: now() };
+            let row = TrainingRow { epoch, iteration, time: self.seconds(), train, validation, step: *step, wall_time: now() };
             self.published.append(&row)?;
             self.course.rows.push(row);
         }
@@ -273,11 +274,11 @@ impl<'a> Training<'a> {
         self.published.shown().table(&self.course.rows)?;
         let sentence =
             format!("the loss is not finite in epoch {epoch}; a smaller learning_rate may help; the best models so far are kept");
-        Err(Stop::failed(FailureClass::BadOptions, sentence))
+        Err(TrainingStop::failed(FailureClass::BadOptions, sentence))
     }
 
     /// The end of an epoch: evaluated, judged, kept as a checkpoint, and then shown in the fold's folder.
-    fn finish(&mut self, epoch: u32, train: Batches, validation: Batches) -> Result<(), Stop> {
+    fn finish(&mut self, epoch: u32, train: Batches, validation: Batches) -> Result<(), TrainingStop> {
         let end = u64::from(epoch + 1) * self.batches();
         // Where an inner evaluation falls on the last batch, it is this one, and has a row of its own.
         let inner = self.job.options.evaluation_steps as u64;
@@ -297,7 +298,7 @@ impl<'a> Training<'a> {
     }
 
     /// What is written of the epoch that the course has just taken in.
-    fn commit(&self, epoch: u32, improved: Vec<Selection>) -> Result<Commit, Stop> {
+    fn commit(&self, epoch: u32, improved: Vec<Selection>) -> Result<Commit, TrainingStop> {
         let best = improved.first().and_then(|selection| self.course.best.get(selection));
         // What is written before the next step needs no copy.
         let take = if self.writer.is_beside() { state_dict::copied } else { state_dict::live };

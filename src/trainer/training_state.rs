@@ -1,10 +1,10 @@
 //! How far the training of one network has come, and the best models it has seen.
 
 use super::evaluate::Evaluation;
-use super::failure::Failure;
+use super::failure::TrainingFailure;
 use super::model::network::Network;
 use super::model::state_dict::State;
-use super::training_table::{Figures, Row};
+use super::training_table::{Figures, TrainingRow};
 use neurosearch::domain::options::JobOptions;
 use neurosearch::domain::stopping::{BestModels, EarlyStopping};
 use neurosearch::domain::words::Selection;
@@ -13,21 +13,21 @@ use std::rc::Rc;
 
 /// Everything of a training but its running weights; what a checkpoint keeps and the fold's files show.
 #[derive(Debug, Clone)]
-pub struct Course {
+pub struct TrainingState {
     pub epochs_done: u32,
     /// No epoch follows: all are done, or early stopping ended it.
     pub finished: bool,
     /// Seconds of training, over all attempts.
     pub elapsed: f64,
-    pub rows: Vec<Row>,
+    pub rows: Vec<TrainingRow>,
     pub stopping: EarlyStopping,
     pub figures: BestModels,
-    pub best: BTreeMap<Selection, Rc<Best>>,
+    pub best: BTreeMap<Selection, Rc<BestModel>>,
 }
 
 /// A network at the end of the epoch after which it was the best.
 #[derive(Debug)]
-pub struct Best {
+pub struct BestModel {
     pub epoch: u32,
     pub valid_loss: f64,
     /// Balanced accuracy; none for an autoencoder.
@@ -39,9 +39,9 @@ pub struct Best {
     pub validation: Evaluation,
 }
 
-impl Course {
+impl TrainingState {
     pub fn new(options: &JobOptions) -> Self {
-        Course {
+        TrainingState {
             epochs_done: 0,
             finished: false,
             elapsed: 0.0,
@@ -60,13 +60,13 @@ impl Course {
         network: &Network,
         figures: Figures,
         said: [Evaluation; 2],
-    ) -> Result<Vec<Selection>, Failure> {
+    ) -> Result<Vec<Selection>, TrainingFailure> {
         let (valid_loss, valid_acc) = (figures.loss, figures.balanced_accuracy);
         let improved = self.figures.improved_by(valid_loss, valid_acc).to_vec();
         if !improved.is_empty() {
             let [train, validation] = said;
             let state = Rc::new(network.state()?);
-            let best = Rc::new(Best { epoch, valid_loss, valid_acc, state, train, validation });
+            let best = Rc::new(BestModel { epoch, valid_loss, valid_acc, state, train, validation });
             self.best.extend(improved.iter().map(|selection| (*selection, Rc::clone(&best))));
         }
         Ok(improved)
@@ -108,14 +108,14 @@ mod tests {
         adam.step().expect("steps");
     }
 
-    fn judged(course: &mut Course, network: &Network, loss: f64, accuracy: f64) -> Vec<Selection> {
+    fn judged(course: &mut TrainingState, network: &Network, loss: f64, accuracy: f64) -> Vec<Selection> {
         let said = || Evaluation { total_loss: loss, items: 1, answers: None };
         let figures = Figures { loss, balanced_accuracy: Some(accuracy) };
         course.judge(course.epochs_done, network, figures, [said(), said()]).expect("copied")
     }
 
-    fn new() -> Course {
-        Course {
+    fn new() -> TrainingState {
+        TrainingState {
             epochs_done: 0,
             finished: false,
             elapsed: 0.0,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The figures of the training set and the validation set at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Row {
+pub struct TrainingRow {
     pub epoch: u32,
     /// Index of the last batch before the evaluation, from 0.
     pub iteration: u64,
@@ -45,7 +45,7 @@ pub fn header(classifies: bool) -> Vec<&'static str> {
     }
 }
 
-impl Row {
+impl TrainingRow {
     /// The cells under [`header`], numbers as `number` writes them.
     pub fn cells(&self, number: impl Fn(f64) -> String) -> Vec<String> {
         let mut cells = vec![self.epoch.to_string(), self.iteration.to_string(), number(self.time)];
@@ -61,14 +61,22 @@ impl Row {
 mod tests {
     use super::*;
 
-    fn row(balanced_accuracy: Option<f64>) -> Row {
+    fn row(balanced_accuracy: Option<f64>) -> TrainingRow {
         let figures = |loss| Figures { loss, balanced_accuracy };
-        Row { epoch: 2, iteration: 5, time: 1.5, train: figures(0.25), validation: figures(0.75), step: 18, wall_time: 9.0 }
+        TrainingRow {
+            epoch: 2,
+            iteration: 5,
+            time: 1.5,
+            train: figures(0.25),
+            validation: figures(0.75),
+            step: 18,
+            wall_time: 9.0,
+        }
     }
 
     #[test]
     fn cells_stand_under_their_headers() {
-        let cells = |row: Row| row.cells(|x| x.to_string());
+        let cells = |row: TrainingRow| row.cells(|x| x.to_string());
         assert_eq!(cells(row(Some(0.5))), ["2", "5", "1.5", "0.5", "0.25", "0.5", "0.75"]);
         assert_eq!(header(true).len(), 7);
         assert_eq!(cells(row(None)), ["2", "5", "1.5", "0.25", "0.75"]);

@@ -1,10 +1,10 @@
 //! Every direction of transfer, and every one that is refused, from folders of ours and from the reference's.
 
-use super::failure::Failure;
+use super::failure::TrainingFailure;
 use super::model::network::Network;
 use super::model::state_dict::{State, model_value};
 use super::model::transfer;
-use super::stop::Stop;
+use super::stop::TrainingStop;
 use super::testing::tempdir;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::network::architecture::{Architecture, ConvBlock, FcLayer};
@@ -157,9 +157,9 @@ fn a_multicnn_starts_a_multicnn_position_by_position() {
 }
 
 /// Why these weights cannot be loaded, be it tried ever so often.
-fn refusal(transfer: &Transfer, fold: u32, target: NetworkType, position: Option<usize>) -> Failure {
+fn refusal(transfer: &Transfer, fold: u32, target: NetworkType, position: Option<usize>) -> TrainingFailure {
     match transfer::load(transfer, fold, target, position) {
-        Err(Stop::Failed(failure)) => failure,
+        Err(TrainingStop::Failed(failure)) => failure,
         other => panic!("{other:?}"),
     }
 }

@@ -6,20 +6,20 @@ use std::sync::Arc;
 use tch::Tensor;
 
 /// A list of items, held so that no other can have its address, and those of its items that are on the device.
-struct List {
+struct HeldList {
     _held: Arc<dyn Items>,
     tensors: HashMap<usize, Tensor>,
 }
 
 /// By list, which is told by its address, and index.
 #[derive(Default)]
-pub struct Kept(HashMap<usize, List>);
+pub struct DeviceCache(HashMap<usize, HeldList>);
 
 fn address(list: &Arc<dyn Items>) -> usize {
     Arc::as_ptr(list).cast::<()>() as usize
 }
 
-impl Kept {
+impl DeviceCache {
     pub fn has(&self, list: &Arc<dyn Items>, index: usize) -> bool {
         self.0.get(&address(list)).is_some_and(|list| list.tensors.contains_key(&index))
     }
@@ -29,7 +29,7 @@ impl Kept {
     }
 
     pub fn put(&mut self, list: &Arc<dyn Items>, index: usize, item: Tensor) {
-        let kept = || List { _held: Arc::clone(list), tensors: HashMap::new() };
+        let kept = || HeldList { _held: Arc::clone(list), tensors: HashMap::new() };
         self.0.entry(address(list)).or_insert_with(kept).tensors.insert(index, item);
     }
 }

@@ -6,8 +6,8 @@ use rand::RngCore;
 
 /// Indices into the training items for one epoch, as many as there are items; `classes` holds each item's class.
 ///
-/// Within a batch they ascend: what is learned of a batch does not depend on its order but for the last bits of its sums,
-/// which are then the same for the same batch, and items of one image are read together.
+/// Within a batch they ascend. The order of a batch changes only the last bits of its sums, so the same batch then gives the
+/// same bits. Items of one image are also read together.
 pub fn epoch(sampler: SamplerKind, classes: &[usize], batch_size: usize, stream: &mut impl RngCore) -> Vec<usize> {
     let mut order = match sampler {
         SamplerKind::Random => permutation(classes.len(), stream),

@@ -1,4 +1,4 @@
-//! Safe Rust over `feed.cpp`: a GPU's batches, copied while the last step computes.
+//! Safe Rust over `gpu_feed.cpp`: a GPU's batches, copied while the last step computes.
 
 use crate::shim::{succeeded, take};
 use std::ffi::{c_char, c_void};

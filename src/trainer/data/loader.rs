@@ -2,9 +2,9 @@
 
 use super::augment;
 use super::dataset::Items;
-use super::device_cache::Kept;
+use super::device_cache::DeviceCache;
 use super::gpu_feed::{self, Feed};
-use crate::stop::Stop;
+use crate::stop::TrainingStop;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::seed;
 use neurosearch::domain::words::Augmentation;
@@ -79,7 +79,7 @@ pub struct Batch {
 }
 
 /// An item's voxels; none where the item is kept on the device.
-type Loaded = Result<Option<Vec<f32>>, Stop>;
+type Loaded = Result<Option<Vec<f32>>, TrainingStop>;
 
 /// What the workers and the consumer share. A ticket is an item's place in everything that was ever queued.
 struct Shared {
@@ -95,7 +95,7 @@ struct Shared {
     done: BTreeMap<u64, Loaded>,
     spare: Vec<Vec<f32>>,
     /// Items that are on the device already, and need no loading.
-    kept: Kept,
+    kept: DeviceCache,
     closed: bool,
 }
 
@@ -127,7 +127,7 @@ pub struct Loader {
 
 impl Loader {
     /// Starts `workers` threads that load for `device`; at most two batches of the largest queued batch size are held in memory.
-    pub fn start(workers: usize, device: Device) -> Result<Self, Stop> {
+    pub fn start(workers: usize, device: Device) -> Result<Self, TrainingStop> {
         let shared = Shared {
             queue: VecDeque::new(),
             position: 0,
@@ -137,7 +137,7 @@ impl Loader {
             window: 0,
             done: BTreeMap::new(),
             spare: Vec::new(),
-            kept: Kept::default(),
+            kept: DeviceCache::default(),
             closed: false,
         };
         let exchange = Arc::new(Exchange { shared: Mutex::new(shared), work: Condvar::new(), ready: Condvar::new() });
@@ -146,8 +146,9 @@ impl Loader {
         for index in 0..workers {
             let exchange = Arc::clone(&loader.exchange);
             let thread = std::thread::Builder::new().name(format!("loader-{index}")).spawn(move || work(&exchange));
-            let fail =
-                |e| Stop::failed(FailureClass::BadOptions, format!("nproc: cannot start worker {index} of {workers}: {e}"));
+            let fail = |e| {
+                TrainingStop::failed(FailureClass::BadOptions, format!("nproc: cannot start worker {index} of {workers}: {e}"))
+            };
             loader.workers.push(thread.map_err(fail)?);
         }
         Ok(loader)
@@ -179,7 +180,7 @@ impl Loader {
     }
 
     /// The next batch; none at the section's end. On a GPU it is copied while the step before it still computes.
-    pub fn next(&self, batches: &mut Batches) -> Result<Option<Batch>, Stop> {
+    pub fn next(&self, batches: &mut Batches) -> Result<Option<Batch>, TrainingStop> {
         if let Some(feed) = &self.feed {
             feed.ended()?;
         }
@@ -204,17 +205,17 @@ impl Loader {
     }
 
     /// Some items on the device, one after the other.
-    fn together(&self, section: &Section, tickets: &[(usize, u64)]) -> Result<Tensor, Stop> {
+    fn together(&self, section: &Section, tickets: &[(usize, u64)]) -> Result<Tensor, TrainingStop> {
         let shape = section.items.shape();
         let size: Vec<i64> = [tickets.len()].iter().chain(shape).map(|size| *size as i64).collect();
         let mut voxels = gpu_feed::host_tensor(&size, self.device)?;
         let length = shape.iter().product();
         for (target, (position, first_ticket)) in values(&mut voxels).chunks_exact_mut(length).zip(tickets) {
-            let lost = || Stop::failed(FailureClass::Crashed, "an item that was kept on the device is there no longer");
+            let lost = || TrainingStop::failed(FailureClass::Crashed, "an item that was kept on the device is there no longer");
             let item = self.item(section, *position, *first_ticket)?.ok_or_else(lost)?;
             if item.len() != length {
                 let sentence = format!("an item has {} voxels where {length} were expected", item.len());
-                return Err(Stop::failed(FailureClass::BadData, sentence));
+                return Err(TrainingStop::failed(FailureClass::BadData, sentence));
             }
             target.copy_from_slice(&item);
             self.exchange.lock().spare.push(item);
@@ -226,7 +227,7 @@ impl Loader {
     }
 
     /// One item as a batch of its own, which stays on the device; the workers know nothing of one that was `before` it was queued.
-    fn keeping(&self, section: &Arc<Section>, position: usize, first_ticket: u64, before: bool) -> Result<Tensor, Stop> {
+    fn keeping(&self, section: &Arc<Section>, position: usize, first_ticket: u64, before: bool) -> Result<Tensor, TrainingStop> {
         let index = section.order[position];
         let kept = self.exchange.lock().kept.get(&section.items, index);
         if let Some(tensor) = kept {
@@ -257,7 +258,7 @@ impl Loader {
             }
             let mut voxels = shared.spare.pop().unwrap_or_default();
             drop(shared);
-            return section.load(position, &mut voxels).map(|()| Some(voxels)).map_err(|e| Stop::input(&e));
+            return section.load(position, &mut voxels).map(|()| Some(voxels)).map_err(|e| TrainingStop::input(&e));
         }
         let ticket = first_ticket + position as u64;
         let mut shared = self.exchange.lock();
@@ -274,7 +275,7 @@ impl Loader {
     /// Forgets everything queued and kept: nothing of it will be asked for.
     pub fn clear(&self) {
         let mut shared = self.exchange.lock();
-        shared.kept = Kept::default();
+        shared.kept = DeviceCache::default();
         shared.queue.clear();
         shared.position = 0;
         shared.done.clear();
@@ -308,8 +309,8 @@ fn work(exchange: &Exchange) {
     while let Some((ticket, section, position, mut voxels)) = take(exchange) {
         let loaded = match catch_unwind(AssertUnwindSafe(|| section.load(position, &mut voxels))) {
             Ok(Ok(())) => Ok(Some(voxels)),
-            Ok(Err(error)) => Err(Stop::input(&error)),
-            Err(_) => Err(Stop::failed(FailureClass::Crashed, "a loading worker panicked; the attempt's log says where")),
+            Ok(Err(error)) => Err(TrainingStop::input(&error)),
+            Err(_) => Err(TrainingStop::failed(FailureClass::Crashed, "a loading worker panicked; the attempt's log says where")),
         };
         let mut shared = exchange.lock();
         if ticket >= shared.consumed {

@@ -88,7 +88,7 @@ fn an_item_that_cannot_be_read_is_an_error_at_its_place_that_names_the_file() {
             assert!(loader.next(&mut batches).expect("loaded").is_some());
         }
         match loader.next(&mut batches) {
-            Err(Stop::Failed(failure)) => {
+            Err(TrainingStop::Failed(failure)) => {
                 assert_eq!(failure.class, FailureClass::BadData);
                 assert!(failure.sentence.contains("thirteen.nii.gz"), "{failure}");
             }

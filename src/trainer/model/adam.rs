@@ -1,7 +1,7 @@
 //! Adam with a state of its own, so that a checkpoint can keep it and a resumed run goes on bit for bit.
 
 use super::state_dict::{Mismatch, State, copy_into};
-use crate::failure::Failure;
+use crate::failure::TrainingFailure;
 use crate::shim::{self, AdamNumbers, AdamTensors};
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -19,7 +19,7 @@ pub struct Adam {
 
 impl Adam {
     /// `parameters` are handles on a network's own tensors, all on one device.
-    pub fn new(parameters: Vec<Tensor>, learning_rate: f64, weight_decay: f64) -> Result<Self, Failure> {
+    pub fn new(parameters: Vec<Tensor>, learning_rate: f64, weight_decay: f64) -> Result<Self, TrainingFailure> {
         let device = parameters.first().map_or(Device::Cpu, Tensor::device);
         let zeros = || parameters.iter().map(|p| p.f_detach()?.f_zeros_like()).collect::<Result<Vec<_>, TchError>>();
         let (means, squares) = (zeros()?, zeros()?);
@@ -29,7 +29,7 @@ impl Adam {
     }
 
     /// One step with the gradients accumulated since `zero_grad`; every parameter must have one.
-    pub fn step(&mut self) -> Result<(), Failure> {
+    pub fn step(&mut self) -> Result<(), TrainingFailure> {
         let gradients: Vec<Tensor> = self.parameters.iter().map(Tensor::grad).collect();
         if let Some(i) = gradients.iter().position(|gradient| !gradient.defined()) {
             return Err(TchError::Shape(format!("parameter {i} has no gradient to step along")).into());
@@ -56,9 +56,9 @@ impl Adam {
 
     /// Everything a later `load_state` needs to go on exactly here, each tensor as `take` gives it (`state::copied` or `live`):
     /// `step`, then `mean.i` and `square.i`.
-    pub fn state_by(&self, take: impl Fn(&Tensor) -> Result<Tensor, TchError>) -> Result<State, Failure> {
+    pub fn state_by(&self, take: impl Fn(&Tensor) -> Result<Tensor, TchError>) -> Result<State, TrainingFailure> {
         let taken = self.named().into_iter().map(|(name, tensor)| Ok((name, take(tensor)?)));
-        taken.collect::<Result<State, TchError>>().map_err(Failure::from)
+        taken.collect::<Result<State, TchError>>().map_err(TrainingFailure::from)
     }
 
     fn named(&self) -> Vec<(String, &Tensor)> {

@@ -2,14 +2,14 @@
 
 use super::layers::{Conv, Layer};
 use super::network::{Modules, Network, Step, conv_block, wide};
-use crate::failure::Failure;
+use crate::failure::TrainingFailure;
 use neurosearch::domain::network::architecture::{Architecture, ConvBlock, halved};
 use neurosearch::domain::words::{Normalization, Reduction};
 use tch::{Device, TchError};
 
 impl Network {
     /// Encoder and decoder: the output has the input's shape, whatever its sizes.
-    pub fn autoencoder(architecture: &Architecture, device: Device) -> Result<Self, Failure> {
+    pub fn autoencoder(architecture: &Architecture, device: Device) -> Result<Self, TrainingFailure> {
         let normalization = architecture.normalization;
         let axes = architecture.input.len() - 1;
         let mut steps = Vec::new();

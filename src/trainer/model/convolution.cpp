@@ -81,9 +81,10 @@ bool rounds(const at::Tensor& x) {
   return x.scalar_type() == at::kBFloat16 || (x.scalar_type() == at::kFloat && at::globalContext().allowTF32CuDNN());
 }
 
-// The gradient of a convolution's weight. cuDNN's kernel for it in fp32 takes up to a hundred times as long as libtorch's own,
-// which is a product with the columns of the input and nearer the exact value; rounded, that holds for a large single channel.
-// The columns (27 numbers a voxel and channel of one item) are made of as many channels at once as `most` bytes hold.
+// The gradient of a convolution's weight. In fp32, cuDNN's kernel takes up to a hundred times as long as libtorch's own. That
+// one multiplies with the columns of the input, and is nearer the exact value. In rounded precisions this is true only for a
+// large single channel. The columns (27 numbers a voxel and channel of one item) are made for as many channels at once as fit
+// into `most` bytes.
 at::Tensor of_weight(const at::Tensor& gradient, const at::Tensor& x, const at::Tensor& weight, const Sizes& stride, int64_t most) {
   const std::array<bool, 3> mask{false, true, false};
   const int64_t channels = x.size(1);

@@ -25,8 +25,9 @@ unsafe extern "C" {
 /// Bytes of columns that a weight's gradient makes at once on a GPU, unless those of one channel are more.
 const COLUMNS: i64 = 512 << 20;
 
-/// A convolution, or a transposed one where there is an output padding by axis; `weight` is out x in x 3 x 3 (x 3), or in x out
-/// for a transposed one.
+/// A convolution, or a transposed one if an output padding by axis is given.
+///
+/// `weight` is out x in x 3 x 3 (x 3), or in x out x 3 x 3 (x 3) for a transposed one.
 pub fn convolution(
     x: &Tensor,
     weight: &Tensor,

@@ -2,7 +2,7 @@
 
 use super::layers::{BatchNorm, Layer};
 use super::network::Network;
-use crate::failure::Failure;
+use crate::failure::TrainingFailure;
 use neurosearch::domain::seed;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::RngCore;
@@ -13,7 +13,7 @@ const CHUNK: usize = 1 << 20;
 
 impl Network {
     /// Draws all weights from `seed`, and resets running statistics. Each tensor has a stream of its own, named after it.
-    pub fn init(&mut self, seed: u64) -> Result<(), Failure> {
+    pub fn init(&mut self, seed: u64) -> Result<(), TrainingFailure> {
         tch::no_grad(|| {
             for step in self.steps() {
                 match &step.layer {
@@ -29,8 +29,10 @@ impl Network {
     }
 }
 
-/// Weight and bias uniform in +-1/sqrt(fan in), where PyTorch takes the fan in to be the weight's second size times its
-/// kernel's volume, also in a transposed convolution, whose second size is its output's.
+/// Weight and bias uniform in +-1/sqrt(fan in).
+///
+/// As in PyTorch, the fan in is the weight's second size times its kernel's volume. That holds for a transposed convolution too,
+/// although its second size is that of its output.
 fn uniform(seed: u64, name: &str, weight: &Tensor, bias: &Tensor) -> Result<(), TchError> {
     let fan_in: i64 = weight.size()[1..].iter().product();
     let bound = 1.0 / (fan_in as f64).sqrt();

@@ -160,8 +160,8 @@ impl BatchNorm {
 
 /// Every channel of every item by its own mean and variance, in training and in evaluation alike.
 ///
-/// It is the batch normalisation of one item with N x C channels; the activation comes before the tensor is seen as
-/// N x C again, since working in place on a view would cost a copy of the gradient.
+/// It is the batch normalisation of one item with N x C channels. The activation comes before the tensor is viewed as N x C
+/// again, because working in place on a view would copy the gradient.
 fn instance_norm(x: &Tensor, activate: bool) -> Result<Tensor, TchError> {
     let size = x.size();
     let mut merged = vec![1, size[0] * size[1]];
@@ -172,8 +172,8 @@ fn instance_norm(x: &Tensor, activate: bool) -> Result<Tensor, TchError> {
     y.f_view(size.as_slice())
 }
 
-/// Pads -infinity where the network pads zeros, which libtorch does without a copy, and mends the first plane of every
-/// padded axis: a maximum over zeros and values is the maximum of zero and theirs.
+/// Max pooling of a padded tensor. The network pads zeros, but libtorch pads -infinity without a copy. So this pads
+/// -infinity and then takes the maximum with zero in the first plane of every padded axis.
 fn pool(x: &Tensor) -> Result<Tensor, TchError> {
     let x = channels_last(x)?;
     let odd: Vec<i64> = x.size()[2..].iter().map(|size| size % 2).collect();

@@ -2,7 +2,7 @@
 
 use super::layers::{BatchNorm, Conv, Layer, Linear, Pass};
 use super::state_dict::{Mismatch, State, copied, copy_into};
-use crate::failure::Failure;
+use crate::failure::TrainingFailure;
 use neurosearch::domain::network::architecture::{Architecture, ConvBlock};
 use neurosearch::domain::network::precision::Precision;
 use neurosearch::domain::words::{NetworkType, Normalization, Reduction};
@@ -27,7 +27,7 @@ pub struct Network {
 
 impl Network {
     /// Convolutional blocks, then the fully connected layers: N x C x sizes becomes N x 2.
-    pub fn cnn(architecture: &Architecture, device: Device) -> Result<Self, Failure> {
+    pub fn cnn(architecture: &Architecture, device: Device) -> Result<Self, TrainingFailure> {
         let axes = architecture.input.len() - 1;
         let mut steps = Vec::new();
         for (i, block) in architecture.blocks.iter().enumerate() {
@@ -44,7 +44,7 @@ impl Network {
     }
 
     /// The network of a job of this type.
-    pub fn of_type(network_type: NetworkType, architecture: &Architecture, device: Device) -> Result<Self, Failure> {
+    pub fn of_type(network_type: NetworkType, architecture: &Architecture, device: Device) -> Result<Self, TrainingFailure> {
         match network_type {
             NetworkType::Autoencoder => Network::autoencoder(architecture, device),
             NetworkType::Cnn | NetworkType::MultiCnn => Network::cnn(architecture, device),
@@ -74,7 +74,7 @@ impl Network {
 
     /// The output for a batch on the network's device, in f32 whatever the precision. With `train`: batch statistics, which move the running ones, dropout,
     /// and a graph for the gradient; without: none of these.
-    pub fn forward(&self, batch: &Tensor, train: bool) -> Result<Tensor, Failure> {
+    pub fn forward(&self, batch: &Tensor, train: bool) -> Result<Tensor, TrainingFailure> {
         let run = || -> Result<Tensor, TchError> {
             let mut pass = Pass::new(train, self.precision);
             let mut x = batch.shallow_clone();
@@ -103,14 +103,14 @@ impl Network {
     }
 
     /// The whole state in PyTorch's order and by its names, copied to the CPU.
-    pub fn state(&self) -> Result<State, Failure> {
+    pub fn state(&self) -> Result<State, TrainingFailure> {
         self.state_by(copied)
     }
 
     /// The same by another way than a copy.
-    pub fn state_by(&self, take: impl Fn(&Tensor) -> Result<Tensor, TchError>) -> Result<State, Failure> {
+    pub fn state_by(&self, take: impl Fn(&Tensor) -> Result<Tensor, TchError>) -> Result<State, TrainingFailure> {
         let taken = self.tensors().map(|(name, tensor, _)| Ok((name, take(tensor)?)));
-        taken.collect::<Result<State, TchError>>().map_err(Failure::from)
+        taken.collect::<Result<State, TchError>>().map_err(TrainingFailure::from)
     }
 
     /// Takes over a whole state: the same names and shapes, no more and no fewer; otherwise nothing changes.
@@ -177,7 +177,7 @@ impl<'a> Modules<'a> {
         self.next += 1 + usize::from(activate);
     }
 
-    /// A convolution, and unless it is the `bare` last one its normalisation over `channels` and its activation.
+    /// A convolution. If it is `dressed`, its normalisation over `channels` and its activation follow.
     pub fn convolution(&mut self, conv: Conv, channels: i64, dressed: bool) -> Result<(), TchError> {
         let normalization = self.normalization.filter(|_| dressed);
         self.push(Layer::Conv(conv), dressed && normalization.is_none());

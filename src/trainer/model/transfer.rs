@@ -2,8 +2,8 @@
 
 use super::network::Network;
 use super::state_dict::{Mismatch, State, read_model};
-use crate::failure::Failure;
-use crate::stop::Stop;
+use crate::failure::TrainingFailure;
+use crate::stop::TrainingStop;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::network::transfer::{Part, start};
 use neurosearch::domain::options::Transfer;
@@ -26,14 +26,14 @@ pub struct Weights {
 
 /// The weights that start a network of type `target` in fold `fold`; `position` is that of a multicnn's CNN.
 ///
-/// The source's own `commandline.json` says what it is. A direction that makes no sense is of class `bad_options`, a file
-/// that cannot be used of class `bad_data`; one that could not be read just now is the disk's fault.
-pub fn load(transfer: &Transfer, fold: u32, target: NetworkType, position: Option<usize>) -> Result<Weights, Stop> {
+/// The source's own `commandline.json` says what it is. A direction that makes no sense is of class `bad_options`. A
+/// file that cannot be used is of class `bad_data`. One that could not be read just now is the disk's fault.
+pub fn load(transfer: &Transfer, fold: u32, target: NetworkType, position: Option<usize>) -> Result<Weights, TrainingStop> {
     let job = JobDir::new(&transfer.path);
     let outline = read_outline(&job).map_err(|error| refused(&error, ", so this is not a job folder"))?;
     let start = start(outline.network_type, target, position, transfer.selection).map_err(|refusal| {
         let sentence = format!("transfer_learning_path: {} {refusal}", transfer.path.display());
-        Failure::new(FailureClass::BadOptions, sentence)
+        TrainingFailure::new(FailureClass::BadOptions, sentence)
     })?;
     let file = job.fold(fold).model(start.network, start.selection);
     let state = read_model(&file).map_err(|error| {
@@ -43,13 +43,13 @@ pub fn load(transfer: &Transfer, fold: u32, target: NetworkType, position: Optio
     Ok(Weights { file: file.into(), state, part: start.part })
 }
 
-fn refused(error: &StoreError, hint: &str) -> Stop {
-    Stop::unread(error, Failure::new(FailureClass::BadData, format!("transfer_learning_path: {error}{hint}")))
+fn refused(error: &StoreError, hint: &str) -> TrainingStop {
+    TrainingStop::unread(error, TrainingFailure::new(FailureClass::BadData, format!("transfer_learning_path: {error}{hint}")))
 }
 
 impl Weights {
     /// Overwrites the network's weights, BatchNorm's statistics included; the first tensor that does not fit is an error that names it.
-    pub fn apply(&self, network: &Network) -> Result<(), Failure> {
+    pub fn apply(&self, network: &Network) -> Result<(), TrainingFailure> {
         let taken = match self.part {
             Part::Everything => network.load_state(&self.state),
             Part::EncoderAsFeatures => self.take_encoder(network, FEATURES),
@@ -59,7 +59,7 @@ impl Weights {
         taken.map_err(|mismatch| {
             let file = self.file.display();
             let sentence = format!("transfer_learning_path: {file}: {mismatch}; source and job must have the same layers");
-            Failure::new(FailureClass::BadData, sentence)
+            TrainingFailure::new(FailureClass::BadData, sentence)
         })
     }
 

@@ -1,26 +1,28 @@
 //! Writes what an epoch leaves on the disk: beside a GPU by a thread of its own while the next epoch computes, on the CPU at once.
 
 use crate::stderr::note;
-use crate::stop::Stop;
+use crate::stop::TrainingStop;
 use neurosearch::domain::job::FailureClass;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// For so long a write may go on beside the next epoch. Computing further would only make more of what a kill loses.
+/// How long a write may go on beside the next epoch. Computing further would only make more of what a kill loses.
 const BESIDE: Duration = Duration::from_secs(10);
 
-/// At most one write under way. Each says in the end how many checkpoints of the job there are, which is what `checkpoints` is
-/// set to in every call here; a write that failed or panicked is told once, by the first call after it.
+/// At most one write at a time.
+///
+/// A finished write tells how many checkpoints the job has, and every call here sets `checkpoints` to that. A write that failed
+/// or panicked is reported once, by the first call after it.
 #[derive(Debug)]
-pub struct Writer {
+pub struct BackgroundWriter {
     beside: bool,
-    under_way: Option<(JoinHandle<Result<u64, Stop>>, Instant)>,
+    under_way: Option<(JoinHandle<Result<u64, TrainingStop>>, Instant)>,
 }
 
-impl Writer {
+impl BackgroundWriter {
     /// `beside`: by a thread of its own, beside the computation.
     pub const fn new(beside: bool) -> Self {
-        Writer { beside, under_way: None }
+        BackgroundWriter { beside, under_way: None }
     }
 
     /// Whether what is handed over may still be read after that, and so must not change.
@@ -32,25 +34,25 @@ impl Writer {
     pub fn hand(
         &mut self,
         checkpoints: &mut u64,
-        write: impl FnOnce() -> Result<u64, Stop> + Send + 'static,
-    ) -> Result<(), Stop> {
+        write: impl FnOnce() -> Result<u64, TrainingStop> + Send + 'static,
+    ) -> Result<(), TrainingStop> {
         self.wait(checkpoints)?;
         if !self.beside {
             *checkpoints = write()?;
             return Ok(());
         }
-        let fail = |e| Stop::failed(FailureClass::Crashed, format!("cannot start a thread to write with: {e}"));
+        let fail = |e| TrainingStop::failed(FailureClass::Crashed, format!("cannot start a thread to write with: {e}"));
         let thread = thread::Builder::new().name("writer".to_string()).spawn(write).map_err(fail)?;
         self.under_way = Some((thread, Instant::now()));
         Ok(())
     }
 
     /// Tells of a write that is over, and waits for one alone that takes too long.
-    pub fn look(&mut self, checkpoints: &mut u64) -> Result<(), Stop> {
+    pub fn look(&mut self, checkpoints: &mut u64) -> Result<(), TrainingStop> {
         self.look_at(checkpoints, Instant::now())
     }
 
-    fn look_at(&mut self, checkpoints: &mut u64, now: Instant) -> Result<(), Stop> {
+    fn look_at(&mut self, checkpoints: &mut u64, now: Instant) -> Result<(), TrainingStop> {
         match &self.under_way {
             Some((thread, since)) if thread.is_finished() || now.duration_since(*since) >= BESIDE => self.wait(checkpoints),
             _ => Ok(()),
@@ -58,15 +60,15 @@ impl Writer {
     }
 
     /// Everything that was handed over is on the disk when this returns, or the error says why not.
-    pub fn wait(&mut self, checkpoints: &mut u64) -> Result<(), Stop> {
+    pub fn wait(&mut self, checkpoints: &mut u64) -> Result<(), TrainingStop> {
         if let Some((thread, _)) = self.under_way.take() {
-            *checkpoints = thread.join().unwrap_or_else(|panic| Err(Stop::panicked(panic.as_ref())))?;
+            *checkpoints = thread.join().unwrap_or_else(|panic| Err(TrainingStop::panicked(panic.as_ref())))?;
         }
         Ok(())
     }
 }
 
-impl Drop for Writer {
+impl Drop for BackgroundWriter {
     /// After a panic of the training too, the epoch before it is kept.
     fn drop(&mut self) {
         if let Err(stop) = self.wait(&mut 0) {
@@ -82,7 +84,10 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     /// A write that waits until it is let go, and then notes its number.
-    fn held(number: u64, noted: &Arc<Mutex<Vec<u64>>>) -> (Sender<()>, impl FnOnce() -> Result<u64, Stop> + Send + 'static) {
+    fn held(
+        number: u64,
+        noted: &Arc<Mutex<Vec<u64>>>,
+    ) -> (Sender<()>, impl FnOnce() -> Result<u64, TrainingStop> + Send + 'static) {
         let (go, gone): (Sender<()>, Receiver<()>) = channel();
         let noted = Arc::clone(noted);
         let write = move || {
@@ -93,16 +98,16 @@ mod tests {
         (go, write)
     }
 
-    fn full() -> Result<u64, Stop> {
-        Err(Stop::Disk("a result could not be written: no space".to_string(), None))
+    fn full() -> Result<u64, TrainingStop> {
+        Err(TrainingStop::Disk("a result could not be written: no space".to_string(), None))
     }
 
-    fn is_full(told: &Result<(), Stop>) -> bool {
-        matches!(told, Err(Stop::Disk(sentence, None)) if sentence == "a result could not be written: no space")
+    fn is_full(told: &Result<(), TrainingStop>) -> bool {
+        matches!(told, Err(TrainingStop::Disk(sentence, None)) if sentence == "a result could not be written: no space")
     }
 
     /// Polls until the write that is under way is over, whatever `look` says of it.
-    fn looked(writer: &mut Writer, checkpoints: &mut u64) -> Result<(), Stop> {
+    fn looked(writer: &mut BackgroundWriter, checkpoints: &mut u64) -> Result<(), TrainingStop> {
         while writer.under_way.is_some() {
             writer.look(checkpoints)?;
             thread::yield_now();
@@ -113,7 +118,7 @@ mod tests {
     #[test]
     fn a_write_in_the_background_counts_once_it_is_over_and_before_the_next() {
         let noted = Arc::default();
-        let (mut writer, mut checkpoints) = (Writer::new(true), 6);
+        let (mut writer, mut checkpoints) = (BackgroundWriter::new(true), 6);
         let (go, write) = held(7, &noted);
         writer.hand(&mut checkpoints, write).expect("handed over");
         writer.look(&mut checkpoints).expect("under way");
@@ -132,7 +137,7 @@ mod tests {
     #[test]
     fn a_write_that_takes_long_is_waited_for() {
         let noted = Arc::default();
-        let (mut writer, mut checkpoints) = (Writer::new(true), 6);
+        let (mut writer, mut checkpoints) = (BackgroundWriter::new(true), 6);
         let (go, write) = held(7, &noted);
         writer.hand(&mut checkpoints, write).expect("handed over");
         let since = writer.under_way.as_ref().expect("under way").1;
@@ -145,7 +150,7 @@ mod tests {
 
     #[test]
     fn without_a_thread_a_write_is_over_at_once_and_so_comes_its_error() {
-        let (mut writer, mut checkpoints) = (Writer::new(false), 6);
+        let (mut writer, mut checkpoints) = (BackgroundWriter::new(false), 6);
         let here = thread::current().id();
         writer
             .hand(&mut checkpoints, move || {
@@ -160,10 +165,10 @@ mod tests {
 
     #[test]
     fn a_background_writes_error_is_told_once_by_the_next_call() {
-        type Call = fn(&mut Writer, &mut u64) -> Result<(), Stop>;
+        type Call = fn(&mut BackgroundWriter, &mut u64) -> Result<(), TrainingStop>;
         let calls: [Call; 3] = [looked, |writer, count| writer.wait(count), |writer, count| writer.hand(count, || Ok(9))];
         for call in calls {
-            let (mut writer, mut checkpoints) = (Writer::new(true), 6);
+            let (mut writer, mut checkpoints) = (BackgroundWriter::new(true), 6);
             writer.hand(&mut checkpoints, full).expect("handed over");
             assert!(is_full(&call(&mut writer, &mut checkpoints)));
             writer.wait(&mut checkpoints).expect("it was told, and nothing else was begun");
@@ -173,9 +178,9 @@ mod tests {
 
     #[test]
     fn a_panic_beside_the_computation_is_a_crash_with_its_words() {
-        let (mut writer, mut checkpoints) = (Writer::new(true), 6);
+        let (mut writer, mut checkpoints) = (BackgroundWriter::new(true), 6);
         writer.hand(&mut checkpoints, || panic!("a table without columns")).expect("handed over");
-        let Err(Stop::Failed(failure)) = writer.wait(&mut checkpoints) else { panic!("it went on") };
+        let Err(TrainingStop::Failed(failure)) = writer.wait(&mut checkpoints) else { panic!("it went on") };
         assert_eq!(failure.class, FailureClass::Crashed);
         assert!(failure.sentence.contains("a table without columns"), "{failure}");
         assert_eq!(checkpoints, 6);
@@ -184,7 +189,7 @@ mod tests {
     #[test]
     fn what_was_handed_over_is_written_though_nobody_waits_for_it() {
         let noted = Arc::default();
-        let mut writer = Writer::new(true);
+        let mut writer = BackgroundWriter::new(true);
         let (go, write) = held(7, &noted);
         writer.hand(&mut 0, write).expect("handed over");
         let dropping = thread::spawn(move || drop(writer));

@@ -1,11 +1,11 @@
 //! A training at the end of an epoch, kept so that a later attempt goes on exactly there.
 
-use super::checkpoint_stamp::Stamp;
+use super::checkpoint_stamp::CheckpointStamp;
 use super::container;
 use crate::evaluate::{Answers, Evaluation};
 use crate::model::state_dict::State;
-use crate::training_state::{Best, Course};
-use crate::training_table::Row;
+use crate::training_state::{BestModel, TrainingState};
+use crate::training_table::TrainingRow;
 use neurosearch::domain::stopping::{BestModels, EarlyStopping};
 use neurosearch::domain::words::Selection;
 use neurosearch::store::fs::atomic;
@@ -24,10 +24,10 @@ const VERSION: u32 = 2;
 /// A training as it is kept and read again.
 #[derive(Debug)]
 pub struct Checkpoint {
-    pub stamp: Stamp,
+    pub stamp: CheckpointStamp,
     /// Checkpoints of this job so far, this one included.
     pub count: u64,
-    pub course: Course,
+    pub course: TrainingState,
     /// The running weights and Adam's moments; empty where the training is finished.
     pub weights: Rc<State>,
     pub adam: State,
@@ -36,20 +36,20 @@ pub struct Checkpoint {
 /// A checkpoint on its way to the disk: its tensors are handles, so that it belongs to no thread.
 #[derive(Debug)]
 pub struct Draft {
-    record: Record,
+    record: CheckpointRecord,
     tensors: State,
 }
 
 /// The part that is not tensors.
 #[derive(Debug, Serialize, Deserialize)]
-struct Record {
+struct CheckpointRecord {
     version: u32,
-    stamp: Stamp,
+    stamp: CheckpointStamp,
     count: u64,
     epochs_done: u32,
     finished: bool,
     elapsed: f64,
-    rows: Vec<Row>,
+    rows: Vec<TrainingRow>,
     stopping: EarlyStopping,
     figures: BestModels,
     best: Vec<BestRecord>,
@@ -90,9 +90,9 @@ impl Checkpoint {
         Draft { record: self.record(best), tensors }
     }
 
-    fn record(self, best: Vec<BestRecord>) -> Record {
+    fn record(self, best: Vec<BestRecord>) -> CheckpointRecord {
         let course = self.course;
-        Record {
+        CheckpointRecord {
             version: VERSION,
             stamp: self.stamp,
             count: self.count,
@@ -111,7 +111,7 @@ impl Checkpoint {
     /// # Errors
     /// Names the file: damaged, of another version, or lacking a part.
     pub fn read(path: &Path) -> Result<Self, StoreError> {
-        let (record, tensors): (Record, State) = container::read(path)?;
+        let (record, tensors): (CheckpointRecord, State) = container::read(path)?;
         let broken = |what: &str| StoreError::content(path, format!("lacks {what}"));
         if record.version != VERSION {
             return Err(StoreError::content(path, format!("has version {}, expected {VERSION}", record.version)));
@@ -126,7 +126,7 @@ impl Checkpoint {
             let model = Rc::new(model);
             best.extend(selections.into_iter().map(|selection| (selection, Rc::clone(&model))));
         }
-        let course = Course {
+        let course = TrainingState {
             epochs_done: record.epochs_done,
             finished: record.finished,
             elapsed: record.elapsed,
@@ -151,13 +151,13 @@ impl Draft {
     }
 
     /// The rows of the training's table up to here.
-    pub fn rows(&self) -> &[Row] {
+    pub fn rows(&self) -> &[TrainingRow] {
         &self.record.rows
     }
 }
 
 impl BestRecord {
-    fn of(model: &Best, selections: &[Selection], is_running: bool) -> Self {
+    fn of(model: &BestModel, selections: &[Selection], is_running: bool) -> Self {
         BestRecord {
             selections: selections.iter().map(|selection| selection.as_str().to_string()).collect(),
             epoch: model.epoch,
@@ -176,7 +176,7 @@ impl BestRecord {
     }
 
     /// The `i`-th best model, of its own tensors in `groups` or the running `weights`; none where a part is missing.
-    fn model(&self, i: usize, weights: &Rc<State>, groups: &mut BTreeMap<String, State>) -> Option<Best> {
+    fn model(&self, i: usize, weights: &Rc<State>, groups: &mut BTreeMap<String, State>) -> Option<BestModel> {
         let state = if self.is_running { Rc::clone(weights) } else { Rc::new(groups.remove(&format!("best{i}"))?) };
         let mut evaluation = |set: &str, total_loss, items| {
             let answers = match groups.remove(&format!("best{i}-{set}")) {
@@ -188,13 +188,13 @@ impl BestRecord {
         let train = evaluation("train", self.train_loss, self.train_items)?;
         let validation = evaluation("validation", self.validation_loss, self.validation_items)?;
         let (epoch, valid_loss, valid_acc) = (self.epoch, self.valid_loss, self.valid_acc);
-        Some(Best { epoch, valid_loss, valid_acc, state, train, validation })
+        Some(BestModel { epoch, valid_loss, valid_acc, state, train, validation })
     }
 }
 
 /// Each best model once, with the selections for which it is the best.
-fn distinct(best: &BTreeMap<Selection, Rc<Best>>) -> Vec<(Rc<Best>, Vec<Selection>)> {
-    let mut found: Vec<(Rc<Best>, Vec<Selection>)> = Vec::new();
+fn distinct(best: &BTreeMap<Selection, Rc<BestModel>>) -> Vec<(Rc<BestModel>, Vec<Selection>)> {
+    let mut found: Vec<(Rc<BestModel>, Vec<Selection>)> = Vec::new();
     for (selection, model) in best {
         match found.iter_mut().find(|(other, _)| Rc::ptr_eq(other, model)) {
             Some((_, selections)) => selections.push(*selection),
@@ -295,7 +295,7 @@ mod tests {
         let weights = state(1.0);
         let best = |state: &Rc<State>, epoch| {
             let (train, validation) = (evaluation(answers), evaluation(answers));
-            Rc::new(Best {
+            Rc::new(BestModel {
                 epoch,
                 valid_loss: 1.0 / 3.0,
                 valid_acc: answers.then_some(0.5),
@@ -307,8 +307,16 @@ mod tests {
         let loss = best(&weights, 3);
         let accuracy = if shared { Rc::clone(&loss) } else { best(&state(2.0), 1) };
         let figures = Figures { loss: 1.0 / 3.0, balanced_accuracy: Some(0.5) };
-        let row = Row { epoch: 3, iteration: 5, time: 0.7, train: figures, validation: figures, step: 24, wall_time: 1e9 + 0.1 };
-        let course = Course {
+        let row = TrainingRow {
+            epoch: 3,
+            iteration: 5,
+            time: 0.7,
+            train: figures,
+            validation: figures,
+            step: 24,
+            wall_time: 1e9 + 0.1,
+        };
+        let course = TrainingState {
             epochs_done: 4,
             finished: false,
             elapsed: 0.7,
@@ -319,7 +327,7 @@ mod tests {
         };
         let adam = vec![("mean.0".to_string(), Tensor::from_slice(&[0.25_f32]))];
         Checkpoint {
-            stamp: Stamp { options: "ab".to_string(), rows: "cd".to_string(), threads: 2, precision: Precision::Tf32 },
+            stamp: CheckpointStamp { options: "ab".to_string(), rows: "cd".to_string(), threads: 2, precision: Precision::Tf32 },
             count: 9,
             course,
             weights,

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 /// What a checkpoint was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamp {
+pub struct CheckpointStamp {
     /// SHA-256 of the options that decide the training, in hexadecimal.
     pub options: String,
     /// SHA-256 of the fold's rows, likewise: the best models' predictions are kept by their places among them. Empty in
@@ -22,9 +22,9 @@ pub struct Stamp {
     pub precision: Precision,
 }
 
-impl Stamp {
+impl CheckpointStamp {
     /// Why a checkpoint with this stamp is not one of a job with the stamp `own`; none where it is. Threads and precision can be taken over.
-    pub fn strange_to(&self, own: &Stamp) -> Option<&'static str> {
+    pub fn strange_to(&self, own: &CheckpointStamp) -> Option<&'static str> {
         if self.options != own.options {
             Some("it is of other options")
         } else if self.rows != own.rows {
@@ -103,8 +103,9 @@ mod tests {
 
     #[test]
     fn a_stamp_is_strange_for_its_options_or_its_rows_and_never_for_its_threads() {
-        let own = Stamp { options: "o".to_string(), rows: "r".to_string(), threads: 2, precision: Precision::default() };
-        let other = |change: fn(&mut Stamp)| {
+        let own =
+            CheckpointStamp { options: "o".to_string(), rows: "r".to_string(), threads: 2, precision: Precision::default() };
+        let other = |change: fn(&mut CheckpointStamp)| {
             let mut stamp = own.clone();
             change(&mut stamp);
             stamp.strange_to(&own)

@@ -2,7 +2,7 @@
 
 use crate::data::dataset::Sets;
 use crate::evaluate::Evaluation;
-use crate::stop::Stop;
+use crate::stop::TrainingStop;
 use neurosearch::domain::data::metrics::{Confusion, ItemPrediction, Metrics, vote};
 use neurosearch::domain::mode::ModeOptions;
 use neurosearch::domain::options::JobOptions;
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// What one network's best models said about its sets.
-pub struct Judged {
+pub struct JudgedNetwork {
     /// Of a multicnn's CNN.
     pub position: Option<usize>,
     pub sets: Sets,
@@ -25,20 +25,25 @@ pub struct Judged {
 }
 
 /// Writes all tables of a fold beside their place, and puts them there by one rename.
-pub fn write(fold: &FoldDir, options: &JobOptions, items_per_image: usize, networks: &[Judged]) -> Result<(), Stop> {
+pub fn write(
+    fold: &FoldDir,
+    options: &JobOptions,
+    items_per_image: usize,
+    networks: &[JudgedNetwork],
+) -> Result<(), TrainingStop> {
     let place = fold.classification();
-    let staging = Staging::begin(&place).map_err(|e| Stop::output(&e))?;
+    let staging = Staging::begin(&place).map_err(|e| TrainingStop::output(&e))?;
     let selections: BTreeSet<Selection> = networks.iter().flat_map(|network| network.said.keys().copied()).collect();
     for selection in selections {
         for (index, set) in ["train", "validation"].into_iter().enumerate() {
-            let tables = Tables::new(options, items_per_image, networks, selection, index);
+            let tables = SetTables::new(options, items_per_image, networks, selection, index);
             for (path, table) in tables.all(fold, selection, set) {
                 let below = path.strip_prefix(&place).unwrap_or(&path);
-                write_table(&staging, below, &table).map_err(|e| Stop::output(&e))?;
+                write_table(&staging, below, &table).map_err(|e| TrainingStop::output(&e))?;
             }
         }
     }
-    staging.publish().map_err(|e| Stop::output(&e))
+    staging.publish().map_err(|e| TrainingStop::output(&e))
 }
 
 fn write_table(staging: &Staging, below: &Path, table: &Table) -> Result<(), StoreError> {
@@ -55,7 +60,7 @@ struct Answered<'a> {
 }
 
 /// The answers of all networks of a fold about one set, as tables.
-struct Tables<'a> {
+struct SetTables<'a> {
     mode: Mode,
     /// What is added to an item's index to give its id.
     first_id: usize,
@@ -64,14 +69,20 @@ struct Tables<'a> {
     networks: Vec<Answered<'a>>,
 }
 
-impl<'a> Tables<'a> {
+impl<'a> SetTables<'a> {
     /// `set` is 0 for training, 1 for validation.
-    fn new(options: &JobOptions, items_per_image: usize, networks: &'a [Judged], selection: Selection, set: usize) -> Self {
+    fn new(
+        options: &JobOptions,
+        items_per_image: usize,
+        networks: &'a [JudgedNetwork],
+        selection: Selection,
+        set: usize,
+    ) -> Self {
         let first_id = match options.mode {
             ModeOptions::Slice { discarded_slices: [begin, _], .. } => begin,
             _ => 0,
         };
-        let answered = |network: &'a Judged| {
+        let answered = |network: &'a JudgedNetwork| {
             let evaluation = &network.said.get(&selection)?[set];
             let dataset = if set == 0 { &network.sets.train } else { &network.sets.validation };
             let answers = evaluation.answers.as_ref()?;
@@ -91,7 +102,7 @@ impl<'a> Tables<'a> {
             Some(Answered { id, total_loss: evaluation.total_loss, items: items.collect() })
         };
         let networks = networks.iter().filter_map(answered).collect();
-        Tables { mode: options.mode.mode(), first_id, items_per_image, threshold: options.selection_threshold, networks }
+        SetTables { mode: options.mode.mode(), first_id, items_per_image, threshold: options.selection_threshold, networks }
     }
 
     /// Every table of the set with its path below the fold's folder.

@@ -1,8 +1,7 @@
 //! The file format of checkpoints: a JSON head, raw tensors and a checksum over all, replaced whole.
 //!
-//! Layout: the magic line, the head's length (u64), the head (JSON), the tensors' bytes one after the other in the head's
-//! order, and CRC-32C of everything before (u32); numbers and elements little-endian. `torch.load`'s own format is not
-//! used because it accepts flipped bits silently.
+//! Layout, little-endian: the magic line, the head's length (u64), the head (JSON), the tensors' bytes in the head's order, and
+//! the CRC-32C of everything before (u32). `torch.load`'s own format is not used because it accepts flipped bits silently.
 
 use crate::model::state_dict::State;
 use neurosearch::store::fs::atomic;
@@ -20,51 +19,51 @@ const LARGEST_HEAD: u64 = 1 << 30;
 
 /// What stands in the file before the tensors.
 #[derive(Debug, Serialize, Deserialize)]
-struct Head<T> {
+struct ContainerHead<T> {
     record: T,
-    tensors: Vec<Entry>,
+    tensors: Vec<SectionEntry>,
 }
 
 /// One tensor's name and form.
 #[derive(Debug, Serialize, Deserialize)]
-struct Entry {
+struct SectionEntry {
     name: String,
-    kind: Element,
+    kind: ContainerElement,
     shape: Vec<i64>,
 }
 
 /// The element types that occur in a training's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Element {
+enum ContainerElement {
     Float32,
     Int64,
     Uint8,
 }
 
-impl Element {
+impl ContainerElement {
     const fn of(kind: Kind) -> Option<Self> {
         match kind {
-            Kind::Float => Some(Element::Float32),
-            Kind::Int64 => Some(Element::Int64),
-            Kind::Uint8 => Some(Element::Uint8),
+            Kind::Float => Some(ContainerElement::Float32),
+            Kind::Int64 => Some(ContainerElement::Int64),
+            Kind::Uint8 => Some(ContainerElement::Uint8),
             _ => None,
         }
     }
 
     const fn kind(self) -> Kind {
         match self {
-            Element::Float32 => Kind::Float,
-            Element::Int64 => Kind::Int64,
-            Element::Uint8 => Kind::Uint8,
+            ContainerElement::Float32 => Kind::Float,
+            ContainerElement::Int64 => Kind::Int64,
+            ContainerElement::Uint8 => Kind::Uint8,
         }
     }
 
     const fn size(self) -> usize {
         match self {
-            Element::Float32 => 4,
-            Element::Int64 => 8,
-            Element::Uint8 => 1,
+            ContainerElement::Float32 => 4,
+            ContainerElement::Int64 => 8,
+            ContainerElement::Uint8 => 1,
         }
     }
 }
@@ -77,11 +76,13 @@ pub fn write<T: Serialize>(path: &Path, record: &T, tensors: &State) -> Result<(
     let fail = |sentence: String| StoreError::content(path, sentence);
     let mut entries = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
-        let kind = Element::of(tensor.kind()).ok_or_else(|| fail(format!("cannot hold {name:?} of type {:?}", tensor.kind())))?;
-        entries.push(Entry { name: name.clone(), kind, shape: tensor.size() });
+        let kind = ContainerElement::of(tensor.kind())
+            .ok_or_else(|| fail(format!("cannot hold {name:?} of type {:?}", tensor.kind())))?;
+        entries.push(SectionEntry { name: name.clone(), kind, shape: tensor.size() });
     }
     let sizes: Vec<usize> = entries.iter().map(|entry| entry.kind.size()).collect();
-    let head = serde_json::to_vec(&Head { record, tensors: entries }).map_err(|e| fail(format!("cannot be written: {e}")))?;
+    let head =
+        serde_json::to_vec(&ContainerHead { record, tensors: entries }).map_err(|e| fail(format!("cannot be written: {e}")))?;
     atomic::replace_with(path, |file| {
         let mut out = Summed { inner: BufWriter::with_capacity(1 << 20, file), sum: 0 };
         out.write_all(MAGIC)?;
@@ -132,7 +133,7 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<(T, State), StoreError> 
     }
     let mut head = vec![0; head_length as usize];
     source.read_exact(&mut head).map_err(fail)?;
-    let head: Head<T> = serde_json::from_slice(&head).map_err(|e| broken(format!("its head cannot be read: {e}")))?;
+    let head: ContainerHead<T> = serde_json::from_slice(&head).map_err(|e| broken(format!("its head cannot be read: {e}")))?;
     let mut state = State::with_capacity(head.tensors.len());
     for entry in head.tensors {
         let bytes = entry.bytes(length).ok_or_else(|| broken(format!("{:?} is larger than the file", entry.name)))?;
@@ -149,7 +150,7 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<(T, State), StoreError> 
     Ok((head.record, state))
 }
 
-impl Entry {
+impl SectionEntry {
     /// How many bytes the tensor takes; none where that cannot be, in a file of `length` bytes.
     fn bytes(&self, length: u64) -> Option<usize> {
         let sizes = self.shape.iter().map(|size| usize::try_from(*size).ok());

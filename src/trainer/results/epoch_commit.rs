@@ -2,7 +2,7 @@
 
 use super::checkpoint::{self, Draft};
 use super::fold_files::{Model, Shown};
-use crate::stop::Stop;
+use crate::stop::TrainingStop;
 use neurosearch::domain::words::Selection;
 use neurosearch::store::records::layout::FoldDir;
 
@@ -23,9 +23,9 @@ pub struct Commit {
 impl Commit {
     /// Writes it; gives how many checkpoints of the job there are now. From the first of the files on, the commit point, a later
     /// attempt goes on after this epoch.
-    pub fn write(self) -> Result<u64, Stop> {
-        self.draft.write(&self.folder.checkpoint(self.number)).map_err(|e| Stop::output(&e))?;
-        checkpoint::prune(&self.folder, self.number, self.epochs).map_err(|e| Stop::output(&e))?;
+    pub fn write(self) -> Result<u64, TrainingStop> {
+        self.draft.write(&self.folder.checkpoint(self.number)).map_err(|e| TrainingStop::output(&e))?;
+        checkpoint::prune(&self.folder, self.number, self.epochs).map_err(|e| TrainingStop::output(&e))?;
         self.shown.table(self.draft.rows())?;
         if let Some((selections, model)) = &self.improved {
             self.shown.model(selections, model)?;

@@ -1,12 +1,12 @@
 //! What a fold's folder shows of one network's training: its table, its curves and its best models.
 
 use super::tensorboard::{EventFile, Scalar};
-use crate::evaluate::Task;
+use crate::evaluate::EvaluationTask;
 use crate::model::state_dict::{self, State};
 use crate::reporter::now;
-use crate::stop::Stop;
-use crate::training_state::{Best, Course};
-use crate::training_table::{self, Row};
+use crate::stop::TrainingStop;
+use crate::training_state::{BestModel, TrainingState};
+use crate::training_table::{self, TrainingRow};
 use neurosearch::domain::words::Selection;
 use neurosearch::store::formats::torch_file;
 use neurosearch::store::formats::tsv::{Table, python_repr};
@@ -27,7 +27,7 @@ pub struct Published {
 pub struct Shown {
     folder: FoldDir,
     position: Option<usize>,
-    task: Task,
+    task: EvaluationTask,
 }
 
 /// A best model as its file holds it; the tensors are handles on those that are kept.
@@ -40,7 +40,7 @@ pub struct Model {
 }
 
 impl Model {
-    pub fn of(best: &Best) -> Self {
+    pub fn of(best: &BestModel) -> Self {
         let state = best.state.iter().map(|(name, tensor)| (name.clone(), Tensor::shallow_clone(tensor))).collect();
         Model { state, epoch: best.epoch, valid_loss: best.valid_loss, valid_acc: best.valid_acc }
     }
@@ -48,9 +48,15 @@ impl Model {
 
 impl Published {
     /// Makes the files show `course`, whatever an earlier attempt left in them.
-    pub fn restore(folder: &FoldDir, position: Option<usize>, task: Task, host: &str, course: &Course) -> Result<Self, Stop> {
-        let output = |e| Stop::output(&e);
-        let curves = |set: &str, scalars: &dyn Fn(&Row) -> Vec<Scalar>| {
+    pub fn restore(
+        folder: &FoldDir,
+        position: Option<usize>,
+        task: EvaluationTask,
+        host: &str,
+        course: &TrainingState,
+    ) -> Result<Self, TrainingStop> {
+        let output = |e| TrainingStop::output(&e);
+        let curves = |set: &str, scalars: &dyn Fn(&TrainingRow) -> Vec<Scalar>| {
             let scalars: Vec<Scalar> = course.rows.iter().flat_map(scalars).collect();
             let directory = folder.tensorboard(position, set);
             atomic::make_below(folder.path(), &directory)?;
@@ -75,8 +81,8 @@ impl Published {
     }
 
     /// Adds a row's points to the curves.
-    pub fn append(&mut self, row: &Row) -> Result<(), Stop> {
-        let output = |e| Stop::output(&e);
+    pub fn append(&mut self, row: &TrainingRow) -> Result<(), TrainingStop> {
+        let output = |e| TrainingStop::output(&e);
         self.train.append(&row.train.scalars(row.step, row.wall_time)).map_err(output)?;
         self.validation.append(&row.validation.scalars(row.step, row.wall_time)).map_err(output)
     }
@@ -96,22 +102,22 @@ impl Shown {
     /// Which best models there will be.
     const fn selections(&self) -> &'static [Selection] {
         match self.task {
-            Task::Classify => &[Selection::BestLoss, Selection::BestBalancedAccuracy],
-            Task::Reconstruct => &[Selection::BestLoss],
+            EvaluationTask::Classify => &[Selection::BestLoss, Selection::BestBalancedAccuracy],
+            EvaluationTask::Reconstruct => &[Selection::BestLoss],
         }
     }
 
     /// Replaces `training.tsv`.
-    pub fn table(&self, rows: &[Row]) -> Result<(), Stop> {
-        let mut table = Table::new(&training_table::header(self.task == Task::Classify));
+    pub fn table(&self, rows: &[TrainingRow]) -> Result<(), TrainingStop> {
+        let mut table = Table::new(&training_table::header(self.task == EvaluationTask::Classify));
         rows.iter().for_each(|row| table.push(row.cells(python_repr)));
-        table.write(&self.folder.training_table(self.position)).map_err(|e| Stop::output(&e))
+        table.write(&self.folder.training_table(self.position)).map_err(|e| TrainingStop::output(&e))
     }
 
     /// Makes `model` the best one of each of the selections.
-    pub fn model(&self, selections: &[Selection], model: &Model) -> Result<(), Stop> {
+    pub fn model(&self, selections: &[Selection], model: &Model) -> Result<(), TrainingStop> {
         let value = state_dict::model_value(&model.state, model.epoch, model.valid_loss, model.valid_acc)?;
         let mut paths = selections.iter().map(|selection| self.folder.model(self.position, *selection));
-        paths.try_for_each(|path| torch_file::write(&path, "model_best", &value)).map_err(|e| Stop::output(&e))
+        paths.try_for_each(|path| torch_file::write(&path, "model_best", &value)).map_err(|e| TrainingStop::output(&e))
     }
 }

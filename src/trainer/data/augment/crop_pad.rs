@@ -35,16 +35,16 @@ fn moved(voxels: &[f32], sizes: &[usize], crops: &[i64]) -> Vec<f32> {
 }
 
 /// The stretch of an axis that survives: where it was, where it goes.
-struct Kept {
+struct Overlap {
     source: usize,
     target: usize,
     length: usize,
 }
 
-fn kept(size: usize, crop: i64) -> Kept {
+fn kept(size: usize, crop: i64) -> Overlap {
     let distance = (crop.unsigned_abs() as usize).min(size);
     let length = size - distance;
-    if crop >= 0 { Kept { source: distance, target: 0, length } } else { Kept { source: 0, target: distance, length } }
+    if crop >= 0 { Overlap { source: distance, target: 0, length } } else { Overlap { source: 0, target: distance, length } }
 }
 
 #[cfg(test)]
