@@ -9,14 +9,14 @@ use crate::store::fs::error::StoreError;
 use crate::store::records::job_records::{EndRecord, JobRecord};
 use crate::store::records::layout::{FoldDir, JobDir};
 use crate::store::records::record;
-use crate::store::records::results::{self, Best};
+use crate::store::records::results::{self, BestEpoch};
 
 /// What one fold has to show; empty where it is not finished.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Fold {
     pub index: u32,
     /// By selection, `best_loss` first: the epoch of each network's best model (several in a multicnn).
-    pub best: [Vec<Best>; 2],
+    pub best: [Vec<BestEpoch>; 2],
     /// By selection: metrics over the validation images.
     pub metrics: [Option<Metrics>; 2],
     /// An autoencoder's fold that is finished; it has no metrics.
@@ -25,7 +25,7 @@ pub struct Fold {
 
 /// How a job stands, in the words of the tables; empty where nobody recorded it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct JobOutcome {
     pub index: Option<u64>,
     pub state: Option<&'static str>,
     pub failure: Option<(FailureClass, String)>,
@@ -38,14 +38,14 @@ pub struct Standing {
 
 /// A job as the tables show it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Job {
-    pub standing: Standing,
+pub struct TabulatedJob {
+    pub standing: JobOutcome,
     pub options: Options,
     /// In ascending order.
     pub folds: Vec<Fold>,
 }
 
-impl Job {
+impl TabulatedJob {
     /// How many folds have a result under the selection.
     pub fn found(&self, selection: Selection) -> u32 {
         self.folds.iter().filter(|fold| fold.reconstructed || fold.metrics[selection as usize].is_some()).count() as u32
@@ -97,7 +97,7 @@ impl std::fmt::Display for Notice {
 
 /// The job in the folder `dir`; none where it has no `commandline.json`. `folds` are those of the search space, where it
 /// could be read; else the job's own count.
-pub fn collect(name: &str, dir: &JobDir, folds: Option<&[u32]>, notices: &mut Vec<Notice>) -> Option<Job> {
+pub fn collect(name: &str, dir: &JobDir, folds: Option<&[u32]>, notices: &mut Vec<Notice>) -> Option<TabulatedJob> {
     let unreadable = |error| Notice::Unreadable { job: name.to_string(), error };
     let options = match record::read_text(&dir.commandline()) {
         Ok(text) => Options::read(&text, &dir.commandline()),
@@ -110,13 +110,13 @@ pub fn collect(name: &str, dir: &JobDir, folds: Option<&[u32]>, notices: &mut Ve
     });
     let standing = standing(dir).unwrap_or_else(|error| {
         notices.push(unreadable(error));
-        Standing::default()
+        JobOutcome::default()
     });
     let looked_at = folds.unwrap_or(&options.folds);
     let mut collector = Collector { name, dir, notices, missing: Vec::new() };
     let folds = looked_at.iter().map(|&index| collector.fold(index, options.network_type)).collect();
     collector.end(standing.unfinished);
-    Some(Job { standing, options, folds })
+    Some(TabulatedJob { standing, options, folds })
 }
 
 struct Collector<'a> {
@@ -162,7 +162,7 @@ impl Collector<'_> {
     }
 
     /// The best epochs of the fold's networks; a missing table is no fault here, since no count depends on it.
-    fn best(&mut self, fold: &FoldDir, network: NetworkType) -> [Vec<Best>; 2] {
+    fn best(&mut self, fold: &FoldDir, network: NetworkType) -> [Vec<BestEpoch>; 2] {
         let mut best = [Vec::new(), Vec::new()];
         let positions: &mut dyn Iterator<Item = Option<usize>> =
             if network == NetworkType::MultiCnn { &mut (0..).map(Some) } else { &mut std::iter::once(None) };
@@ -198,9 +198,9 @@ impl Collector<'_> {
 }
 
 /// The starter's record; where it still says that a trainer runs, what became of that, or its own last word about that very attempt.
-fn standing(dir: &JobDir) -> Result<Standing, StoreError> {
+fn standing(dir: &JobDir) -> Result<JobOutcome, StoreError> {
     let Some(record) = record::read_optional::<JobRecord>(&dir.record())? else {
-        return Ok(Standing { lasting: true, ..Standing::default() });
+        return Ok(JobOutcome { lasting: true, ..JobOutcome::default() });
     };
     let lasting = record.state.is_final();
     let mut state = executor::shown(dir, &record);
@@ -218,7 +218,7 @@ fn standing(dir: &JobDir) -> Result<Standing, StoreError> {
         JobState::Failed { class, sentence } => Some((class, sentence)),
         _ => None,
     };
-    Ok(Standing { index: record.index, state: Some(word), failure, attempts: record.history.attempts, unfinished, lasting })
+    Ok(JobOutcome { index: record.index, state: Some(word), failure, attempts: record.history.attempts, unfinished, lasting })
 }
 
 #[cfg(test)]

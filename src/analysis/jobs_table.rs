@@ -1,6 +1,6 @@
 //! `jobs.tsv`: one row a job, every option against every result.
 
-use super::collect::{Fold, Job, mean};
+use super::collect::{Fold, TabulatedJob, mean};
 use super::option_cells::{ARCHITECTURE_COLUMNS, COLUMNS};
 use super::tsv_cells::Cells;
 use crate::domain::data::metrics::Metrics;
@@ -27,7 +27,7 @@ pub fn header(folds: &[u32]) -> String {
 }
 
 /// The job's row under [`header`] of the same folds, which are ascending.
-pub fn row(name: &str, job: &Job, folds: &[u32]) -> String {
+pub fn row(name: &str, job: &TabulatedJob, folds: &[u32]) -> String {
     let standing = &job.standing;
     let (class, reason) = standing.failure.as_ref().map_or(("", ""), |(class, reason)| (class.as_str(), reason));
     let index = standing.index.map(|index| index.to_string()).unwrap_or_default();
@@ -57,7 +57,7 @@ fn line(fill: impl FnOnce(&mut Cells)) -> String {
     line
 }
 
-fn push_means(line: &mut Cells, job: &Job, selection: Selection) {
+fn push_means(line: &mut Cells, job: &TabulatedJob, selection: Selection) {
     line.push(&job.found(selection).to_string());
     let metrics: Vec<[f64; 6]> =
         job.folds.iter().filter_map(|fold| fold.metrics[selection as usize]).map(|metrics| metrics.values()).collect();

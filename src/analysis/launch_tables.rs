@@ -5,9 +5,9 @@ use super::jobs_table;
 use super::option_cells::Options;
 use super::parallel::spread;
 use super::ranking::Ranking;
-use super::row::{self, Row};
-use super::row_cache::Known;
-use super::threshold_table::{self, Counts};
+use super::row::{self, JobRow};
+use super::row_cache::RowCache;
+use super::threshold_table::{self, PassedCounts};
 use super::tsv_cells::Cells;
 use crate::domain::space::SearchSpace;
 use crate::domain::text::natural_order::{self, Natural};
@@ -50,7 +50,7 @@ pub struct Tables {
     folds: Option<Vec<u32>>,
     /// The folds that have columns in `jobs.tsv`, ascending.
     columns: Vec<u32>,
-    rows: BTreeMap<Natural, Row>,
+    rows: BTreeMap<Natural, JobRow>,
     /// Since the tables were last written, whether there is something new in each.
     changed: [bool; 3],
 }
@@ -82,11 +82,11 @@ impl Tables {
     ///
     /// # Errors
     /// As [`Tables::scan`].
-    pub fn scan_unless_known(&mut self, known: &Known) -> Result<Vec<Notice>, StoreError> {
+    pub fn scan_unless_known(&mut self, known: &RowCache) -> Result<Vec<Notice>, StoreError> {
         self.scan_beside(Some(known))
     }
 
-    fn scan_beside(&mut self, known: Option<&Known>) -> Result<Vec<Notice>, StoreError> {
+    fn scan_beside(&mut self, known: Option<&RowCache>) -> Result<Vec<Notice>, StoreError> {
         let folder = self.folder()?;
         self.scanned = Some(folder.identity()?);
         let launch = LaunchDir::open(&folder);
@@ -128,7 +128,7 @@ impl Tables {
             return if self.folds.is_none() { self.scan() } else { Ok(notices) };
         };
         let old = self.rows.get(&key);
-        let row = Row::of(name, &job, &self.columns).after(old);
+        let row = JobRow::of(name, &job, &self.columns).after(old);
         // Without a search space every job's own folds have columns, and a job may bring some or take some away.
         if self.folds.is_none() && old.map_or(&[][..], |old| &old.folds) != &*row.folds {
             return self.scan();
@@ -169,7 +169,7 @@ impl Tables {
     ///
     /// # Errors
     /// When it cannot be; the tables are none the worse.
-    pub fn write_down(&self, known: &Known) -> Result<(), StoreError> {
+    pub fn write_down(&self, known: &RowCache) -> Result<(), StoreError> {
         let Some(folds) = &self.folds else { return Ok(()) };
         known.write(&self.folder()?, &self.launch, folds, &self.rows)
     }
@@ -221,7 +221,7 @@ impl Tables {
     pub fn analysis(&self, selection: Selection) -> String {
         let mut table = Cells::new();
         threshold_table::push_header(&mut table);
-        let mut total = Counts::default();
+        let mut total = PassedCounts::default();
         for (name, row) in &self.rows {
             let counts = &row.cells.counts[selection as usize];
             total.add(counts);
@@ -246,14 +246,14 @@ impl Tables {
 
     /// The row and the notices of each folder, in the order of the names, on all cores: the time goes into opening many small
     /// files, or, where something is known, into looking at them.
-    fn collect_all(&self, launch: &LaunchDir, names: &[String], known: Option<&Known>) -> Vec<(Option<Row>, Vec<Notice>)> {
+    fn collect_all(&self, launch: &LaunchDir, names: &[String], known: Option<&RowCache>) -> Vec<(Option<JobRow>, Vec<Notice>)> {
         let threads = cpu::cores();
         let known = known.zip(self.folds.as_deref());
         spread(names, SHARE, threads, |name| {
             let dir = launch.folder(name);
             let made_of = known.and_then(|(_, folds)| results::files(&dir, folds));
             let same = known.zip(made_of).and_then(|((known, folds), made_of)| {
-                known.cells(name, folds, made_of).map(|cells| Row::known(cells, folds, made_of))
+                known.cells(name, folds, made_of).map(|cells| JobRow::known(cells, folds, made_of))
             });
             if same.is_some() {
                 return (same, Vec::new());
@@ -263,7 +263,7 @@ impl Tables {
             let row = job.map(|job| {
                 // A job of which something is to be told is told of each time.
                 let made_of = made_of.filter(|_| notices.is_empty() && row::depends_on_its_files_alone(&job));
-                Row { made_of, ..Row::of(name, &job, &self.columns) }
+                JobRow { made_of, ..JobRow::of(name, &job, &self.columns) }
             });
             (row, notices)
         })

@@ -15,4 +15,4 @@ mod tsv_cells;
 pub use collect::Notice;
 pub use launch_tables::{SpaceFolds, Tables};
 pub use ranking::{Ranked, RankedFold, Ranking, Text};
-pub use row_cache::Known;
+pub use row_cache::RowCache;

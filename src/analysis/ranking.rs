@@ -1,6 +1,6 @@
 //! The jobs of a search that have a result, best first.
 
-use super::collect::{Fold, Job, mean};
+use super::collect::{Fold, TabulatedJob, mean};
 use super::jobs_table::loss;
 use crate::domain::words::Selection;
 use serde_json::value::RawValue;
@@ -52,7 +52,7 @@ pub struct Ranking {
 
 impl Ranked {
     /// None where no fold has a result.
-    pub(super) fn of(name: &str, job: &Job) -> Option<Self> {
+    pub(super) fn of(name: &str, job: &TabulatedJob) -> Option<Self> {
         let found = |fold: &&Fold| fold.reconstructed || fold.metrics.iter().any(Option::is_some);
         let fold = |fold: &Fold| RankedFold {
             index: fold.index,
@@ -101,10 +101,10 @@ fn lower(a: &Ranked, b: &Ranked) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::collect::Standing;
+    use crate::analysis::collect::JobOutcome;
     use crate::analysis::option_cells::Options;
     use crate::domain::data::metrics::Metrics;
-    use crate::store::records::results::Best;
+    use crate::store::records::results::BestEpoch;
 
     /// A job of one fold with these figures.
     fn ranked(name: &str, accuracy: [Option<f64>; 2], loss: Option<f64>, reconstructed: bool) -> Option<Arc<Ranked>> {
@@ -118,9 +118,9 @@ mod tests {
                 npv: 0.0,
             })
         });
-        let best = [loss.map(|loss| Best { epoch: 3, loss }).into_iter().collect(), Vec::new()];
+        let best = [loss.map(|loss| BestEpoch { epoch: 3, loss }).into_iter().collect(), Vec::new()];
         let folds = vec![Fold { index: 2, best, metrics, reconstructed }, Fold { index: 3, ..Fold::default() }];
-        Ranked::of(name, &Job { standing: Standing::default(), options: Options::default(), folds }).map(Arc::new)
+        Ranked::of(name, &TabulatedJob { standing: JobOutcome::default(), options: Options::default(), folds }).map(Arc::new)
     }
 
     #[test]

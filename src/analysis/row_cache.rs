@@ -1,6 +1,6 @@
 //! What an analysis wrote down for the next one: rows that hold for as long as the files that they were made from are the same.
 
-use super::row::{Cells, Row};
+use super::row::{JobCells, JobRow};
 use crate::domain::text::natural_order::Natural;
 use crate::store::fs::error::StoreError;
 use crate::store::fs::file_stamp::{self, Fingerprint};
@@ -19,7 +19,7 @@ const LARGEST: u64 = 1 << 28;
 
 /// Cells by the job's name, under columns for these folds.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct RowCache {
     folds: Vec<u32>,
     rows: HashMap<String, Noted<Box<RawValue>>>,
 }
@@ -35,26 +35,27 @@ struct Written<'a, R> {
     rows: R,
 }
 
-impl Known {
+impl RowCache {
     /// What is written down in the launch directory; nothing where that is of no use, for whatever reason.
     pub fn read(launch: &LaunchDir) -> Self {
-        let Some(program) = file_stamp::of_this_program() else { return Known::default() };
+        let Some(program) = file_stamp::of_this_program() else { return RowCache::default() };
         let bytes = open::bytes(&launch.known(), LARGEST, "larger than what is known of a launch directory").unwrap_or_default();
         match serde_json::from_slice::<Written<HashMap<_, _>>>(&bytes) {
-            Ok(written) if written.program == program => Known { folds: written.folds.into_owned(), rows: written.rows },
-            _ => Known::default(),
+            Ok(written) if written.program == program => RowCache { folds: written.folds.into_owned(), rows: written.rows },
+            _ => RowCache::default(),
         }
     }
 
     /// The cells of a job, where they were made from these very files under columns for `folds`.
-    pub fn cells(&self, name: &str, folds: &[u32], made_of: Fingerprint) -> Option<Cells> {
+    pub fn cells(&self, name: &str, folds: &[u32], made_of: Fingerprint) -> Option<JobCells> {
         let (_, cells) = self.rows.get(name).filter(|(noted, _)| self.folds == folds && *noted == made_of)?;
         serde_json::from_str(cells.get()).ok()
     }
 
     /// Whether nothing else is known than `rows`, those of them that hold.
-    fn is(&self, folds: &[u32], rows: &BTreeMap<Natural, Row>) -> bool {
-        let same = |(name, (made_of, _)): (&str, Noted<&Cells>)| self.rows.get(name).is_some_and(|(noted, _)| *noted == made_of);
+    fn is(&self, folds: &[u32], rows: &BTreeMap<Natural, JobRow>) -> bool {
+        let same =
+            |(name, (made_of, _)): (&str, Noted<&JobCells>)| self.rows.get(name).is_some_and(|(noted, _)| *noted == made_of);
         self.folds == folds && holding(rows).count() == self.rows.len() && holding(rows).all(same)
     }
 
@@ -67,7 +68,7 @@ impl Known {
         folder: &Folder,
         launch: &LaunchDir,
         folds: &[u32],
-        rows: &BTreeMap<Natural, Row>,
+        rows: &BTreeMap<Natural, JobRow>,
     ) -> Result<(), StoreError> {
         let Some(program) = file_stamp::of_this_program().filter(|_| !self.is(folds, rows)) else { return Ok(()) };
         let written = Written { program, folds: Cow::Borrowed(folds), rows: Holding(rows) };
@@ -81,12 +82,12 @@ impl Known {
 }
 
 /// Of the rows that hold for as long as their files are the same, by the job's name.
-fn holding(rows: &BTreeMap<Natural, Row>) -> impl Iterator<Item = (&str, Noted<&Cells>)> {
+fn holding(rows: &BTreeMap<Natural, JobRow>) -> impl Iterator<Item = (&str, Noted<&JobCells>)> {
     rows.iter().filter_map(|(name, row)| Some((name.0.as_str(), (row.made_of?, &row.cells))))
 }
 
 /// See [`holding`].
-struct Holding<'a>(&'a BTreeMap<Natural, Row>);
+struct Holding<'a>(&'a BTreeMap<Natural, JobRow>);
 
 impl Serialize for Holding<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

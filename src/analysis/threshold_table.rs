@@ -1,6 +1,6 @@
 //! One job's row of an analysis table, and the table: thresholds, sums, and the text that pandas reads with `index_col=0`.
 
-use super::collect::Job;
+use super::collect::TabulatedJob;
 use super::tsv_cells::Cells;
 use crate::domain::words::Selection;
 use serde::{Deserialize, Serialize};
@@ -14,11 +14,11 @@ const EQUAL: f64 = 1e-9;
 
 /// The numbers of a row, which a sum adds up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Counts([u32; COLUMNS]);
+pub struct PassedCounts([u32; COLUMNS]);
 
-impl Counts {
+impl PassedCounts {
     /// What a job counts for: `run`, the thresholds that its mean passes, the folds found.
-    pub fn of(job: &Job, selection: Selection) -> Counts {
+    pub fn of(job: &TabulatedJob, selection: Selection) -> PassedCounts {
         let found = job.found(selection);
         let mut counts = [0; COLUMNS];
         counts[0] = u32::from(found > 0);
@@ -28,10 +28,10 @@ impl Counts {
             }
         }
         counts[COLUMNS - 1] = found;
-        Counts(counts)
+        PassedCounts(counts)
     }
 
-    pub fn add(&mut self, other: &Counts) {
+    pub fn add(&mut self, other: &PassedCounts) {
         for (sum, count) in self.0.iter_mut().zip(&other.0) {
             *sum += count;
         }
@@ -55,7 +55,7 @@ pub fn push_header(table: &mut Cells) {
 }
 
 /// Adds a row.
-pub fn push_row(table: &mut Cells, name: &str, counts: &Counts) {
+pub fn push_row(table: &mut Cells, name: &str, counts: &PassedCounts) {
     table.push(name);
     for count in counts.0 {
         table.push(&count.to_string());

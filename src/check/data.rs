@@ -5,7 +5,7 @@ use crate::domain::options::JobOptions;
 use crate::domain::text::units::dimensions;
 use crate::domain::words::{Diagnosis, Preprocessing};
 use crate::store::data::caps::Caps;
-use crate::store::data::labels::{self, FoldLabels, Row};
+use crate::store::data::labels::{self, FoldLabels, LabelRow};
 use crate::store::data::probe;
 use crate::store::formats::nifti;
 use crate::store::fs::error::StoreError;
@@ -131,7 +131,7 @@ impl Facts {
     }
 
     /// Each image once, in the order of the folds.
-    pub fn images(&self) -> Vec<&Row> {
+    pub fn images(&self) -> Vec<&LabelRow> {
         images(&self.folds)
     }
 }
@@ -143,7 +143,7 @@ fn directory(key: &'static str, path: &Path) -> Option<Flaw> {
     Some(Flaw { sentence: format!("{}{cure}", flaw.sentence), ..flaw })
 }
 
-fn images(folds: &[(u32, FoldLabels)]) -> Vec<&Row> {
+fn images(folds: &[(u32, FoldLabels)]) -> Vec<&LabelRow> {
     let mut seen = BTreeSet::new();
     let rows = folds.iter().flat_map(|(_, labels)| labels.train.iter().chain(&labels.validation));
     rows.filter(|row| seen.insert((row.participant.as_str(), row.session.as_str()))).collect()
@@ -214,7 +214,7 @@ struct Image {
 }
 
 /// The tensor where it is there, else the volume.
-fn image(caps: &Caps, row: &Row) -> Result<Image, Flaw> {
+fn image(caps: &Caps, row: &LabelRow) -> Result<Image, Flaw> {
     let is_file = |path: &Path| probe::is_file(path).map_err(|error| Flaw::unread("caps_dir", &error));
     let tensor = caps.tensor(row.at());
     if is_file(&tensor)? {

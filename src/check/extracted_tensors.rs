@@ -5,7 +5,7 @@ use super::fault::JobFault;
 use crate::domain::data::item_geometry::Geometry;
 use crate::domain::mode::ModeOptions;
 use crate::domain::options::JobOptions;
-use crate::store::data::caps::{Caps, Session};
+use crate::store::data::caps::{Caps, CapsSession};
 use crate::store::data::probe;
 use std::path::PathBuf;
 
@@ -31,7 +31,7 @@ pub fn check(options: &JobOptions, facts: &Facts, geometry: &Geometry) -> Result
     Ok(())
 }
 
-fn path(caps: &Caps, mode: &ModeOptions, geometry: &Geometry, at: Session<'_>, item: usize) -> Option<PathBuf> {
+fn path(caps: &Caps, mode: &ModeOptions, geometry: &Geometry, at: CapsSession<'_>, item: usize) -> Option<PathBuf> {
     match mode {
         ModeOptions::Patch { patch_size, stride_size, .. } => Some(caps.patch(at, *patch_size, *stride_size, item)),
         ModeOptions::Slice { slice_direction, .. } => Some(caps.slice(at, *slice_direction, geometry.file_index(item))),

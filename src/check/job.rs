@@ -22,13 +22,13 @@ use std::sync::Arc;
 type Boxes = Result<Vec<Window>, Flaw>;
 
 /// What was read of the data, or every flaw of them.
-type Known = Result<Arc<Facts>, Vec<Flaw>>;
+type FactsOrFlaws = Result<Arc<Facts>, Vec<Flaw>>;
 
 /// Checks jobs, and remembers what it read of the data, so that many jobs of one search read them once.
 #[derive(Debug, Default)]
 pub struct Checker {
     look: Look,
-    data: Vec<(Asked, Known)>,
+    data: Vec<(Asked, FactsOrFlaws)>,
     masks: Vec<(Vec<PathBuf>, Boxes)>,
 }
 
@@ -71,7 +71,7 @@ impl Checker {
     }
 
     /// The data of the job.
-    pub(super) fn facts(&mut self, options: &JobOptions) -> Known {
+    pub(super) fn facts(&mut self, options: &JobOptions) -> FactsOrFlaws {
         let asked = Asked::of(options);
         if let Some((_, known)) = self.data.iter().find(|(known, _)| *known == asked) {
             return known.clone();

@@ -20,7 +20,7 @@ const TRIED: usize = 100_000;
 /// As [`super::space()`].
 pub fn check(space: &SearchSpace) -> Result<(), Faults> {
     let mut checker = Checker::thorough();
-    let mut found = Found::default();
+    let mut found = FaultList::default();
     sources(space, &mut found);
     worst_ends(space, &mut checker, &mut found);
     combinations(space, &mut checker, &mut found);
@@ -33,9 +33,9 @@ pub fn check(space: &SearchSpace) -> Result<(), Faults> {
 
 /// Different faults, and no more than are listed.
 #[derive(Default)]
-struct Found(Vec<Fault>);
+struct FaultList(Vec<Fault>);
 
-impl Found {
+impl FaultList {
     fn push(&mut self, fault: Fault) {
         if self.0.len() < LISTED && !self.0.contains(&fault) {
             self.0.push(fault);
@@ -48,7 +48,7 @@ fn fault(space: &SearchSpace, key: &Key, sentence: impl Into<String>) -> Fault {
 }
 
 /// Every transfer source that is listed has to be a job folder, whichever is drawn.
-fn sources(space: &SearchSpace, found: &mut Found) {
+fn sources(space: &SearchSpace, found: &mut FaultList) {
     for path in space.transfer_learning_path.iter().flatten() {
         if let Err(flaw) = transfer_source::outline(path) {
             found.push(fault(space, &keys::TRANSFER_PATH, flaw.sentence));
@@ -57,9 +57,9 @@ fn sources(space: &SearchSpace, found: &mut Found) {
 }
 
 /// The largest patch has to fit the image, and every listed mask has to be there, whatever else the space allows.
-fn worst_ends(space: &SearchSpace, checker: &mut Checker, found: &mut Found) {
+fn worst_ends(space: &SearchSpace, checker: &mut Checker, found: &mut FaultList) {
     for mode in [Mode::Patch, Mode::Roi] {
-        let mut problems = Found::default();
+        let mut problems = FaultList::default();
         for options in narrowed(space, mode) {
             let Ok(facts) = checker.facts(&options) else { continue };
             let problem = match mode {
@@ -73,7 +73,7 @@ fn worst_ends(space: &SearchSpace, checker: &mut Checker, found: &mut Found) {
             match problem {
                 Some(problem) => problems.push(problem),
                 None => {
-                    problems = Found::default();
+                    problems = FaultList::default();
                     break;
                 }
             }
@@ -83,8 +83,8 @@ fn worst_ends(space: &SearchSpace, checker: &mut Checker, found: &mut Found) {
 }
 
 /// The faults of all combinations, if none can train.
-fn combinations(space: &SearchSpace, checker: &mut Checker, found: &mut Found) {
-    let mut problems = Found::default();
+fn combinations(space: &SearchSpace, checker: &mut Checker, found: &mut FaultList) {
+    let mut problems = FaultList::default();
     for options in space.mode.iter().flat_map(|&mode| narrowed(space, mode)) {
         match checker.facts(&options) {
             Err(flaws) => flaws.into_iter().for_each(|flaw| problems.push(space.origin.fault(flaw.key, flaw.sentence))),

@@ -4,20 +4,20 @@ use super::exit::{Exit, Failure};
 use crate::domain::input::keys::MANY;
 use crate::domain::network::precision::Precision;
 use crate::executor::cache_folder;
-use crate::store::data::volume_cache::Place;
+use crate::store::data::volume_cache::CachePlace;
 use crate::store::settings::keys::SOCKET;
 use std::path::PathBuf;
 
 /// Where the daemon listens.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Socket {
+pub struct SocketArgument {
     /// The daemon's socket [env: NEUROSEARCH_SOCKET] [default: /run/neurosearch/neurosearchd.sock]
     // clap's own way to read a variable would show the flag as if it had to be given, wherever the variable is set.
     #[arg(long, global = true, value_name = "PATH")]
     socket: Option<PathBuf>,
 }
 
-impl Socket {
+impl SocketArgument {
     /// Where it is: the flag wins over the variable.
     pub fn path(&self) -> PathBuf {
         let named = || std::env::var_os("NEUROSEARCH_SOCKET").filter(|named| !named.is_empty()).map(PathBuf::from);
@@ -27,7 +27,7 @@ impl Socket {
 
 /// How a job's trainer works, here and now.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Training {
+pub struct TrainingArguments {
     /// How to compute: fp32, tf32 or bf16; a job keeps what it began with [default: fp32]
     #[arg(long, value_name = "PRECISION")]
     pub precision: Option<Precision>,
@@ -39,9 +39,9 @@ pub struct Training {
     no_cache: bool,
 }
 
-impl Training {
+impl TrainingArguments {
     /// Where decoded images are shared; none: nowhere. NEUROSEARCH_CACHE_DIR holds where no flag was given.
-    pub fn cache(&self) -> Result<Option<Place>, Failure> {
+    pub fn cache(&self) -> Result<Option<CachePlace>, Failure> {
         if self.no_cache {
             return Ok(None);
         }
@@ -50,7 +50,7 @@ impl Training {
         let folder =
             std::path::absolute(named).map_err(|e| Failure::new(Exit::Usage, format!("--cache-dir {}: {e}", named.display())))?;
         let limit = usual.map_or(crate::store::data::volume_cache::USUAL_LIMIT, |place| place.limit);
-        Ok(Some(Place { folder, limit }))
+        Ok(Some(CachePlace { folder, limit }))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the verbs share that ask the daemon for a change.
 
-use super::args::Socket;
-use super::exit::{Exit, Failure, Outcome};
+use super::args::SocketArgument;
+use super::exit::{Exit, Failure, VerbResult};
 use super::output::out::Out;
 use super::output::{listing, render};
 use super::path_kind;
@@ -14,7 +14,7 @@ use std::path::{Component, Path};
 #[derive(Debug, clap::Args)]
 pub struct Ask {
     #[command(flatten)]
-    pub socket: Socket,
+    pub socket: SocketArgument,
     /// The daemon's own answer, as JSON
     #[arg(long, global = true)]
     pub json: bool,
@@ -42,7 +42,7 @@ impl Ask {
     }
 
     /// Sends the request, and shows what it did.
-    pub fn send(&self, request: impl Into<Request>, out: &mut Out) -> Outcome {
+    pub fn send(&self, request: impl Into<Request>, out: &mut Out) -> VerbResult {
         let changed = self.client().change(&request.into())?;
         if self.json {
             return render::json(&changed, out);

@@ -124,7 +124,7 @@ impl From<Faults> for Failure {
 }
 
 /// What a verb comes to: `Ok(Exit::Failed)` where it has already said why on stdout.
-pub type Outcome = Result<Exit, Failure>;
+pub type VerbResult = Result<Exit, Failure>;
 
 #[cfg(test)]
 mod tests {

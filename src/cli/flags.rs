@@ -6,7 +6,7 @@ use crate::domain::space::{self, SearchSpace};
 
 /// Flags that win over the file.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Flags {
+pub struct FlagArguments {
     /// Train on the processor
     #[arg(long = "use_cpu", alias = "use-cpu")]
     use_cpu: bool,
@@ -27,7 +27,7 @@ pub struct Flags {
     split: Option<Vec<u32>>,
 }
 
-impl Flags {
+impl FlagArguments {
     /// The space with the flags in force.
     ///
     /// # Errors

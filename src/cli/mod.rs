@@ -12,11 +12,12 @@ pub mod output;
 mod path_kind;
 pub mod programs;
 pub mod run_job;
+mod verb_groups;
 pub mod verbs;
 
 use crate::domain::text::escape;
-use clap::{CommandFactory, Parser, Subcommand};
-use exit::{Exit, Failure, Outcome};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use exit::{Exit, Failure, VerbResult};
 use output::out::Out;
 use std::ffi::OsString;
 use std::io::Write;
@@ -65,7 +66,7 @@ enum Command {
     Watch(verbs::watch::Args),
 }
 
-fn run(command: Command, out: &mut Out) -> Outcome {
+fn run(command: Command, out: &mut Out) -> VerbResult {
     match command {
         Command::Add(args) => verbs::add::run(&args, out),
         Command::Analysis(args) => verbs::analysis::run(args, out),
@@ -103,13 +104,17 @@ fn run(command: Command, out: &mut Out) -> Outcome {
 
 /// The definition of the whole command line, for completions and manual pages.
 pub fn definition() -> clap::Command {
-    Cli::command()
+    verb_groups::grouped(Cli::command())
+}
+
+fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&definition().try_get_matches_from(args)?)
 }
 
 /// Does what the arguments (the program's name first) ask for, and says how it ended; every failure has been said on stderr.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     let mut out = Out::stdout();
-    let outcome = match escape::parsed(args, Cli::try_parse_from) {
+    let outcome = match escape::parsed(args, parse) {
         Ok(cli) => run(cli.command, &mut out),
         Err(refusal) => answer(&refusal, &mut out),
     };
@@ -121,7 +126,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
 }
 
 /// Help and version are answers; anything else clap says is a refusal of the command line.
-fn answer(refusal: &clap::Error, out: &mut Out) -> Outcome {
+fn answer(refusal: &clap::Error, out: &mut Out) -> VerbResult {
     if refusal.use_stderr() {
         // Nowhere is left to say that stderr cannot be written.
         let _ = if output::out::colour_wanted() { refusal.print() } else { write!(std::io::stderr(), "{}", refusal.render()) };

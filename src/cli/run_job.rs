@@ -1,8 +1,8 @@
 //! Runs one job's trainer from beginning to end for `generate`, `retrain` and `continue`, which share no daemon.
 
-use super::args::Training;
+use super::args::TrainingArguments;
 use super::choose_device::choose;
-use super::exit::{Exit, Failure, Outcome};
+use super::exit::{Exit, Failure, VerbResult};
 use super::interrupt::Interrupt;
 use super::output::out::{self, Out};
 use super::output::progress_view::ProgressView;
@@ -14,7 +14,7 @@ use crate::domain::options::JobOptions;
 use crate::domain::progress::Progress;
 use crate::executor::local::{cpu, gpus};
 use crate::executor::{Assignment, Executor, Identity, Processes, Run, RunState};
-use crate::store::data::volume_cache::Place;
+use crate::store::data::volume_cache::CachePlace;
 use crate::store::records::job_records::{EndRecord, JobRecord};
 use crate::store::records::layout::JobDir;
 use crate::store::records::{finished_folds, progress, record};
@@ -29,22 +29,22 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// A job whose folder is complete, and everything its trainer needs: found before the folder was made, so that a missing
 /// trainer or GPU leaves nothing behind.
-pub struct Ready {
+pub struct PreparedJob {
     executor: Box<dyn Executor>,
     device: crate::domain::device::Device,
     precision: Precision,
-    cache: Option<Place>,
+    cache: Option<CachePlace>,
 }
 
-impl Ready {
+impl PreparedJob {
     /// # Errors
     /// No trainer, or no device for a job with this `use_cpu`.
-    pub fn for_job(use_cpu: bool, training: &Training) -> Result<Self, Failure> {
+    pub fn for_job(use_cpu: bool, training: &TrainingArguments) -> Result<Self, Failure> {
         let executor = Box::new(Processes::default());
         executor.check().map_err(|sentence| Failure::new(Exit::NotFound, sentence))?;
         let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
         let device = choose(use_cpu, gpus::find, visible.as_deref())?;
-        Ok(Ready { executor, device, precision: training.precision.unwrap_or_default(), cache: training.cache()? })
+        Ok(PreparedJob { executor, device, precision: training.precision.unwrap_or_default(), cache: training.cache()? })
     }
 
     /// Why the job cannot train on the device.
@@ -54,7 +54,7 @@ impl Ready {
 }
 
 /// Trains the job and shows its progress; `record` is its record as it stands. Done only when every fold has its results.
-pub fn run(ready: Ready, job: &JobDir, options: &JobOptions, mut record: JobRecord, out: &mut Out) -> Outcome {
+pub fn run(ready: PreparedJob, job: &JobDir, options: &JobOptions, mut record: JobRecord, out: &mut Out) -> VerbResult {
     let mut interrupt = Interrupt::watch()?;
     let own = || Identity::own().map_err(|e| Failure::new(Exit::Failed, format!("cannot tell who this process is: {e}")));
     record.borrower = Some(own()?.as_borrower());
@@ -64,7 +64,7 @@ pub fn run(ready: Ready, job: &JobDir, options: &JobOptions, mut record: JobReco
     record.state = JobState::Running { device: Some(ready.device.to_string()), since };
     record::write(&job.record(), &record)?;
 
-    let Ready { executor, device, precision, cache } = ready;
+    let PreparedJob { executor, device, precision, cache } = ready;
     let assignment = Assignment { job: job.clone(), device, threads, attempt: record.history.attempts, precision, cache };
     // Its trainer has been loading for a while when it replaces this.
     let earlier = progress::read(job).ok().flatten();
@@ -143,7 +143,7 @@ fn settle(record: &mut JobRecord, job: &JobDir, ended: &Ended) {
     };
 }
 
-fn say(ended: &Ended, job: &JobDir, options: &JobOptions, attempt: u32, out: &mut Out) -> Outcome {
+fn say(ended: &Ended, job: &JobDir, options: &JobOptions, attempt: u32, out: &mut Out) -> VerbResult {
     let folder = job.path().display();
     match ended {
         Ended::Done => {

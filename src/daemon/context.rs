@@ -6,7 +6,7 @@ use super::logging::Filter;
 use crate::control::reply::Daemon;
 use crate::executor::Executor;
 use crate::executor::local::{cpu, process_identity};
-use crate::store::settings::{Devices, Settings};
+use crate::store::settings::{DeviceChoice, Settings};
 use crate::store::system::now;
 use std::io;
 use std::sync::Arc;
@@ -46,8 +46,8 @@ impl Services {
     /// How many jobs the CPU takes at once.
     pub fn cpu_slots(&self) -> u32 {
         match &self.settings.devices {
-            Devices::Cpu => self.settings.slots_per_device,
-            Devices::Auto | Devices::Only(_) => 1,
+            DeviceChoice::Cpu => self.settings.slots_per_device,
+            DeviceChoice::Auto | DeviceChoice::Only(_) => 1,
         }
     }
 

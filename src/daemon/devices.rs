@@ -121,7 +121,7 @@ impl Devices {
 
     /// Looks for the devices off this thread, and again after a while.
     fn look(&mut self, ctx: &mut Context<Self>) {
-        let wants_gpus = self.services.settings.devices != settings::Devices::Cpu;
+        let wants_gpus = self.services.settings.devices != settings::DeviceChoice::Cpu;
         let executor = self.services.executor.clone();
         let work = spawn_blocking(move || executor.devices(wants_gpus));
         ctx.spawn(work.into_actor(self).map(|found, this, ctx| {
@@ -161,10 +161,10 @@ impl Devices {
     fn seen(&self) -> Vec<Seen> {
         let settings = &self.services.settings;
         let chosen = |device: &&FoundDevice| match (&settings.devices, device.need) {
-            (settings::Devices::Only(list), _) => list.contains(&device.id),
-            (settings::Devices::Auto, Need::Gpu) => !settings.exclude_devices.contains(&device.id),
-            (settings::Devices::Auto | settings::Devices::Cpu, Need::Cpu) => true,
-            (settings::Devices::Cpu, Need::Gpu) => false,
+            (settings::DeviceChoice::Only(list), _) => list.contains(&device.id),
+            (settings::DeviceChoice::Auto, Need::Gpu) => !settings.exclude_devices.contains(&device.id),
+            (settings::DeviceChoice::Auto | settings::DeviceChoice::Cpu, Need::Cpu) => true,
+            (settings::DeviceChoice::Cpu, Need::Gpu) => false,
         };
         let seen = |device: &FoundDevice| {
             let usual = || match device.need {
@@ -182,12 +182,12 @@ impl Devices {
         const CURE: &str = "to train on the CPU, set use_cpu to true in random_search.json, and remove the folders of the jobs that were \
                             drawn before: they are drawn anew then";
         match (&self.services.settings.devices, &self.found.problem) {
-            (settings::Devices::Cpu, _) => Some(format!("the daemon's configuration says devices = \"cpu\"; {CURE}")),
+            (settings::DeviceChoice::Cpu, _) => Some(format!("the daemon's configuration says devices = \"cpu\"; {CURE}")),
             (_, Some(_)) => None,
-            (settings::Devices::Only(_), None) => {
+            (settings::DeviceChoice::Only(_), None) => {
                 Some(format!("none of the GPUs in the configuration's devices is here; {CURE}"))
             }
-            (settings::Devices::Auto, None) => Some(format!("this machine has no GPU that the daemon may use; {CURE}")),
+            (settings::DeviceChoice::Auto, None) => Some(format!("this machine has no GPU that the daemon may use; {CURE}")),
         }
     }
 
@@ -216,7 +216,7 @@ impl Devices {
 
     /// A GPU that the configuration lists and this machine does not have.
     fn absent(&self) -> Vec<String> {
-        let settings::Devices::Only(list) = &self.services.settings.devices else { return Vec::new() };
+        let settings::DeviceChoice::Only(list) = &self.services.settings.devices else { return Vec::new() };
         let absent = list.iter().filter(|id| self.known && self.found.get(id).is_none());
         let sentence = |id: &String| {
             format!("the configuration's devices lists {id}, which is not found on this machine; `nvidia-smi -L` shows what is")
@@ -225,7 +225,7 @@ impl Devices {
     }
 
     fn describe(&self) -> Vec<reply::Device> {
-        let describe = |(id, device): (&String, &pool::Device)| {
+        let describe = |(id, device): (&String, &pool::PoolDevice)| {
             let found = self.found.get(id);
             reply::Device {
                 id: id.clone(),

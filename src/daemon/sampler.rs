@@ -25,7 +25,7 @@ use crate::engine::settling::Settling;
 use crate::engine::state::Search;
 use crate::engine::{attempt_end, holds, react};
 use crate::store::records::layout::LaunchDir;
-use crate::store::records::list_jobs::Changed;
+use crate::store::records::list_jobs::FolderTime;
 use crate::store::records::space_file::Stamp;
 use crate::store::system::now;
 use accept_space::Accepted;
@@ -68,7 +68,7 @@ pub struct Sampler {
     pub(super) judge_again: bool,
     pub(super) judged: Option<Stamp>,
     pub(super) settling: Settling<Stamp>,
-    pub(super) folders: Arc<HashMap<JobName, Changed>>,
+    pub(super) folders: Arc<HashMap<JobName, FolderTime>>,
     /// Ends the time in which a timer need not look again.
     pub(super) rested_at: Instant,
     /// The look that is due by itself, and when.

@@ -9,7 +9,7 @@ use super::input::object_reader::{Reader, Span};
 use super::input::positioned_json;
 use super::mode::ModeOptions;
 use super::options::check_together;
-use super::text::fault::{Fault, Faults, Place};
+use super::text::fault::{Fault, Faults, TextPosition};
 use super::words::{Augmentation, Diagnosis, Mode, NetworkType, Normalization, Preprocessing, Reduction, SamplerKind, Selection};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -88,7 +88,7 @@ pub struct Origin {
     /// SHA-256 of its text, in hexadecimal.
     pub sha256: String,
     /// Where the value of each key in it stands.
-    places: Vec<(String, Place)>,
+    places: Vec<(String, TextPosition)>,
 }
 
 impl Origin {
@@ -303,7 +303,10 @@ fn read(r: &mut Reader) -> SearchSpace {
 }
 
 fn own(reader: &mut Reader) -> Own {
-    let absent = positioned_json::Node { place: Place { line: 1, column: 1 }, value: positioned_json::Json::Object(Vec::new()) };
+    let absent = positioned_json::JsonNode {
+        place: TextPosition { line: 1, column: 1 },
+        value: positioned_json::Json::Object(Vec::new()),
+    };
     let node = reader.raw(&keys::NEUROSEARCH).filter(|node| !node.is_null()).unwrap_or(&absent);
     let mut inner = Reader::new(node, Path::new("/"));
     inner.refuse_unknown(&[keys::OWN]);

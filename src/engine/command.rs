@@ -30,10 +30,10 @@ pub enum Command {
 }
 
 /// One sentence for each thing done and the effects, or why it cannot be done and what would work.
-pub type Answer = Result<(Vec<String>, Vec<Effect>), String>;
+pub type CommandAnswer = Result<(Vec<String>, Vec<Effect>), String>;
 
 /// Somebody who may asked for a change.
-pub fn on_command(search: &mut Search, command: Command) -> Answer {
+pub fn on_command(search: &mut Search, command: Command) -> CommandAnswer {
     let mut effects = Vec::new();
     let done = match command {
         Command::PauseSearch => {

@@ -13,7 +13,7 @@ const GONE: &str = "it is no longer found on this machine";
 
 /// One device and its slots.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Device {
+pub struct PoolDevice {
     pub need: Need,
     pub slots: u32,
     /// Why it takes no new job: drained by hand or by failures, occupied by other people's processes, or no longer found.
@@ -24,7 +24,7 @@ pub struct Device {
     pub failures: Vec<String>,
 }
 
-impl Device {
+impl PoolDevice {
     /// Why it takes no new job; none where it does.
     pub fn out_of_use(&self) -> Option<&str> {
         self.gone.then_some(GONE).or(self.drained.as_deref()).or(self.occupied.as_deref())
@@ -51,7 +51,7 @@ pub struct Lent<K> {
 /// Every slot; `K` names a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pool<K> {
-    pub devices: BTreeMap<String, Device>,
+    pub devices: BTreeMap<String, PoolDevice>,
     pub lent: BTreeMap<u64, Lent<K>>,
     demands: BTreeMap<K, (Demand, u64)>,
     next_lease: u64,
@@ -124,7 +124,7 @@ pub fn on_devices<K: Ord + Clone>(pool: &mut Pool<K>, seen: &[Seen]) -> Vec<Pool
         }
     }
     for s in seen {
-        let device = pool.devices.entry(s.id.clone()).or_insert_with(|| Device {
+        let device = pool.devices.entry(s.id.clone()).or_insert_with(|| PoolDevice {
             need: s.need,
             slots: s.slots,
             drained: None,
@@ -240,7 +240,7 @@ fn grant<K: Ord + Clone>(pool: &mut Pool<K>) -> Vec<PoolEffect<K>> {
 
 /// The free device with most slots left, so that jobs spread over the devices.
 fn free_device<K: Ord + Clone>(pool: &Pool<K>, need: Need) -> Option<String> {
-    let free = |(id, device): &(&String, &Device)| device.slots.saturating_sub(pool.busy(id));
+    let free = |(id, device): &(&String, &PoolDevice)| device.slots.saturating_sub(pool.busy(id));
     pool.devices
         .iter()
         .filter(|(_, device)| device.need == need && device.out_of_use().is_none())

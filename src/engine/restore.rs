@@ -10,7 +10,7 @@ use crate::domain::job::{Ended, JobName, JobState, PendingRequest, RunElsewhere}
 
 /// One job's folder, as a scan found it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Found {
+pub struct FoundJob {
     pub name: JobName,
     /// None: a folder with a `commandline.json` and no record of ours. An error: there is one that cannot be read.
     pub record: Result<Option<FoundRecord>, Unread>,
@@ -74,9 +74,9 @@ impl TrainerSeen {
 }
 
 /// Jobs that were not known: live trainers are adopted, those that ended meanwhile are concluded, those that died go on.
-pub fn on_found(search: &mut Search, found: Vec<Found>) -> Vec<Effect> {
+pub fn on_found(search: &mut Search, found: Vec<FoundJob>) -> Vec<Effect> {
     let mut effects = Vec::new();
-    for Found { name, record, need } in found {
+    for FoundJob { name, record, need } in found {
         let prefix = search.terms.as_ref().map(|terms| terms.job_prefix.as_str());
         let named = prefix.and_then(|prefix| name.index(prefix));
         let read = record.as_ref().ok().and_then(Option::as_ref);

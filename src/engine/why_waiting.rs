@@ -1,7 +1,7 @@
 //! What the devices say to a search that wants one more slot: what stands in its way, and who comes before it.
 
 use super::fairness;
-use super::pool::{Device, Pool, called};
+use super::pool::{Pool, PoolDevice, called};
 use crate::domain::device::Need;
 
 /// Why a slot of this kind is not lent to the search right now, the strongest reason first; none: one is on its way.
@@ -13,11 +13,11 @@ pub fn reasons<K: Ord + Clone>(pool: &Pool<K>, search: &K, need: Need) -> Vec<St
     if pool.draining {
         reasons.push("this machine is drained, so nothing new starts; `neurosearch resume` ends that".to_string());
     }
-    let of_kind: Vec<(&String, &Device)> = pool.devices.iter().filter(|(_, device)| device.need == need).collect();
+    let of_kind: Vec<(&String, &PoolDevice)> = pool.devices.iter().filter(|(_, device)| device.need == need).collect();
     if of_kind.is_empty() {
         reasons.push(format!("there is no slot on {} here", called(need)));
     }
-    let state = |(id, device): &(&String, &Device)| state(id, device, pool.busy(id));
+    let state = |(id, device): &(&String, &PoolDevice)| state(id, device, pool.busy(id));
     let full: Option<Vec<String>> = of_kind.iter().map(state).collect();
     reasons.extend(full.unwrap_or_default());
     let (higher, equal) = fairness::before(&pool.claimants(), search, need);
@@ -35,7 +35,7 @@ fn come(searches: usize, rank: &str, how: &str) -> String {
 }
 
 /// Why this device takes no job now; none where it would.
-fn state(id: &str, device: &Device, busy: u32) -> Option<String> {
+fn state(id: &str, device: &PoolDevice, busy: u32) -> Option<String> {
     match device.out_of_use() {
         Some(why) => Some(format!("{id} is out of use: {why}")),
         None if busy >= device.slots && device.slots == 1 => Some(format!("the one slot of {id} is taken")),
@@ -82,7 +82,7 @@ mod tests {
     fn a_device_says_why_it_takes_no_job_now() {
         let device = |slots, drained: Option<&str>| {
             let drained = drained.map(str::to_string);
-            Device { need: Need::Gpu, slots, drained, occupied: None, gone: false, failures: Vec::new() }
+            PoolDevice { need: Need::Gpu, slots, drained, occupied: None, gone: false, failures: Vec::new() }
         };
         for (device, busy, said) in [
             (device(1, None), 0, None),

@@ -2,7 +2,7 @@
 
 use crate::domain::device::Device;
 use crate::domain::network::precision::Precision;
-use crate::store::data::volume_cache::Place;
+use crate::store::data::volume_cache::CachePlace;
 use crate::store::fs::error::StoreError;
 use crate::store::fs::open;
 use crate::store::records::attempt_log;
@@ -37,7 +37,7 @@ pub struct Assignment {
     pub attempt: u32,
     pub precision: Precision,
     /// None: the trainer decodes volumes for itself.
-    pub cache: Option<Place>,
+    pub cache: Option<CachePlace>,
 }
 
 impl Assignment {

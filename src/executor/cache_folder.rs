@@ -1,7 +1,7 @@
 //! Which folder trainers share decoded volumes in: the one that was named, none where that was said, else the usual one.
 
 use super::assignment::variable;
-use crate::store::data::volume_cache::{Place, USUAL_LIMIT};
+use crate::store::data::volume_cache::{CachePlace, USUAL_LIMIT};
 use crate::store::settings::Settings;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ pub fn usual_folder(get: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
 ///
 /// # Errors
 /// One clause that names the variable which is no number.
-pub fn of_environment(get: impl Fn(&str) -> Option<OsString>) -> Result<Option<Place>, String> {
+pub fn of_environment(get: impl Fn(&str) -> Option<OsString>) -> Result<Option<CachePlace>, String> {
     let limit = match get(variable::CACHE_GIGABYTES).filter(|value| !value.is_empty()) {
         None => USUAL_LIMIT,
         Some(value) => {
@@ -34,13 +34,13 @@ pub fn of_environment(get: impl Fn(&str) -> Option<OsString>) -> Result<Option<P
         Some(folder) => Some(PathBuf::from(folder)),
         None => usual_folder(get),
     };
-    Ok(folder.map(|folder| Place { folder, limit }))
+    Ok(folder.map(|folder| CachePlace { folder, limit }))
 }
 
 /// The place that the daemon's settings name for its trainers.
-pub fn of_settings(settings: &Settings) -> Option<Place> {
+pub fn of_settings(settings: &Settings) -> Option<CachePlace> {
     let folder = settings.cache_dir.clone().or_else(|| usual_folder(|name| std::env::var_os(name)));
-    folder.filter(|_| settings.cache).map(|folder| Place { folder, limit: gigabytes(settings.cache_gigabytes) })
+    folder.filter(|_| settings.cache).map(|folder| CachePlace { folder, limit: gigabytes(settings.cache_gigabytes) })
 }
 
 /// Bytes.
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn one_key_of_the_settings_turns_the_cache_off_wherever_it_lies() {
         let named = Settings { cache_dir: Some("/fast".into()), cache_gigabytes: 2, ..Settings::default() };
-        let place = Place { folder: "/fast".into(), limit: 2_000_000_000 };
+        let place = CachePlace { folder: "/fast".into(), limit: 2_000_000_000 };
         assert_eq!(of_settings(&named), Some(place));
         assert_eq!(of_settings(&Settings { cache: false, ..named }), None);
     }

@@ -42,7 +42,7 @@ pub fn trainer_status_after_end(executor: &dyn Executor, job: &JobDir) -> Traine
 pub fn holder(job: &JobDir) -> Holder {
     match lock::holder(&job.lock()) {
         Ok(None) => Holder::Nobody,
-        Ok(Some(line)) => match lock::Holder::parse(&line) {
+        Ok(Some(line)) => match lock::LockHolder::parse(&line) {
             Some(holder) if !process_identity::is_here(&holder.host, &holder.boot_id) => Holder::Elsewhere,
             holder => Holder::Here(holder.and_then(|holder| holder.device)),
         },
@@ -210,14 +210,14 @@ mod tests {
     fn whoever_holds_a_job_tells_its_device_without_any_record() {
         let (_dir, job) = job();
         assert_eq!(holder(&job), Holder::Nobody);
-        let own = lock::Holder {
+        let own = lock::LockHolder {
             host: process_identity::host(),
             pid: 1,
             boot_id: process_identity::boot_id().expect("read"),
             device: Some("GPU-1a".to_string()),
         };
-        let far = lock::Holder { host: "elsewhere.example".to_string(), boot_id: "another".to_string(), ..own.clone() };
-        let by_hand = lock::Holder { device: None, ..own.clone() };
+        let far = lock::LockHolder { host: "elsewhere.example".to_string(), boot_id: "another".to_string(), ..own.clone() };
+        let by_hand = lock::LockHolder { device: None, ..own.clone() };
         for (line, expected) in [
             (own.line(), Holder::Here(Some("GPU-1a".to_string()))),
             (far.line(), Holder::Elsewhere),

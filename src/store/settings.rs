@@ -6,20 +6,20 @@ pub mod values;
 
 use super::records::record;
 use crate::domain::input::did_you_mean;
-use crate::domain::text::fault::{Fault, Faults, Place};
+use crate::domain::text::fault::{Fault, Faults, TextPosition};
 pub use keys::Settings;
-use keys::{KEYS, Key};
+use keys::{KEYS, SettingKey};
 use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-pub use values::Devices;
-use values::{Raw, Refused};
+pub use values::DeviceChoice;
+use values::{BadValue, Raw};
 
 /// A value that a flag or a variable gives.
 #[derive(Debug, Clone)]
 pub struct Given {
-    pub key: &'static Key,
+    pub key: &'static SettingKey,
     /// How the user named it: `--log`, or the variable's name.
     pub by: String,
     pub words: Vec<String>,
@@ -44,7 +44,7 @@ pub fn judge(file: Option<&Path>, given: &[Given]) -> Result<Settings, String> {
         }
     }
     for Given { key, by, words } in given {
-        if let Err(Refused { sentence, .. }) = (key.take)(&mut settings, &key.raw(words), Path::new("")) {
+        if let Err(BadValue { sentence, .. }) = (key.take)(&mut settings, &key.raw(words), Path::new("")) {
             faults.push(format!("{by}: {sentence}"));
         }
     }
@@ -56,7 +56,7 @@ pub fn judge(file: Option<&Path>, given: &[Given]) -> Result<Settings, String> {
 /// # Errors
 /// Every fault with line and column; where the text is no TOML, what stands in the way of reading it.
 pub fn parse(text: &str, name: &str, base: &Path) -> Result<Settings, Faults> {
-    let mut reading = Reading { text, base, settings: Settings::default(), faults: Vec::new() };
+    let mut reading = SettingsReading { text, base, settings: Settings::default(), faults: Vec::new() };
     let (tree, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let at = error.span().map_or(0, |span| span.start);
@@ -69,14 +69,14 @@ pub fn parse(text: &str, name: &str, base: &Path) -> Result<Settings, Faults> {
     if reading.faults.is_empty() { Ok(reading.settings) } else { Err(Faults { file: name.to_string(), faults: reading.faults }) }
 }
 
-struct Reading<'a> {
+struct SettingsReading<'a> {
     text: &'a str,
     base: &'a Path,
     settings: Settings,
     faults: Vec<Fault>,
 }
 
-impl Reading<'_> {
+impl SettingsReading<'_> {
     /// The keys of a table; `prefix` ends with a dot, or is empty for the file itself.
     fn table(&mut self, prefix: &str, table: &DeTable<'_>) {
         for (key, value) in table {
@@ -100,8 +100,8 @@ impl Reading<'_> {
         }
     }
 
-    fn value(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) {
-        if let Err(Refused { at, sentence }) = (key.take)(&mut self.settings, &raw(value.get_ref()), self.base) {
+    fn value(&mut self, key: &SettingKey, value: &Spanned<DeValue<'_>>) {
+        if let Err(BadValue { at, sentence }) = (key.take)(&mut self.settings, &raw(value.get_ref()), self.base) {
             let at = at.unwrap_or(value.span().start);
             self.fault(at..at, key.name, sentence);
         }
@@ -126,10 +126,10 @@ fn raw(value: &DeValue<'_>) -> Raw {
 }
 
 /// Line and column of a byte offset.
-fn place(text: &str, offset: usize) -> Place {
+fn place(text: &str, offset: usize) -> TextPosition {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    Place { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
+    TextPosition { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
 }
 
 #[cfg(test)]

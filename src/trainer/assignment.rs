@@ -5,7 +5,7 @@ use neurosearch::executor::assignment::variable;
 use neurosearch::executor::cache_folder;
 use neurosearch::executor::local::cpu;
 use neurosearch::executor::local::process_identity;
-use neurosearch::store::data::volume_cache::Place;
+use neurosearch::store::data::volume_cache::CachePlace;
 use neurosearch::store::records::job_records::TrainerRecord;
 use neurosearch::store::records::run_id::RunId;
 use std::ffi::OsString;
@@ -20,7 +20,7 @@ pub struct TrainerAssignment {
     pub attempt: u32,
     pub precision: Precision,
     /// Where decoded volumes are shared between trainers.
-    pub cache: Option<Place>,
+    pub cache: Option<CachePlace>,
     pub host: String,
     /// What runs the trainer, where it is more than this process.
     pub run: Option<RunId>,

@@ -5,7 +5,7 @@ use neurosearch::domain::job::{Ended, FailureClass, JobState};
 use neurosearch::domain::progress::{Phase, Progress};
 use neurosearch::domain::words::Mode;
 use neurosearch::executor::local::process_identity::ProcessRun;
-use neurosearch::store::fs::lock::{self, Holder, Locking};
+use neurosearch::store::fs::lock::{self, LockHolder, Locking};
 use neurosearch::store::records::job_records::{EndRecord, JobRecord, Starter, TrainerRecord, read_options};
 use neurosearch::store::records::record::{self, Record};
 use neurosearch::store::records::search_record::SearchRecord;
@@ -88,7 +88,7 @@ fn the_holder_in_a_lock_of_version_1_is_told_to_the_next() {
     held.try_lock().expect("nobody else holds it");
     assert!(lock::is_held(&path).expect("looked"));
     let Locking::Busy { holder } = lock::take(&path, "another").expect("asked") else { panic!("two holders") };
-    let holder = Holder::parse(&holder).expect("who holds it");
+    let holder = LockHolder::parse(&holder).expect("who holds it");
     assert_eq!((holder.pid, holder.host.as_str(), holder.device), (4321, "node-7", None), "no device in the first version");
 }
 

@@ -3,7 +3,7 @@
 use super::trainer_run::{Job, laid_over, table};
 use crate::harness::tempdir;
 use neurosearch::domain::words::Preprocessing;
-use neurosearch::store::data::caps::{Caps, Session};
+use neurosearch::store::data::caps::{Caps, CapsSession};
 use neurosearch::store::formats::torch_tensor::Tensor;
 use neurosearch::store::formats::torch_value::Value as Saved;
 use neurosearch::store::formats::{nifti, torch_file};
@@ -22,8 +22,8 @@ pub struct Small {
 }
 
 /// The only session that there is.
-pub fn at(participant: &str) -> Session<'_> {
-    Session { participant, session: "ses-M00" }
+pub fn at(participant: &str) -> CapsSession<'_> {
+    CapsSession { participant, session: "ses-M00" }
 }
 
 /// Makes the folder of `path` too.

@@ -157,7 +157,7 @@ pub fn width_of_stderr() -> Option<u16> {
 }
 
 /// How wide the terminal is.
-fn columns() -> u16 {
+pub fn columns() -> u16 {
     crossterm::terminal::size().map_or(USUAL_WIDTH, |(columns, _)| columns.max(20))
 }
 

@@ -1,7 +1,7 @@
 //! How answers look: tables that fit the terminal, times that people read, JSON as the daemon gave it.
 
 use super::out::{Out, Tone};
-use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::exit::{Exit, Failure, VerbResult};
 use crate::control::client::ClientError;
 use crate::domain::text::escape::inline;
 use crate::store::system::now;
@@ -20,7 +20,7 @@ impl From<ClientError> for Failure {
 }
 
 /// The answer as JSON, for programs.
-pub fn json(answer: &impl Serialize, out: &mut Out) -> Outcome {
+pub fn json(answer: &impl Serialize, out: &mut Out) -> VerbResult {
     let text = serde_json::to_string_pretty(answer).map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
     out.raw(&text)?;
     out.raw("\n")?;

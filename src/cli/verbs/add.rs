@@ -1,7 +1,7 @@
 //! `neurosearch add`: the daemon watches one more directory.
 
 use crate::cli::daemon_request::{Ask, directory};
-use crate::cli::exit::Outcome;
+use crate::cli::exit::VerbResult;
 use crate::cli::output::out::Out;
 use crate::control::request::Add;
 use std::path::PathBuf;
@@ -15,6 +15,6 @@ pub struct Args {
     ask: Ask,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     args.ask.send(Add { target: Some(directory(&args.dir)?), ..Add::default() }, out)
 }

@@ -1,7 +1,7 @@
 //! `neurosearch analysis`: the tables of a launch directory, made anew from its job folders.
 
-use crate::analysis::{Known, Tables};
-use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::analysis::{RowCache, Tables};
+use crate::cli::exit::{Exit, Failure, VerbResult};
 use crate::cli::output::out::{self, Out};
 use crate::cli::path_kind;
 use crate::store::records::layout::LaunchDir;
@@ -17,11 +17,11 @@ pub struct Args {
     anew: bool,
 }
 
-pub fn run(args: Args, out: &mut Out) -> Outcome {
+pub fn run(args: Args, out: &mut Out) -> VerbResult {
     path_kind::folder(&args.launch_dir)?;
     let launch = LaunchDir::new(args.launch_dir);
     let mut tables = Tables::new(launch.clone());
-    let known = if args.anew { Known::default() } else { Known::read(&launch) };
+    let known = if args.anew { RowCache::default() } else { RowCache::read(&launch) };
     for notice in tables.scan_unless_known(&known)? {
         out::note(notice);
     }

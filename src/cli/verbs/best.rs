@@ -2,7 +2,7 @@
 
 use crate::cli::args::whole;
 use crate::cli::daemon_request::Ask;
-use crate::cli::exit::{Exit, Outcome};
+use crate::cli::exit::{Exit, VerbResult};
 use crate::cli::output::out::Out;
 use crate::cli::output::render::{self, flat};
 use crate::control::reply::{Best, BestFold, BestJob};
@@ -20,7 +20,7 @@ pub struct Args {
     ask: Ask,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     let launch = args.ask.place(&args.launch_dir)?;
     // The whole answer for programs, and for people what is shown.
     let most = args.number.to_string();

@@ -1,7 +1,7 @@
 //! `neurosearch cancel`: a job, or every job of a search, is not to be finished.
 
 use crate::cli::daemon_request::Ask;
-use crate::cli::exit::Outcome;
+use crate::cli::exit::VerbResult;
 use crate::cli::output::out::Out;
 use crate::control::request::Cancel;
 use std::path::PathBuf;
@@ -15,6 +15,6 @@ pub struct Args {
     ask: Ask,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     args.ask.send(Cancel { target: Some(args.ask.place(&args.target)?), ..Cancel::default() }, out)
 }

@@ -1,6 +1,6 @@
 //! `neurosearch completions`: what a shell needs to complete a program's command line.
 
-use crate::cli::exit::{Exit, Outcome};
+use crate::cli::exit::{Exit, VerbResult};
 use crate::cli::output::out::Out;
 use crate::cli::programs::Program;
 use clap::ValueEnum;
@@ -22,7 +22,7 @@ enum Shell {
     Fish,
 }
 
-pub fn run(args: &Args, neurosearch: &clap::Command, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, neurosearch: &clap::Command, out: &mut Out) -> VerbResult {
     let shell = match args.shell {
         Shell::Bash => clap_complete::Shell::Bash,
         Shell::Zsh => clap_complete::Shell::Zsh,

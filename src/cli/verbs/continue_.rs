@@ -1,10 +1,10 @@
 //! `neurosearch continue`: goes on with a job from its last finished fold and epoch.
 
 use crate::check;
-use crate::cli::args::Training;
-use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::args::TrainingArguments;
+use crate::cli::exit::{Exit, Failure, VerbResult};
 use crate::cli::output::out::{self, Out};
-use crate::cli::run_job::{self, Ready};
+use crate::cli::run_job::{self, PreparedJob};
 use crate::cli::{job_folder, path_kind};
 use crate::domain::device::Holder;
 use crate::domain::job::{FailureClass, JobState};
@@ -29,10 +29,10 @@ pub struct Args {
     #[arg(long)]
     take_over: bool,
     #[command(flatten)]
-    training: Training,
+    training: TrainingArguments,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     let job = job(&args.job_dir)?;
     let options = job_folder::read(&job.commandline())?;
     let kept = list_jobs::record_of(&job)?;
@@ -47,7 +47,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
         return say_finished(&job, record, out);
     }
     let (options, footprint) = complete(&job, options)?;
-    let ready = Ready::for_job(options.use_cpu, &args.training)?;
+    let ready = PreparedJob::for_job(options.use_cpu, &args.training)?;
     // One that has a checkpoint did fit.
     if record.history.checkpoints_seen == 0
         && let Some(sentence) = ready.too_large(&footprint)
@@ -138,7 +138,7 @@ fn refuse_strange_results(job: &JobDir, options: &JobOptions, record: Option<&Jo
 }
 
 /// A job whose folds all have their results; its record may not say so yet, if its starter died.
-fn say_finished(job: &JobDir, mut record: JobRecord, out: &mut Out) -> Outcome {
+fn say_finished(job: &JobDir, mut record: JobRecord, out: &mut Out) -> VerbResult {
     if record.state != JobState::Done {
         record.state = JobState::Done;
         record::write(&job.record(), &record)?;

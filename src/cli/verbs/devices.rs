@@ -1,7 +1,7 @@
 //! `neurosearch devices`: what jobs run on, and taking one out of use.
 
 use crate::cli::daemon_request::Ask;
-use crate::cli::exit::{Exit, Outcome};
+use crate::cli::exit::{Exit, VerbResult};
 use crate::cli::output::out::{Out, Tone};
 use crate::cli::output::{listing, render};
 use crate::control::reply::Devices;
@@ -30,7 +30,7 @@ enum Change {
     },
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     match &args.change {
         Some(Change::Drain { device }) => args.ask.send(Drain { device: Some(device.clone()) }, out),
         Some(Change::Restore { device }) => args.ask.send(Restore { device: Some(device.clone()) }, out),
@@ -38,7 +38,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     }
 }
 
-fn show(args: &Args, out: &mut Out) -> Outcome {
+fn show(args: &Args, out: &mut Out) -> VerbResult {
     let answer: Devices = args.ask.client().get("/v1/devices", &[])?;
     if args.ask.json {
         return render::json(&answer, out);

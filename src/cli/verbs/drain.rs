@@ -1,7 +1,7 @@
 //! `neurosearch drain`: nothing new is started anywhere, what runs goes on.
 
 use crate::cli::daemon_request::Ask;
-use crate::cli::exit::Outcome;
+use crate::cli::exit::VerbResult;
 use crate::cli::output::out::Out;
 use crate::control::request::Drain;
 
@@ -12,6 +12,6 @@ pub struct Args {
     ask: Ask,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     args.ask.send(Drain::default(), out)
 }

@@ -1,7 +1,7 @@
 //! `neurosearch enqueue`: options of one's own choosing join a search's queue.
 
 use crate::cli::daemon_request::{Ask, absolute};
-use crate::cli::exit::Outcome;
+use crate::cli::exit::VerbResult;
 use crate::cli::output::out::Out;
 use crate::cli::path_kind;
 use crate::control::request::Enqueue;
@@ -19,7 +19,7 @@ pub struct Args {
     ask: Ask,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     path_kind::options_file(&args.commandline_json)?;
     let text = record::read_text(&args.commandline_json)?;
     // As for `retrain`: a job's relative paths are relative to its launch directory.

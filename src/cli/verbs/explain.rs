@@ -1,7 +1,7 @@
 //! `neurosearch explain`: why a job is where it is, and what it waits for.
 
 use crate::cli::daemon_request::Ask;
-use crate::cli::exit::{Exit, Outcome};
+use crate::cli::exit::{Exit, VerbResult};
 use crate::cli::output::out::Out;
 use crate::cli::output::render;
 use crate::control::reply::OneJob;
@@ -16,7 +16,7 @@ pub struct Args {
     ask: Ask,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     let path = args.ask.place(&args.job)?;
     let answer: OneJob = args.ask.client().get("/v1/job", &[("path", &path)])?;
     if args.ask.json {

@@ -2,11 +2,11 @@
 
 use super::validate;
 use crate::check;
-use crate::cli::args::{Training, index, whole};
-use crate::cli::exit::{Exit, Failure, Outcome};
-use crate::cli::flags::Flags;
+use crate::cli::args::{TrainingArguments, index, whole};
+use crate::cli::exit::{Exit, Failure, VerbResult};
+use crate::cli::flags::FlagArguments;
 use crate::cli::output::out::{self, Out};
-use crate::cli::run_job::{self, Ready};
+use crate::cli::run_job::{self, PreparedJob};
 use crate::cli::{draw_lock, job_folder};
 use crate::domain::input::keys::MANY;
 use crate::domain::job::{FailureClass, JobName, JobState};
@@ -33,9 +33,9 @@ pub struct Args {
     /// Name of the new folder in it
     name: String,
     #[command(flatten)]
-    flags: Flags,
+    flags: FlagArguments,
     #[command(flatten)]
-    training: Training,
+    training: TrainingArguments,
     /// Seed of the search [default: the file's, else a new one, which job.json records]
     #[arg(long, value_parser = whole::<u64>)]
     seed: Option<u64>,
@@ -44,7 +44,7 @@ pub struct Args {
     index: Option<u64>,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     let name = JobName::try_from(args.name.clone()).map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
     let launch = launch(&args.launch_dir)?;
     let job = launch.job(&name);
@@ -55,7 +55,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     let search = SearchRecord::read(&launch)?.map(|search| search.terms);
     refuse_the_daemons_name(&launch, &name, search.as_ref())?;
     check::space(&space)?;
-    let ready = Ready::for_job(space.use_cpu, &args.training)?;
+    let ready = PreparedJob::for_job(space.use_cpu, &args.training)?;
     let seed = args.seed.or(space.own.seed).or(search.as_ref().map(|terms| terms.seed)).map_or_else(job_folder::new_seed, Ok)?;
     let turn = draw_lock::turn(&launch)?;
     let index = match args.index {
@@ -81,7 +81,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
 fn drawn(
     job: &JobDir,
     space: &SearchSpace,
-    ready: &Ready,
+    ready: &PreparedJob,
     record: &mut JobRecord,
     (seed, index): (u64, u64),
 ) -> Result<JobOptions, Failure> {

@@ -3,7 +3,7 @@
 pub mod sizes;
 
 use crate::check;
-use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::exit::{Exit, Failure, VerbResult};
 use crate::cli::output::out::{self, Out};
 use crate::cli::path_kind;
 use crate::domain::input::keys::{Fallback, Key};
@@ -38,7 +38,7 @@ pub struct Args {
 /// The page that explains the keys; JSON has no comments.
 const COMMENTS: &str = "random_search.md";
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     path_kind::folder(&args.dir)?;
     let launch = LaunchDir::new(&args.dir);
     let comments = args.dir.join(COMMENTS);
@@ -51,7 +51,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
         }
     }
     atomic::make_directory(&args.dir)?;
-    let mut start = Start {
+    let mut start = StartingPoint {
         caps_dir: absolute(args.caps_dir.as_deref().unwrap_or(Path::new("/path/to/caps")))?,
         tsv_path: absolute(args.tsv_path.as_deref().unwrap_or(Path::new("/path/to/labels")))?,
         use_cpu: gpus::find().gpus.is_empty(),
@@ -82,7 +82,7 @@ fn absolute(path: &Path) -> Result<String, Failure> {
 }
 
 /// What the starting point is made of.
-struct Start {
+struct StartingPoint {
     caps_dir: String,
     tsv_path: String,
     use_cpu: bool,
@@ -90,7 +90,7 @@ struct Start {
     sizes: Sizes,
 }
 
-impl Start {
+impl StartingPoint {
     /// Takes the sizes from the first image, and says so; where the data have a flaw, says that instead.
     fn fit(&mut self, launch: &LaunchDir, out: &mut Out) -> Result<(), Failure> {
         let usual = SearchSpace::parse(&self.text(), &launch.space().display().to_string(), launch.path())?;

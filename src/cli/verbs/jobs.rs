@@ -1,7 +1,7 @@
 //! `neurosearch jobs`: the jobs of one search.
 
 use crate::cli::daemon_request::Ask;
-use crate::cli::exit::{Exit, Outcome};
+use crate::cli::exit::{Exit, VerbResult};
 use crate::cli::output::out::Out;
 use crate::cli::output::render::{self, flat};
 use crate::control::reply::{Job, Jobs};
@@ -16,7 +16,7 @@ pub struct Args {
     ask: Ask,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     let launch = args.ask.place(&args.launch_dir)?;
     let answer: Jobs = args.ask.client().get("/v1/jobs", &[("launch", &launch)])?;
     if args.ask.json {

@@ -2,7 +2,7 @@
 
 use crate::cli::args::whole;
 use crate::cli::daemon_request::Ask;
-use crate::cli::exit::{Exit, Outcome};
+use crate::cli::exit::{Exit, VerbResult};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::output::out::{Out, note};
 use crate::cli::output::render;
@@ -29,7 +29,7 @@ pub struct Args {
     ask: Ask,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     let path = args.ask.place(&args.job)?;
     let client = args.ask.client();
     let mut interrupt = Interrupt::watch()?;

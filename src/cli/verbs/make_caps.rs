@@ -4,7 +4,7 @@ pub mod files;
 pub mod labels;
 pub mod volume;
 
-use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::exit::{Exit, Failure, VerbResult};
 use crate::cli::output::out::{Out, note, shows_progress};
 use crate::cli::path_kind;
 use crate::domain::folds::Folds;
@@ -101,7 +101,7 @@ fn listed(words: &[impl ToString]) -> String {
     words.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     path_kind::folder(&args.out)?;
     let (caps_dir, labels_dir) = (args.out.join("caps"), args.out.join("labels"));
     check(args)?;

@@ -21,7 +21,7 @@ fn args(out: &Path, more: &[&str]) -> Args {
     Line::try_parse_from(words.iter().chain(more)).expect("parsed").args
 }
 
-fn make(out: &Path, more: &[&str]) -> Outcome {
+fn make(out: &Path, more: &[&str]) -> VerbResult {
     run(&args(out, more), &mut Out::to(std::io::sink()))
 }
 
@@ -135,7 +135,7 @@ fn the_same_seed_makes_the_same_bytes() {
     let files = |name: &str, seed: &str, difficulty: &str| {
         make(&dir.path().join(name), &["--seed", seed, "--difficulty", difficulty, "--tensors", "image"]).expect("made");
         let caps = Caps::new(dir.path().join(name).join("caps"), Preprocessing::T1Linear);
-        let at = crate::store::data::caps::Session { participant: "sub-SYN0003", session: "ses-M00" };
+        let at = crate::store::data::caps::CapsSession { participant: "sub-SYN0003", session: "ses-M00" };
         [caps.nifti(at).expect("has one"), caps.tensor(at)].map(|path| fs::read(path).expect("read"))
     };
     for (easy, hard) in [("0", "0.5"), ("0.7", "1")] {

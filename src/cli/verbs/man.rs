@@ -1,6 +1,6 @@
 //! `neurosearch man`: manual pages for the programs, their verbs and what these divide into, from the command lines' definitions.
 
-use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::exit::{Exit, Failure, VerbResult};
 use crate::cli::output::out::Out;
 use crate::cli::path_kind;
 use crate::cli::programs::Program;
@@ -15,7 +15,7 @@ pub struct Args {
     dir: PathBuf,
 }
 
-pub fn run(args: &Args, neurosearch: &Command, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, neurosearch: &Command, out: &mut Out) -> VerbResult {
     path_kind::folder(&args.dir)?;
     for program in Program::ALL {
         let mut command = without_help(program.command(neurosearch));

@@ -1,7 +1,7 @@
 //! `neurosearch pause`: a search starts nothing new, or a job keeps its last epoch and stops.
 
 use crate::cli::daemon_request::Ask;
-use crate::cli::exit::Outcome;
+use crate::cli::exit::VerbResult;
 use crate::cli::output::out::Out;
 use crate::control::request::Pause;
 use std::path::PathBuf;
@@ -15,6 +15,6 @@ pub struct Args {
     ask: Ask,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     args.ask.send(Pause { target: Some(args.ask.place(&args.target)?), ..Pause::default() }, out)
 }

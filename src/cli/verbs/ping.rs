@@ -1,7 +1,7 @@
 //! `neurosearch ping`: whether a daemon answers, and which.
 
 use crate::cli::daemon_request::Ask;
-use crate::cli::exit::{Exit, Outcome};
+use crate::cli::exit::{Exit, VerbResult};
 use crate::cli::output::out::Out;
 use crate::cli::output::render::{self, clock, since};
 use crate::control::reply::Pong;
@@ -13,7 +13,7 @@ pub struct Args {
     ask: Ask,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     let pong: Pong = args.ask.client().get("/v1/ping", &[])?;
     if args.ask.json {
         return render::json(&pong, out);

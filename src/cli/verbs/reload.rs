@@ -1,7 +1,7 @@
 //! `neurosearch reload`: the daemon reads its configuration again, and looks at every directory.
 
 use crate::cli::daemon_request::Ask;
-use crate::cli::exit::Outcome;
+use crate::cli::exit::VerbResult;
 use crate::cli::output::out::Out;
 use crate::control::request::Reload;
 
@@ -14,6 +14,6 @@ pub struct Args {
     ask: Ask,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     args.ask.send(Reload {}, out)
 }

@@ -1,7 +1,7 @@
 //! `neurosearch remove`: the daemon leaves a directory alone.
 
 use crate::cli::daemon_request::{Ask, directory};
-use crate::cli::exit::Outcome;
+use crate::cli::exit::VerbResult;
 use crate::cli::output::out::Out;
 use crate::control::request::Remove;
 use std::path::PathBuf;
@@ -15,6 +15,6 @@ pub struct Args {
     ask: Ask,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     args.ask.send(Remove { target: Some(directory(&args.dir)?), ..Remove::default() }, out)
 }

@@ -1,7 +1,7 @@
 //! `neurosearch resume`: a paused search or job goes on; without either, a drained daemon does.
 
 use crate::cli::daemon_request::Ask;
-use crate::cli::exit::Outcome;
+use crate::cli::exit::VerbResult;
 use crate::cli::output::out::Out;
 use crate::control::request::Resume;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ pub struct Args {
     ask: Ask,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     let target = args.target.as_deref().map(|target| args.ask.place(target)).transpose()?;
     args.ask.send(Resume { target, ..Resume::default() }, out)
 }

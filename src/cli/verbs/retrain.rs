@@ -1,10 +1,10 @@
 //! `neurosearch retrain`: trains the options of a `commandline.json`, ours or the reference's, anew.
 
 use crate::check;
-use crate::cli::args::Training;
-use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::args::TrainingArguments;
+use crate::cli::exit::{Exit, Failure, VerbResult};
 use crate::cli::output::out::{self, Out};
-use crate::cli::run_job::{self, Ready};
+use crate::cli::run_job::{self, PreparedJob};
 use crate::cli::{job_folder, path_kind};
 use crate::domain::job::FailureClass;
 use crate::store::fs::error::StoreError;
@@ -22,10 +22,10 @@ pub struct Args {
     /// The new folder for the results
     out_dir: PathBuf,
     #[command(flatten)]
-    training: Training,
+    training: TrainingArguments,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     let job = target(&args.out_dir)?;
     path_kind::options_file(&args.commandline_json)?;
     let mut options = job_folder::read(&args.commandline_json)?;
@@ -37,7 +37,7 @@ pub fn run(args: &Args, out: &mut Out) -> Outcome {
     let (options, footprint) = check::weighed(&options).map_err(|fault| {
         Failure::new(Exit::BadInput, format!("{}: {}: {}", args.commandline_json.display(), fault.class, fault.sentence))
     })?;
-    let ready = Ready::for_job(options.use_cpu, &args.training)?;
+    let ready = PreparedJob::for_job(options.use_cpu, &args.training)?;
     if let Some(sentence) = ready.too_large(&footprint) {
         let file = args.commandline_json.display();
         return Err(Failure::new(Exit::Failed, format!("{file}: {}: {sentence}", FailureClass::TooLarge)));

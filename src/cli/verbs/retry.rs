@@ -1,7 +1,7 @@
 //! `neurosearch retry`: a job that is over, or a search's failed jobs, are tried again.
 
 use crate::cli::daemon_request::Ask;
-use crate::cli::exit::Outcome;
+use crate::cli::exit::VerbResult;
 use crate::cli::output::out::Out;
 use crate::control::request::Retry;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub struct Args {
     ask: Ask,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     let target = Some(args.ask.place(&args.target)?);
     args.ask.send(Retry { target, class: args.class.clone(), failed: args.failed, ..Retry::default() }, out)
 }

@@ -3,8 +3,8 @@
 use super::validate::accepted;
 use crate::check::{Checker, JobFault};
 use crate::cli::args::{index, whole};
-use crate::cli::exit::{Exit, Failure, Outcome};
-use crate::cli::flags::Flags;
+use crate::cli::exit::{Exit, Failure, VerbResult};
+use crate::cli::flags::FlagArguments;
 use crate::cli::job_folder::new_seed;
 use crate::cli::output::listing::Listing;
 use crate::cli::output::out::{self, Out};
@@ -46,10 +46,10 @@ pub struct Args {
     #[arg(long, conflicts_with = "footprint")]
     json: bool,
     #[command(flatten)]
-    flags: Flags,
+    flags: FlagArguments,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     let end = args.index.saturating_add(args.number);
     if end > MANY {
         return Err(Failure::new(Exit::Usage, format!("a search has at most {MANY} jobs; --index and -n ask for {end}")));

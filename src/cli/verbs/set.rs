@@ -1,7 +1,7 @@
 //! `neurosearch set`: a search's terms change while it runs.
 
 use crate::cli::daemon_request::Ask;
-use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::exit::{Exit, Failure, VerbResult};
 use crate::cli::output::out::Out;
 use crate::control::request::Set;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ pub struct Args {
     ask: Ask,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     let mut set = BTreeMap::new();
     for term in &args.terms {
         let (key, value) = term

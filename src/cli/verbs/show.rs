@@ -2,7 +2,7 @@
 
 use super::best;
 use crate::cli::daemon_request::Ask;
-use crate::cli::exit::{Exit, Outcome};
+use crate::cli::exit::{Exit, VerbResult};
 use crate::cli::output::out::Out;
 use crate::cli::output::{progress_view, render};
 use crate::control::reply::{Job, OneJob};
@@ -17,7 +17,7 @@ pub struct Args {
     ask: Ask,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     let path = args.ask.place(&args.job)?;
     let answer: OneJob = args.ask.client().get("/v1/job", &[("path", &path)])?;
     if args.ask.json {

@@ -1,7 +1,7 @@
 //! `neurosearch shutdown`: the daemon ends, with or without its trainers.
 
 use crate::cli::daemon_request::Ask;
-use crate::cli::exit::Outcome;
+use crate::cli::exit::VerbResult;
 use crate::cli::output::out::Out;
 use crate::control::request::Shutdown;
 
@@ -15,6 +15,6 @@ pub struct Args {
     ask: Ask,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     args.ask.send(Shutdown { stop_trainers: args.stop_trainers }, out)
 }

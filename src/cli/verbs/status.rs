@@ -1,7 +1,7 @@
 //! `neurosearch status`: the daemon's searches, running jobs, devices and alarms.
 
-use crate::cli::args::Socket;
-use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::args::SocketArgument;
+use crate::cli::exit::{Exit, Failure, VerbResult};
 use crate::cli::output::listing::{self, Listing};
 use crate::cli::output::out::{Out, Tone};
 use crate::cli::output::render::{self, clock, lasting, say, since};
@@ -13,13 +13,13 @@ use crate::store::system::now;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    socket: Socket,
+    socket: SocketArgument,
     /// The daemon's own answer, as JSON
     #[arg(long)]
     json: bool,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     let status: Status = Client::new(args.socket.path()).get("/v1/status", &[])?;
     if args.json {
         return render::json(&status, out);

@@ -1,7 +1,7 @@
 //! `neurosearch validate`: whether a search space can be searched, said without a daemon and before anything starts.
 
 use crate::check;
-use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::exit::{Exit, Failure, VerbResult};
 use crate::cli::output::out::{self, Out};
 use crate::cli::path_kind;
 use crate::domain::space::{Parsed, SearchSpace};
@@ -17,7 +17,7 @@ pub struct Args {
     dir: PathBuf,
 }
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     let space = accepted(&args.dir)?;
     check::space(&space)?;
     if !space.use_cpu && gpus::find().gpus.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::status;
 use crate::cli::daemon_request::Ask;
-use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::exit::{Exit, Failure, VerbResult};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::output::out::{Out, note};
 use crate::cli::output::screen;
@@ -27,7 +27,7 @@ pub struct Args {
 
 type Answer = Result<Status, ClientError>;
 
-pub fn run(args: &Args, out: &mut Out) -> Outcome {
+pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     let client = args.ask.client();
     let interrupt = Interrupt::watch()?;
     // Where no daemon answers at first, that is a mistake to tell; later it may be one that starts again.
@@ -56,7 +56,7 @@ fn ask_again_and_again(client: Client) -> Receiver<Answer> {
     answers
 }
 
-fn on_screen(first: Status, answers: &Receiver<Answer>, mut interrupt: Interrupt, out: &mut Out) -> Outcome {
+fn on_screen(first: Status, answers: &Receiver<Answer>, mut interrupt: Interrupt, out: &mut Out) -> VerbResult {
     let mut screen = Screen::take()?;
     let (mut status, mut message) = (first, None);
     let mut due = true;
@@ -88,7 +88,7 @@ fn on_screen(first: Status, answers: &Receiver<Answer>, mut interrupt: Interrupt
 }
 
 /// For files, pipes and programs: the whole status at each answer, as text or as a line of JSON.
-fn in_lines(first: &Status, answers: &Receiver<Answer>, mut interrupt: Interrupt, json: bool, out: &mut Out) -> Outcome {
+fn in_lines(first: &Status, answers: &Receiver<Answer>, mut interrupt: Interrupt, json: bool, out: &mut Out) -> VerbResult {
     let mut show = |status: &Status| {
         if json {
             let line = serde_json::to_string(status).map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;

@@ -3,7 +3,7 @@
 use crate::daemon::attempt_result::unwatched;
 use crate::domain::device::{Device, Holder, Need};
 use crate::domain::job::{JobName, RunElsewhere};
-use crate::engine::restore::{Found, FoundRecord, TrainerSeen, Unread};
+use crate::engine::restore::{FoundJob, FoundRecord, TrainerSeen, Unread};
 use crate::executor::local::process_identity::{is_here, may_live};
 use crate::executor::{self, Executor, TrainerStatus, shown, trainer_status};
 use crate::store::fs::error::StoreError;
@@ -49,7 +49,7 @@ pub fn record_of(job: &JobDir, asked: bool) -> Result<Option<(JobRecord, Owner)>
 }
 
 /// The job as a look finds it; `asked` as in [`record_of`].
-pub fn found(executor: &dyn Executor, launch: &LaunchDir, name: &JobName, asked: bool) -> Found {
+pub fn found(executor: &dyn Executor, launch: &LaunchDir, name: &JobName, asked: bool) -> FoundJob {
     let job = launch.job(name);
     let read = record_of(&job, asked).and_then(|record| {
         // Of one that is over too, which may be tried again.
@@ -58,14 +58,14 @@ pub fn found(executor: &dyn Executor, launch: &LaunchDir, name: &JobName, asked:
         Ok((record.map(|(record, owner)| restored(executor, &job, record, owner)), need))
     });
     match read {
-        Ok((record, need)) => Found { name: name.clone(), record: Ok(record), need },
+        Ok((record, need)) => FoundJob { name: name.clone(), record: Ok(record), need },
         Err(e) => {
             let trainer = trainer(executor, &job, 0);
             let need = match trainer.device() {
                 Some(device) if device != Device::Cpu.as_str() => Need::Gpu,
                 _ => Need::Cpu,
             };
-            Found { name: name.clone(), record: Err(Unread { why: e.to_string(), trainer }), need }
+            FoundJob { name: name.clone(), record: Err(Unread { why: e.to_string(), trainer }), need }
         }
     }
 }

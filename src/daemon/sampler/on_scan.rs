@@ -13,7 +13,7 @@ use crate::engine::effect::Effect;
 use crate::engine::react::{self, SpaceNews};
 use crate::engine::state::{Job, Space, Standing};
 use crate::engine::{holds, rescan_pause, restore};
-use crate::store::records::list_jobs::Changed;
+use crate::store::records::list_jobs::FolderTime;
 use crate::store::records::search_record::SearchRecord;
 use crate::store::records::space_file::Stamp;
 use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
@@ -157,7 +157,7 @@ impl Sampler {
     }
 
     /// The jobs whose folders appeared, changed or went; all at once after the first look.
-    fn tabulate(&self, now: &HashMap<JobName, Changed>) -> Vec<Effect> {
+    fn tabulate(&self, now: &HashMap<JobName, FolderTime>) -> Vec<Effect> {
         if !self.has_looked {
             return vec![Effect::TabulateAll];
         }

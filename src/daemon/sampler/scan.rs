@@ -5,14 +5,14 @@ use super::job_folder::{Owner, found, record_of, trainer};
 use crate::daemon::permissions::how_to_write;
 use crate::domain::job::JobName;
 use crate::engine::react::SpaceNews;
-use crate::engine::restore::{Found, FoundRecord, Theirs, TrainerSeen};
+use crate::engine::restore::{FoundJob, FoundRecord, Theirs, TrainerSeen};
 use crate::executor::local::process_identity::{is_here, may_be_writing};
 use crate::executor::{Executor, shown};
 use crate::store::fs::atomic;
 use crate::store::fs::error::StoreError;
 use crate::store::fs::lock::{self, Lock, Locking};
 use crate::store::records::layout::{JobDir, LaunchDir};
-use crate::store::records::list_jobs::{self, Changed};
+use crate::store::records::list_jobs::{self, FolderTime};
 use crate::store::records::search_record::SearchRecord;
 use crate::store::records::space_file::{self, SpaceFile, Stamp};
 use crate::store::records::{create_job, progress, sweep};
@@ -33,7 +33,7 @@ pub struct KnownBefore {
     /// The file as it has been for long enough: believed only if it still is so.
     pub settled_file: Option<Stamp>,
     /// Jobs with the stamps of their folders.
-    pub folders: Arc<HashMap<JobName, Changed>>,
+    pub folders: Arc<HashMap<JobName, FolderTime>>,
     /// Every job that is believed to have a folder.
     pub jobs: HashSet<JobName>,
     /// Those of them whose record could not be read.
@@ -94,14 +94,14 @@ pub struct ScanResult {
     pub held: DirectoryHeld,
     /// None where it is as it was, or cannot be looked at now: what was known of it holds.
     pub space: Option<SpaceSeen>,
-    pub found: Vec<Found>,
+    pub found: Vec<FoundJob>,
     pub gone: Vec<JobName>,
     pub foreign: Vec<(JobName, Theirs)>,
     /// Those of the taken names that nothing has any more.
     pub freed: Vec<u64>,
     pub unclear: Vec<(JobName, TrainerSeen, u64)>,
     /// None where nothing changed.
-    pub folders: Option<HashMap<JobName, Changed>>,
+    pub folders: Option<HashMap<JobName, FolderTime>>,
     pub tables_missing: bool,
     /// What could not be read, one sentence each.
     pub troubles: Vec<String>,
@@ -183,7 +183,7 @@ fn hold(launch: &LaunchDir, known: &KnownBefore) -> DirectoryHeld {
                 format!("another daemon serves this directory: {}", lock::who(&holder))
             };
             // One on this machine may be about to end, and its trainers are ours then.
-            let for_good = lock::Holder::parse(&holder).is_some_and(|holder| !is_here(&holder.host, &holder.boot_id));
+            let for_good = lock::LockHolder::parse(&holder).is_some_and(|holder| !is_here(&holder.host, &holder.boot_id));
             if again { DirectoryHeld::Lost(sentence) } else { DirectoryHeld::No { sentence, for_good } }
         }
         Ok(Locking::Held(lock)) if again => DirectoryHeld::Again(Locked { lock, directory }),
@@ -235,7 +235,7 @@ fn space(launch: &LaunchDir, known: &KnownBefore) -> Result<Option<SpaceSeen>, S
 }
 
 /// What is new, gone or changed among the job folders.
-fn compare(launch: &LaunchDir, known: &KnownBefore, now: HashMap<JobName, Changed>, looked: &mut ScanResult) {
+fn compare(launch: &LaunchDir, known: &KnownBefore, now: HashMap<JobName, FolderTime>, looked: &mut ScanResult) {
     let first = matches!(looked.held, DirectoryHeld::Now { .. });
     for name in now.keys().filter(|name| !known.folders.contains_key(*name) || known.unread.contains(*name)) {
         let found = found(&*known.executor, launch, name, false);
@@ -304,8 +304,8 @@ mod tests {
         assert!(!for_good(not_to_be_had(&launch, &error(Errno::ROFS), "")), "trainers may live in it");
         assert!(for_good(not_to_be_had(&launch, &error(Errno::ACCESS), "")));
         let boot_id = process_identity::boot_id().expect("read");
-        let here = lock::Holder { host: process_identity::host(), pid: 1, boot_id, device: None };
-        let far = lock::Holder { host: "elsewhere.example".to_string(), boot_id: "another".to_string(), ..here.clone() };
+        let here = lock::LockHolder { host: process_identity::host(), pid: 1, boot_id, device: None };
+        let far = lock::LockHolder { host: "elsewhere.example".to_string(), boot_id: "another".to_string(), ..here.clone() };
         let known = KnownBefore {
             locked: None,
             holder: "{}".into(),

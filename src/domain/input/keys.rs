@@ -1,6 +1,6 @@
 //! The one table of keys: type, sampling, default and bounds of every variable, from which the search space and a job's options are read and the JSON Schema is made.
 
-use super::positioned_json::{Json, Node};
+use super::positioned_json::{Json, JsonNode};
 use crate::domain::job::JobName;
 use crate::domain::plain_name;
 use crate::domain::words::{
@@ -311,7 +311,7 @@ impl Kind {
     }
 
     /// Whether `node` is one value of this kind.
-    pub fn holds(&self, node: &Node) -> bool {
+    pub fn holds(&self, node: &JsonNode) -> bool {
         match (self, &node.value) {
             (Kind::Word(words), Json::Text(text)) => words.contains(&text.as_str()),
             (Kind::WordOrNull(words), Json::Text(text)) => text == "None" || words.contains(&text.as_str()),
@@ -370,7 +370,7 @@ fn one_of(words: &[&str]) -> String {
 }
 
 /// At least one, and no two the same.
-fn different(nodes: &[Node]) -> bool {
+fn different(nodes: &[JsonNode]) -> bool {
     let mut seen: Vec<String> = nodes.iter().map(|n| n.to_value().to_string()).collect();
     seen.sort_unstable();
     !nodes.is_empty() && seen.windows(2).all(|pair| pair[0] != pair[1])

@@ -2,8 +2,8 @@
 
 use super::did_you_mean;
 use super::keys::{self, Fallback, Key, Kind};
-use super::positioned_json::{self, Entry, Json, Node};
-use crate::domain::text::fault::{Fault, Faults, Place};
+use super::positioned_json::{self, Json, JsonEntry, JsonNode};
+use crate::domain::text::fault::{Fault, Faults, TextPosition};
 use crate::domain::words::{
     Augmentation, Diagnosis, Mode, NetworkType, Normalization, Preprocessing, Reduction, SamplerKind, Selection,
 };
@@ -25,13 +25,13 @@ pub struct Span<T> {
 
 /// A value that can be read from a node which its key's kind holds.
 pub trait Read: Sized {
-    fn read(node: &Node) -> Option<Self>;
+    fn read(node: &JsonNode) -> Option<Self>;
 }
 
 macro_rules! read_words {
     ($($word:ident),+) => {
         $(impl Read for $word {
-            fn read(node: &Node) -> Option<Self> {
+            fn read(node: &JsonNode) -> Option<Self> {
                 String::read(node).and_then(|text| $word::from_word(&text))
             }
         })+
@@ -42,7 +42,7 @@ read_words!(Mode, NetworkType, Preprocessing, Diagnosis, Reduction, Normalizatio
 macro_rules! read_wholes {
     ($($whole:ident),+) => {
         $(impl Read for $whole {
-            fn read(node: &Node) -> Option<Self> {
+            fn read(node: &JsonNode) -> Option<Self> {
                 match &node.value {
                     Json::Number(number) => $whole::try_from(number.as_u64()?).ok(),
                     _ => None,
@@ -54,7 +54,7 @@ macro_rules! read_wholes {
 read_wholes!(u32, u64, usize);
 
 impl Read for String {
-    fn read(node: &Node) -> Option<Self> {
+    fn read(node: &JsonNode) -> Option<Self> {
         match &node.value {
             Json::Text(text) => Some(text.clone()),
             _ => None,
@@ -63,7 +63,7 @@ impl Read for String {
 }
 
 impl Read for f64 {
-    fn read(node: &Node) -> Option<Self> {
+    fn read(node: &JsonNode) -> Option<Self> {
         match &node.value {
             Json::Number(number) => number.as_f64(),
             _ => None,
@@ -72,7 +72,7 @@ impl Read for f64 {
 }
 
 impl Read for bool {
-    fn read(node: &Node) -> Option<Self> {
+    fn read(node: &JsonNode) -> Option<Self> {
         match node.value {
             Json::Bool(flag) => Some(flag),
             _ => None,
@@ -81,19 +81,19 @@ impl Read for bool {
 }
 
 impl Read for Augmentation {
-    fn read(node: &Node) -> Option<Self> {
+    fn read(node: &JsonNode) -> Option<Self> {
         if node.is_null() { Some(Augmentation::None) } else { String::read(node).and_then(|text| Augmentation::from_word(&text)) }
     }
 }
 
 impl<T: Read> Read for Option<T> {
-    fn read(node: &Node) -> Option<Self> {
+    fn read(node: &JsonNode) -> Option<Self> {
         if node.is_null() { Some(None) } else { T::read(node).map(Some) }
     }
 }
 
 impl<T: Read> Read for Vec<T> {
-    fn read(node: &Node) -> Option<Self> {
+    fn read(node: &JsonNode) -> Option<Self> {
         match &node.value {
             Json::List(nodes) => nodes.iter().map(T::read).collect(),
             // Where a list may be false, false is the empty list.
@@ -105,7 +105,7 @@ impl<T: Read> Read for Vec<T> {
 
 /// Counts at both ends: `n` or `[n]` for both, `[begin, end]`.
 impl Read for [usize; 2] {
-    fn read(node: &Node) -> Option<Self> {
+    fn read(node: &JsonNode) -> Option<Self> {
         match &node.value {
             Json::List(nodes) => match nodes.as_slice() {
                 [both] => usize::read(both).map(|n| [n, n]),
@@ -121,15 +121,15 @@ impl Read for [usize; 2] {
 /// found in one pass; what was read counts only while [`Reader::faults`] is empty.
 pub struct Reader<'a> {
     /// None where it is no object, of which nothing more is said than that.
-    entries: Option<&'a [Entry]>,
-    place: Place,
+    entries: Option<&'a [JsonEntry]>,
+    place: TextPosition,
     base: &'a Path,
     pub faults: Vec<Fault>,
 }
 
 impl<'a> Reader<'a> {
     /// Reads `node`, whose relative paths are relative to `base`; anything but an object is a fault.
-    pub fn new(node: &'a Node, base: &'a Path) -> Self {
+    pub fn new(node: &'a JsonNode, base: &'a Path) -> Self {
         match &node.value {
             Json::Object(entries) => {
                 // Absolute paths go back into JSON, which holds nothing else than UTF-8.
@@ -144,12 +144,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn entries(&self) -> &'a [Entry] {
+    fn entries(&self) -> &'a [JsonEntry] {
         self.entries.unwrap_or_default()
     }
 
     /// The entries whose key stands in none of the `tables`.
-    pub fn unknown(&self, tables: &[&'static [Key]]) -> Vec<&'a Entry> {
+    pub fn unknown(&self, tables: &[&'static [Key]]) -> Vec<&'a JsonEntry> {
         let known = |name: &str| tables.iter().flat_map(|table| table.iter()).any(|key| key.name == name);
         self.entries().iter().filter(|entry| !known(&entry.key)).collect()
     }
@@ -167,17 +167,17 @@ impl<'a> Reader<'a> {
     }
 
     /// The value of `key` as it stands in the file, null included.
-    pub fn raw(&self, key: &Key) -> Option<&'a Node> {
+    pub fn raw(&self, key: &Key) -> Option<&'a JsonNode> {
         self.entries().iter().find(|entry| entry.key == key.name).map(|entry| &entry.value)
     }
 
     /// Every key of the object with the place of its value.
-    pub fn places(&self) -> Vec<(String, Place)> {
+    pub fn places(&self) -> Vec<(String, TextPosition)> {
         self.entries().iter().map(|entry| (entry.key.clone(), entry.value.place)).collect()
     }
 
     /// Where the value of `key` stands.
-    pub fn place_of(&self, key: &str) -> Option<Place> {
+    pub fn place_of(&self, key: &str) -> Option<TextPosition> {
         self.entries().iter().find(|entry| entry.key == key).map(|entry| entry.value.place)
     }
 
@@ -233,7 +233,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The value in the file, or the default; a mandatory key that is absent is a fault.
-    fn node(&mut self, key: &Key) -> Option<Cow<'a, Node>> {
+    fn node(&mut self, key: &Key) -> Option<Cow<'a, JsonNode>> {
         if let Some(node) = self.raw(key)
             && (key.kind.takes_null() || !node.is_null())
         {
@@ -250,11 +250,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn one<T: Read>(&mut self, key: &Key, node: &Node) -> Option<T> {
+    fn one<T: Read>(&mut self, key: &Key, node: &JsonNode) -> Option<T> {
         let null;
         let node = match (&key.kind, &node.value) {
             (Kind::WordOrNull(_), Json::Text(text)) if text == "None" => {
-                null = Node { place: node.place, value: Json::Null };
+                null = JsonNode { place: node.place, value: Json::Null };
                 &null
             }
             _ => node,

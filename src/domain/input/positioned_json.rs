@@ -1,6 +1,6 @@
 //! Strict JSON as a tree that keeps the line and column of every key and value, so that each fault can be shown where it stands.
 
-use crate::domain::text::fault::{Fault, Place};
+use crate::domain::text::fault::{Fault, TextPosition};
 use serde_json::{Map, Number, Value};
 
 /// Lists and objects inside one another, at most: more than any file of ours needs, and far from the end of the stack.
@@ -11,8 +11,8 @@ const MOST_KEYS: usize = 4096;
 
 /// A value and where it begins.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Node {
-    pub place: Place,
+pub struct JsonNode {
+    pub place: TextPosition,
     pub value: Json,
 }
 
@@ -23,26 +23,26 @@ pub enum Json {
     Bool(bool),
     Number(Number),
     Text(String),
-    List(Vec<Node>),
-    Object(Vec<Entry>),
+    List(Vec<JsonNode>),
+    Object(Vec<JsonEntry>),
 }
 
 /// One key of an object with its value; `place` is the key's.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
-    pub place: Place,
+pub struct JsonEntry {
+    pub place: TextPosition,
     pub key: String,
-    pub value: Node,
+    pub value: JsonNode,
 }
 
 /// A whole text: its value, and a fault for every key that stands twice in one object (the first one counts).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
-    pub root: Node,
+    pub root: JsonNode,
     pub duplicates: Vec<Fault>,
 }
 
-impl Node {
+impl JsonNode {
     /// The same value without its places.
     pub fn to_value(&self) -> Value {
         match &self.value {
@@ -50,7 +50,7 @@ impl Node {
             Json::Bool(flag) => Value::Bool(*flag),
             Json::Number(number) => Value::Number(number.clone()),
             Json::Text(text) => Value::String(text.clone()),
-            Json::List(nodes) => Value::Array(nodes.iter().map(Node::to_value).collect()),
+            Json::List(nodes) => Value::Array(nodes.iter().map(JsonNode::to_value).collect()),
             Json::Object(entries) => {
                 Value::Object(entries.iter().map(|e| (e.key.clone(), e.value.to_value())).collect::<Map<_, _>>())
             }
@@ -100,7 +100,7 @@ fn is_plain(c: char) -> bool {
 /// # Errors
 /// The first fault of syntax, with its place and what was expected there.
 pub fn parse(text: &str) -> Result<Document, Fault> {
-    let mut parser = Parser { rest: text, place: Place { line: 1, column: 1 }, duplicates: Vec::new() };
+    let mut parser = Parser { rest: text, place: TextPosition { line: 1, column: 1 }, duplicates: Vec::new() };
     parser.skip_space();
     let root = parser.value(0)?;
     parser.skip_space();
@@ -113,7 +113,7 @@ pub fn parse(text: &str) -> Result<Document, Fault> {
 
 struct Parser<'a> {
     rest: &'a str,
-    place: Place,
+    place: TextPosition,
     duplicates: Vec<Fault>,
 }
 
@@ -126,9 +126,9 @@ impl Parser<'_> {
         let c = self.peek()?;
         self.rest = &self.rest[c.len_utf8()..];
         self.place = if c == '\n' {
-            Place { line: self.place.line + 1, column: 1 }
+            TextPosition { line: self.place.line + 1, column: 1 }
         } else {
-            Place { column: self.place.column + 1, ..self.place }
+            TextPosition { column: self.place.column + 1, ..self.place }
         };
         Some(c)
     }
@@ -155,7 +155,7 @@ impl Parser<'_> {
         Fault::at(self.place, "", format!("not valid JSON: found {found}, expected {wanted}"))
     }
 
-    fn value(&mut self, depth: usize) -> Result<Node, Fault> {
+    fn value(&mut self, depth: usize) -> Result<JsonNode, Fault> {
         if depth > DEEPEST {
             return Err(Fault::at(self.place, "", format!("more than {DEEPEST} lists or objects inside one another")));
         }
@@ -168,7 +168,7 @@ impl Parser<'_> {
             Some('a'..='z' | 'A'..='Z') => self.word()?,
             _ => return Err(self.expected("a value")),
         };
-        Ok(Node { place, value })
+        Ok(JsonNode { place, value })
     }
 
     fn word(&mut self) -> Result<Json, Fault> {
@@ -215,7 +215,7 @@ impl Parser<'_> {
     fn object(&mut self, depth: usize) -> Result<Json, Fault> {
         self.next();
         self.skip_space();
-        let mut entries: Vec<Entry> = Vec::new();
+        let mut entries: Vec<JsonEntry> = Vec::new();
         if self.accept('}') {
             return Ok(Json::Object(entries));
         }
@@ -247,7 +247,7 @@ impl Parser<'_> {
         }
     }
 
-    fn entry(&mut self, depth: usize) -> Result<Entry, Fault> {
+    fn entry(&mut self, depth: usize) -> Result<JsonEntry, Fault> {
         let place = self.place;
         let key = self.string()?;
         self.skip_space();
@@ -255,7 +255,7 @@ impl Parser<'_> {
             return Err(self.expected(&format!("a colon after \"{}\"", shown_key(&key))));
         }
         self.skip_space();
-        Ok(Entry { place, key, value: self.value(depth + 1)? })
+        Ok(JsonEntry { place, key, value: self.value(depth + 1)? })
     }
 
     fn string(&mut self) -> Result<String, Fault> {

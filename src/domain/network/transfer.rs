@@ -4,7 +4,7 @@ use crate::domain::words::{NetworkType, Selection};
 
 /// What a network starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Start {
+pub struct NetworkStart {
     /// Position of the source's CNN, where the source is a multicnn.
     pub network: Option<usize>,
     /// Which of its best models.
@@ -28,7 +28,12 @@ pub enum Part {
 ///
 /// # Errors
 /// A clause about a direction that makes no sense, to follow the source's name.
-pub fn start(source: NetworkType, target: NetworkType, position: Option<usize>, selection: Selection) -> Result<Start, String> {
+pub fn start(
+    source: NetworkType,
+    target: NetworkType,
+    position: Option<usize>,
+    selection: Selection,
+) -> Result<NetworkStart, String> {
     use NetworkType::{Autoencoder, Cnn, MultiCnn};
     let (network, selection, part) = match (source, target) {
         // It has one best model only.
@@ -44,7 +49,7 @@ pub fn start(source: NetworkType, target: NetworkType, position: Option<usize>, 
             ));
         }
     };
-    Ok(Start { network, selection, part })
+    Ok(NetworkStart { network, selection, part })
 }
 
 #[cfg(test)]
@@ -71,7 +76,7 @@ mod tests {
             let position = at.filter(|_| target == MultiCnn);
             let found = start(source, target, position, BestBalancedAccuracy);
             match expected {
-                Some((network, selection, part)) => assert_eq!(found, Ok(Start { network, selection, part })),
+                Some((network, selection, part)) => assert_eq!(found, Ok(NetworkStart { network, selection, part })),
                 None => {
                     let refusal = found.expect_err("refused");
                     let article = if target == Autoencoder { "an" } else { "a" };

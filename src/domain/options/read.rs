@@ -4,7 +4,7 @@ use super::JobOptions;
 use crate::domain::folds::Folds;
 use crate::domain::input::keys::{self, Key, Kind, Sampling};
 use crate::domain::input::object_reader::Reader;
-use crate::domain::input::positioned_json::{self, Document, Entry, Json, Node};
+use crate::domain::input::positioned_json::{self, Document, Json, JsonEntry, JsonNode};
 use crate::domain::mode::ModeOptions;
 use crate::domain::network::architecture::{Architecture, ConvBlock, FcLayer, NetworkOptions};
 use crate::domain::text::fault::{Fault, Faults};
@@ -182,7 +182,7 @@ impl Unknown {
 
 fn unknown(reader: &Reader, tables: &[&'static [Key]], notices: &mut Vec<Fault>) -> Map<String, serde_json::Value> {
     let mut kept = Map::new();
-    for Entry { place, key, value } in reader.unknown(tables) {
+    for JsonEntry { place, key, value } in reader.unknown(tables) {
         notices.push(Fault::at(*place, "", format!("unknown key {key:?}, kept but of no effect")));
         kept.insert(key.clone(), value.to_value());
     }
@@ -253,12 +253,12 @@ fn network(reader: &mut Reader, channels: usize, unknown: &mut Unknown) -> Netwo
 }
 
 /// The members of an object whose keys are `prefix0`, `prefix1` and so on, in that order.
-fn members<'a>(reader: &mut Reader<'a>, key: &Key, node: &'a Node, prefix: &str) -> Vec<&'a Node> {
+fn members<'a>(reader: &mut Reader<'a>, key: &Key, node: &'a JsonNode, prefix: &str) -> Vec<&'a JsonNode> {
     let Json::Object(entries) = &node.value else {
         reader.fault(key, format!("found {}, allowed: an object with {prefix}0, {prefix}1 and so on", node.shown()));
         return Vec::new();
     };
-    let found: Vec<&Node> =
+    let found: Vec<&JsonNode> =
         (0..entries.len()).map_while(|i| entries.iter().find(|e| e.key == format!("{prefix}{i}"))).map(|e| &e.value).collect();
     if found.len() != entries.len() || !(1..=64).contains(&found.len()) {
         let names: Vec<&str> = entries.iter().take(8).map(|e| e.key.as_str()).collect();

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// A place in a text file, both counted from 1; columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct TextPosition {
     pub line: usize,
     pub column: usize,
 }
@@ -14,7 +14,7 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// Where in the file, when the fault has a place.
-    pub place: Option<Place>,
+    pub place: Option<TextPosition>,
     /// The key at fault, empty when the fault is of the file as a whole.
     pub key: String,
     /// One clause: what was found, what is allowed, the cure.
@@ -26,7 +26,7 @@ impl Fault {
         Fault { place: None, key: key.to_string(), sentence: sentence.into() }
     }
 
-    pub fn at(place: Place, key: &str, sentence: impl Into<String>) -> Self {
+    pub fn at(place: TextPosition, key: &str, sentence: impl Into<String>) -> Self {
         Fault { place: Some(place), key: key.to_string(), sentence: sentence.into() }
     }
 }
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn a_fault_is_one_line_whatever_its_sentence_quotes() {
         let faults =
-            vec![Fault::new("caps_dir", "cannot list /a\nb"), Fault::at(Place { line: 1, column: 2 }, "mode", "missing")];
+            vec![Fault::new("caps_dir", "cannot list /a\nb"), Fault::at(TextPosition { line: 1, column: 2 }, "mode", "missing")];
         let faults = Faults { file: "x.json".to_string(), faults };
         assert_eq!(faults.to_string(), "x.json: caps_dir: cannot list /a\\nb\nx.json: line 1, column 2: mode: missing");
     }

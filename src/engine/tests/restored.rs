@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::device::Holder;
 use crate::domain::job::RunElsewhere;
-use crate::engine::restore::{self, Found, FoundRecord, Theirs, TrainerSeen, Unread};
+use crate::engine::restore::{self, FoundJob, FoundRecord, Theirs, TrainerSeen, Unread};
 
 fn unclear(why: &str, holder: Holder) -> TrainerSeen {
     TrainerSeen::Unclear { why: why.into(), holder }
@@ -13,7 +13,7 @@ fn claim(device: &str) -> Effect {
     Effect::Claim { job: name(0), device: device.into() }
 }
 
-fn found(state: JobState, trainer: TrainerSeen) -> Vec<Found> {
+fn found(state: JobState, trainer: TrainerSeen) -> Vec<FoundJob> {
     let record = FoundRecord {
         index: Some(0),
         ours: true,
@@ -23,7 +23,7 @@ fn found(state: JobState, trainer: TrainerSeen) -> Vec<Found> {
         trainer,
         checkpoints: 0,
     };
-    vec![Found { name: name(0), record: Ok(Some(record)), need: Need::Cpu }]
+    vec![FoundJob { name: name(0), record: Ok(Some(record)), need: Need::Cpu }]
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn an_unclear_job_is_neither_finished_nor_started_until_more_is_known() {
 #[test]
 fn other_peoples_jobs_are_tabulated_and_never_touched() {
     let mut search = accepted(2);
-    let foreign = Found { name: name(0), record: Ok(None), need: Need::Cpu };
+    let foreign = FoundJob { name: name(0), record: Ok(None), need: Need::Cpu };
     assert_eq!(restore::on_found(&mut search, vec![foreign]), [Effect::Ask(cpu(1))], "its index counts as drawn");
     let theirs = |attempts| Theirs { state: Some(JobState::Done), attempts, elsewhere: None };
     assert_eq!(restore::on_foreign(&mut search, &name(0), theirs(1)), [Effect::Tabulate { job: name(0) }]);
@@ -176,8 +176,11 @@ fn an_unclear_job_becomes_what_somebody_says_once_nobody_holds_it() {
 #[test]
 fn a_job_whose_record_cannot_be_read_keeps_its_index_and_is_left_alone_until_it_can() {
     let mut search = accepted(2);
-    let unreadable =
-        Found { name: name(0), record: Err(Unread { why: "no JSON".into(), trainer: TrainerSeen::Gone(None) }), need: Need::Cpu };
+    let unreadable = FoundJob {
+        name: name(0),
+        record: Err(Unread { why: "no JSON".into(), trainer: TrainerSeen::Gone(None) }),
+        need: Need::Cpu,
+    };
     restore::on_found(&mut search, vec![unreadable.clone()]);
     assert_eq!(search.jobs[&name(0)].standing, Standing::Unclear("no JSON".into()));
     assert_eq!(search.next_index(), Some(1));
@@ -192,7 +195,7 @@ fn what_is_asked_of_a_job_is_kept_while_its_record_cannot_be_read() {
     use crate::engine::command::{Command, on_command};
     let mut search = accepted(1);
     let unread = Unread { why: "no JSON".into(), trainer: TrainerSeen::Gone(None) };
-    let unread = || vec![Found { name: name(0), record: Err(unread.clone()), need: Need::Cpu }];
+    let unread = || vec![FoundJob { name: name(0), record: Err(unread.clone()), need: Need::Cpu }];
     restore::on_found(&mut search, unread());
     on_command(&mut search, Command::PauseJob(name(0))).expect("asked");
     restore::on_found(&mut search, unread());
@@ -216,7 +219,7 @@ fn a_scan_changes_nothing_about_a_job_that_was_drawn_since_it_began() {
 fn a_live_trainer_keeps_its_slot_while_its_jobs_record_cannot_be_read() {
     let unread = |trainer: TrainerSeen| {
         let record = Err(Unread { why: "no JSON".into(), trainer });
-        vec![Found { name: name(0), record, need: Need::Cpu }]
+        vec![FoundJob { name: name(0), record, need: Need::Cpu }]
     };
     let held = |device: Option<&str>| unclear("held", Holder::Here(device.map(str::to_string)));
     for seen in [TrainerSeen::Alive("cpu".into()), held(Some("cpu"))] {

@@ -1,6 +1,6 @@
 //! Which process is meant: a pid alone comes back for another process, with the start time and the boot it does not.
 
-use crate::store::fs::lock::Holder;
+use crate::store::fs::lock::LockHolder;
 use crate::store::records::job_records::Borrower;
 use crate::store::records::run_id::RunId;
 use rustix::io::Errno;
@@ -96,8 +96,8 @@ pub fn boot_id() -> io::Result<String> {
 }
 
 /// This process, as the locks that it takes name it; `device`: what a trainer was assigned.
-pub fn lock_holder(device: Option<String>) -> io::Result<Holder> {
-    Ok(Holder { host: host(), pid: std::process::id(), boot_id: boot_id()?, device })
+pub fn lock_holder(device: Option<String>) -> io::Result<LockHolder> {
+    Ok(LockHolder { host: host(), pid: std::process::id(), boot_id: boot_id()?, device })
 }
 
 /// Whether the process that borrowed a job may still be at it; one on another machine may.

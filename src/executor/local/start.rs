@@ -60,7 +60,7 @@ mod tests {
     use crate::domain::network::precision::Precision;
     use crate::executor::local::process_identity::Identity;
     use crate::executor::local::stop::{Stopped, TrainerStop};
-    use crate::store::data::volume_cache::Place;
+    use crate::store::data::volume_cache::CachePlace;
     use crate::store::records::attempt_log;
     use crate::store::records::layout::JobDir;
     use crate::testing::tempdir;
@@ -87,7 +87,7 @@ mod tests {
     }
 
     fn assignment(job: JobDir, device: Device) -> Assignment {
-        let cache = Some(Place { folder: PathBuf::from("/var/cache/x"), limit: 5_000_000_000 });
+        let cache = Some(CachePlace { folder: PathBuf::from("/var/cache/x"), limit: 5_000_000_000 });
         Assignment { job, device, threads: 3, attempt: 2, precision: Precision::Tf32, cache }
     }
 

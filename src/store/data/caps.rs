@@ -12,7 +12,7 @@ pub struct Caps {
 
 /// One session of one participant, by plain names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Session<'a> {
+pub struct CapsSession<'a> {
     pub participant: &'a str,
     pub session: &'a str,
 }
@@ -46,12 +46,12 @@ impl Caps {
         self.root.join("subjects")
     }
 
-    fn session(&self, at: Session<'_>) -> PathBuf {
+    fn session(&self, at: CapsSession<'_>) -> PathBuf {
         self.subjects().join(at.participant).join(at.session)
     }
 
     /// Name of an image without its suffix.
-    fn image_name(&self, Session { participant, session }: Session<'_>) -> String {
+    fn image_name(&self, CapsSession { participant, session }: CapsSession<'_>) -> String {
         match self.preprocessing {
             Preprocessing::T1Linear => format!("{participant}_{session}_T1w_{SPACE}_desc-Crop_res-1x1x1_T1w"),
             Preprocessing::T1Extensive => format!("{participant}_{session}_space-Ixi549Space_desc-skullstripped_T1w"),
@@ -62,25 +62,25 @@ impl Caps {
     }
 
     /// The NIfTI volume; only t1-linear has one here, the other pipelines have tensors alone.
-    pub fn nifti(&self, at: Session<'_>) -> Option<PathBuf> {
+    pub fn nifti(&self, at: CapsSession<'_>) -> Option<PathBuf> {
         match self.preprocessing {
             Preprocessing::T1Linear => Some(self.session(at).join("t1_linear").join(format!("{}.nii.gz", self.image_name(at)))),
             Preprocessing::T1Extensive | Preprocessing::T1Volume => None,
         }
     }
 
-    fn prepared(&self, at: Session<'_>, based: &str, name: String) -> PathBuf {
+    fn prepared(&self, at: CapsSession<'_>, based: &str, name: String) -> PathBuf {
         self.session(at).join("deeplearning_prepare_data").join(based).join(self.folder()).join(name)
     }
 
     /// The tensor of the whole image: 1 x X x Y x Z.
-    pub fn tensor(&self, at: Session<'_>) -> PathBuf {
+    pub fn tensor(&self, at: CapsSession<'_>) -> PathBuf {
         self.prepared(at, "image_based", format!("{}.pt", self.image_name(at)))
     }
 
     /// An extracted patch: 1 x N x N x N. Of t1-linear only, as all extracted items.
-    pub fn patch(&self, at: Session<'_>, size: usize, stride: usize, index: usize) -> PathBuf {
-        let Session { participant, session } = at;
+    pub fn patch(&self, at: CapsSession<'_>, size: usize, stride: usize, index: usize) -> PathBuf {
+        let CapsSession { participant, session } = at;
         let name = format!(
             "{participant}_{session}_T1w_{SPACE}_desc-Crop_res-1x1x1_patchsize-{size}_stride-{stride}_patch-{index}_T1w.pt"
         );
@@ -88,8 +88,8 @@ impl Caps {
     }
 
     /// An extracted slice: 3 x rows x columns, `index` counted from the image's first slice along `axis` (0 to 2).
-    pub fn slice(&self, at: Session<'_>, axis: usize, index: usize) -> PathBuf {
-        let Session { participant, session } = at;
+    pub fn slice(&self, at: CapsSession<'_>, axis: usize, index: usize) -> PathBuf {
+        let CapsSession { participant, session } = at;
         let axis = ["sag", "cor", "axi"].get(axis).copied().unwrap_or("none");
         let name =
             format!("{participant}_{session}_T1w_{SPACE}_desc-Crop_res-1x1x1_axis-{axis}_channel-rgb_slice-{index}_T1w.pt");
@@ -97,8 +97,8 @@ impl Caps {
     }
 
     /// An extracted region, cropped to its mask's box or as large as the image.
-    pub fn roi(&self, at: Session<'_>, region: &str, uncropped: bool) -> PathBuf {
-        let Session { participant, session } = at;
+    pub fn roi(&self, at: CapsSession<'_>, region: &str, uncropped: bool) -> PathBuf {
+        let CapsSession { participant, session } = at;
         let crop = if uncropped { "CropImage" } else { "CropRoi" };
         self.prepared(at, "roi_based", format!("{participant}_{session}_T1w_{SPACE}_desc-{crop}_res-1x1x1_roi-{region}_T1w.pt"))
     }
@@ -118,7 +118,7 @@ impl Caps {
 mod tests {
     use super::*;
 
-    const AT: Session<'static> = Session { participant: "sub-1", session: "ses-M00" };
+    const AT: CapsSession<'static> = CapsSession { participant: "sub-1", session: "ses-M00" };
 
     fn relative(preprocessing: Preprocessing, path: impl Fn(&Caps) -> PathBuf) -> String {
         path(&Caps::new("", preprocessing)).display().to_string()

@@ -1,7 +1,7 @@
 //! From a row of the labels to an item's values: read, cut, normalised, resized; everything but augmentation.
 
 use super::caps::Caps;
-use super::labels::Row;
+use super::labels::LabelRow;
 use super::volumes::{Fetched, Keeping, Volume, Volumes, read_tensor};
 use crate::domain::data::extract;
 use crate::domain::data::item_geometry::{Geometry, SLICE_CHANNELS, SLICE_SIDE, Window};
@@ -32,7 +32,7 @@ impl ItemReader {
     ///
     /// # Errors
     /// Names the file or the option at fault: a missing image or mask, a mask of another size or empty, items that do not fit.
-    pub fn open(options: &JobOptions, first: &Row, keeping: &Keeping) -> Result<ItemReader, StoreError> {
+    pub fn open(options: &JobOptions, first: &LabelRow, keeping: &Keeping) -> Result<ItemReader, StoreError> {
         let volumes = Volumes::open(Caps::new(&options.caps_dir, options.preprocessing), keeping);
         let shape = volumes.shape(first)?;
         let refuse = |fault: Fault| match volumes.source(first) {
@@ -74,7 +74,7 @@ impl ItemReader {
     ///
     /// # Errors
     /// Names the file.
-    pub fn look(&self, row: &Row) -> Result<(), StoreError> {
+    pub fn look(&self, row: &LabelRow) -> Result<(), StoreError> {
         let shape = self.volumes.shape(row)?;
         self.expect_size(shape, || self.volumes.source(row))
     }
@@ -84,7 +84,7 @@ impl ItemReader {
     /// # Errors
     /// Names the file: missing, damaged, of another size, with values that are not finite, or, for slices with `unnormalize`,
     /// outside [0, 1].
-    pub fn read(&self, row: &Row, item: usize, out: &mut Vec<f32>) -> Result<(), StoreError> {
+    pub fn read(&self, row: &LabelRow, item: usize, out: &mut Vec<f32>) -> Result<(), StoreError> {
         let source = match self.extracted(row, item) {
             Some(path) => self.read_extracted(path, item, out)?,
             None => self.cut(row, item, out)?,
@@ -109,7 +109,7 @@ impl ItemReader {
     }
 
     /// Cuts the item from the whole image; gives the file it came from.
-    fn cut(&self, row: &Row, item: usize, out: &mut Vec<f32>) -> Result<PathBuf, StoreError> {
+    fn cut(&self, row: &LabelRow, item: usize, out: &mut Vec<f32>) -> Result<PathBuf, StoreError> {
         let volume = self.volumes.get(row)?;
         let (shape, window) = (volume.shape(), self.geometry.window(item));
         self.expect_size(shape, || Ok(volume.source().to_path_buf()))?;
@@ -134,7 +134,7 @@ impl ItemReader {
     }
 
     /// The file of an extracted item; none where items are cut from the whole image.
-    fn extracted(&self, row: &Row, item: usize) -> Option<PathBuf> {
+    fn extracted(&self, row: &LabelRow, item: usize) -> Option<PathBuf> {
         let caps = self.volumes.caps();
         match &self.mode {
             ModeOptions::Patch { patch_size, stride_size, use_extracted_patches: true } => {

@@ -27,8 +27,8 @@ fn options(caps: &Path, more: serde_json::Value) -> JobOptions {
     JobOptions::from_json(&keys.to_string(), "commandline.json", Path::new("/")).expect("options").0
 }
 
-fn row(participant: &str) -> Row {
-    Row {
+fn row(participant: &str) -> LabelRow {
+    LabelRow {
         participant: participant.to_string(),
         session: "ses-M00".to_string(),
         diagnosis: Diagnosis::Cn,
@@ -37,7 +37,7 @@ fn row(participant: &str) -> Row {
     }
 }
 
-fn read(reader: &ItemReader, row: &Row, item: usize) -> Vec<f32> {
+fn read(reader: &ItemReader, row: &LabelRow, item: usize) -> Vec<f32> {
     let mut out = Vec::new();
     reader.read(row, item, &mut out).expect("read");
     assert_eq!(out.len(), reader.shape(item).iter().product::<usize>());

@@ -1,13 +1,13 @@
 //! The label tables of a fold: which images are trained on, which validate, and the class of each.
 
-use super::caps::Session;
+use super::caps::CapsSession;
 use super::probe;
 use crate::domain::folds::Folds;
 use crate::domain::input::positioned_json::shown_key;
 use crate::domain::options::JobOptions;
 use crate::domain::plain_name::is_plain;
 use crate::domain::words::Diagnosis;
-use crate::store::formats::tsv::{Line, Table};
+use crate::store::formats::tsv::{Table, TableLine};
 use crate::store::fs::error::StoreError;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// One image with its label.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub struct LabelRow {
     pub participant: String,
     pub session: String,
     pub diagnosis: Diagnosis,
@@ -24,10 +24,10 @@ pub struct Row {
     pub source: Source,
 }
 
-impl Row {
+impl LabelRow {
     /// Whose image it is, for paths in the CAPS.
-    pub fn at(&self) -> Session<'_> {
-        Session { participant: &self.participant, session: &self.session }
+    pub fn at(&self) -> CapsSession<'_> {
+        CapsSession { participant: &self.participant, session: &self.session }
     }
 }
 
@@ -42,8 +42,8 @@ pub struct Source {
 /// Both sides of a fold. Labels as in `diagnoses`, rows as in their files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoldLabels {
-    pub train: Vec<Row>,
-    pub validation: Vec<Row>,
+    pub train: Vec<LabelRow>,
+    pub validation: Vec<LabelRow>,
 }
 
 /// The labels of fold `fold`.
@@ -79,8 +79,8 @@ pub fn splits(tsv_path: &Path) -> Option<u32> {
     (1..=MOST_SPLITS).find(|&n| is_there(&Folds::Splits { n, chosen: Vec::new() }))
 }
 
-fn read_side(folder: &Path, diagnoses: &[Diagnosis], suffix: &str) -> Result<Vec<Row>, StoreError> {
-    let mut rows: Vec<Row> = Vec::new();
+fn read_side(folder: &Path, diagnoses: &[Diagnosis], suffix: &str) -> Result<Vec<LabelRow>, StoreError> {
+    let mut rows: Vec<LabelRow> = Vec::new();
     let mut seen: HashMap<(String, String), (Source, usize)> = HashMap::new();
     for label in diagnoses {
         let file = folder.join(format!("{label}{suffix}.tsv"));
@@ -97,14 +97,14 @@ fn read_side(folder: &Path, diagnoses: &[Diagnosis], suffix: &str) -> Result<Vec
 
 /// Which of the two is meant is for a person to say: taken as they stand, they would contradict each other, or the image
 /// would count double in every loss and metric with nothing to show it.
-fn twice(row: &Row, first: &Source, class: usize) -> String {
-    let Row { participant, session, source, .. } = row;
+fn twice(row: &LabelRow, first: &Source, class: usize) -> String {
+    let LabelRow { participant, session, source, .. } = row;
     let why = if class == row.class { "it would count twice" } else { "with the other class" };
     let (line, file_1, line_1) = (source.line, first.file.display(), first.line);
     format!("line {line}: {participant} {session} stands in line {line_1} of {file_1} already, {why}; keep one")
 }
 
-fn read_file(file: &Path) -> Result<Vec<Row>, StoreError> {
+fn read_file(file: &Path) -> Result<Vec<LabelRow>, StoreError> {
     let table = Table::read(file)?;
     let column = |name: &str| {
         let there = || table.header.iter().map(|name| shown_key(name)).collect::<Vec<_>>().join(", ");
@@ -116,7 +116,7 @@ fn read_file(file: &Path) -> Result<Vec<Row>, StoreError> {
     table.rows.iter().map(|line| row(line, columns, &source).map_err(|sentence| StoreError::content(file, sentence))).collect()
 }
 
-fn row(line: &Line, columns: [usize; 3], file: &Arc<PathBuf>) -> Result<Row, String> {
+fn row(line: &TableLine, columns: [usize; 3], file: &Arc<PathBuf>) -> Result<LabelRow, String> {
     let number = line.number;
     let [participant, session, diagnosis] = columns.map(|column| line.cells.get(column).map_or("", String::as_str));
     for (column, name) in [("participant_id", participant), ("session_id", session)] {
@@ -130,7 +130,13 @@ fn row(line: &Line, columns: [usize; 3], file: &Arc<PathBuf>) -> Result<Row, Str
     let diagnosis = Diagnosis::from_word(diagnosis)
         .ok_or_else(|| format!("line {number}: diagnosis is {diagnosis:?}; it is one of {}", known()))?;
     let source = Source { file: Arc::clone(file), line: number };
-    Ok(Row { participant: participant.to_string(), session: session.to_string(), diagnosis, class: diagnosis.class(), source })
+    Ok(LabelRow {
+        participant: participant.to_string(),
+        session: session.to_string(),
+        diagnosis,
+        class: diagnosis.class(),
+        source,
+    })
 }
 
 #[cfg(test)]
@@ -155,7 +161,7 @@ mod tests {
 
     const LABELS: [Diagnosis; 2] = [Diagnosis::Ad, Diagnosis::Cn];
 
-    fn side(files: &[(&str, &str)]) -> Result<Vec<Row>, String> {
+    fn side(files: &[(&str, &str)]) -> Result<Vec<LabelRow>, String> {
         let dir = tempdir();
         for (name, text) in files {
             std::fs::write(dir.path().join(name), text).expect("written");

@@ -49,7 +49,7 @@ pub enum Cached {
 
 /// Where a cache lies, and the bytes that its entries may take together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct CachePlace {
     pub folder: PathBuf,
     pub limit: u64,
 }
@@ -57,12 +57,12 @@ pub struct Place {
 /// A folder of entries.
 #[derive(Debug)]
 pub struct Cache {
-    place: Place,
+    place: CachePlace,
     /// Set by the first warning: what fails for one volume fails for hundreds.
     warned: AtomicBool,
 }
 
-impl Place {
+impl CachePlace {
     /// The bound in whole gigabytes, at least one.
     pub const fn gigabytes(&self) -> u64 {
         let whole = self.limit / 1_000_000_000;
@@ -71,14 +71,14 @@ impl Place {
 }
 
 /// SHA-256 of a source's place and identity.
-type Key = [u8; 32];
+type CacheKey = [u8; 32];
 
 impl Cache {
     /// The cache in the place's folder, which is made, for this user alone, where it is not there.
     ///
     /// # Errors
     /// When the folder cannot be made.
-    pub fn open(place: Place) -> Result<Cache, StoreError> {
+    pub fn open(place: CachePlace) -> Result<Cache, StoreError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&place.folder);
         made.map_err(|e| StoreError::io("make the cache folder", &place.folder, e))?;
         Ok(Cache { place, warned: AtomicBool::new(false) })
@@ -110,7 +110,7 @@ impl Cache {
     fn fill(
         &self,
         source: &Path,
-        key: &Key,
+        key: &CacheKey,
         partial: &File,
         decode: impl FnOnce() -> Result<Decoded, StoreError>,
     ) -> Result<Cached, StoreError> {
@@ -138,13 +138,13 @@ impl Cache {
         }
     }
 
-    fn path(&self, key: &Key, extension: &str) -> PathBuf {
+    fn path(&self, key: &CacheKey, extension: &str) -> PathBuf {
         let name: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
         self.place.folder.join(name).with_extension(extension)
     }
 
     /// The entry, where it is there and whole; a damaged one is removed.
-    fn find(&self, key: &Key) -> Option<Mapped> {
+    fn find(&self, key: &CacheKey) -> Option<Mapped> {
         let path = self.path(key, ENTRY);
         let file = File::open(&path).ok()?;
         match entry::map(&file, key) {
@@ -162,7 +162,7 @@ impl Cache {
     }
 
     /// Waits until the entry is there or writing it is this process's turn, within [`PATIENCE`].
-    fn take_turn(&self, key: &Key) -> io::Result<Turn> {
+    fn take_turn(&self, key: &CacheKey) -> io::Result<Turn> {
         let path = self.path(key, PARTIAL);
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
@@ -196,7 +196,7 @@ impl Cache {
     }
 
     /// Writes the entry and gives it its name. None where there is no room for it.
-    fn put(&self, key: &Key, partial: &File, decoded: &Decoded) -> io::Result<Option<Mapped>> {
+    fn put(&self, key: &CacheKey, partial: &File, decoded: &Decoded) -> io::Result<Option<Mapped>> {
         let bytes = entry::length(decoded.voxels.len());
         let disk = statvfs(&self.place.folder)?;
         if bytes > self.place.limit || disk.f_bavail.saturating_mul(disk.f_frsize) < bytes.saturating_add(RESERVE) {
@@ -269,7 +269,7 @@ fn note_use(file: &File) {
 }
 
 /// The key, once the file's time of change is a tick in the past: a change within the same tick would leave the key as it is.
-fn settled_key_of(source: &Path) -> Result<Key, StoreError> {
+fn settled_key_of(source: &Path) -> Result<CacheKey, StoreError> {
     let metadata = fs::metadata(source).map_err(|e| StoreError::io("read", source, e))?;
     let changed = Duration::new(u64::try_from(metadata.ctime()).unwrap_or(0), u32::try_from(metadata.ctime_nsec()).unwrap_or(0));
     if let Some(Ok(age)) = SystemTime::UNIX_EPOCH.checked_add(changed).map(|time| time.elapsed()) {
@@ -278,7 +278,7 @@ fn settled_key_of(source: &Path) -> Result<Key, StoreError> {
     key_of(source)
 }
 
-fn key_of(source: &Path) -> Result<Key, StoreError> {
+fn key_of(source: &Path) -> Result<CacheKey, StoreError> {
     let metadata = fs::metadata(source).map_err(|e| StoreError::io("read", source, e))?;
     let mut hash = Sha256::new();
     hash.update(b"neurosearch volume v1");

@@ -25,7 +25,7 @@ impl Setting {
     }
 
     fn cache(&self, limit: u64) -> Cache {
-        Cache::open(Place { folder: self.folder(), limit }).expect("opened")
+        Cache::open(CachePlace { folder: self.folder(), limit }).expect("opened")
     }
 
     /// Decodes `source` to voxels that tell its content.

@@ -1,9 +1,9 @@
 //! The only way to a voxel of an image: read, decoded once, shared.
 
 use super::caps::Caps;
-use super::labels::Row;
+use super::labels::LabelRow;
 use super::probe;
-use super::volume_cache::{Cache, Cached, Decoded, Place};
+use super::volume_cache::{Cache, CachePlace, Cached, Decoded};
 use crate::domain::plain_name::is_plain;
 use crate::domain::text::units::dimensions;
 use crate::store::formats::torch_value::Value;
@@ -24,7 +24,7 @@ const MOST_VOLUMES: usize = 1 << 14;
 pub struct Volumes {
     caps: Caps,
     cache: Option<Cache>,
-    held: Mutex<Held>,
+    held: Mutex<VolumesHeld>,
     decoded: AtomicUsize,
     mapped: AtomicUsize,
 }
@@ -33,7 +33,7 @@ pub struct Volumes {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keeping {
     /// For all processes; none: this process keeps them for itself.
-    pub cache: Option<Place>,
+    pub cache: Option<CachePlace>,
     /// Bytes of those that no cache holds.
     pub own_bytes: usize,
 }
@@ -92,7 +92,7 @@ impl Volume {
 
 /// What this process holds, by participant and session.
 #[derive(Debug)]
-struct Held {
+struct VolumesHeld {
     slots: HashMap<String, Slot>,
     /// Counts uses, to tell which slot was not used for longest.
     clock: u64,
@@ -123,7 +123,7 @@ impl Volumes {
                 None
             }
         });
-        let held = Held { slots: HashMap::new(), clock: 0, most_bytes: keeping.own_bytes };
+        let held = VolumesHeld { slots: HashMap::new(), clock: 0, most_bytes: keeping.own_bytes };
         Volumes { caps, cache, held: Mutex::new(held), decoded: AtomicUsize::new(0), mapped: AtomicUsize::new(0) }
     }
 
@@ -140,7 +140,7 @@ impl Volumes {
     ///
     /// # Errors
     /// When neither is there, or that cannot be known; names both, or the one.
-    pub fn source(&self, row: &Row) -> Result<PathBuf, StoreError> {
+    pub fn source(&self, row: &LabelRow) -> Result<PathBuf, StoreError> {
         let tensor = self.caps.tensor(row.at());
         if probe::is_file(&tensor)? {
             return Ok(tensor);
@@ -156,7 +156,7 @@ impl Volumes {
     ///
     /// # Errors
     /// Names the file: missing, cut short, or not an image.
-    pub fn shape(&self, row: &Row) -> Result<[usize; 3], StoreError> {
+    pub fn shape(&self, row: &LabelRow) -> Result<[usize; 3], StoreError> {
         let source = self.source(row)?;
         match is_tensor(&source) {
             true => sizes(&source, &torch_file::shape(&source)?),
@@ -168,7 +168,7 @@ impl Volumes {
     ///
     /// # Errors
     /// As [`Volumes::shape`], and where the file is damaged.
-    pub fn get(&self, row: &Row) -> Result<Volume, StoreError> {
+    pub fn get(&self, row: &LabelRow) -> Result<Volume, StoreError> {
         let key = format!("{}/{}", row.participant, row.session);
         let place = lock(&self.held).place(&key);
         let mut place = lock(&place);
@@ -208,7 +208,7 @@ impl Volumes {
     }
 }
 
-impl Held {
+impl VolumesHeld {
     /// The place of the volume `key`, made where there is none, and used now.
     fn place(&mut self, key: &str) -> Arc<Mutex<Option<Volume>>> {
         self.clock += 1;
@@ -231,7 +231,7 @@ impl Held {
     }
 }
 
-fn missing(path: &Path, row: &Row, more: &str) -> StoreError {
+fn missing(path: &Path, row: &LabelRow, more: &str) -> StoreError {
     let (file, line) = (row.source.file.display(), row.source.line);
     let sentence = format!("not there, {more}; line {line} of {file} names the image");
     StoreError::Io {

@@ -6,8 +6,8 @@ use crate::store::data::labels::Source;
 use crate::store::formats::torch_tensor::Tensor;
 use crate::testing::tempdir;
 
-fn row(participant: &str) -> Row {
-    Row {
+fn row(participant: &str) -> LabelRow {
+    LabelRow {
         participant: participant.to_string(),
         session: "ses-M00".to_string(),
         diagnosis: Diagnosis::Cn,
@@ -36,7 +36,7 @@ fn put_tensor(dir: &Path, participant: &str, shape: &[usize], voxels: &[f32]) ->
 
 /// With a cache in `dir`, and room for one volume outside it.
 fn cached(dir: &Path) -> Keeping {
-    Keeping { cache: Some(Place { folder: dir.join("cache"), limit: 1 << 20 }), own_bytes: 24 * 4 }
+    Keeping { cache: Some(CachePlace { folder: dir.join("cache"), limit: 1 << 20 }), own_bytes: 24 * 4 }
 }
 
 #[test]
@@ -98,8 +98,8 @@ fn a_cache_that_cannot_be_made_or_has_no_room_costs_decoding_and_nothing_else() 
     let dir = tempdir();
     put_nifti(dir.path(), "sub-1", &[1.0; 24]);
     std::fs::write(dir.path().join("a-file"), "in the way").expect("written");
-    let in_the_way = Place { folder: dir.path().join("a-file/cache"), limit: 1 << 20 };
-    let too_small = Place { folder: dir.path().join("small"), limit: 10 };
+    let in_the_way = CachePlace { folder: dir.path().join("a-file/cache"), limit: 1 << 20 };
+    let too_small = CachePlace { folder: dir.path().join("small"), limit: 10 };
     for place in [in_the_way, too_small] {
         let volumes = Volumes::open(caps(dir.path()), &Keeping { cache: Some(place), ..Keeping::default() });
         assert_eq!(volumes.get(&row("sub-1")).expect("read").voxels(), [1.0; 24]);
@@ -162,7 +162,7 @@ fn threads_that_want_the_same_volume_share_it() {
 
 #[test]
 fn what_was_not_used_for_longest_goes_first() {
-    let mut held = Held { slots: HashMap::new(), clock: 0, most_bytes: 300 };
+    let mut held = VolumesHeld { slots: HashMap::new(), clock: 0, most_bytes: 300 };
     for name in ["a", "b", "c"] {
         held.place(name);
         held.account(name, 100);

@@ -22,18 +22,18 @@ pub struct Rows {
     text: String,
     /// Where the line after this row begins.
     next: usize,
-    header: Line,
-    row: Line,
+    header: CellEnds,
+    row: CellEnds,
 }
 
 /// One line, as the ends of its cells in the text.
 #[derive(Default)]
-struct Line {
+struct CellEnds {
     begin: usize,
     ends: Vec<usize>,
 }
 
-impl Line {
+impl CellEnds {
     /// Takes the first line with anything in it from `at`, and gives the place after it; none at the end.
     fn take(&mut self, text: &str, mut at: usize) -> Option<usize> {
         while at < text.len() {

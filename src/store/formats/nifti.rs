@@ -3,7 +3,7 @@
 use super::nifti_header as header;
 use super::nifti_header::{Datatype, Header};
 pub use super::nifti_write::{encode_f32, write_f32};
-use crate::store::fs::decode::{self, Reading};
+use crate::store::fs::decode::{self, GuardedFile};
 use crate::store::fs::error::StoreError;
 use flate2::bufread::GzDecoder;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -42,7 +42,7 @@ pub fn shape(path: &Path) -> Result<[usize; 3], StoreError> {
 }
 
 /// None where only reading it all can tell whether the volume is whole.
-fn shape_from(file: &mut Reading, length: u64) -> Result<Option<[usize; 3]>, String> {
+fn shape_from(file: &mut GuardedFile, length: u64) -> Result<Option<[usize; 3]>, String> {
     let mut source = BufReader::with_capacity(1 << 12, &mut *file);
     let compressed = source.fill_buf().map_err(|e| fault(&e))?.starts_with(&GZIP);
     let most = if compressed { length.saturating_mul(MOST_SHRINKING) } else { length };

@@ -12,12 +12,12 @@ const LARGEST: u64 = 1 << 30;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Table {
     pub header: Vec<String>,
-    pub rows: Vec<Line>,
+    pub rows: Vec<TableLine>,
 }
 
 /// One row and where it stood.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct TableLine {
     pub cells: Vec<String>,
     /// Line of the file it was read from, from 1; 0 in a table made here.
     pub number: u64,
@@ -31,7 +31,7 @@ impl Table {
 
     /// Adds a row. It has as many cells as the header, or the table cannot be written.
     pub fn push(&mut self, cells: Vec<String>) {
-        self.rows.push(Line { cells, number: 0 });
+        self.rows.push(TableLine { cells, number: 0 });
     }
 
     /// The place of the column `name`.
@@ -60,7 +60,7 @@ impl Table {
         for record in reader.records() {
             let record = record.map_err(|e| sentence(&e))?;
             let number = record.position().map_or(0, csv::Position::line);
-            rows.push(Line { cells: record.iter().map(str::to_string).collect(), number });
+            rows.push(TableLine { cells: record.iter().map(str::to_string).collect(), number });
         }
         Ok(Table { header, rows })
     }

@@ -9,13 +9,13 @@ use std::path::Path;
 
 /// A file that remembers what the system refused, since decoders make words of it that no longer tell.
 #[derive(Debug)]
-pub struct Reading {
+pub struct GuardedFile {
     file: File,
     /// The system's code of the last refusal.
     refused: Option<i32>,
 }
 
-impl Reading {
+impl GuardedFile {
     fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
         if let Err(e) = &result
             && e.kind() != io::ErrorKind::Interrupted
@@ -26,14 +26,14 @@ impl Reading {
     }
 }
 
-impl Read for Reading {
+impl Read for GuardedFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(buffer);
         self.note(read)
     }
 }
 
-impl Seek for Reading {
+impl Seek for GuardedFile {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let at = self.file.seek(to);
         // A place before the file's beginning is asked for by what stands in it, or by its length.
@@ -47,17 +47,17 @@ impl Seek for Reading {
 /// Names the file: as [`open::read`], what the system refused while it was decoded, or the clause.
 pub fn decode<T>(
     place: &(impl Place + ?Sized),
-    decode: impl FnOnce(&mut Reading, u64) -> Result<T, String>,
+    decode: impl FnOnce(&mut GuardedFile, u64) -> Result<T, String>,
 ) -> Result<T, StoreError> {
     let file = open::read(place)?;
     let length = file.metadata().map_err(|e| StoreError::io("read", place.path(), e))?.len();
-    through(place.path(), Reading { file, refused: None }, |reading| decode(reading, length))
+    through(place.path(), GuardedFile { file, refused: None }, |reading| decode(reading, length))
 }
 
 fn through<T>(
     path: &Path,
-    mut reading: Reading,
-    decode: impl FnOnce(&mut Reading) -> Result<T, String>,
+    mut reading: GuardedFile,
+    decode: impl FnOnce(&mut GuardedFile) -> Result<T, String>,
 ) -> Result<T, StoreError> {
     let decoded = decode(&mut reading);
     decoded.map_err(|clause| match reading.refused {
@@ -86,8 +86,8 @@ mod tests {
         let path = dir.path().join("tensor.pt");
         std::fs::write(&path, [0; 100]).expect("written");
         let file = File::options().write(true).open(&path).expect("opened");
-        let archive = |reading: &mut Reading| torch_file::read_from(BufReader::new(reading), 100);
-        let error = through(&path, Reading { file, refused: None }, archive).expect_err("nothing can be read");
+        let archive = |reading: &mut GuardedFile| torch_file::read_from(BufReader::new(reading), 100);
+        let error = through(&path, GuardedFile { file, refused: None }, archive).expect_err("nothing can be read");
         assert!(!error.is_of_the_file() && error.to_string().contains("tensor.pt"), "{error}");
     }
 

@@ -25,7 +25,7 @@ pub fn otherwise(file: &Path) -> bool {
     if statvfs(folder).is_err() || !fs::read_dir(folder).is_ok_and(|entries| entries.into_iter().all(|entry| entry.is_ok())) {
         return false;
     }
-    let mut search = Search { but: file, names, content: disk(file).unwrap_or(names), left: LOOKED_AT, tried: 0 };
+    let mut search = FileSearch { but: file, names, content: disk(file).unwrap_or(names), left: LOOKED_AT, tried: 0 };
     // Without any other file, the folder's answer is all that there is.
     folder.ancestors().take(UP + 1).enumerate().any(|(depth, above)| search.finds(above, depth)) || search.tried == 0
 }
@@ -62,7 +62,7 @@ fn disk(path: &Path) -> Option<u64> {
 }
 
 /// A look for one file that can be read.
-struct Search<'a> {
+struct FileSearch<'a> {
     but: &'a Path,
     /// The file system of the folder.
     names: u64,
@@ -72,7 +72,7 @@ struct Search<'a> {
     tried: usize,
 }
 
-impl Search<'_> {
+impl FileSearch<'_> {
     /// Whether a file in `folder`, or so many folders below it, can be read.
     fn finds(&mut self, folder: &Path, depth: usize) -> bool {
         // Beyond a mount, others answer.
@@ -156,7 +156,7 @@ mod tests {
         symlink("/proc/self/status", other.with_file_name("image.pt")).expect("linked");
         let (but, left, tried) = (image.as_path(), LOOKED_AT, 0);
         let (names, content) = (disk(&subjects).expect("looked"), disk(&image).expect("looked"));
-        assert!(Search { but, names, content, left, tried }.finds(&subjects, UP));
-        assert!(!Search { but, names: names + 1, content, left, tried }.finds(&subjects, UP), "beyond a mount");
+        assert!(FileSearch { but, names, content, left, tried }.finds(&subjects, UP));
+        assert!(!FileSearch { but, names: names + 1, content, left, tried }.finds(&subjects, UP), "beyond a mount");
     }
 }

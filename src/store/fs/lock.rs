@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// Who holds a lock, as one line of JSON in its file says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
+pub struct LockHolder {
     pub host: String,
     pub pid: u32,
     pub boot_id: String,
@@ -21,7 +21,7 @@ pub struct Holder {
     pub device: Option<String>,
 }
 
-impl Holder {
+impl LockHolder {
     pub fn line(&self) -> String {
         serde_json::json!(self).to_string()
     }
@@ -37,7 +37,8 @@ pub fn who(holder: &str) -> String {
     if holder.is_empty() {
         return "a process that took it just now".to_string();
     }
-    Holder::parse(holder).map_or_else(|| format!("{holder:?}"), |holder| format!("process {} on {:?}", holder.pid, holder.host))
+    LockHolder::parse(holder)
+        .map_or_else(|| format!("{holder:?}"), |holder| format!("process {} on {:?}", holder.pid, holder.host))
 }
 
 /// The open file is the lock: it ends with the process, however that ends.
@@ -77,7 +78,7 @@ pub enum Locking {
     Busy { holder: String },
 }
 
-/// Takes the lock `place`, writing `holder` (the line of a [`Holder`]) into it.
+/// Takes the lock `place`, writing `holder` (the line of a [`LockHolder`]) into it.
 ///
 /// # Errors
 /// When the file cannot be made or written; that somebody else holds it is no error.

@@ -29,7 +29,7 @@ pub struct Folder {
 
 /// One name in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct DirEntry {
     pub name: OsString,
     /// Of the entry itself, a link being a link.
     pub kind: FileType,
@@ -63,7 +63,7 @@ impl Folder {
     }
 
     /// Everything in it, in no order.
-    pub fn entries(&self) -> Result<Vec<Entry>, StoreError> {
+    pub fn entries(&self) -> Result<Vec<DirEntry>, StoreError> {
         entries(&self.fd).map_err(|e| StoreError::io("list", &self.at, e.into()))
     }
 
@@ -100,7 +100,7 @@ impl Folder {
     /// Makes everything in it, and itself, last over a power failure.
     pub fn sync_whole(&self) -> Result<(), StoreError> {
         let fail = |e: Errno| StoreError::io("sync", &self.at, e.into());
-        for Entry { name, kind } in self.entries()? {
+        for DirEntry { name, kind } in self.entries()? {
             if kind == FileType::Directory {
                 self.below(&name)?.map_or(Ok(()), |folder| folder.sync_whole())?;
             } else {
@@ -120,7 +120,7 @@ impl Folder {
     }
 }
 
-fn entries(fd: &OwnedFd) -> Result<Vec<Entry>, Errno> {
+fn entries(fd: &OwnedFd) -> Result<Vec<DirEntry>, Errno> {
     let mut entries = Vec::new();
     for entry in Dir::read_from(fd)? {
         let entry = entry?;
@@ -137,7 +137,7 @@ fn entries(fd: &OwnedFd) -> Result<Vec<Entry>, Errno> {
             },
             kind => kind,
         };
-        entries.push(Entry { name: name.to_os_string(), kind });
+        entries.push(DirEntry { name: name.to_os_string(), kind });
     }
     Ok(entries)
 }

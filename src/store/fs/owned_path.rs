@@ -44,32 +44,32 @@ impl Place for PathBuf {
 pub struct Below {
     path: PathBuf,
     own_parts: usize,
-    held: Held,
+    held: OpenDirectory,
 }
 
 /// An open directory, which makes no difference between two paths.
 #[derive(Debug, Clone, Default)]
-struct Held(Option<Arc<OwnedFd>>);
+struct OpenDirectory(Option<Arc<OwnedFd>>);
 
-impl PartialEq for Held {
+impl PartialEq for OpenDirectory {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Eq for Held {}
+impl Eq for OpenDirectory {}
 
-impl Hash for Held {
+impl Hash for OpenDirectory {
     fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
-impl PartialOrd for Held {
+impl PartialOrd for OpenDirectory {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Held {
+impl Ord for OpenDirectory {
     fn cmp(&self, _: &Self) -> Ordering {
         Ordering::Equal
     }
@@ -78,12 +78,12 @@ impl Ord for Held {
 impl Below {
     /// A directory as it was given, in which every part that is joined will be ours.
     pub fn given(path: impl Into<PathBuf>) -> Self {
-        Below { path: path.into(), own_parts: 0, held: Held::default() }
+        Below { path: path.into(), own_parts: 0, held: OpenDirectory::default() }
     }
 
     /// The same, for a directory that is open: what is joined is looked up in it, in one step, and not along its path.
     pub(crate) fn open(path: impl Into<PathBuf>, directory: Arc<OwnedFd>) -> Self {
-        Below { path: path.into(), own_parts: 0, held: Held(Some(directory)) }
+        Below { path: path.into(), own_parts: 0, held: OpenDirectory(Some(directory)) }
     }
 
     /// What lies here under `name`, which is one part or several.
@@ -102,7 +102,7 @@ impl Below {
     /// The folder in which it lies.
     pub fn folder(&self) -> Self {
         let folder = self.path.parent().unwrap_or(Path::new("/"));
-        let held = if self.own_parts == 0 { Held::default() } else { self.held.clone() };
+        let held = if self.own_parts == 0 { OpenDirectory::default() } else { self.held.clone() };
         Below { path: folder.to_path_buf(), own_parts: self.own_parts.saturating_sub(1), held }
     }
 

@@ -38,7 +38,7 @@ pub fn make(launch: &LaunchDir, name: &JobName, commandline: &str, job: &JobReco
 
 /// Who makes a folder beside others' work.
 pub struct Maker<'a> {
-    /// The line of a [`lock::Holder`].
+    /// The line of a [`lock::LockHolder`].
     pub holder: &'a str,
     /// Whether a process of this number may be at work.
     pub lives: &'a dyn Fn(u32) -> bool,

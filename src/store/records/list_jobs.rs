@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// When a job's folder last changed, by which an unchanged one need not be read again; in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Changed {
+pub struct FolderTime {
     folder: i128,
     /// The sum of its folds' times: it moves when a fold appears or finishes.
     folds: i128,
@@ -31,7 +31,7 @@ pub fn jobs(launch: &LaunchDir) -> Result<Vec<JobName>, StoreError> {
 
 /// When the job's folder last changed. Of a job that is over, `over` is what this gave before: its folds change no more, and are
 /// looked at only where its own folder has changed.
-pub fn changed(job: &JobDir, over: Option<Changed>) -> Changed {
+pub fn changed(job: &JobDir, over: Option<FolderTime>) -> FolderTime {
     let of = |path: &Path| {
         fs::symlink_metadata(path).map_or(0, |meta| i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec()))
     };
@@ -41,7 +41,7 @@ pub fn changed(job: &JobDir, over: Option<Changed>) -> Changed {
     }
     let entries = fs::read_dir(job.path()).into_iter().flatten().flatten();
     let folds = entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"fold-"));
-    Changed { folder, folds: folds.map(|fold| of(&fold.path())).sum() }
+    FolderTime { folder, folds: folds.map(|fold| of(&fold.path())).sum() }
 }
 
 /// A job's record; none where it has none.

@@ -16,7 +16,7 @@ use std::time::SystemTime;
 
 /// The epoch, from 0, after which a fold's best model was kept, and the validation loss it had then (mean over the items).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Best {
+pub struct BestEpoch {
     pub epoch: u32,
     pub loss: f64,
 }
@@ -56,11 +56,11 @@ fn metrics(rows: &mut Rows) -> Result<Metrics, String> {
 ///
 /// # Errors
 /// The file is missing or not a training table.
-pub fn best_epochs(table: &(impl Place + ?Sized)) -> Result<[Option<Best>; 2], StoreError> {
+pub fn best_epochs(table: &(impl Place + ?Sized)) -> Result<[Option<BestEpoch>; 2], StoreError> {
     fold_table::read(table, epochs)
 }
 
-fn epochs(rows: &mut Rows) -> Result<[Option<Best>; 2], String> {
+fn epochs(rows: &mut Rows) -> Result<[Option<BestEpoch>; 2], String> {
     let needed = |name: &str| rows.column(name).ok_or_else(|| format!("it has no column {name}"));
     let (epoch_column, loss_column) = (needed("epoch")?, needed("loss_valid")?);
     let accuracy_column = rows.column("balanced_accuracy_valid");
@@ -104,7 +104,7 @@ fn look(looked: &mut Looked, job: &JobDir, folds: &[u32]) -> Result<(), Errno> {
 struct Judge {
     models: BestModels,
     last: Option<(u32, f64, Option<f64>)>,
-    best: [Option<Best>; 2],
+    best: [Option<BestEpoch>; 2],
 }
 
 impl Judge {
@@ -118,11 +118,11 @@ impl Judge {
     fn judge(&mut self) {
         let Some((epoch, loss, accuracy)) = self.last.take() else { return };
         for &selection in self.models.improved_by(loss, accuracy) {
-            self.best[selection as usize] = Some(Best { epoch, loss });
+            self.best[selection as usize] = Some(BestEpoch { epoch, loss });
         }
     }
 
-    fn end(mut self) -> [Option<Best>; 2] {
+    fn end(mut self) -> [Option<BestEpoch>; 2] {
         self.judge();
         self.best
     }
@@ -155,13 +155,13 @@ mod tests {
             0\t1\t1.0\t0.5\t0.9\t0.5\t0.1\n0\t3\t1.0\t0.5\t0.9\t0.5\t0.7\n1\t3\t1.0\t0.5\t0.8\t0.75\t0.7\n\
             2\t3\t1.0\t0.5\t0.8\t0.75\t0.6\n3\t3\t1.0\t0.5\t0.8\t0.75\t0.6\n";
         let best = written(text, epochs).expect("a training table");
-        assert_eq!(best, [Some(Best { epoch: 2, loss: 0.6 }), Some(Best { epoch: 1, loss: 0.7 })]);
+        assert_eq!(best, [Some(BestEpoch { epoch: 2, loss: 0.6 }), Some(BestEpoch { epoch: 1, loss: 0.7 })]);
     }
 
     #[test]
     fn an_autoencoder_has_a_best_loss_only() {
         let text = "epoch\titeration\ttime\tloss_train\tloss_valid\n0\t3\t1.0\t0.9\t0.7\n1\t3\t1.0\t0.9\t0.8\n";
-        assert_eq!(written(text, epochs).expect("a training table"), [Some(Best { epoch: 0, loss: 0.7 }), None]);
+        assert_eq!(written(text, epochs).expect("a training table"), [Some(BestEpoch { epoch: 0, loss: 0.7 }), None]);
     }
 
     #[test]

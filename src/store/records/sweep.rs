@@ -2,7 +2,7 @@
 
 use super::layout::JobDir;
 use crate::store::fs::error::StoreError;
-use crate::store::fs::open_dir::{Entry, Folder};
+use crate::store::fs::open_dir::{DirEntry, Folder};
 use crate::store::fs::{atomic, lock};
 use rustix::fs::FileType;
 
@@ -69,8 +69,8 @@ fn sweep_below(folder: &Folder, left: &dyn Fn(&str) -> bool, deepest: usize) -> 
 }
 
 /// Gives what else is in the folder.
-fn sweep(folder: &Folder, left: &dyn Fn(&str) -> bool) -> Result<Vec<Entry>, StoreError> {
-    let is_left = |entry: &Entry| entry.kind == FileType::RegularFile && left(&entry.name.to_string_lossy());
+fn sweep(folder: &Folder, left: &dyn Fn(&str) -> bool) -> Result<Vec<DirEntry>, StoreError> {
+    let is_left = |entry: &DirEntry| entry.kind == FileType::RegularFile && left(&entry.name.to_string_lossy());
     let (swept, others): (Vec<_>, Vec<_>) = folder.entries()?.into_iter().partition(is_left);
     swept.iter().try_for_each(|entry| folder.remove(&entry.name))?;
     Ok(others)

@@ -1,6 +1,6 @@
 //! The daemon's command line: a flag and a variable for every key of the configuration, from the keys themselves.
 
-use super::keys::{KEYS, Key};
+use super::keys::{KEYS, SettingKey};
 use super::{Given, Settings};
 use crate::domain::text::escape;
 use clap::parser::ValueSource;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 /// What the command line and the environment ask for.
 #[derive(Debug)]
-pub struct Arguments {
+pub struct DaemonArguments {
     config: Option<PathBuf>,
     /// Say what is wrong with the configuration, and end.
     pub check_config: bool,
@@ -28,8 +28,8 @@ Exit codes:
 ///
 /// # Errors
 /// A refusal of the arguments, or the help or version that was asked for.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, clap::Error> {
-    escape::parsed(arguments, |arguments| command().try_get_matches_from(arguments)).map(|matches| Arguments::new(&matches))
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<DaemonArguments, clap::Error> {
+    escape::parsed(arguments, |arguments| command().try_get_matches_from(arguments)).map(|matches| DaemonArguments::new(&matches))
 }
 
 /// The command line's definition.
@@ -56,7 +56,7 @@ pub fn command() -> Command {
         .args(KEYS.iter().map(flag))
 }
 
-fn flag(key: &Key) -> Arg {
+fn flag(key: &SettingKey) -> Arg {
     let flag = Arg::new(key.name).long(key.flag).env(key.variable).value_name(key.value);
     match key.separator() {
         Some(separator) => {
@@ -67,7 +67,7 @@ fn flag(key: &Key) -> Arg {
     }
 }
 
-impl Arguments {
+impl DaemonArguments {
     /// What was matched; a variable that is empty counts as absent.
     pub fn new(matches: &ArgMatches) -> Self {
         let given = KEYS.iter().filter_map(|key| {
@@ -80,7 +80,7 @@ impl Arguments {
             Some(Given { key, by, words })
         });
         let config = matches.get_one::<PathBuf>("config").filter(|path| !path.as_os_str().is_empty());
-        Arguments { config: config.cloned(), check_config: matches.get_flag("check-config"), given: given.collect() }
+        DaemonArguments { config: config.cloned(), check_config: matches.get_flag("check-config"), given: given.collect() }
     }
 
     /// The configuration as it stands now: the file, with variables and flags over it.

@@ -1,6 +1,6 @@
 //! Every key of the daemon's configuration: one row each, from which its field, default, flag, variable and reload follow.
 
-use super::values::{Devices, LONGEST_PATH, LONGEST_SOCKET, Raw, Refused};
+use super::values::{BadValue, DeviceChoice, LONGEST_PATH, LONGEST_SOCKET, Raw};
 use super::values::{devices, filter, gpus, on_too_large, path, paths, precision, switch, whole};
 use crate::domain::device::Device;
 use crate::domain::network::device_fit::OnTooLarge;
@@ -12,7 +12,7 @@ pub const SOCKET: &str = "/run/neurosearch/neurosearchd.sock";
 
 /// One key of the configuration.
 #[derive(Debug)]
-pub struct Key {
+pub struct SettingKey {
     /// As the file spells it; `search.n_jobs` stands in the table `[search]`.
     pub name: &'static str,
     /// The flag's name, without its dashes.
@@ -27,7 +27,7 @@ pub struct Key {
     /// When a changed value takes effect in a daemon that runs.
     pub changes: Changes,
     /// Puts a value into the settings; relative paths are taken from the given directory.
-    pub take: fn(&mut Settings, &Raw, &Path) -> Result<(), Refused>,
+    pub take: fn(&mut Settings, &Raw, &Path) -> Result<(), BadValue>,
     /// Whether both settings have the same value.
     pub same: fn(&Settings, &Settings) -> bool,
 }
@@ -58,7 +58,7 @@ pub enum Changes {
 /// field: type = default => {
 ///     name: in the file, flag: without dashes, variable: its environment variable, value: its name in --help,
 ///     help: one line for --help,
-///     words: how a flag's words are read, read: fn(&Raw, &Path) -> Result<type, Refused>, changes: with a reload or a restart,
+///     words: how a flag's words are read, read: fn(&Raw, &Path) -> Result<type, BadValue>, changes: with a reload or a restart,
 /// }
 /// ```
 macro_rules! settings {
@@ -80,7 +80,7 @@ macro_rules! settings {
         }
 
         /// Every key, in the order of the shipped file.
-        pub const KEYS: &[Key] = &[$(Key {
+        pub const KEYS: &[SettingKey] = &[$(SettingKey {
             name: $name,
             flag: $flag,
             variable: $variable,
@@ -89,7 +89,7 @@ macro_rules! settings {
             words: $words,
             changes: $changes,
             take: |settings, raw, base| {
-                let read: fn(&Raw, &Path) -> Result<$type, Refused> = $read;
+                let read: fn(&Raw, &Path) -> Result<$type, BadValue> = $read;
                 settings.$field = read(raw, base)?;
                 Ok(())
             },
@@ -109,7 +109,7 @@ settings! {
         help: "Socket to listen on",
         words: Words::Text, read: |raw, base| path(raw, base, LONGEST_SOCKET), changes: Changes::AfterRestart,
     }
-    devices: Devices = Devices::Auto => {
+    devices: DeviceChoice = DeviceChoice::Auto => {
         name: "devices", flag: "devices", variable: "NEUROSEARCHD_DEVICES", value: "DEVICES",
         help: "\"auto\", \"cpu\", or the GPUs to use, by UUID; with \"cpu\" in the list, use_cpu jobs run too",
         words: Words::Devices, read: |raw, _| devices(raw), changes: Changes::AfterRestart,
@@ -186,7 +186,7 @@ settings! {
     }
 }
 
-impl Key {
+impl SettingKey {
     /// The separator of several values in one word of a flag or a variable; none where the key takes one value.
     pub const fn separator(&self) -> Option<char> {
         match self.words {

@@ -15,7 +15,7 @@ pub const LONGEST_PATH: usize = 4095;
 
 /// `devices`: a word or a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Devices {
+pub enum DeviceChoice {
     /// Every free GPU, and one CPU slot for `use_cpu` jobs.
     Auto,
     /// The CPU alone.
@@ -39,13 +39,13 @@ pub enum Raw {
 
 /// Why a value does not do: where, if the value is a list, and one clause with what would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct BadValue {
     pub at: Option<usize>,
     pub sentence: String,
 }
 
-fn refused(sentence: impl Into<String>) -> Refused {
-    Refused { at: None, sentence: sentence.into() }
+fn refused(sentence: impl Into<String>) -> BadValue {
+    BadValue { at: None, sentence: sentence.into() }
 }
 
 impl Raw {
@@ -63,14 +63,14 @@ impl Raw {
 }
 
 /// A whole number.
-pub fn whole<T: TryFrom<u64>>(raw: &Raw, range: RangeInclusive<u64>) -> Result<T, Refused> {
+pub fn whole<T: TryFrom<u64>>(raw: &Raw, range: RangeInclusive<u64>) -> Result<T, BadValue> {
     let wanted = || refused(format!("{} is not a whole number between {} and {}", raw.found(), range.start(), range.end()));
     let Raw::Whole(digits) = raw else { return Err(wanted()) };
     let number = digits.parse().ok().filter(|number| range.contains(number));
     number.and_then(|number| T::try_from(number).ok()).ok_or_else(wanted)
 }
 
-fn text<'a>(raw: &'a Raw, wanted: &str) -> Result<&'a str, Refused> {
+fn text<'a>(raw: &'a Raw, wanted: &str) -> Result<&'a str, BadValue> {
     match raw {
         Raw::Text(text) => Ok(text),
         _ => Err(refused(format!("{} is not {wanted}", raw.found()))),
@@ -78,7 +78,7 @@ fn text<'a>(raw: &'a Raw, wanted: &str) -> Result<&'a str, Refused> {
 }
 
 /// An absolute path of at most `most` bytes.
-pub fn path(raw: &Raw, base: &Path, most: usize) -> Result<PathBuf, Refused> {
+pub fn path(raw: &Raw, base: &Path, most: usize) -> Result<PathBuf, BadValue> {
     let word = text(raw, "a path between quotes")?;
     if word.is_empty() || word.contains('\0') {
         return Err(refused(format!("{word:?} is no path; write where it is")));
@@ -96,43 +96,43 @@ pub fn path(raw: &Raw, base: &Path, most: usize) -> Result<PathBuf, Refused> {
 }
 
 /// A list of values, each as `take` reads it.
-fn each<T>(raw: &Raw, wanted: &str, take: impl Fn(&Raw) -> Result<T, Refused>) -> Result<Vec<T>, Refused> {
+fn each<T>(raw: &Raw, wanted: &str, take: impl Fn(&Raw) -> Result<T, BadValue>) -> Result<Vec<T>, BadValue> {
     let Raw::List(items) = raw else { return Err(refused(format!("{} is not {wanted}", raw.found()))) };
-    items.iter().map(|(at, item)| take(item).map_err(|e| Refused { at: e.at.or(Some(*at)), ..e })).collect()
+    items.iter().map(|(at, item)| take(item).map_err(|e| BadValue { at: e.at.or(Some(*at)), ..e })).collect()
 }
 
 /// The UUID of a GPU.
-fn gpu(raw: &Raw) -> Result<String, Refused> {
+fn gpu(raw: &Raw) -> Result<String, BadValue> {
     let uuid = text(raw, "the UUID of a GPU between quotes")?;
     Device::gpu(uuid).map(|device| device.as_str().to_string()).map_err(|e| refused(e.to_string()))
 }
 
 /// A list of paths.
-pub fn paths(raw: &Raw, base: &Path) -> Result<Vec<PathBuf>, Refused> {
+pub fn paths(raw: &Raw, base: &Path) -> Result<Vec<PathBuf>, BadValue> {
     each(raw, "a list of paths", |raw| path(raw, base, LONGEST_PATH))
 }
 
 /// A list of GPUs, by UUID.
-pub fn gpus(raw: &Raw) -> Result<Vec<String>, Refused> {
+pub fn gpus(raw: &Raw) -> Result<Vec<String>, BadValue> {
     each(raw, "a list of GPU UUIDs, as `nvidia-smi -L` prints them", gpu)
 }
 
 /// The devices to use.
-pub fn devices(raw: &Raw) -> Result<Devices, Refused> {
+pub fn devices(raw: &Raw) -> Result<DeviceChoice, BadValue> {
     const WANTED: &str = "\"auto\", \"cpu\", or a list of GPU UUIDs, as `nvidia-smi -L` prints them, and \"cpu\"";
     match raw {
-        Raw::Text(word) if word == "auto" => Ok(Devices::Auto),
-        Raw::Text(word) if word == "cpu" => Ok(Devices::Cpu),
+        Raw::Text(word) if word == "auto" => Ok(DeviceChoice::Auto),
+        Raw::Text(word) if word == "cpu" => Ok(DeviceChoice::Cpu),
         Raw::List(items) if !items.is_empty() => {
             let device = |raw: &Raw| if *raw == Raw::Text("cpu".to_string()) { Ok("cpu".to_string()) } else { gpu(raw) };
-            each(raw, WANTED, device).map(Devices::Only)
+            each(raw, WANTED, device).map(DeviceChoice::Only)
         }
         _ => Err(refused(format!("{} is not {WANTED}", raw.found()))),
     }
 }
 
 /// True or false.
-pub fn switch(raw: &Raw) -> Result<bool, Refused> {
+pub fn switch(raw: &Raw) -> Result<bool, BadValue> {
     match raw {
         Raw::Switch(on) => Ok(*on),
         _ => Err(refused(format!("{} is neither true nor false", raw.found()))),
@@ -140,12 +140,12 @@ pub fn switch(raw: &Raw) -> Result<bool, Refused> {
 }
 
 /// The precision of a job.
-pub fn precision(raw: &Raw) -> Result<Precision, Refused> {
+pub fn precision(raw: &Raw) -> Result<Precision, BadValue> {
     text(raw, "fp32, tf32 or bf16")?.parse().map_err(|e: BadPrecision| refused(e.to_string()))
 }
 
 /// What to do with a job that is too large for its device.
-pub fn on_too_large(raw: &Raw) -> Result<OnTooLarge, Refused> {
+pub fn on_too_large(raw: &Raw) -> Result<OnTooLarge, BadValue> {
     const WANTED: &str = "\"skip\" or \"redraw\"";
     let word = text(raw, WANTED)?;
     let known = OnTooLarge::WORDS.iter().find(|(name, _)| *name == word);
@@ -153,7 +153,7 @@ pub fn on_too_large(raw: &Raw) -> Result<OnTooLarge, Refused> {
 }
 
 /// The text of a log filter.
-pub fn filter(raw: &Raw) -> Result<String, Refused> {
+pub fn filter(raw: &Raw) -> Result<String, BadValue> {
     let filter = text(raw, "a text, as \"info\"")?;
     log_filter(filter).map_err(refused)?;
     Ok(filter.to_string())

@@ -1,7 +1,7 @@
 //! The items of one set of a fold: rows of its label files, with all or one of each image's items.
 
 use neurosearch::store::data::item_reader::ItemReader;
-use neurosearch::store::data::labels::Row;
+use neurosearch::store::data::labels::LabelRow;
 use neurosearch::store::fs::error::StoreError;
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub struct Sets {
 /// Rows in the order of the files, the items of each ascending.
 pub struct Dataset {
     reader: Arc<ItemReader>,
-    rows: Arc<Vec<Row>>,
+    rows: Arc<Vec<LabelRow>>,
     /// Which items of an image belong to it.
     items: Range<usize>,
     shape: Vec<usize>,
@@ -33,7 +33,7 @@ pub struct Dataset {
 
 impl Dataset {
     /// `items` is not empty, and its items have one shape.
-    pub fn new(reader: Arc<ItemReader>, rows: Arc<Vec<Row>>, items: Range<usize>) -> Self {
+    pub fn new(reader: Arc<ItemReader>, rows: Arc<Vec<LabelRow>>, items: Range<usize>) -> Self {
         let shape = reader.shape(items.start);
         let classes = rows.iter().flat_map(|row| std::iter::repeat_n(row.class, items.len())).collect();
         Dataset { reader, rows, items, shape, classes }
@@ -49,7 +49,7 @@ impl Dataset {
     }
 
     /// The row of item `index`, and which item of the image it is.
-    pub fn place(&self, index: usize) -> (&Row, usize) {
+    pub fn place(&self, index: usize) -> (&LabelRow, usize) {
         (&self.rows[index / self.items.len()], self.items.start + index % self.items.len())
     }
 }

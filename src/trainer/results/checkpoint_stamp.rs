@@ -2,7 +2,7 @@
 
 use neurosearch::domain::network::precision::Precision;
 use neurosearch::domain::options::JobOptions;
-use neurosearch::store::data::labels::{FoldLabels, Row};
+use neurosearch::store::data::labels::{FoldLabels, LabelRow};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -52,7 +52,7 @@ pub fn of_rows(labels: &FoldLabels) -> String {
     for (side, rows) in [("train", &labels.train), ("validation", &labels.validation)] {
         // Names hold neither tab nor line feed, so no two lists give the same text.
         sum.update(format!("{side}\n"));
-        for Row { participant, session, class, .. } in rows {
+        for LabelRow { participant, session, class, .. } in rows {
             sum.update(format!("{participant}\t{session}\t{class}\n"));
         }
     }
@@ -71,17 +71,17 @@ mod tests {
     use std::path::PathBuf;
     use std::sync::Arc;
 
-    fn row(participant: &str, session: &str, diagnosis: Diagnosis) -> Row {
+    fn row(participant: &str, session: &str, diagnosis: Diagnosis) -> LabelRow {
         let source = Source { file: Arc::new(PathBuf::from("AD.tsv")), line: 2 };
         let (participant, session) = (participant.to_string(), session.to_string());
-        Row { participant, session, diagnosis, class: diagnosis.class(), source }
+        LabelRow { participant, session, diagnosis, class: diagnosis.class(), source }
     }
 
     #[test]
     fn other_rows_another_order_another_class_and_the_other_side_make_another_sum() {
         let (a, b) = (row("sub-1", "ses-M00", Diagnosis::Ad), row("sub-2", "ses-M00", Diagnosis::Cn));
-        let labels = |train: &[&Row], validation: &[&Row]| {
-            let side = |rows: &[&Row]| rows.iter().map(|row| (*row).clone()).collect();
+        let labels = |train: &[&LabelRow], validation: &[&LabelRow]| {
+            let side = |rows: &[&LabelRow]| rows.iter().map(|row| (*row).clone()).collect();
             of_rows(&FoldLabels { train: side(train), validation: side(validation) })
         };
         let c = row("sub-2", "ses-M00", Diagnosis::Ad);
@@ -97,7 +97,7 @@ mod tests {
             assert_eq!(sum.len(), 64);
             assert!(!sums[..i].contains(sum), "{i}");
         }
-        let elsewhere = Row { source: Source { file: Arc::new(PathBuf::from("all.tsv")), line: 9 }, ..a.clone() };
+        let elsewhere = LabelRow { source: Source { file: Arc::new(PathBuf::from("all.tsv")), line: 9 }, ..a.clone() };
         assert_eq!(labels(&[&elsewhere, &b], &[]), sums[0], "where a row stands is no part of it");
     }
 

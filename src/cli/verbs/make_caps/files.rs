@@ -8,7 +8,7 @@ use crate::domain::data::item_geometry::{Geometry, SLICE_CHANNELS, Window};
 use crate::domain::mode::ModeOptions;
 use crate::domain::text::fault::Fault;
 use crate::domain::words::Preprocessing;
-use crate::store::data::caps::{Caps, Session};
+use crate::store::data::caps::{Caps, CapsSession};
 use crate::store::formats::torch_tensor::Tensor;
 use crate::store::formats::torch_value::Value;
 use crate::store::formats::{nifti, torch_file};
@@ -66,12 +66,12 @@ impl Plan {
                 // Probabilities.
                 voxels.iter_mut().for_each(|voxel| *voxel /= STEPS);
             }
-            self.write_image(Session { participant: &participant.name, session: &session(index) }, &voxels)?;
+            self.write_image(CapsSession { participant: &participant.name, session: &session(index) }, &voxels)?;
         }
         Ok(())
     }
 
-    fn write_image(&self, at: Session<'_>, voxels: &[f32]) -> Result<(), StoreError> {
+    fn write_image(&self, at: CapsSession<'_>, voxels: &[f32]) -> Result<(), StoreError> {
         let [x, y, z] = self.shape;
         if let Some(path) = self.caps.nifti(at) {
             nifti::write_f32(&with_folder(path)?, self.shape, voxels)?;
@@ -106,7 +106,7 @@ impl Plan {
     }
 
     /// Every slice along every axis, in three equal channels.
-    fn write_slices(&self, at: Session<'_>, voxels: &[f32]) -> Result<(), StoreError> {
+    fn write_slices(&self, at: CapsSession<'_>, voxels: &[f32]) -> Result<(), StoreError> {
         for axis in 0..3 {
             for index in 0..self.shape[axis] {
                 let mut window = Window::whole(self.shape);

@@ -69,7 +69,7 @@ fn a_fault_of_syntax_stands_where_the_reader_has_to_look() {
 fn a_key_that_stands_twice_is_a_fault_at_its_second_place() {
     let document = parse("{\"a\": 1,\n \"a\": 2}").expect("JSON");
     assert_eq!(document.duplicates.len(), 1);
-    assert_eq!(document.duplicates[0].place, Some(Place { line: 2, column: 2 }));
+    assert_eq!(document.duplicates[0].place, Some(TextPosition { line: 2, column: 2 }));
     assert_eq!(document.root.to_value(), serde_json::json!({"a": 1}));
 }
 
