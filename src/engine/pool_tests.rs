@@ -177,3 +177,12 @@ fn only_a_device_that_is_not_found_any_more_is_said_to_be_gone() {
     assert_eq!(on_devices(&mut pool, &[seen("cpu", Need::Cpu, 1)]), [say]);
     assert!(!pool.devices["cpu"].gone && pool.devices[GPU].gone);
 }
+
+#[test]
+fn of_searches_with_as_many_slots_the_one_served_longest_ago_is_next() {
+    let mut pool = pool(&[seen("cpu", Need::Cpu, 1)]);
+    on_demand(&mut pool, 1, wants(5, 0));
+    on_demand(&mut pool, 2, wants(5, 0));
+    let next: Vec<u32> = (1..=4).map(|lease| granted(&on_release(&mut pool, lease, None, false))[0].0).collect();
+    assert_eq!(next, [2, 1, 2, 1]);
+}
