@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::UnixStream;
 
-/// No reply is larger: 100,000 jobs fit.
+/// Largest reply, in bytes. 100,000 jobs fit.
 const LARGEST_REPLY: usize = 256 << 20;
 
 /// How long an answer may take.
@@ -30,14 +30,14 @@ pub enum ClientError {
     NotAllowed { socket: PathBuf, source: io::Error },
     #[error("the daemon at {} did not answer within {} s", socket.display(), PATIENCE.as_secs())]
     TooSlow { socket: PathBuf },
-    /// It answered, and will not; the sentence is the daemon's.
+    /// The daemon answered and refused. The sentence is the daemon's.
     #[error("{0}")]
     Refused(String),
     #[error("the answer from {} is not understood ({why}); are both programs of the same version?", socket.display())]
     Garbled { socket: PathBuf, why: String },
 }
 
-/// One daemon, by its socket.
+/// One daemon, identified by its socket.
 #[derive(Debug, Clone)]
 pub struct Client {
     socket: PathBuf,
@@ -48,17 +48,17 @@ impl Client {
         Client { socket: socket.into() }
     }
 
-    /// The reply to `GET path`; `query` is percent-encoded here.
+    /// The reply to `GET path`. This function percent-encodes `query`.
     ///
     /// # Errors
-    /// When nobody answers in time, the daemon refuses, or the reply is not what this version knows.
+    /// If nobody answers in time, the daemon refuses, or this version does not know the reply.
     pub fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, ClientError> {
         let query: Vec<String> = query.iter().map(|(key, value)| format!("{key}={}", encode(value))).collect();
         let target = if query.is_empty() { path.to_string() } else { format!("{path}?{}", query.join("&")) };
         self.ask(Method::GET, &target, Bytes::new())
     }
 
-    /// What a request for a change did.
+    /// What a requested change did.
     ///
     /// # Errors
     /// As [`Client::get`].
@@ -125,15 +125,15 @@ async fn exchange(socket: &Path, method: Method, target: &str, body: Bytes) -> R
     let response = sender.send_request(request).await.map_err(|e| http(&e))?;
     let status = response.status();
     let reply = Limited::new(response.into_body(), LARGEST_REPLY).collect().await.map_err(|e| http(&e))?.to_bytes();
-    // The reply is whole; what the connection still does is of no interest.
+    // The reply is complete. What the connection still does does not matter.
     driver.abort();
     Ok((status, reply))
 }
 
-/// Every character but those that RFC 3986 leaves unreserved, and `/`.
+/// All characters except `/` and those that RFC 3986 leaves unreserved.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// The text as it stands in a query.
+/// The text, encoded for a query.
 fn encode(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, RESERVED)
 }

@@ -1,4 +1,4 @@
-//! The replies of the control socket, version 1: what `GET /v1/...` gives as JSON. A field is added, never changed or removed.
+//! The JSON replies of the control socket, version 1. Fields are added, never changed or removed.
 
 use crate::domain::job::LastFailure;
 use crate::domain::network::footprint::Footprint;
@@ -7,7 +7,7 @@ pub use crate::domain::search_state::{Counts, SearchState};
 use crate::domain::search_terms::TimeLimit;
 use serde::{Deserialize, Serialize};
 
-/// The version that every reply carries, and the first part of every path.
+/// The version in every reply, and the first part of every path.
 pub const VERSION: u32 = 1;
 
 /// `GET /v1/ping`.
@@ -17,7 +17,7 @@ pub struct Pong {
     pub daemon: Daemon,
 }
 
-/// Who answers.
+/// The daemon that answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Daemon {
     pub program: String,
@@ -34,7 +34,7 @@ pub struct Status {
     pub daemon: Daemon,
     pub searches: Vec<Search>,
     pub devices: Vec<Device>,
-    /// What is wrong with the daemon as a whole, each a sentence with its cure.
+    /// Problems of the daemon as a whole, each a sentence with its cure.
     pub alarms: Vec<String>,
 }
 
@@ -47,19 +47,20 @@ pub struct Search {
     pub seed: Option<u64>,
     pub n_jobs: Option<u64>,
     pub priority: i32,
-    /// Most jobs at once; none: as many as there are slots.
+    /// Most jobs at once. `None` if only the number of slots limits them.
     pub slots: Option<u32>,
     #[serde(default)]
     pub time_limit: Option<TimeLimit>,
     pub counts: Counts,
     /// One line a fault of `random_search.json`, as in `random_search.error`.
     pub faults: Vec<String>,
-    /// What was assumed in reading it.
+    /// Assumptions made when it was read.
     pub notices: Vec<String>,
-    /// Why nothing new is started, and what was left aside.
+    /// Why nothing new starts, and what was skipped.
     pub alarms: Vec<String>,
     pub running: Vec<Running>,
-    /// Seconds until the last job that may start is done, as the jobs so far tell; none where nothing tells.
+    /// Seconds until the last job that may start is done, estimated from the jobs so far. `None` if there is no basis for an
+    /// estimate.
     #[serde(default)]
     pub left_seconds: Option<u64>,
 }
@@ -72,9 +73,9 @@ pub struct Running {
     /// Seconds since the Unix epoch.
     pub since: u64,
     pub attempt: u32,
-    /// The trainer's last report; none before its first.
+    /// The trainer's last report. `None` before its first.
     pub progress: Option<Progress>,
-    /// Seconds until the job is done, at its pace in this attempt; none while nothing tells it.
+    /// Seconds until the job is done, at its pace in this attempt. `None` if the pace is not known.
     #[serde(default)]
     pub left_seconds: Option<u64>,
 }
@@ -84,19 +85,19 @@ pub struct Running {
 pub struct Device {
     /// `cpu`, or a GPU's UUID.
     pub id: String,
-    /// Of a GPU: its place in the order of PCI buses, as `nvidia-smi` numbers it; none for the CPU and for a GPU that is gone.
+    /// Position in the order of PCI buses, as `nvidia-smi` numbers GPUs. `None` for the CPU and for a missing GPU.
     #[serde(default)]
     pub index: Option<u32>,
     /// The model, as the driver names it.
     pub name: String,
     pub slots: u32,
     pub busy: u32,
-    /// Bytes; none for the CPU.
+    /// Bytes. `None` for the CPU.
     pub memory_total: Option<u64>,
     pub memory_free: Option<u64>,
-    /// Percent; none where nobody can tell.
+    /// Percent. `None` if unknown.
     pub utilization: Option<u32>,
-    /// Why it takes no new job; none where it does.
+    /// Why it takes no new job. `None` if it does.
     pub out_of_use: Option<String>,
 }
 
@@ -105,40 +106,40 @@ pub struct Device {
 pub struct Devices {
     pub version: u32,
     pub devices: Vec<Device>,
-    /// What is wrong with them, each a sentence.
+    /// Problems of the devices, each a sentence.
     pub alarms: Vec<String>,
 }
 
-/// `GET /v1/best?launch=PATH&most=N`: jobs with a result, best first; the first `most` of each list, or all. Whoever answers
-/// may give each as anything that is written as a [`BestJob`].
+/// `GET /v1/best?launch=PATH&most=N`: jobs with a result, best first. Each list has its first `most` jobs, or all. A server may
+/// use any type that serializes as a [`BestJob`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Best<J = BestJob> {
     pub version: u32,
     pub launch: String,
-    /// By the balanced accuracy of the models kept for it, then of those kept for their loss.
+    /// Sorted by the balanced accuracy of the models selected by it, then of those selected by their loss.
     pub jobs: Vec<J>,
-    /// Autoencoders, which have no accuracy: by their validation loss, the lowest first.
+    /// Autoencoders, which have no accuracy. Sorted by validation loss, the lowest first.
     #[serde(default = "Vec::new")]
     pub autoencoders: Vec<J>,
-    /// How many jobs have a result, of either kind.
+    /// How many jobs of both kinds have a result.
     #[serde(default)]
     pub ranked: u64,
 }
 
-/// Balanced accuracies on the validation images, by the selection of the model; means over the folds found.
+/// Balanced accuracies on the validation images, by how the model was selected. Means over the folds found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BestJob {
     pub job: String,
     pub state: String,
     pub best_loss: Option<f64>,
     pub best_balanced_accuracy: Option<f64>,
-    /// The validation loss of the models kept for it; none where several networks have one each.
+    /// The validation loss of the models selected by it. `None` if several networks have one each.
     #[serde(default)]
     pub loss: Option<f64>,
     pub folds: Vec<BestFold>,
 }
 
-/// The same of one fold.
+/// The same figures for one fold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BestFold {
     pub fold: u32,
@@ -153,16 +154,16 @@ pub struct BestFold {
 pub struct Log {
     pub version: u32,
     pub attempt: u32,
-    /// Whole characters; bytes that are no UTF-8 are replaced.
+    /// Whole characters. Bytes that are not UTF-8 are replaced.
     pub text: String,
     /// The next piece's `from`.
     pub next: u64,
-    /// This attempt runs: more may come.
+    /// This attempt runs, so more may come.
     pub running: bool,
-    /// The job's last attempt so far; a higher one than `attempt` has a log of its own.
+    /// The job's last attempt so far. If it is higher than `attempt`, it has its own log.
     #[serde(default)]
     pub attempts: u32,
-    /// The job's, as in [`Job`].
+    /// The job's state, as in [`Job`].
     #[serde(default)]
     pub state: String,
 }
@@ -182,21 +183,21 @@ pub struct OneJob {
     pub version: u32,
     pub launch: String,
     pub job: Job,
-    /// One sentence: what it is doing, or what it waits for first of all.
+    /// One sentence: what it is doing, or the main reason why it waits.
     pub why: String,
-    /// Everything that keeps it from starting, the strongest first; empty for a job that does not wait.
+    /// Everything that keeps it from starting, the strongest reason first. Empty if the job does not wait.
     #[serde(default)]
     pub waits_for: Vec<String>,
-    /// What it runs on, or will run on; none where nobody recorded that.
+    /// What it runs on, or will run on. `None` if that was never recorded.
     #[serde(default)]
     pub needs: Option<Needs>,
-    /// Parameters and bytes that its training is foreseen to take; none where nobody foresaw it.
+    /// Estimated parameters and bytes of its training. `None` if there is no estimate.
     #[serde(default)]
     pub footprint: Option<Footprint>,
-    /// Its figures, as `/v1/best` ranks it; none before its first fold has results.
+    /// Its figures, as `/v1/best` ranks it. `None` before its first fold has results.
     #[serde(default)]
     pub result: Option<BestJob>,
-    /// How often its draw was repeated because the network would not fit the device.
+    /// How often it was drawn again because the network did not fit the device.
     #[serde(default)]
     pub redraws: u32,
 }
@@ -215,7 +216,7 @@ pub struct Job {
     pub index: Option<u64>,
     /// `undrawn` (it has no folder yet), `queued`, `running`, `paused`, `done`, `cancelled`, `failed` or `unrecorded`.
     pub state: String,
-    /// Of a failure.
+    /// The class of its failure. `None` if it did not fail.
     pub class: Option<String>,
     pub sentence: Option<String>,
     pub device: Option<String>,
@@ -224,7 +225,7 @@ pub struct Job {
     pub since: Option<u64>,
     pub attempts: u32,
     pub failures_in_a_row: u32,
-    /// How its last attempt that came to nothing did so, even where it was tried again.
+    /// How its last failed attempt failed, even if it was retried. `None` if none failed.
     #[serde(default)]
     pub last_failure: Option<LastFailure>,
     pub progress: Option<Progress>,
@@ -234,11 +235,11 @@ pub struct Job {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
     pub version: u32,
-    /// One sentence for each thing that was done.
+    /// One sentence for each thing done.
     pub done: Vec<String>,
 }
 
-/// A request that could not be answered; comes with an HTTP status of 400 or more.
+/// A request that failed, with an HTTP status of 400 or more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     pub version: u32,

@@ -1,4 +1,4 @@
-//! The requests that change something: `POST /v1/{verb}` with a JSON object, one struct a verb.
+//! The requests for changes: `POST /v1/{verb}` with a JSON object, one struct for each verb.
 
 use super::reply::VERSION;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What a field holds. A field means the same in every verb that reads it.
+/// The type of a field. A field means the same in every verb that reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FieldKind {
     Text,
@@ -30,7 +30,7 @@ const FIELDS: &[(&str, FieldKind, &str)] = &[
     ("stop_trainers", FieldKind::Flag, "true or false"),
 ];
 
-/// Makes the verbs one table: a struct for each, the enum of all, and what turns the one into the other.
+/// Defines the verbs in one table: a struct for each, the enum of all, and the conversions.
 macro_rules! requests {
     ($($(#[$doc:meta])* $name:ident = $verb:literal { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? })+) => {
         $(
@@ -78,23 +78,23 @@ macro_rules! requests {
 }
 
 requests! {
-    /// A search starts nothing new; a job keeps its last epoch, stops, and frees its slot.
+    /// Keeps a search from starting jobs. A job keeps its last epoch, stops, and frees its slot.
     Pause = "pause" { target: Option<String>, launch: Option<String>, job: Option<String> }
-    /// A search or a job goes on. Without a target, a drained machine does.
+    /// Continues a search or a job. Without a target, continues a drained machine.
     Resume = "resume" { target: Option<String>, launch: Option<String>, job: Option<String> }
-    /// A job, or every unfinished job of a search, is given up.
+    /// Gives up a job, or every unfinished job of a search.
     Cancel = "cancel" { target: Option<String>, launch: Option<String>, job: Option<String> }
-    /// A job is tried again, or a search's failed jobs.
+    /// Runs a job again, or a search's failed jobs.
     Retry = "retry" {
         target: Option<String>,
         launch: Option<String>,
         job: Option<String>,
-        /// All failed jobs of a search, which is what a launch directory means anyway; refused for one job.
+        /// All failed jobs of a search. A launch directory means these anyway. Refused for one job.
         failed: bool,
         /// Only failures of this class.
         class: Option<String>,
     }
-    /// A search's terms change.
+    /// Changes the terms of a search.
     Set = "set" {
         target: Option<String>,
         launch: Option<String>,
@@ -102,38 +102,39 @@ requests! {
         /// `n_jobs`, `priority`, `slots` (or `all`), `time_limit_hours` (or `none`).
         set: BTreeMap<String, String>,
     }
-    /// A job of one's own choosing joins a search.
+    /// Adds a job chosen by the user to a search.
     Enqueue = "enqueue" {
         target: Option<String>,
         launch: Option<String>,
         /// The text of a `commandline.json`.
         commandline: Option<String>,
-        /// What faults call that text.
+        /// The name of that text in faults.
         file: Option<String>,
-        /// The directory that its relative paths are relative to.
+        /// The base directory of its relative paths.
         base: Option<String>,
     }
-    /// Nothing new starts on a device, or without one on the machine.
+    /// Starts nothing new on a device, or without one on the machine.
     Drain = "drain" {
         /// `cpu`, a GPU's number, or the beginning of its UUID or model.
         device: Option<String>,
     }
-    /// A drained device is used again.
+    /// Puts a drained device back into use.
     Restore = "restore" { device: Option<String> }
-    /// A directory is watched, until the daemon ends.
+    /// Watches a directory until the daemon ends.
     Add = "add" { target: Option<String>, launch: Option<String> }
-    /// A directory is watched no longer.
+    /// Stops watching a directory.
     Remove = "remove" { target: Option<String>, launch: Option<String> }
-    /// The configuration is read again, and everything is looked at.
+    /// Reads the configuration again, and scans everything.
     Reload = "reload" {}
-    /// The daemon ends; its trainers go on.
+    /// Ends the daemon. Its trainers continue.
     Shutdown = "shutdown" {
-        /// They stop too.
+        /// The trainers stop too.
         stop_trainers: bool,
     }
 }
 
-/// What a request is about: an absolute path in `target`, or a launch directory in `launch` and perhaps a job's name in `job`.
+/// The subject of a request: an absolute path in `target`, or a launch directory in `launch` with an optional job's name in
+/// `job`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestSubject<'a> {
     pub target: Option<&'a str>,
@@ -172,7 +173,7 @@ impl Request {
     /// The request in the body of `POST /v1/{verb}`.
     ///
     /// # Errors
-    /// One sentence: what is wrong, by its field where it is one's, and what would be right.
+    /// One sentence: what is wrong, with the field if one is at fault, and what would be right.
     pub fn parse(verb: &str, body: &[u8]) -> Result<Self, String> {
         let (_, read) = Self::VERBS.iter().find(|(known, _)| *known == verb).ok_or_else(|| unknown(verb))?;
         let mut fields = Map::new();
@@ -201,11 +202,11 @@ impl Request {
         Self::of(verb, fields)
     }
 
-    /// What the request says, for the log: `target /data/first, set n_jobs=40 slots=2`.
+    /// The request as text for the log: `target /data/first, set n_jobs=40 slots=2`.
     pub fn in_words(&self) -> String {
         let fields = serde_json::to_value(self).unwrap_or_default();
         let words = fields.as_object().into_iter().flatten().map(|(name, value)| match value {
-            // A file's text would fill the log.
+            // The text of a file would fill the log.
             Value::String(text) if name == "commandline" => format!("commandline of {} bytes", text.len()),
             Value::String(text) => format!("{name} {text}"),
             Value::Object(set) => {
@@ -237,12 +238,12 @@ fn unknown(verb: &str) -> String {
     format!("{verb:?} is not a change that version {VERSION} knows: {}", known.join(", "))
 }
 
-/// The fields as the struct, which they were held against before.
+/// Converts the fields into the struct. They were checked before.
 fn read<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, String> {
     serde_json::from_value(Value::Object(fields)).map_err(|e| e.to_string())
 }
 
-/// The members of the object in a body, in their order, each as often as it stands there.
+/// The members of the object in a body, in order, duplicates included.
 fn object(body: &[u8]) -> Result<Vec<(String, Value)>, String> {
     const OBJECT: &str = "a request is a JSON object, as {\"target\": \"/data/first\"}, or {} where there is nothing to say";
     serde_json::from_slice::<ObjectMembers>(body).map(|members| members.0).map_err(|error| {
@@ -278,7 +279,7 @@ impl<'de> Deserialize<'de> for ObjectMembers {
     }
 }
 
-/// The value as JSON, cut where it is long.
+/// The value as JSON, cut if it is long.
 fn shown(value: &Value) -> String {
     const MOST: usize = 60;
     let text = value.to_string();

@@ -1,4 +1,4 @@
-//! The actor that keeps one launch directory's tables true: any number of changes during a run cost one more run.
+//! The actor that keeps one launch directory's tables up to date. Changes during a run cause one more run, however many they are.
 
 use super::blocking::Workshop;
 use super::messages::AreYouThere;
@@ -17,10 +17,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing::{debug, info, warn};
 
-/// Shortest time between the end of a run and the next, so that a storm of changes costs two runs a second at most.
+/// Shortest time between the end of a run and the next. A storm of changes costs at most two runs a second.
 const APART: Duration = Duration::from_millis(500);
 
-/// After so many single jobs a scan of all of them is no more work, and the list of them no longer grows.
+/// Above this many changed jobs, a full scan costs no more. It also keeps the list of changes bounded.
 const MOST: usize = 10_000;
 
 /// One launch directory's tables.
@@ -28,12 +28,12 @@ pub struct Analyzer {
     launch: LaunchDir,
     work: Coalesce,
     due: Due,
-    /// What the next run goes by.
+    /// The folds that the next run uses.
     folds: SpaceFolds,
-    /// None while a run has them, and before the first.
+    /// `None` while a run holds them, and before the first run.
     tables: Option<Tables>,
     workshop: Workshop,
-    /// Who is told whether the tables are as they should be.
+    /// Receives word of whether the tables are up to date.
     search: Option<Recipient<Tabulated>>,
     trouble: Trouble,
     /// As the last run left it.
@@ -45,12 +45,12 @@ pub struct Analyzer {
 #[rtype(result = "Arc<Ranking>")]
 pub struct Rank;
 
-/// Tell this search of the tables.
+/// Report the state of the tables to this search.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct ReportTo(pub Recipient<Tabulated>);
 
-/// The tables are as they should be; or why they are not, in a sentence.
+/// The tables are up to date, or one sentence on why they are not.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Tabulated(pub Option<String>);
@@ -61,7 +61,7 @@ pub struct Tabulated(pub Option<String>);
 pub enum TableChange {
     Job(JobName),
     All,
-    /// But a table is not there: it is written from what is known.
+    /// No job changed, but a table is missing: write it from what is known.
     Nothing,
 }
 
@@ -75,18 +75,18 @@ pub struct GoBy(pub SpaceFolds);
 struct Trouble {
     /// Runs in a row that failed.
     failures: u32,
-    /// Why the last of them did; none after one that went well.
+    /// Why the last run failed. `None` if it succeeded.
     why: Option<String>,
 }
 
 impl Trouble {
-    /// Whether that is something new to say: a directory that is away for long is not worth a line at each try.
+    /// Returns whether the reason is new. A directory that is away for long does not deserve a log line for each attempt.
     fn on_failed(&mut self, why: &str) -> bool {
         self.failures = self.failures.saturating_add(1);
         self.why.replace(why.to_string()).as_deref() != Some(why)
     }
 
-    /// Whether there was some.
+    /// Returns whether there was a problem before.
     fn on_success(&mut self) -> bool {
         self.failures = 0;
         self.why.take().is_some()
@@ -153,7 +153,7 @@ impl Analyzer {
         }));
     }
 
-    /// The search has ended, as with its directory: nobody asks for its tables any more, and nothing else would end the tries.
+    /// Whether the search has ended with its directory. Nobody asks for its tables then, and nothing else would end the retries.
     fn is_left(&self) -> bool {
         self.search.as_ref().is_some_and(|search| !search.connected())
     }
@@ -168,7 +168,7 @@ impl Analyzer {
         APART
     }
 
-    /// The folder may be away, or the disk full: another run is due, from the folders, after a pause that grows.
+    /// The folder may be away, or the disk full. Schedules another run, which reads the folders, after a growing pause.
     fn try_again(&mut self, error: &dyn std::error::Error) -> Duration {
         let why = error.to_string();
         if self.trouble.on_failed(&why) {
@@ -178,7 +178,7 @@ impl Analyzer {
         }
         self.tell(Some(format!("the tables are out of date, and are written again before long: {why}")));
         self.due = Due::All;
-        // It runs, so this one is due after it.
+        // A run is under way, so this request is due after it.
         self.work.on_request();
         APART.max(Duration::from_secs(outcome::pause(self.trouble.failures)))
     }
@@ -240,7 +240,7 @@ impl Handler<GoBy> for Analyzer {
 
     fn handle(&mut self, GoBy(folds): GoBy, ctx: &mut Context<Self>) {
         let same = std::mem::replace(&mut self.folds, folds) == self.folds;
-        // Before the first run there are no tables that could be wrong, and that run goes by these.
+        // Before the first run no tables can be wrong, and that run uses these folds.
         if !same && self.due != Due::All {
             ctx.notify(TableChange::Nothing);
         }
@@ -275,7 +275,7 @@ mod tests {
     use crate::testing::tempdir;
     use tokio::sync::mpsc;
 
-    /// A search that only counts what it is told.
+    /// A fake search that only records what it receives.
     struct Told(mpsc::UnboundedSender<Option<String>>);
 
     /// The search ends.
@@ -303,7 +303,7 @@ mod tests {
         }
     }
 
-    /// What the search is told next.
+    /// The next message to the search.
     async fn heard(told: &mut mpsc::UnboundedReceiver<Option<String>>) -> Option<String> {
         let soon = tokio::time::timeout(Duration::from_secs(60), told.recv());
         soon.await.expect("before long").expect("the search is there")

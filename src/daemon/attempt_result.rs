@@ -1,4 +1,4 @@
-//! What a trainer's folder shows once the trainer is gone.
+//! Reads the result of an attempt from its folder after its trainer has ended.
 
 use crate::check;
 use crate::domain::job::{Ended, FailureClass};
@@ -15,12 +15,12 @@ use tracing::warn;
 /// What the folder shows once the trainer is gone.
 pub enum AttemptResult {
     Over(Outcome),
-    /// The job was another trainer's all along, which was started by a daemon that died before it could say so.
+    /// The job belonged to another trainer all along. A daemon started it and died before it could record that.
     Another(Box<dyn Run>),
     Unclear(String),
 }
 
-/// Reads what the trainer of attempt `attempt` left, and clears up after it. `followed`: a trainer was seen, and is gone; `seen`:
+/// Reads what the trainer of attempt `attempt` left, and cleans up after it. `followed`: a trainer was seen and is gone. `seen`:
 /// how it ended, as far as the executor knows.
 pub fn what_is_left(executor: &dyn Executor, job: &JobDir, attempt: u32, followed: bool, seen: Option<Ended>) -> AttemptResult {
     let checkpoints = progress::checkpoints(job);
@@ -29,8 +29,8 @@ pub fn what_is_left(executor: &dyn Executor, job: &JobDir, attempt: u32, followe
     let over = |ended: Option<Ended>| {
         let ended = ended.map(|ended| finished_folds::hold_to_results(ended, job));
         let gone = ended.as_ref().and_then(|ended| gone(job, ended));
-        // A trainer that was killed leaves temporary files, and there may be no other attempt that sweeps them. What stays now
-        // goes with the next one, or does no harm.
+        // A killed trainer leaves temporary files, and perhaps no other attempt will sweep them. Files that remain now go with
+        // the next sweep, or do no harm.
         if let Err(e) = sweep::after_end(job) {
             warn!(job = ?job.path(), error = e.to_string(), "leftovers stay");
         }
@@ -52,13 +52,13 @@ pub fn what_is_left(executor: &dyn Executor, job: &JobDir, attempt: u32, followe
     }
 }
 
-/// The directory of the job's data that is not there any more, where that may be why it failed: its daemon checked them before.
+/// The missing data directory that may explain why the job failed. Its daemon checked the directories before the start.
 fn gone(job: &JobDir, ended: &Ended) -> Option<Input> {
     let Ended::Failed { class: FailureClass::BadData, .. } = ended else { return None };
     check::gone(&read_options(&job.commandline()).ok()?.0)
 }
 
-/// The last word of a trainer that nobody followed, before a space is accepted.
+/// The last record of a trainer that nobody followed, read before a space is accepted.
 pub fn unwatched(job: &JobDir, ended: Ended) -> Option<Ended> {
     let ended = finished_folds::hold_to_results(ended, job);
     let out_of_reach = gone(job, &ended);
@@ -74,7 +74,7 @@ mod tests {
     use crate::testing::tempdir;
     use std::fs;
 
-    /// The end of a job that says that its data are bad, with what there is of them.
+    /// The result of a job that reports bad data, given the data that exist.
     fn left(dir: &Path) -> Outcome {
         let job = JobDir::new(dir.join("job-0"));
         fs::create_dir_all(job.private()).expect("made");

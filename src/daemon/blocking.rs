@@ -1,5 +1,5 @@
-//! Where work that may block is done: on threads of its own, and only so much of it at once for each place, so that a dead
-//! file system keeps its own work waiting and nobody else's.
+//! Runs blocking work on separate threads, with a limit for each directory. A dead file system therefore delays only its own
+//! work.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, spawn_blocking};
 
-/// Pieces of work at once on what lies in one directory: launch directories below one watched directory share these.
+/// Most pieces of work at once in one directory. Launch directories below one watched directory share them.
 const AT_ONCE: usize = 12;
 
 /// Cheap to clone; all clones share the places.
@@ -16,7 +16,7 @@ const AT_ONCE: usize = 12;
 pub struct Workshop(Arc<Mutex<HashMap<PathBuf, Arc<Semaphore>>>>);
 
 impl Workshop {
-    /// Does `work`, which is about something in the directory `place`, once there is room for it.
+    /// Runs `work`, which concerns the directory `place`, once there is room for it.
     pub fn run<T, W>(&self, place: &Path, work: W) -> impl Future<Output = Result<T, JoinError>> + use<T, W>
     where
         T: Send + 'static,
@@ -27,7 +27,7 @@ impl Workshop {
             // Never closed, so this never fails.
             let permit = place.acquire_owned().await.ok();
             spawn_blocking(move || {
-                // Kept until the work ends, even where nobody waits for it any more.
+                // Kept until the work ends, even if nobody waits for it any more.
                 let _permit = permit;
                 work()
             })

@@ -1,4 +1,4 @@
-//! The daemon's start and shutdown, in order.
+//! Starts the daemon and shuts it down, in order.
 
 use super::configuration::Configuration;
 use super::context::Services;
@@ -20,16 +20,16 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
-/// Threads for work that may block: looks, tables, records. There are only as many as there is work, and the workshop keeps
-/// one place's work from taking them all.
+/// Most threads for blocking work: scans, tables, records. Threads exist only while there is work. The workshop keeps one
+/// directory's work from taking them all.
 const BLOCKING_THREADS: usize = 512;
 
-/// How long answers that are under way have once a stop is asked for, and then the records; these are replaced whole, so
-/// whatever is not finished is as if it had not begun. Together they stay below two seconds.
+/// After a stop is requested, the time that pending answers have, and then the records. Records are replaced whole, so an
+/// unfinished write changes nothing. Together the two waits stay below two seconds.
 const ANSWERS: Duration = Duration::from_millis(500);
 const RECORDS: Duration = Duration::from_millis(1000);
 
-/// How often the executor learns anew how its trainers are.
+/// How often the executor updates its knowledge of its trainers.
 const REFRESH: Duration = Duration::from_secs(10);
 
 /// Runs the daemon until it is told to stop.
@@ -46,7 +46,7 @@ pub fn run(configuration: Configuration) -> Result<(), String> {
     let signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]);
     let signals = signals.map_err(|e| format!("cannot wait for signals: {e}"))?;
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build();
-    // Built once before, so that a failure is a sentence and not a panic in a closure that has no other way to fail.
+    // Built once before, so that a failure gives a sentence. The closure below could only panic.
     let runtime = runtime().map_err(|e| format!("cannot start: {e}"))?;
     let system = System::with_tokio_rt(move || runtime);
     let served = system.block_on(async move {
@@ -67,7 +67,7 @@ pub fn run(configuration: Configuration) -> Result<(), String> {
     served
 }
 
-/// Starts the actors that find searches and have their jobs trained; all others only show or change what these do.
+/// Starts the actors that find searches and get their jobs trained. All other actors only show or change what these do.
 pub fn start_searching(services: &Services) -> (Addr<Devices>, Addr<Watcher>) {
     let devices = Devices::new(services.clone()).start();
     let watcher = Watcher::new(services.clone(), devices.clone()).start();
@@ -94,7 +94,7 @@ async fn wait_for_stop(mut signals: signal_hook::iterator::Signals, app: &App) -
         .name("signals".to_string())
         .spawn(move || {
             for signal in signals.forever() {
-                // Too many at once say no more than one does.
+                // If the channel is full, one more signal adds nothing.
                 let _ = told.try_send(signal);
             }
         })

@@ -1,4 +1,4 @@
-//! The configuration that holds, and how it is read again while the daemon runs.
+//! Holds the current configuration, and reads it again while the daemon runs.
 
 use crate::domain::text::escape::escape;
 use crate::store::settings::Settings;
@@ -8,18 +8,18 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Reads the file, and lays flags and environment over it, the same way each time.
+/// Reads the file, then applies flags and environment, the same way each time.
 type Read = dyn Fn() -> Result<Settings, String> + Send + Sync;
 
-/// Says on stderr what keeps the daemon from starting, each sentence on its line.
+/// Prints on stderr what keeps the daemon from starting, one sentence a line.
 pub fn complain(sentences: &str) {
     for sentence in sentences.lines() {
-        // Nowhere is left to say that stderr cannot be written.
+        // If stderr cannot be written, there is nowhere left to say so.
         let _ = writeln!(std::io::stderr(), "neurosearchd: {}", escape(sentence));
     }
 }
 
-/// Cheap to clone; all clones share what holds.
+/// Cheap to clone: all clones share the current settings.
 #[derive(Clone)]
 pub struct Configuration {
     read: Arc<Read>,
@@ -32,21 +32,21 @@ impl fmt::Debug for Configuration {
     }
 }
 
-/// What a new reading asks for beyond what holds.
+/// How a newly read configuration differs from the current one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConfigurationChange {
     /// Directories to watch from now on.
     pub added: Vec<PathBuf>,
-    /// Directories to leave.
+    /// Directories to stop watching.
     pub gone: Vec<PathBuf>,
-    /// Another filter of the log.
+    /// A new filter for the log. `None` if it is unchanged.
     pub log: Option<String>,
-    /// Keys whose new values hold after a restart only.
+    /// Keys whose new values take effect only after a restart.
     pub later: Vec<&'static str>,
 }
 
 impl Configuration {
-    /// Reads it for the first time.
+    /// Reads the configuration for the first time.
     ///
     /// # Errors
     /// One sentence that names file, line and column.
@@ -60,12 +60,12 @@ impl Configuration {
         work(&mut self.holds.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What holds now.
+    /// The current settings.
     pub fn settings(&self) -> Settings {
         self.with(|holds| holds.clone())
     }
 
-    /// What the file asks for now. Waits for the disk.
+    /// Reads what the file asks for now. Waits for the disk.
     ///
     /// # Errors
     /// One sentence that names file, line and column, or that no directory is left to watch; nothing has changed.
@@ -74,7 +74,7 @@ impl Configuration {
         self.with(|holds| ConfigurationChange::between(holds, &new))
     }
 
-    /// This directory is watched now, or no longer.
+    /// Records that this directory is now watched, or no longer.
     pub fn watches(&self, directory: PathBuf, watched: bool) {
         self.with(|holds| {
             holds.watch.retain(|other| *other != directory);
@@ -84,7 +84,7 @@ impl Configuration {
         });
     }
 
-    /// This filter of the log holds now.
+    /// Records the current filter of the log.
     pub fn logs(&self, filter: String) {
         self.with(|holds| holds.log = filter);
     }
@@ -94,7 +94,7 @@ impl ConfigurationChange {
     /// What differs in `new`.
     ///
     /// # Errors
-    /// It would leave every directory, which is what a file says that is still being written.
+    /// If every directory would be left. A file that is still being written can look like that.
     fn between(old: &Settings, new: &Settings) -> Result<Self, String> {
         if new.watch.is_empty() && !old.watch.is_empty() {
             let sentence = "watch: the configuration names no directory any more, as one that is empty or half written does, so \

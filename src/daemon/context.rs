@@ -1,4 +1,4 @@
-//! What every actor is given: the settings, who we are, and what runs the trainers.
+//! The context that every actor receives: settings, identity and executor.
 
 use super::blocking::Workshop;
 use super::configuration::Configuration;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Cheap to clone; everything in it is shared.
 #[derive(Debug, Clone)]
 pub struct Services {
-    /// As the daemon started; of these, `reload` changes `watch` and `log` alone, where they are used.
+    /// The settings at the start. `reload` changes only `watch` and `log`, at the places that use them.
     pub settings: Arc<Settings>,
     pub configuration: Configuration,
     pub log: Filter,
@@ -23,7 +23,7 @@ pub struct Services {
     pub holder: Arc<str>,
     /// What runs the trainers.
     pub executor: Arc<dyn Executor>,
-    /// Where work that may block is done.
+    /// Runs work that may block.
     pub workshop: Workshop,
 }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
-/// How often the GPUs are looked at where there are any.
+/// How often the GPUs are checked on a machine that has any.
 const LOOK: Duration = Duration::from_secs(10);
 
 /// Every device of this machine.
@@ -28,7 +28,7 @@ pub struct Devices {
     found: FoundDevices,
     /// The models of all GPUs ever seen.
     names: BTreeMap<String, String>,
-    /// Grants wait for both: the devices are known, and every live trainer has claimed its slot.
+    /// Slots are granted only once the devices are known and every live trainer has claimed its slot.
     known: bool,
     claimed: bool,
 }
@@ -47,7 +47,7 @@ pub struct Enlist {
 #[rtype(result = "()")]
 pub struct Delist(pub LaunchDir);
 
-/// What a search could start now.
+/// The jobs that a search could start now.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Demanded {
@@ -69,9 +69,9 @@ pub struct Claim {
 #[rtype(result = "()")]
 pub struct Released {
     pub lease: u64,
-    /// The job that used it, if one did.
+    /// The job that used it. `None` if no job did.
     pub job: Option<String>,
-    /// It failed with class `device`.
+    /// The job failed with class `device`.
     pub failed: bool,
 }
 
@@ -80,7 +80,7 @@ pub struct Released {
 #[rtype(result = "()")]
 pub struct Open;
 
-/// Take the device that this word names out of use, or back into it; one sentence either way.
+/// Drain the device that this text names, or restore it. The answer is one sentence either way.
 #[derive(Message)]
 #[rtype(result = "Result<String, String>")]
 pub struct DrainDevice {
@@ -88,12 +88,12 @@ pub struct DrainDevice {
     pub drain: bool,
 }
 
-/// Start nothing new anywhere, or start again.
+/// Start nothing new on the whole machine, or start again.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct DrainAll(pub bool);
 
-/// Why a search gets no slot of this kind right now, the strongest reason first; empty where one is on its way.
+/// Why a search gets no slot of this kind right now, the strongest reason first. Empty if a slot is on its way.
 #[derive(Message)]
 #[rtype(result = "Vec<String>")]
 pub struct WhyNoSlot {
@@ -101,7 +101,7 @@ pub struct WhyNoSlot {
     pub need: Need,
 }
 
-/// What `status` shows of the devices, and what is wrong with them.
+/// What `status` shows of the devices, and their problems.
 #[derive(Message)]
 #[rtype(result = "(Vec<reply::Device>, Vec<String>)")]
 pub struct Describe;
@@ -119,7 +119,7 @@ impl Devices {
         }
     }
 
-    /// Looks for the devices off this thread, and again after a while.
+    /// Looks for the devices on another thread, and again after a while.
     fn look(&mut self, ctx: &mut Context<Self>) {
         let wants_gpus = self.services.settings.devices != settings::DeviceChoice::Cpu;
         let executor = self.services.executor.clone();
@@ -157,7 +157,7 @@ impl Devices {
         }
     }
 
-    /// Those of the devices found that the configuration lets jobs run on.
+    /// The devices found on which the configuration lets jobs run.
     fn seen(&self) -> Vec<Seen> {
         let settings = &self.services.settings;
         let chosen = |device: &&FoundDevice| match (&settings.devices, device.need) {
@@ -177,7 +177,7 @@ impl Devices {
         self.found.devices.iter().filter(chosen).map(seen).collect()
     }
 
-    /// Ends the sentence for a job that needs a GPU where there is none; none where the driver has not told all there is.
+    /// Ends the sentence about a job that needs a GPU when there is none. `None` if the driver did not list every GPU.
     fn no_gpu(&self) -> Option<String> {
         const CURE: &str = "to train on the CPU, set use_cpu to true in random_search.json, and remove the folders of the jobs that were \
                             drawn before: they are drawn anew then";
@@ -195,7 +195,7 @@ impl Devices {
         for effect in effects {
             match effect {
                 PoolEffect::Grant { search, lease } => match self.searches.get(&search) {
-                    // Never lost and never without a bound: a search gets no more grants than it has asked for.
+                    // Never lost, and never unbounded: a search gets no more grants than it asked for.
                     Some(enlisted) => enlisted.granted.do_send(Granted(lease)),
                     None => drop(pool::on_release(&mut self.pool, lease.id, None, false)),
                 },
@@ -209,12 +209,12 @@ impl Devices {
         }
     }
 
-    /// The model; a GPU that is gone keeps the name it had.
+    /// The model. A missing GPU keeps the name it had.
     fn name(&self, id: &str) -> String {
         self.names.get(id).cloned().unwrap_or_default()
     }
 
-    /// A GPU that the configuration lists and this machine does not have.
+    /// The GPUs that the configuration lists and this machine lacks.
     fn absent(&self) -> Vec<String> {
         let settings::DeviceChoice::Only(list) = &self.services.settings.devices else { return Vec::new() };
         let absent = list.iter().filter(|id| self.known && self.found.get(id).is_none());

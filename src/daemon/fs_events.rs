@@ -1,4 +1,5 @@
-//! The kernel's watches on directories: hints to look, placed where a space file may appear and renewed where a directory was replaced.
+//! Watches directories through the kernel. Events are hints to scan. Watches stand where a space file may appear, and are renewed
+//! after a directory was replaced.
 
 use crate::store::fs::atomic;
 use crate::store::fs::failpoint::{self, Point};
@@ -11,52 +12,52 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long events are gathered before they count as one.
+/// How long events are collected before they count as one.
 const GATHER: Duration = Duration::from_millis(100);
 
-/// What the events of a moment amount to.
+/// The summary of a short burst of events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hints {
     /// Where something changed.
     pub paths: Vec<PathBuf>,
-    /// What was moved or removed, and its watch with it, if it had one.
+    /// Paths that were moved or removed. Their watches, if any, went with them.
     pub dropped: Vec<PathBuf>,
-    /// Events were lost: everything has to be looked at.
+    /// Events were lost: everything must be scanned.
     pub all: bool,
 }
 
-/// What has to be known besides the directories to watch.
+/// What placing watches needs beyond the list of directories.
 #[derive(Debug, Clone, Default)]
 pub struct WatchContext {
     /// Every watched root.
     pub roots: BTreeSet<PathBuf>,
-    /// What was moved or removed: watched anew where it is back, for its watch may have gone with it.
+    /// Paths that were moved or removed. Their watches may be gone, so they are placed again if the paths are back.
     pub dropped: BTreeSet<PathBuf>,
 }
 
-/// What came of placing watches.
+/// The result of placing watches.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct WatchesKept {
     /// A directory is watched that was not before: what happened there until just now, no event tells.
     pub placed: bool,
-    /// Why some directory is not watched; the timer finds what happens there.
+    /// Why some directory is not watched. The timer finds changes there. `None` if all are watched.
     pub problem: Option<String>,
 }
 
-/// Watches on directories, not on what lies below them.
+/// Watches on directories. What lies below them is not watched.
 #[derive(Default)]
 pub struct Watches {
     debouncer: Option<Debouncer<RecommendedWatcher, NoCache>>,
     /// Device and inode of each watched directory.
     watched: HashMap<PathBuf, (u64, u64)>,
-    /// The directories to watch for the sake of each watched root.
+    /// The directories to watch for each watched root.
     wanted: HashMap<PathBuf, HashSet<PathBuf>>,
-    /// Why nothing can be watched at all.
+    /// Why nothing can be watched at all. `None` if watching works.
     broken: Option<String>,
 }
 
 impl Watches {
-    /// `on_hints` is called on a thread of its own.
+    /// Calls `on_hints` on a separate thread.
     pub fn new(on_hints: impl Fn(Hints) + Send + 'static) -> Self {
         let handler = move |result: DebounceEventResult| {
             let hints = hints(result);
@@ -71,7 +72,7 @@ impl Watches {
         }
     }
 
-    /// Watches exactly these directories of `root`, and no longer those of roots that are left. May block as long as their
+    /// Watches exactly these directories of `root`, and stops watching those of roots that were left. May block as long as their
     /// file systems do.
     pub fn keep(&mut self, root: &Path, directories: &[PathBuf], changes: &WatchContext) -> WatchesKept {
         self.wanted.retain(|root, _| changes.roots.contains(root));
@@ -139,8 +140,8 @@ fn hints(result: DebounceEventResult) -> Hints {
     hints
 }
 
-/// Whether it tells of nothing but files that the product replaces beside a search space, as the daemon its tables: no look is
-/// needed for that, which of 100,000 jobs takes seconds. That one went is told by nobody else.
+/// Whether the event only concerns files that this product itself replaces beside a search space, such as the tables. These need
+/// no scan, which takes seconds for 100,000 jobs. A removal is never ignored, since nothing else reports it.
 fn is_own(event: &Event) -> bool {
     let went = matches!(event.kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From)));
     let temporary = |path: &Path| path.file_name().is_some_and(|name| atomic::is_temporary(&name.to_string_lossy()));

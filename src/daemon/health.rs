@@ -29,7 +29,7 @@ async fn every_actor_answers(watcher: &Addr<Watcher>, devices: &Addr<Devices>, c
     let asked: Vec<_> = searches.samplers.values().map(|sampler| sampler.send(AreAllThere).timeout(ALIVE)).collect();
     for answer in asked {
         match answer.await {
-            // One that ended with its directory has nobody left to answer.
+            // A search that ended with its directory has no actor left to answer.
             Ok(true) | Err(MailboxError::Closed) => {}
             Ok(false) | Err(MailboxError::Timeout) => return false,
         }

@@ -1,4 +1,4 @@
-//! The log, on stderr or in systemd's journal with its fields, and the rule that a panic anywhere ends the whole process.
+//! Sends the log to stderr or to systemd's journal, and ends the process after a panic.
 
 use crate::store::settings::values::log_filter;
 use std::io::IsTerminal;
@@ -8,15 +8,15 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt, registry, reload};
 
-/// What the log lets through, changed while the daemon runs.
+/// The filter of the log, which can change while the daemon runs.
 #[derive(Debug, Clone)]
 pub struct Filter(reload::Handle<EnvFilter, Registry>);
 
 impl Filter {
-    /// From now on, this filter.
+    /// Uses this filter from now on.
     ///
     /// # Errors
-    /// When it is not one, said with what it should be; the old one holds.
+    /// If it is not a filter. The sentence says what it should be, and the old one stays.
     pub fn set(&self, filter: &str) -> Result<(), String> {
         self.0.reload(parse(filter)?).map_err(|e| format!("log: {e}"))
     }
@@ -24,7 +24,7 @@ impl Filter {
 
 #[cfg(test)]
 impl Filter {
-    /// One that no log goes by.
+    /// A filter that no log uses.
     pub fn idle() -> Self {
         Filter(reload::Layer::new(EnvFilter::default()).1)
     }
@@ -34,27 +34,27 @@ fn parse(filter: &str) -> Result<EnvFilter, String> {
     log_filter(filter).map_err(|e| format!("log: {e}"))
 }
 
-/// Logs what `filter` lets through: to the journal where stderr leads there anyway, else to stderr.
+/// Logs what `filter` allows: to the journal if stderr leads there anyway, else to stderr.
 ///
 /// # Errors
-/// When the filter is not one, said with what it should be.
+/// If it is not a filter. The sentence says what it should be.
 pub fn start(filter: &str) -> Result<Filter, String> {
     let (filter, handle) = reload::Layer::new(parse(filter)?);
     let journal = std::env::var("JOURNAL_STREAM").is_ok_and(|stream| is_stderr(&stream));
-    // Without the journal's socket, its stream still takes lines.
+    // If the journal's socket is missing, its stream still takes lines.
     let journal = journal.then(tracing_journald::layer).and_then(Result::ok);
     let lines = journal.is_none().then(|| fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()));
     registry().with(filter).with(journal).with(lines).try_init().map_err(|e| e.to_string())?;
     Ok(Filter(handle))
 }
 
-/// Whether `<device>:<inode>`, which systemd sets where it made a stream to the journal, is still our stderr.
+/// Whether `<device>:<inode>` is still our stderr. systemd sets it when it connects a stream to the journal.
 fn is_stderr(stream: &str) -> bool {
     rustix::fs::fstat(std::io::stderr().as_fd()).is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
-/// A panic kills one actor, or one thread, and leaves the others serving half a truth; so it ends the process. Trainers go
-/// on, and the next daemon adopts them.
+/// A panic kills only one actor or thread, and the others would go on with incomplete state. So it ends the process. Trainers
+/// continue, and the next daemon adopts them.
 pub fn abort_on_panic() {
     panic::set_hook(Box::new(|panic| {
         let text = panic.payload_as_str().unwrap_or("no message");

@@ -1,4 +1,4 @@
-//! What actors tell those that started them, or any other, without knowing more of them than that they listen.
+//! Messages between actors that need to know nothing else about each other.
 
 use crate::domain::device::Need;
 use crate::engine::state::Lease;
@@ -9,18 +9,18 @@ use std::time::Duration;
 /// How long an actor may take to answer [`AreYouThere`].
 pub const ALIVE: Duration = Duration::from_secs(5);
 
-/// Answered once every message before it was handled.
+/// Answered once every earlier message has been handled.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct AreYouThere;
 
-/// Look at the directory: something happened there, or may have.
+/// Scan the directory: something happened there, or may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
 pub enum LookNow {
-    /// An event told so.
+    /// An event was the reason.
     Hint,
-    /// The timer did, which is skipped where looks are slow.
+    /// The timer was the reason. Skipped if scans are slow.
     Timer,
 }
 
@@ -37,7 +37,7 @@ pub struct NoDevice {
     pub sentence: String,
 }
 
-/// A search has looked once: its live trainers have claimed their slots, or it is refused, and none can be waited for.
+/// A search has scanned once. Either its live trainers have claimed their slots, or it is refused and has none to wait for.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Ready(pub LaunchDir);
@@ -47,6 +47,6 @@ pub struct Ready(pub LaunchDir);
 #[rtype(result = "()")]
 pub struct Gone {
     pub launch: LaunchDir,
-    /// Tells it from another one that has the directory by now.
+    /// Distinguishes it from another sampler that has the directory by now.
     pub sampler: Recipient<LookNow>,
 }

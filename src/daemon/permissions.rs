@@ -1,8 +1,8 @@
-//! What a person can do where the daemon may not read or write a directory.
+//! Advice for a person when the daemon may not read or write a directory.
 
 use std::path::Path;
 
-/// What to do where the daemon may not write into the directory.
+/// Advice if the daemon may not write into the directory.
 pub fn how_to_write(directory: &Path) -> Vec<String> {
     use rustix::fs::{Access, access};
     match access(directory, Access::WRITE_OK) {
@@ -21,7 +21,7 @@ pub fn how_to_write(directory: &Path) -> Vec<String> {
     }
 }
 
-/// What to do where the daemon may not look into the directory: it, or one above it, is closed.
+/// Advice if the daemon may not read the directory because it, or one above it, is closed.
 pub fn how_to_read(directory: &Path) -> String {
     use rustix::fs::{Access, access};
     let closed = |directory: &&Path| access(*directory, Access::EXEC_OK) == Err(rustix::io::Errno::ACCESS);
@@ -35,14 +35,14 @@ pub fn how_to_read(directory: &Path) -> String {
     format!("{}: the daemon may not look into it, so that no search there is seen; {cure}", directory.display())
 }
 
-/// The directory as a shell reads it, quoted where it holds more than plain characters.
+/// The directory as a shell word, quoted if it holds more than plain characters.
 fn shell_word(directory: &Path) -> String {
     let path = directory.display().to_string();
     let plain = path.chars().all(|c| c.is_alphanumeric() || "/._-+".contains(c));
     if plain { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
-/// The directory as systemd reads it: `%` begins a specifier and stands double, and within quotes a space parts nothing.
+/// The directory as systemd reads it. `%` begins a specifier, so it is doubled. Quotes keep a space from separating words.
 fn read_write_paths(directory: &Path) -> String {
     let path = directory.display().to_string();
     let quoted = path.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");

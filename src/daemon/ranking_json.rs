@@ -1,4 +1,4 @@
-//! What `/v1/best` says of each job, written once for as long as its figures hold.
+//! The JSON text of each job in `/v1/best`, kept until its figures change.
 
 use crate::analysis::{Ranked, RankedFold, Ranking};
 use crate::control::reply::{BestFold, BestJob};
@@ -16,8 +16,8 @@ impl Serialize for RankingEntryJson {
     }
 }
 
-/// Writes what the ranking's answers will say, so that the first of them takes no longer than the later ones. Of the jobs
-/// whose figures stayed as they were the text is there already.
+/// Writes the text of the ranking's answers in advance, so that the first answer is as fast as later ones. Jobs whose figures did
+/// not change have their text already.
 ///
 /// # Errors
 /// Those of serde_json.
@@ -33,7 +33,7 @@ fn text(ranked: &Ranked) -> Result<&RawValue, serde_json::Error> {
     }
 }
 
-/// As the protocol has it.
+/// The job as the protocol defines it.
 pub fn job(ranked: &Ranked) -> BestJob {
     let fold = |fold: &RankedFold| {
         let [best_loss, best_balanced_accuracy] = fold.accuracy;

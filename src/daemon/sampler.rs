@@ -1,4 +1,4 @@
-//! The actor for one launch directory: it owns that search's state, and is the only writer of its records.
+//! The actor for one launch directory: it owns that search's state and alone writes its records.
 
 pub mod accept_space;
 pub mod chosen_job;
@@ -45,7 +45,7 @@ pub struct Sampler {
     pub(super) services: Services,
     pub(super) launch: LaunchDir,
     pub(super) devices: Addr<Devices>,
-    /// Told once it has looked, and when it ends.
+    /// Receives word once it has scanned, and when it ends.
     pub(super) ready: Recipient<Ready>,
     pub(super) gone: Recipient<Gone>,
     pub(super) analyzer: Addr<Analyzer>,
@@ -57,32 +57,32 @@ pub struct Sampler {
     pub(super) trainers: HashMap<JobName, Addr<Trainer>>,
     pub(super) courses: Courses,
     pub(super) locked: Option<Arc<Locked>>,
-    /// Another directory has the name: nothing is done on the disk before ours has it again.
+    /// Another directory has the name. Nothing is done on the disk before ours has it again.
     pub(super) away: bool,
-    /// Why the directory is not served, and what could not be read at the last look.
+    /// Why the directory is not served, and what the last scan could not read.
     pub(super) alarms: Vec<String>,
-    /// Why the tables are not as they should be.
+    /// Why the tables are not up to date. `None` if they are.
     pub(super) tables_trouble: Option<String>,
     pub(super) looking: Coalesce,
-    /// The running look judges a refused file anew: its data may have been mended.
+    /// The running scan judges a refused file again, since its data may have been fixed.
     pub(super) judge_again: bool,
     pub(super) judged: Option<Stamp>,
     pub(super) settling: Settling<Stamp>,
     pub(super) folders: Arc<HashMap<JobName, FolderTime>>,
     /// Ends the time in which a timer need not look again.
     pub(super) rested_at: Instant,
-    /// The look that is due by itself, and when.
+    /// The next scheduled scan, and its time. `None` if there is none.
     pub(super) next_look: Option<(SpawnHandle, Instant)>,
     pub(super) has_looked: bool,
-    /// The daemon stops: nothing is drawn or launched any more.
+    /// The daemon stops: nothing is drawn or started any more.
     pub(super) closed: bool,
     /// Waits for the work on the disk to end.
     pub(super) finishing: Option<oneshot::Sender<()>>,
-    /// Rings when the time limit ends.
+    /// Fires when the time limit ends.
     pub(super) timer: Option<SpawnHandle>,
 }
 
-/// Answered with true once this actor, its tables' and its trainers' have handled every message before it.
+/// Answered with true once this actor, its analyzer and its trainers have handled all earlier messages.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "bool")]
 pub struct AreAllThere;
@@ -222,7 +222,7 @@ impl Handler<Finish> for Sampler {
         self.tasks.retain(DiskTask::only_records);
         self.next_task(ctx);
         Box::pin(async {
-            // Dropped with the actor: then there is nothing to wait for either.
+            // If the actor drops the sender, there is nothing to wait for either.
             let _ = wait.await;
         })
     }
@@ -237,7 +237,7 @@ impl Handler<AreAllThere> for Sampler {
         Box::pin(async move {
             let mut there = analyzer.await.is_ok();
             for trainer in trainers {
-                // One that ended with its job has nothing left to do.
+                // A trainer actor that ended with its job has nothing left to do.
                 there &= !matches!(trainer.await, Err(MailboxError::Timeout));
             }
             there
@@ -264,7 +264,7 @@ mod tests {
     use crate::engine::state::{Job, Standing};
     use crate::testing::{sampler, space};
 
-    /// Where the job stands that failed since the directory `gone` of its data is.
+    /// The standing of a job that failed after the data directory `gone` disappeared.
     fn after_end_without(gone: &str, caps_dir: &str) -> Standing {
         let (job, launch) = (JobName::numbered("job", 0).expect("a name"), "/nowhere/launch".as_ref());
         let mut sampler = sampler(launch);

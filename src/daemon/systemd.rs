@@ -1,16 +1,16 @@
-//! What systemd is told: that the daemon is up, reloads or stops.
+//! Notifies systemd that the daemon is up, reloads or stops.
 
 use sd_notify::NotifyState;
 use tracing::warn;
 
-/// Tells systemd, where it started this process and asked to be told.
+/// Notifies systemd, if it started this process and asked for that.
 pub fn tell(states: &[NotifyState<'_>]) {
     if let Err(e) = sd_notify::notify(states) {
         warn!(error = e.to_string(), "systemd was not told");
     }
 }
 
-/// A reload begins; [`NotifyState::Ready`] says that it is over.
+/// A reload begins. [`NotifyState::Ready`] reports its end.
 pub fn tell_reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),

@@ -1,4 +1,4 @@
-//! The actor for one running job, bound to one device: has its trainer started or adopts it, follows it, stops it.
+//! The actor for one running job on one device: starts or adopts its trainer, follows it, stops it.
 
 use super::attempt_result::{AttemptResult, what_is_left};
 use super::context::Services;
@@ -20,23 +20,23 @@ use tokio::io::unix::AsyncFd;
 use tokio::task::JoinError;
 use tracing::{info, warn};
 
-/// How often a run is asked how it is: one whose end nobody tells of, and one that was told to stop.
+/// How often a run is polled if nothing reports its end, or if it was told to stop.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// How often the progress record is read: the trainer replaces it at most once a second.
+/// How often the progress record is read. The trainer replaces it at most once a second.
 const FOLLOW: Duration = Duration::from_secs(1);
 
-/// How a trainer is come by.
+/// How to obtain the trainer.
 #[derive(Debug)]
 pub enum Role {
     Start(Assignment),
-    /// It lives already; `attempt` is the last that was recorded.
+    /// It is already alive. `attempt` is the last recorded one.
     Adopt {
         attempt: u32,
     },
 }
 
-/// What happens to a job, told to its search.
+/// An event in a job's life, sent to its search.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Report {
@@ -44,23 +44,23 @@ pub struct Report {
     pub news: News,
 }
 
-/// One piece of news.
+/// One event.
 #[derive(Debug)]
 pub enum News {
     Started,
-    /// Nothing runs, because of the surroundings; the sentence says why.
+    /// Nothing runs, because of the environment. The sentence says why.
     NotStarted(String),
     /// Nothing runs, because of the job's own folder.
     NotStartable(String),
-    /// What stands in the way of following or stopping it.
+    /// What prevents following or stopping it.
     Trouble(String),
     Progress {
         progress: Box<Progress>,
         fold_finished: bool,
     },
-    /// No news for longer than the job's own steps explain.
+    /// No report for longer than the job's own steps explain.
     Stalled,
-    /// The last report: the actor ends with it.
+    /// The last report. The actor ends with it.
     Ended(Outcome),
 }
 
@@ -77,14 +77,14 @@ pub struct Trainer {
     sampler: Recipient<Report>,
     role: Option<Role>,
     attempt: u32,
-    /// None before it is started or found.
+    /// `None` before it is started or found.
     run: Option<Box<dyn Run>>,
     stopping: bool,
     stop_wanted: bool,
     progress: Option<Progress>,
     news_at: Instant,
     stalled: bool,
-    /// An end is being looked into, or a record is being read.
+    /// Its end is being examined, or a record is being read.
     concluding: bool,
     following: bool,
 }
@@ -113,7 +113,7 @@ impl Trainer {
         }
     }
 
-    /// Work on the disk, off this thread; jobs whose launch directories lie together share its places.
+    /// Runs work on the disk off this thread. Jobs whose launch directories have the same parent share a limit.
     fn on_disk<T, W>(&self, work: W) -> impl Future<Output = Result<T, JoinError>> + use<T, W>
     where
         T: Send + 'static,
@@ -124,7 +124,7 @@ impl Trainer {
     }
 
     fn report(&self, news: News) {
-        // A handful a second for each running job, of which there are no more than slots.
+        // A handful a second for each running job. There are no more running jobs than slots.
         self.sampler.do_send(Report { job: self.name.clone(), news });
     }
 
@@ -149,7 +149,7 @@ impl Trainer {
         }));
     }
 
-    /// Follows the trainer that lives already, or concludes where there is none.
+    /// Follows the trainer if it is alive, else concludes.
     fn adopt(&mut self, ctx: &mut Context<Self>) {
         let (executor, job) = (self.services.executor.clone(), self.job.clone());
         let work = self.on_disk(move || trainer_status(&*executor, &job));
@@ -176,16 +176,16 @@ impl Trainer {
         ctx.run_interval(FOLLOW, |this, ctx| this.follow(ctx));
     }
 
-    /// Looks at the run at once when it ends, where that is told: its slot stands empty until then.
+    /// Polls the run at once when it ends, if the kernel reports that. The slot stays empty until then.
     fn look_at_its_end(&self, ctx: &mut Context<Self>) {
         let Some(end) = self.run.as_ref().and_then(|run| run.wake()) else { return };
-        // SAFETY: an owned descriptor is open and the same for as long as it lives.
+        // SAFETY: an owned descriptor stays open and unchanged for as long as it lives.
         let Ok(end) = (unsafe { AsyncFd::register_with_interest(end, Interest::READABLE) }) else { return };
         let ended = async move { end.readable().await.map(drop) };
         ctx.spawn(ended.into_actor(self).map(|_, this, ctx| this.look(ctx)));
     }
 
-    /// Whether the trainer still runs; a stop goes on meanwhile.
+    /// Checks whether the trainer still runs. A pending stop continues meanwhile.
     fn look(&mut self, ctx: &mut Context<Self>) {
         if self.concluding {
             return;
@@ -201,7 +201,7 @@ impl Trainer {
         }
     }
 
-    /// The trainer is gone, and ended as `seen`: reads what it left behind.
+    /// The trainer is gone, and ended as `seen`. Reads what it left behind.
     fn conclude(&mut self, seen: Option<Ended>, ctx: &mut Context<Self>) {
         self.concluding = true;
         let (executor, job, attempt) = (self.services.executor.clone(), self.job.clone(), self.attempt);
@@ -229,11 +229,11 @@ impl Trainer {
         self.run = Some(run);
         self.look_at_its_end(ctx);
         self.concluding = false;
-        // What was asked of the other one holds for this one.
+        // Requests to the other run apply to this one.
         self.stop_wanted |= std::mem::take(&mut self.stopping);
     }
 
-    /// Reads the progress record, and judges silence.
+    /// Reads the progress record, and checks for a stall.
     fn follow(&mut self, ctx: &mut Context<Self>) {
         if self.concluding || self.following {
             return;
@@ -260,7 +260,7 @@ impl Trainer {
         }));
     }
 
-    /// It is tried again, and shown meanwhile.
+    /// Reports the failure. The stop is tried again.
     fn cannot_stop(&mut self, error: &io::Error) {
         (self.stopping, self.stop_wanted) = (false, true);
         self.report(News::Trouble(format!("its trainer cannot be stopped: {error}")));

@@ -1,4 +1,4 @@
-//! The actor that finds launch directories: events become "look there", and a regular scan finds what no event told.
+//! The actor that finds launch directories, through events and through a regular scan that finds what no event reported.
 
 use super::context::Services;
 use super::devices::{Delist, Devices, Open};
@@ -20,13 +20,13 @@ use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 use tracing::{debug, warn};
 
-/// How long live trainers have to be claimed before slots are lent all the same: a dead network mount must not stop the rest.
+/// How long slots wait for live trainers to claim theirs. A dead network mount must not stop the rest.
 const CLAIMS: Duration = Duration::from_secs(30);
 
-/// How long a look may take before it is shown.
+/// How long a scan may take before it is shown.
 const SILENT: Duration = Duration::from_secs(5);
 
-/// How long a look waits for another one's watches.
+/// How long a scan waits for the watches of another.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The daemon's view of its watched directories.
@@ -36,23 +36,23 @@ pub struct Watcher {
     roots: BTreeMap<PathBuf, Root>,
     samplers: BTreeMap<LaunchDir, Addr<Sampler>>,
     watches: Option<Arc<Mutex<Watches>>>,
-    /// Hints that found the mailbox full: then everything is looked at.
+    /// Hints that found the mailbox full. Everything is scanned then.
     missed: Arc<AtomicBool>,
-    /// Searches found before slots are lent that have not yet looked themselves.
+    /// Searches that were found before slots are granted and have not scanned yet.
     awaited: BTreeSet<LaunchDir>,
     opened: bool,
 }
 
-/// One watched directory. Each is looked at by itself, so that one whose file system does not answer keeps no other waiting.
+/// One watched directory. Each is scanned separately, so that a file system that does not answer delays no other.
 #[derive(Debug, Default)]
 struct Root {
     looking: Coalesce,
-    /// When the look that runs began.
+    /// When the running scan began. `None` if none runs.
     begun: Option<Instant>,
-    /// Ends the time in which the timer need not look again; none before the first look.
+    /// Until then the timer need not scan again. `None` before the first scan.
     rested_at: Option<Instant>,
     alarms: Vec<String>,
-    /// What was moved or removed since the last look, of what may be watched for it.
+    /// Watchable paths that were moved or removed since the last scan.
     dropped: BTreeSet<PathBuf>,
 }
 
@@ -67,7 +67,7 @@ impl Root {
     }
 }
 
-/// The file system told something.
+/// The file system reported something.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Hint(pub Hints);
@@ -77,17 +77,17 @@ pub struct Hint(pub Hints);
 #[rtype(result = "()")]
 pub struct LookAtAll;
 
-/// Watch one more directory; false where it is watched already.
+/// Watch one more directory. The answer is false if it is watched already.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "bool")]
 pub struct AddRoot(pub PathBuf);
 
-/// Watch a directory no longer; false where it was not watched.
+/// Stop watching a directory. The answer is false if it was not watched.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "bool")]
 pub struct RemoveRoot(pub PathBuf);
 
-/// The searches there are, and what is wrong with the watched directories.
+/// All searches, and the problems of the watched directories.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Searches")]
 pub struct ListSearches;
@@ -142,7 +142,7 @@ impl Watcher {
 
     fn on_looked(&mut self, root: &Path, looked: LookedAt, ctx: &mut Context<Self>) {
         let rescan = Duration::from_secs(self.services.settings.rescan_seconds);
-        // Not watched any more: then nothing of it counts.
+        // Not watched any more, so the result does not count.
         let Some(known) = self.roots.get_mut(root) else { return };
         for alarm in looked.alarms.iter().filter(|alarm| !known.alarms.contains(alarm)) {
             warn!(alarm = alarm.as_str(), "watching");
@@ -150,12 +150,12 @@ impl Watcher {
         known.alarms = looked.alarms;
         known.begun = None;
         if looked.placed {
-            // This look is not over yet, so the next one follows it.
+            // This scan is not over yet, so the next one follows it.
             known.looking.on_request();
         }
         known.rested_at = Some(Instant::now() + rescan_pause::after(looked.took, rescan));
         for launch in looked.launches {
-            // A look that began before a directory was left must not bring its searches back.
+            // A scan that began before a directory was left must not bring its searches back.
             if !self.samplers.contains_key(&launch) && self.watches_over(launch.path()) {
                 debug!(launch = ?launch.path(), "launch directory found");
                 let sampler = Sampler::new(
@@ -185,7 +185,7 @@ impl Watcher {
         }
     }
 
-    /// What was at this path was moved or removed: it is watched anew where it is back.
+    /// The path was moved or removed. It is watched again if it is back.
     fn on_dropped(&mut self, path: &Path) {
         for (root, known) in &mut self.roots {
             if path == root || path.parent() == Some(root) || root.parent() == Some(path) {
@@ -225,19 +225,19 @@ impl Watcher {
     }
 }
 
-/// A hint that finds the mailbox full is not lost: the next one that is handled looks at everything.
+/// Sends a hint. If the mailbox is full it is not lost: the next hint that is handled scans everything.
 fn hint(sampler: &Addr<Sampler>, look: LookNow, missed: &AtomicBool) {
     if sampler.try_send(look).is_err() {
         missed.store(true, Ordering::Relaxed);
     }
 }
 
-/// What a look at one watched directory gave.
+/// The result of scanning one watched directory.
 struct LookedAt {
     launches: Vec<LaunchDir>,
     alarms: Vec<String>,
     took: Duration,
-    /// A watch was placed after the listing, and what came between the two is seen only by another look.
+    /// A watch was placed after the listing. Only another scan sees what happened between the two.
     placed: bool,
 }
 
@@ -247,7 +247,7 @@ fn look_at_root(root: &Path, watches: &Mutex<Watches>, changes: &WatchContext) -
     let (found, mut alarms) = match looked.and_then(|()| list_jobs::watched(root)) {
         Ok(found) => (found, Vec::new()),
         Err(e) => {
-            // Its parent tells when it comes back.
+            // Its parent reports when it comes back.
             let directories = root.parent().map(PathBuf::from).into_iter().collect();
             let alarm = if e.is_denied() { how_to_read(root) } else { format!("{e}; it is looked for again") };
             (Watched { directories, ..Watched::default() }, vec![alarm])
@@ -270,7 +270,7 @@ fn look_at_root(root: &Path, watches: &Mutex<Watches>, changes: &WatchContext) -
     LookedAt { launches: found.launches, alarms, took, placed }
 }
 
-/// The watches, unless somebody has them for long: a watch on a dead file system must not keep the others waiting.
+/// The watches, unless they stay taken for too long. A watch on a dead file system must not delay the others.
 fn soon(watches: &Mutex<Watches>) -> Option<MutexGuard<'_, Watches>> {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -353,7 +353,7 @@ impl Handler<Gone> for Watcher {
         if own.as_ref() == Some(&msg.sampler) {
             self.samplers.remove(&msg.launch);
             self.devices.do_send(Delist(msg.launch.clone()));
-            // Its watch may have gone with it, whether or not an event has told so yet.
+            // Its watch may have gone with it, whether or not an event has reported that yet.
             self.on_dropped(msg.launch.path());
         }
         self.handle(Ready(msg.launch), ctx);

@@ -1,4 +1,4 @@
-//! What a trainer is told: its job, its device and how to work, which is the same wherever it runs.
+//! The assignment of a trainer: its job, device and settings, the same wherever it runs.
 
 use crate::domain::device::Device;
 use crate::domain::network::precision::Precision;
@@ -11,19 +11,19 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::path::PathBuf;
 
-/// The trainer's environment: what it runs on and how. Absent, it decides by the job's options and the machine.
+/// The trainer's environment: its device and settings. If a variable is absent, the job's options and the machine decide.
 pub mod variable {
     /// `cpu`, or the UUID of the one GPU.
     pub const DEVICE: &str = "NEUROSEARCH_DEVICE";
     pub const THREADS: &str = "NEUROSEARCH_THREADS";
     pub const ATTEMPT: &str = "NEUROSEARCH_ATTEMPT";
-    /// Where decoded volumes are shared between trainers; empty: nowhere. Absent, the usual folder.
+    /// Where trainers share decoded volumes. Empty: nowhere. Absent: the usual folder.
     pub const CACHE_DIR: &str = "NEUROSEARCH_CACHE_DIR";
     /// How many gigabytes that folder may hold.
     pub const CACHE_GIGABYTES: &str = "NEUROSEARCH_CACHE_GIGABYTES";
     /// `fp32`, `tf32` or `bf16`.
     pub const PRECISION: &str = "NEUROSEARCH_PRECISION";
-    /// What runs the trainer, as `trainer.json` names it; empty or absent: the trainer is a process, and names itself.
+    /// What runs the trainer, as `trainer.json` names it. If empty or absent, the trainer is a process and names itself.
     pub const RUN: &str = "NEUROSEARCH_RUN";
 }
 
@@ -33,7 +33,7 @@ pub struct Assignment {
     pub job: JobDir,
     pub device: Device,
     pub threads: usize,
-    /// From 1; names the run's log and its records.
+    /// Counted from 1. Names the run's log and its records.
     pub attempt: u32,
     pub precision: Precision,
     /// None: the trainer decodes volumes for itself.
@@ -41,20 +41,20 @@ pub struct Assignment {
 }
 
 impl Assignment {
-    /// The job's folder as a trainer is told it.
+    /// The job's folder in the form that a trainer receives.
     pub fn folder(&self) -> Result<PathBuf, StoreError> {
         let path = self.job.path();
         std::path::absolute(path).map_err(|e| StoreError::io("find", path, e))
     }
 
-    /// The attempt's log, which is appended to: an attempt whose number was never recorded has left its words under the same name.
+    /// Opens the attempt's log to append. An attempt whose number was never recorded may have left text under the same name.
     pub fn open_log(&self) -> Result<File, StoreError> {
-        // One that stays is one too many, and nothing worse.
+        // If an old log stays, there is one too many, and nothing worse.
         let _ = attempt_log::make_place(&self.job, self.attempt);
         open::append(&self.job.attempt_log(self.attempt))
     }
 
-    /// What a trainer's environment holds beside ours.
+    /// Variables that are added to the trainer's environment.
     pub fn variables(&self) -> Vec<(&'static str, OsString)> {
         let mut variables = vec![
             (variable::DEVICE, self.device.as_str().into()),
@@ -68,10 +68,10 @@ impl Assignment {
                 variables.push((variable::CACHE_DIR, place.folder.clone().into()));
                 variables.push((variable::CACHE_GIGABYTES, place.gigabytes().to_string().into()));
             }
-            // Empty, since an absent one would mean the usual folder.
+            // Empty, since an absent variable would mean the usual folder.
             None => variables.push((variable::CACHE_DIR, OsString::new())),
         }
-        // Empty hides every GPU, so that a job on the processor never wakes one.
+        // Empty hides every GPU, so that a CPU job never wakes one.
         let visible = match &self.device {
             Device::Cpu => OsString::new(),
             Device::Gpu { uuid } => uuid.into(),

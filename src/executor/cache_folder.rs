@@ -1,4 +1,4 @@
-//! Which folder trainers share decoded volumes in: the one that was named, none where that was said, else the usual one.
+//! Chooses the folder in which trainers share decoded volumes: the named one, none, or the usual one.
 
 use super::assignment::variable;
 use crate::store::data::volume_cache::{CachePlace, USUAL_LIMIT};
@@ -6,17 +6,17 @@ use crate::store::settings::Settings;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// The folder of this user's, or of the service's: systemd's `CACHE_DIRECTORY`, else `neurosearch` in `XDG_CACHE_HOME` or in
-/// `~/.cache`. None where there is no home either.
+/// The folder of this user or of the service: systemd's `CACHE_DIRECTORY`, else `neurosearch` in `XDG_CACHE_HOME` or in
+/// `~/.cache`. `None` if there is no home either.
 pub fn usual_folder(get: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let absolute = |name: &str| get(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    // systemd joins several by colons; the first is the unit's first.
+    // systemd joins several with colons. The unit's first folder comes first.
     let of_unit = get("CACHE_DIRECTORY").and_then(|list| std::env::split_paths(&list).next()).filter(|path| path.is_absolute());
     let of_user = || absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
     of_unit.or_else(|| of_user().map(|folder| folder.join("neurosearch")))
 }
 
-/// The place that the trainer's own variables name; without them the usual one. An empty folder means none.
+/// The place that the trainer's own variables name, else the usual one. An empty folder means none.
 ///
 /// # Errors
 /// One clause that names the variable which is no number.

@@ -2,29 +2,29 @@
 
 use crate::domain::device::Need;
 
-/// One device as it was found.
+/// One device as found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundDevice {
     /// `cpu`, or a GPU's UUID.
     pub id: String,
     pub need: Need,
-    /// How many jobs it takes at once; none: as many as the configuration says.
+    /// How many jobs it takes at once. `None` if the configuration decides.
     pub slots: Option<u32>,
-    /// Why it takes no job now, because others use it.
+    /// Why it takes no job now: others use it. `None` if it is free.
     pub occupied: Option<String>,
-    /// Position in the order of PCI buses, as `nvidia-smi` numbers GPUs.
+    /// Position in the order of PCI buses, as `nvidia-smi` numbers GPUs. `None` for the CPU.
     pub index: Option<u32>,
     /// The model.
     pub name: String,
     /// Bytes.
     pub memory_total: Option<u64>,
     pub memory_free: Option<u64>,
-    /// Share of the last moments in which it computed, in percent.
+    /// Share of the last moments in which it computed, in percent. `None` if unknown.
     pub utilization: Option<u32>,
 }
 
 impl FoundDevice {
-    /// The processors, with as many slots as the configuration says.
+    /// The CPU, with as many slots as the configuration says.
     pub fn cpu() -> Self {
         FoundDevice {
             id: "cpu".to_string(),
@@ -40,11 +40,11 @@ impl FoundDevice {
     }
 }
 
-/// The devices found, and what stood in the way of finding them.
+/// The devices found, and what prevented finding others.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FoundDevices {
     pub devices: Vec<FoundDevice>,
-    /// One sentence where not every device could be found.
+    /// One sentence if not every device could be found.
     pub problem: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Where a trainer runs: the seam between those who want jobs trained and what runs their trainers, and this machine behind it.
+//! The interface for running trainers, and its implementation on this machine.
 
 pub mod assignment;
 pub mod cache_folder;

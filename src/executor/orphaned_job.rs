@@ -1,4 +1,4 @@
-//! The state of a job that no daemon looks after, which whoever ran it may have left as it was when it died.
+//! The state of a job without a daemon. The process that ran it may have died without updating it.
 
 use super::local::process_identity::may_live;
 use super::local::processes::Processes;
@@ -8,17 +8,17 @@ use crate::store::records::finished_folds;
 use crate::store::records::job_records::JobRecord;
 use crate::store::records::layout::JobDir;
 
-/// The state as the record has it, or what became of the job where its record says that it runs and both the process that ran it
-/// and its trainer are gone.
+/// The state in the record. If the record says that the job runs, but its starter and its trainer are both gone, the job's actual
+/// fate.
 pub fn shown(job: &JobDir, record: &JobRecord) -> JobState {
     let died = record.borrower.as_ref().is_some_and(|borrower| !may_live(borrower));
     if !died || !matches!(record.state, JobState::Running { .. }) {
         return record.state.clone();
     }
-    // Whoever runs a job from the command line runs it here.
+    // A job started from the command line runs on this machine.
     let word = match trainer_status(&Processes::default(), job) {
         TrainerStatus::Alive(_) | TrainerStatus::Unknown(_) => return record.state.clone(),
-        // An earlier attempt's word says nothing about one that died before its own first.
+        // The record of an earlier attempt says nothing about an attempt that died before it wrote its own.
         TrainerStatus::Ended(end) if end.attempt == record.history.attempts => {
             Some(finished_folds::hold_to_results(end.ended, job))
         }

@@ -1,4 +1,4 @@
-//! How a trainer's process ends, for whoever started it without reading `end.json`.
+//! The exit codes of a trainer's process, for callers that do not read `end.json`.
 
 use crate::domain::job::FailureClass;
 use crate::store::fs::error::StoreError;
@@ -8,15 +8,15 @@ use std::process::ExitCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     Done,
-    /// A failure that may not come again: a panic, a folder that cannot be used.
+    /// A failure that may not happen again: a panic, or a folder that cannot be used.
     Crashed,
-    /// The command line is wrong, or the folder is none.
+    /// The command line is wrong, or the folder is not one.
     Usage,
     /// Another trainer holds the job.
     Busy,
-    /// Asked to stop; the last epoch is kept.
+    /// It was asked to stop. The last epoch is kept.
     Interrupted,
-    /// A result could not be written, or an input not read just now; what was written before is kept.
+    /// A result could not be written, or an input could not be read just now. What was written before is kept.
     Disk,
     BadOptions,
     BadData,
@@ -53,12 +53,12 @@ impl Exit {
         }
     }
 
-    /// What a trainer exits with that could not write one of its records.
+    /// The exit code of a trainer that could not write one of its records.
     pub fn unwritten(error: &StoreError) -> Self {
         if error.is_of_the_disk() { Exit::Disk } else { Exit::Crashed }
     }
 
-    /// What a failed job exits with.
+    /// The exit code of a failed job.
     pub const fn of(class: FailureClass) -> Self {
         match class {
             FailureClass::BadOptions | FailureClass::TooLarge => Exit::BadOptions,

@@ -1,11 +1,11 @@
-//! Where the trainer's program lies.
+//! Finds the trainer's program.
 
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// The environment variable that names another trainer than the one beside this program.
+/// The environment variable that names a trainer to use in place of the one beside this program.
 pub const VARIABLE: &str = "NEUROSEARCH_TRAINER";
 
 /// The program's file name, beside the daemon and the command line.
@@ -28,7 +28,7 @@ pub enum NoTrainer {
 /// The trainer: what `NEUROSEARCH_TRAINER` names, else `neurosearch-trainer` beside this program. The path is absolute.
 ///
 /// # Errors
-/// When there is no such program, or it cannot be run; each names the path and the cure.
+/// If there is no such program, or it cannot be run. Each names the path and the cure.
 pub fn find_trainer() -> Result<PathBuf, NoTrainer> {
     find(std::env::var_os(VARIABLE).as_deref(), std::env::current_exe())
 }

@@ -1,4 +1,4 @@
-//! What became of a job's trainer, judged by its folder and by what ran it: absence never means finished.
+//! Decides what became of a job's trainer, from its folder and its executor. Absence never means finished.
 
 use super::local::process_identity;
 use super::run::{Executor, FoundRun, Run};
@@ -9,26 +9,26 @@ use crate::store::records::job_records::{EndRecord, TrainerRecord};
 use crate::store::records::layout::JobDir;
 use crate::store::records::record;
 
-/// What a job's folder and the executor say together.
+/// The combined report of a job's folder and the executor.
 #[derive(Debug)]
 pub enum TrainerStatus {
     /// The trainer runs.
     Alive(Box<dyn Run>),
-    /// It ended and said how.
+    /// It ended and recorded how.
     Ended(EndRecord),
-    /// No trainer runs, and the last one, if there was one, ended without a word.
+    /// No trainer runs. The last one, if any, ended without a record.
     Gone,
-    /// Cannot be known from here, for this reason; the job must neither be taken for finished nor started again.
+    /// It cannot be known from here, for this reason. The job must neither count as finished nor be started again.
     Unknown(String),
 }
 
-/// Looks at the job's trainer, which `executor` runs if anybody does. May wait for the disk and the executor; changes nothing.
+/// Looks up the job's trainer, assuming that `executor` runs it. May wait for the disk and the executor. Changes nothing.
 pub fn trainer_status(executor: &dyn Executor, job: &JobDir) -> TrainerStatus {
     judge(executor, job).unwrap_or_else(|error| TrainerStatus::Unknown(error.to_string()))
 }
 
-/// As [`trainer_status`], where the caller knows that the job's trainer is gone: a record of it that cannot be read then hides
-/// nobody, unless somebody holds the job's lock.
+/// As [`trainer_status`], for a caller that knows that the job's trainer is gone. An unreadable record of it then hides nobody,
+/// unless somebody holds the job's lock.
 pub fn trainer_status_after_end(executor: &dyn Executor, job: &JobDir) -> TrainerStatus {
     judge(executor, job).unwrap_or_else(|error| {
         let records = [job.trainer_record(), job.end()];
@@ -46,7 +46,7 @@ pub fn holder(job: &JobDir) -> Holder {
             Some(holder) if !process_identity::is_here(&holder.host, &holder.boot_id) => Holder::Elsewhere,
             holder => Holder::Here(holder.and_then(|holder| holder.device)),
         },
-        // No trainer takes a lock that is none, such as a link; one that the disk does not give now may be held.
+        // No trainer takes a lock that is not a regular file, such as a link. A lock that the disk cannot read now may be held.
         Err(error) if error.is_of_the_file() => Holder::Elsewhere,
         Err(_) => Holder::Here(None),
     }
@@ -60,7 +60,7 @@ fn judge(executor: &dyn Executor, job: &JobDir) -> Result<TrainerStatus, StoreEr
     if let FoundRun::Alive(run) = found {
         return Ok(TrainerStatus::Alive(run));
     }
-    // Read after the run was seen to be over, so nothing is written to it any more.
+    // Read after the run was over, so it changes no more.
     let end = optional::<EndRecord>(record::read(&job.end()))?.filter(|end| end.attempt == trainer.attempt);
     if let Some(holder) = lock::holder(&job.lock())? {
         let (lock, who) = (job.lock(), lock::who(&holder));
@@ -78,7 +78,7 @@ fn without_record(job: &JobDir) -> Result<TrainerStatus, StoreError> {
         let why = format!("{} is held by a trainer that has not yet said who it is", job.lock().display());
         return Ok(TrainerStatus::Unknown(why));
     }
-    // The trainer may have left its identity between the two looks.
+    // The trainer may have written its identity between the two looks.
     let record = job.trainer_record();
     if record.try_exists().map_err(|e| StoreError::io("look at", &record, e))? {
         return Ok(TrainerStatus::Unknown(format!("{} has just appeared", record.display())));
@@ -131,7 +131,7 @@ mod tests {
         Identity { start_time: own.start_time + 1, ..own }
     }
 
-    /// As if it were on another machine, or had been on this one under another name.
+    /// As if it were on another machine, or on this one under another name.
     fn on(host: &str, identity: Identity) -> TrainerRecord {
         let run = RunId::new("process", &ProcessRun { identity, host: host.to_string() }).expect("a name");
         TrainerRecord { run, ..trainer(&dead(), 1) }

@@ -1,4 +1,4 @@
-//! What every handler of a request needs: whom to ask, and how long to wait for an answer.
+//! The actors that request handlers ask, and how long they wait for an answer.
 
 use super::refusal::Refused;
 use crate::daemon::context::Services;
@@ -13,10 +13,10 @@ use tokio::time::timeout;
 /// How long an actor may take to answer; none of them ever waits for the disk.
 pub const ACTOR_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a file system may take to answer; one that hangs must not hold up anybody but the one who asks.
+/// How long a file system may take to answer. One that hangs must hold up only the user who asked.
 const DISK_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Whom to ask.
+/// The actors that handlers ask.
 #[derive(Clone)]
 pub struct App {
     pub services: Services,
@@ -24,7 +24,7 @@ pub struct App {
     pub devices: Addr<Devices>,
 }
 
-/// An actor's answer, or a refusal where it does not come.
+/// An actor's answer, or a refusal if none comes in time.
 pub async fn ask<A, M>(actor: &Addr<A>, message: M) -> Result<M::Result, Refused>
 where
     A: Actor + Handler<M>,
@@ -39,10 +39,10 @@ where
         .map_err(|e| Refused::busy(format!("the daemon is too busy to answer, or is stopping ({e}); ask again")))
 }
 
-/// Does work on the file system off the actors' thread.
+/// Runs work on the file system off the actors' thread.
 ///
 /// # Errors
-/// When it takes too long.
+/// If it takes too long.
 pub async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refused> {
     match timeout(DISK_PATIENCE, spawn_blocking(work)).await {
         Ok(Ok(done)) => Ok(done),

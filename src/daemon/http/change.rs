@@ -1,4 +1,4 @@
-//! Carries out a change that is asked for over the control socket, and writes it into the log.
+//! Carries out a change requested over the control socket, and logs it.
 
 use super::app::App;
 use super::extract::ChangeRequest;
@@ -21,7 +21,7 @@ pub async fn change(
     Ok(Json(Changed { version: VERSION, done }))
 }
 
-/// Answers with a sentence for each thing that was done.
+/// Answers with one sentence for each thing done.
 async fn handle(app: &App, peer: &Peer, request: &Request) -> Result<Vec<String>, Refused> {
     match request {
         Request::Pause(request) => pause::handle(app, peer, request).await,

@@ -1,16 +1,16 @@
-//! How many connections each user may have at once, so that nobody can take every place.
+//! Limits how many connections each user may hold at once, so that nobody can take every place.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Taken places by user; a user that the kernel did not name counts as one.
+/// Places in use by user. All users that the kernel did not name count as one.
 #[derive(Debug, Clone)]
 pub struct ConnectionQuota {
     most: usize,
     taken: Arc<Mutex<HashMap<Option<u32>, usize>>>,
 }
 
-/// One taken place, free again when it is dropped.
+/// One place in use, freed on drop.
 #[derive(Debug)]
 pub struct ConnectionSlot {
     of: ConnectionQuota,
@@ -23,7 +23,7 @@ impl ConnectionQuota {
         ConnectionQuota { most, taken: Arc::default() }
     }
 
-    /// A place for `user`; none where that user has as many as there may be.
+    /// A place for `user`. `None` if that user has used up the quota.
     pub fn take(&self, user: Option<u32>) -> Option<ConnectionSlot> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let count = taken.entry(user).or_default();

@@ -1,4 +1,4 @@
-//! What a request says, taken from its query or its body, with a sentence for whoever got it wrong.
+//! Reads a request from its query or body, and explains what is wrong with it.
 
 use super::refusal::Refused;
 use crate::control;
@@ -9,17 +9,17 @@ use axum::http::request::Parts;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// What a path's query may say.
+/// The query parameters of one path.
 pub trait QueryParams: Sized {
-    /// Each parameter, and what it is to be.
+    /// Each parameter, and what its value must be.
     const PARAMETERS: &[(&str, &str)];
 
     /// # Errors
-    /// One sentence that names the parameter, and what would be right.
+    /// One sentence that names the parameter and what would be right.
     fn read(given: &QueryPairs) -> Result<Self, String>;
 }
 
-/// A query as it was given, of parameters that the path knows, each once.
+/// The given query: only parameters that the path knows, each at most once.
 #[derive(Debug)]
 pub struct QueryPairs {
     pairs: Vec<(String, String)>,
@@ -40,19 +40,19 @@ impl QueryPairs {
         Ok(QueryPairs { pairs, known })
     }
 
-    /// A path that the question makes no sense without.
+    /// A required path.
     ///
     /// # Errors
-    /// It is not there.
+    /// If it is missing.
     pub fn path(&self, name: &str) -> Result<PathBuf, String> {
         let missing = || format!("name {} in the query, as ?{name}=PATH", self.meaning(name));
         self.value(name).map(PathBuf::from).ok_or_else(missing)
     }
 
-    /// A number that may be left out.
+    /// An optional number.
     ///
     /// # Errors
-    /// It is none.
+    /// If the value is not a number.
     pub fn number<N: FromStr>(&self, name: &str) -> Result<Option<N>, String> {
         let number = |text: &str| text.parse().map_err(|_| format!("{name}: {text:?} is not {}", self.meaning(name)));
         self.value(name).map(number).transpose()

@@ -1,4 +1,4 @@
-//! The control socket: who asks, what is asked, and the answers over HTTP.
+//! The control socket: identifies the user, reads the request, and answers over HTTP.
 
 pub mod app;
 pub mod change;

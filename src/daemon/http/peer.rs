@@ -1,52 +1,52 @@
-//! Who asks over the control socket, as the kernel says it of the connection.
+//! The user behind a connection, from the kernel's peer credentials.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use tokio::net::UnixStream;
 
-/// The kernel lets nobody be in more groups.
+/// The kernel allows no more groups to a process.
 const MOST_GROUPS: usize = 1 << 16;
 
-/// Who asks.
+/// The user and groups of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
-    /// None where the kernel did not say.
+    /// `None` if the kernel did not say.
     pub uid: Option<u32>,
-    /// The primary group first, and then every other that the process was in when it connected.
+    /// The primary group first, then every other group of the process when it connected.
     pub groups: Arc<[u32]>,
 }
 
 impl Peer {
-    /// Nobody, who may look and change nothing.
+    /// An unknown user, who may look but not change anything.
     pub fn unknown() -> Self {
         Peer { uid: None, groups: Arc::from([]) }
     }
 
-    /// Root, and the user that the daemon runs as.
+    /// Whether this is root or the user that the daemon runs as.
     pub fn is_master(&self) -> bool {
         self.uid.is_some_and(|uid| uid == 0 || uid == rustix::process::geteuid().as_raw())
     }
 
-    /// Whoever is at the other end.
+    /// The process at the other end.
     pub fn of(stream: &UnixStream) -> Self {
         let Ok(credentials) = stream.peer_cred() else { return Peer::unknown() };
         let mut groups = vec![credentials.gid()];
         match supplementary(stream.as_fd()) {
             Ok(more) => groups.extend(more),
-            // A kernel before 4.13: only the primary group counts there.
+            // Kernels before 4.13 do not tell. Then only the primary group counts.
             Err(e) => tracing::debug!(error = e.to_string(), "the groups of a connection are not known"),
         }
         Peer { uid: Some(credentials.uid()), groups: groups.into() }
     }
 }
 
-/// The groups that the process at the other end is in besides its primary one.
+/// The supplementary groups of the process at the other end.
 fn supplementary(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
     let mut groups: Vec<libc::gid_t> = vec![0; 32];
     loop {
         let mut length = libc::socklen_t::try_from(size_of_val(groups.as_slice())).map_err(io::Error::other)?;
-        // SAFETY: the pointer and the length are those of one living buffer, of which the kernel fills at most that much.
+        // SAFETY: pointer and length belong to one live buffer, and the kernel writes at most that many bytes.
         let answer = unsafe {
             libc::getsockopt(
                 socket.as_raw_fd(),

@@ -1,11 +1,11 @@
-//! Why a request is refused, with the HTTP status that goes with it.
+//! Why a request is refused, with its HTTP status.
 
 use crate::control::reply::{Refusal, VERSION};
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-/// A refusal with the HTTP status that goes with it.
+/// A refusal with its HTTP status.
 #[derive(Debug)]
 pub struct Refused(pub StatusCode, pub String);
 
@@ -19,27 +19,27 @@ impl Refused {
         Refused(StatusCode::BAD_REQUEST, sentence.into())
     }
 
-    /// The request is larger than any may be.
+    /// The request is larger than allowed.
     pub fn too_large(sentence: impl Into<String>) -> Self {
         Refused(StatusCode::PAYLOAD_TOO_LARGE, sentence.into())
     }
 
-    /// Whoever asks may not.
+    /// This user may not do that.
     pub fn forbidden(sentence: impl Into<String>) -> Self {
         Refused(StatusCode::FORBIDDEN, sentence.into())
     }
 
-    /// As things stand, it cannot be done.
+    /// The current state does not allow it.
     pub fn conflict(sentence: impl Into<String>) -> Self {
         Refused(StatusCode::CONFLICT, sentence.into())
     }
 
-    /// Why.
+    /// The reason.
     pub fn sentence(&self) -> &str {
         &self.1
     }
 
-    /// Not now.
+    /// Not possible just now.
     pub fn busy(sentence: impl Into<String>) -> Self {
         Refused(StatusCode::SERVICE_UNAVAILABLE, sentence.into())
     }

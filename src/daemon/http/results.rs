@@ -1,4 +1,4 @@
-//! What the control socket shows of a search's results: the ranking of its jobs, and their trainers' logs.
+//! Shows the results of a search: the ranking of its jobs, and the logs of their trainers.
 
 use super::app::{App, ask, off_thread};
 use super::extract::{QueryOf, QueryPairs, QueryParams};
@@ -19,10 +19,10 @@ use axum::extract::State;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// No piece of a log is larger.
+/// Largest piece of a log, in bytes.
 const PIECE: u64 = 1 << 18;
 
-/// A launch directory, by its path, and how many jobs of each kind; all unless something is said.
+/// A launch directory, by its path, and how many jobs of each kind. Without a number, all.
 #[derive(Debug)]
 pub struct BestQuery {
     launch: PathBuf,
@@ -37,7 +37,7 @@ impl QueryParams for BestQuery {
     }
 }
 
-/// A job's folder, by its path; the last attempt and its beginning unless something else is said.
+/// A job's folder, by its path. By default, the last attempt from its beginning.
 #[derive(Debug)]
 pub struct LogQuery {
     path: PathBuf,
@@ -77,7 +77,7 @@ async fn ranking(sampler: &Addr<Sampler>) -> Result<Arc<Ranking>, Refused> {
     ask(&analyzer, Rank).await
 }
 
-/// What the ranking holds of one job; none before its first fold has results.
+/// One job in the ranking. `None` before its first fold has results.
 pub async fn result(sampler: &Addr<Sampler>, name: &JobName) -> Result<Option<BestJob>, Refused> {
     let ranking = ranking(sampler).await?;
     let found = ranking.by_accuracy.iter().chain(&ranking.by_loss).find(|ranked| ranked.job == name.as_str());
@@ -90,7 +90,7 @@ pub async fn logs(
     QueryOf(LogQuery { path, attempt, from }): QueryOf<LogQuery>,
 ) -> Result<Json<Log>, Refused> {
     let (target, name) = target::job(&app, &path).await?;
-    // QueryOf before the log is read: what the trainer wrote before its end is then in this piece or a later one.
+    // Asked before the log is read. What the trainer wrote before its end is then in this piece or a later one.
     let job = described(&target, &name).await?.job;
     let attempt = chosen(&name, attempt, job.attempts).map_err(Refused::not_found)?;
     let running = job.state == "running" && attempt == job.attempts;
@@ -100,10 +100,10 @@ pub async fn logs(
     Ok(Json(Log { version: VERSION, attempt, text, next: piece.next, running, attempts: job.attempts, state: job.state }))
 }
 
-/// The attempt whose log is asked for, of those that were made; the last unless something is said.
+/// The attempt whose log is requested, out of the `made` ones. By default the last.
 ///
 /// # Errors
-/// One sentence: that there is no such log, and which there are.
+/// One sentence: that there is no such log, and which logs exist.
 fn chosen(name: &JobName, asked: Option<u32>, made: u32) -> Result<u32, String> {
     let oldest = made.saturating_sub(KEPT) + 1;
     let attempt = asked.unwrap_or(made);
@@ -119,7 +119,7 @@ fn chosen(name: &JobName, asked: Option<u32>, made: u32) -> Result<u32, String> 
     }
 }
 
-/// What was read; nothing yet where the attempt runs and its trainer is only being started.
+/// The piece that was read. Empty if the attempt runs and its trainer is only being started.
 fn piece(read: Result<Piece, StoreError>, running: bool, from: u64) -> Result<Piece, Refused> {
     match read {
         Err(e) if running && e.is_missing() => Ok(Piece { bytes: Vec::new(), next: from }),

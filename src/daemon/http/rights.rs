@@ -1,4 +1,4 @@
-//! Who may change what: the owner of a search and its group, and the masters of the daemon.
+//! Decides who may change what: a search's owner and group, and the daemon's masters.
 
 use super::app::off_thread;
 use super::peer::Peer;
@@ -7,7 +7,7 @@ use crate::store::records::layout::LaunchDir;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Refuses whoever is not a master.
+/// Refuses users who are not masters.
 pub fn master_only(peer: &Peer) -> Result<(), Refused> {
     if peer.is_master() {
         return Ok(());
@@ -15,13 +15,13 @@ pub fn master_only(peer: &Peer) -> Result<(), Refused> {
     Err(Refused::forbidden("only root and the daemon's own user may change the daemon as a whole"))
 }
 
-/// Whether the peer may change the search, where the directory's file system may hang.
+/// Whether the peer may change the search. The directory's file system may hang.
 pub async fn may_change_there(peer: &Peer, launch: &LaunchDir) -> Result<(), Refused> {
     let (peer, launch) = (peer.clone(), launch.path().to_path_buf());
     off_thread(move || may_change(&peer, &launch)).await?.map_err(Refused::forbidden)
 }
 
-/// The search's owner, the members of its group, and the masters may change it; everybody who reaches the socket may look.
+/// The search's owner, members of its group, and masters may change it. Everybody who reaches the socket may look.
 fn may_change(peer: &Peer, launch: &Path) -> Result<(), String> {
     let directory = std::fs::metadata(launch).map_err(|e| format!("{}: {e}", launch.display()))?;
     if peer.is_master() || peer.uid == Some(directory.uid()) || peer.groups.contains(&directory.gid()) {

@@ -1,4 +1,4 @@
-//! What each path of the control socket answers.
+//! Maps each path of the control socket to its answer.
 
 use super::app::{ACTOR_PATIENCE, App, ask};
 use super::change::change;
@@ -19,7 +19,7 @@ use axum::{Json, Router};
 use std::path::PathBuf;
 use tokio::task::spawn_blocking;
 
-/// No request is larger.
+/// Largest body of a request, in bytes.
 const LARGEST_BODY: usize = 1 << 20;
 
 /// Every path.
@@ -55,11 +55,11 @@ async fn status(State(app): State<App>) -> Reply<Status> {
                 .to_string(),
         );
     }
-    // Asked all at once, answered in their order.
+    // All are asked at once, and their answers are collected in order.
     let asked: Vec<_> = samplers.values().map(|sampler| sampler.send(DescribeSearch).timeout(ACTOR_PATIENCE)).collect();
     let mut searches = Vec::with_capacity(asked.len());
     for answer in asked {
-        // One that ended just now has nothing to show.
+        // A search that ended just now has nothing to show.
         searches.extend(answer.await);
     }
     Ok(Json(Status { version: VERSION, daemon: (*app.services.daemon).clone(), searches, devices, alarms }))
@@ -118,7 +118,7 @@ async fn job(State(app): State<App>, QueryOf(JobQuery { path }): QueryOf<JobQuer
     let device = need.map(|need| if need == Need::Cpu { "cpu" } else { "gpu" }.to_string());
     let needs = device.map(|device| Needs { device });
     let folder = launch.job(&name);
-    // One that is not there, or cannot be read, has nothing to show.
+    // A record that is missing or unreadable has nothing to show.
     let record = spawn_blocking(move || list_jobs::record_of(&folder).ok().flatten()).await.ok().flatten();
     let (footprint, redraws) = record.map_or((None, 0), |record| (record.footprint, record.redraws));
     let result = results::result(&target.sampler, &name).await?;

@@ -1,4 +1,4 @@
-//! The actor behind the control socket: it serves from its start until it is told to stop.
+//! The actor that serves the control socket until it is told to stop.
 
 use super::app::App;
 use super::peer::Peer;
@@ -14,11 +14,11 @@ pub struct ControlServer {
     app: App,
     socket: Socket,
     stop: Option<oneshot::Sender<()>>,
-    /// Told when the last answer is out.
+    /// Signalled when the last answer has been sent.
     closed: Option<oneshot::Sender<()>>,
 }
 
-/// Take no more requests; answered once those that were taken are answered.
+/// Accept no more requests. Answered once all accepted requests are answered.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct Close;
@@ -44,7 +44,7 @@ impl Actor for ControlServer {
         self.stop = Some(stop);
         let service = router(self.app.clone()).into_make_service_with_connect_info::<Peer>();
         let server = axum::serve(limited, service).with_graceful_shutdown(async {
-            // Sent or dropped, both mean stop.
+            // Whether a value was sent or the sender dropped: both mean stop.
             let _ = stopped.await;
         });
         let serving = async move {
@@ -55,17 +55,17 @@ impl Actor for ControlServer {
         };
         ctx.spawn(serving.into_actor(self).map(|(), this, ctx| {
             if let Some(closed) = this.closed.take() {
-                // Whoever asked may have stopped waiting.
+                // The caller may have stopped waiting.
                 let _ = closed.send(());
             }
-            // The socket's file goes with this actor.
+            // The socket's file is removed with this actor.
             ctx.stop();
         }));
         info!("listening");
     }
 }
 
-/// A daemon that nobody can speak to must not live on: whoever started it starts another, and trainers go on meanwhile.
+/// A daemon that nobody can reach must not live on. The service manager starts another, and trainers continue meanwhile.
 fn end() -> ! {
     std::process::exit(1)
 }
@@ -84,7 +84,7 @@ impl Handler<Close> for ControlServer {
         self.closed = Some(closed);
         drop(self.stop.take());
         Box::pin(async {
-            // Dropped with the actor: then it is closed too.
+            // If the actor drops the sender, it is closed too.
             let _ = wait.await;
         })
     }

@@ -1,4 +1,4 @@
-//! The control socket: made so that only its group can reach it, taken over from a dead daemon and never from a live one.
+//! Creates the control socket so that only its group can reach it. Replaces a dead daemon's socket, never a live one's.
 
 use super::connection_quota::{ConnectionQuota, ConnectionSlot};
 use super::peer::Peer;
@@ -20,23 +20,23 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 
-/// Connections at once; more wait in the kernel's queue.
+/// Most connections at once. Further ones wait in the kernel's queue.
 const MOST: usize = 64;
 
-/// Of these, one user's; a further one is refused at once, except to root and the daemon's own user.
+/// Most connections of one user. A further one is refused at once, except for root and the daemon's own user.
 const MOST_EACH: usize = 32;
 
-/// No connection lives longer, so that none can keep its place by saying little.
+/// Longest life of a connection, so that none can keep its place by sending little.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Nor does one on which neither side has said anything for so long. The longest answer, a ranking, takes a few seconds.
+/// Longest silence of both sides on a connection. The longest answer, a ranking, takes a few seconds.
 const SILENCE: Duration = Duration::from_secs(15);
 
-/// To a user who has all the places that one may have.
+/// The answer to a user who has used up the quota.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 96\r\n\
     connection: close\r\n\r\n{\"version\": 1, \"error\": \"you have too many connections open at once; close some, and ask again\"}";
 
-/// The socket, and the lock beside it that says who listens.
+/// The socket, and the lock beside it that names the listener.
 #[derive(Debug)]
 pub struct Socket {
     pub listener: std::os::unix::net::UnixListener,
@@ -61,7 +61,7 @@ pub fn bind(path: &Path, holder: &str) -> Result<Socket, String> {
         Locking::Held(lock) => lock,
         Locking::Busy { holder } => return Err(fail(&format!("another daemon does already: {}", lock::who(&holder)))),
     };
-    // Nobody holds the lock, so what is left is a dead daemon's; only a daemon of another kind could still answer.
+    // Nobody holds the lock, so the socket belongs to a dead daemon. Only a different kind of daemon could still answer.
     match Client::new(path).get::<Pong>("/v1/ping", &[]) {
         Err(ClientError::NoDaemon { .. } | ClientError::NotAllowed { .. }) => {}
         Ok(pong) => {
@@ -85,12 +85,12 @@ pub fn bind(path: &Path, holder: &str) -> Result<Socket, String> {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // A socket that stays is a dead daemon's, and the next one replaces it.
+        // If the file stays, it is a dead daemon's socket, and the next daemon replaces it.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-/// Accepts connections, no more than `MOST` at once, `MOST_EACH` of one user, and each for `LONGEST` at most.
+/// Accepts at most `MOST` connections at once, `MOST_EACH` of one user, and each for at most `LONGEST`.
 pub struct LimitedListener {
     listener: UnixListener,
     places: Arc<Semaphore>,
@@ -98,7 +98,7 @@ pub struct LimitedListener {
 }
 
 impl LimitedListener {
-    /// On the runtime of the calling thread.
+    /// Runs on the runtime of the calling thread.
     pub fn new(socket: &Socket) -> io::Result<Self> {
         let listener = UnixListener::from_std(socket.listener.try_clone()?)?;
         Ok(LimitedListener { listener, places: Arc::new(Semaphore::new(MOST)), quota: ConnectionQuota::new(MOST_EACH) })
@@ -117,7 +117,7 @@ impl Listener for LimitedListener {
                     let peer = Peer::of(&stream);
                     let slot = self.quota.take(peer.uid);
                     if slot.is_none() && !peer.is_master() {
-                        // Said if it can be at once; the end of the connection says it too.
+                        // Sent if it can be sent at once. Closing the connection says the same.
                         let _ = stream.try_write(FULL);
                         continue;
                     }
@@ -125,7 +125,7 @@ impl Listener for LimitedListener {
                 }
                 (_, Err(e)) => {
                     tracing::warn!(error = e.to_string(), "a connection was not accepted");
-                    // Out of descriptors, most likely: some are given back in a moment.
+                    // Most likely out of descriptors. Some are freed in a moment.
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
                 // The semaphore is never closed.
@@ -145,11 +145,11 @@ impl Connected<IncomingStream<'_, LimitedListener>> for Peer {
     }
 }
 
-/// A connection with its place and the times at which it ends.
+/// A connection with its place and its time limits.
 pub struct Connection {
     stream: UnixStream,
     _place: OwnedSemaphorePermit,
-    /// None for one who may have all places.
+    /// `None` for a user without a quota.
     _slot: Option<ConnectionSlot>,
     leaves: Pin<Box<Sleep>>,
     silent: Pin<Box<Sleep>>,
@@ -161,7 +161,7 @@ impl Connection {
         Connection { stream, _place: place, _slot: slot, leaves, silent }
     }
 
-    /// An error once the connection's time is over.
+    /// Returns an error once the connection's time is over.
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         if self.leaves.as_mut().poll(cx).is_ready() || self.silent.as_mut().poll(cx).is_ready() {
             return Poll::Ready(io::ErrorKind::TimedOut.into());
@@ -169,7 +169,7 @@ impl Connection {
         Poll::Pending
     }
 
-    /// Something was said.
+    /// Restarts the silence limit after any traffic.
     fn heard(&mut self) {
         self.silent.as_mut().reset(Instant::now() + SILENCE);
     }

@@ -1,4 +1,4 @@
-//! Which search, job or watched directory a path in a request means: by its text, else by being the same directory.
+//! Finds the search, job or watched directory that a path in a request means. Compares the text first, then the directory itself.
 
 use super::app::off_thread;
 use super::app::{App, ask};
@@ -23,7 +23,7 @@ pub struct Target {
 /// The search in a launch directory.
 ///
 /// # Errors
-/// When the daemon knows none there.
+/// If the daemon knows no search there.
 pub async fn search(app: &App, path: &Path) -> Result<Target, Refused> {
     known(&ask(&app.watcher, ListSearches).await?, path).await?.ok_or_else(|| {
         Refused::not_found(format!(
@@ -34,10 +34,10 @@ pub async fn search(app: &App, path: &Path) -> Result<Target, Refused> {
     })
 }
 
-/// The search and the job's name that the path of a job's folder means.
+/// The search and the job's name for the path of a job's folder.
 ///
 /// # Errors
-/// When the folder is in no launch directory that the daemon knows.
+/// If the folder is in no launch directory that the daemon knows.
 pub async fn job(app: &App, path: &Path) -> Result<(Target, JobName), Refused> {
     job_among(&ask(&app.watcher, ListSearches).await?, path).await
 }
@@ -53,7 +53,7 @@ async fn job_among(searches: &Searches, path: &Path) -> Result<(Target, JobName)
     })
 }
 
-/// The search that a request is about, or one's job.
+/// The search that a request concerns, and its job if it names one.
 ///
 /// # Errors
 /// When it names neither, or none that the daemon knows.
@@ -75,7 +75,7 @@ pub async fn meant(app: &App, subject: RequestSubject<'_>) -> Result<(Target, Op
     }
 }
 
-/// The absolute path that a request is about.
+/// The absolute path that a request names.
 ///
 /// # Errors
 /// It names none, or one that is relative.
@@ -85,10 +85,10 @@ pub fn path(subject: RequestSubject<'_>) -> Result<&Path, Refused> {
     if path.is_absolute() { Ok(path) } else { Err(Refused::bad(format!("{path:?} is not an absolute path"))) }
 }
 
-/// The one of these directories that the path means, if any: by its text, else as the same directory by another path.
+/// The directory in this list that the path means, if any. Compares the text first, then whether it is the same directory.
 ///
 /// # Errors
-/// When the file system does not answer.
+/// If the file system does not answer.
 pub async fn same(directories: Vec<PathBuf>, path: &Path) -> Result<Option<PathBuf>, Refused> {
     if directories.iter().any(|directory| directory == path) {
         return Ok(Some(path.to_path_buf()));
@@ -115,7 +115,7 @@ fn neither(path: &Path) -> Refused {
     ))
 }
 
-/// A job of a search, drawn or to be drawn.
+/// A job of a search, whether drawn or not yet.
 pub async fn described(target: &Target, name: &JobName) -> Result<Described, Refused> {
     if let Some(described) = ask::<Sampler, _>(&target.sampler, DescribeJob(name.clone())).await? {
         return Ok(described);
@@ -123,7 +123,7 @@ pub async fn described(target: &Target, name: &JobName) -> Result<Described, Ref
     Err(no_such_job(name, &ask(&target.sampler, DescribeSearch).await?))
 }
 
-/// Why the search has no such job: whose file was never accepted, or whose folder cannot be served, has none at all.
+/// Why the search has no such job. A search has no jobs at all if its file was never accepted or its folder cannot be served.
 fn no_such_job(name: &JobName, search: &reply::Search) -> Refused {
     let launch = &search.launch;
     let never = search.n_jobs.is_none();

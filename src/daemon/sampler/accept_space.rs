@@ -1,4 +1,4 @@
-//! From a space file's text to a search that may start: parsed, checked against its data, or every fault of it.
+//! Checks a space file: parses it, compares it with its data, and lists every fault.
 
 use crate::check;
 use crate::domain::device::Need;
@@ -15,16 +15,16 @@ pub struct Accepted {
     pub space: Arc<SearchSpace>,
     /// The file as JSON, for the record.
     pub json: Arc<serde_json::Value>,
-    /// What was assumed, one line each.
+    /// Assumptions made, one line each.
     pub notices: Vec<String>,
 }
 
-/// What a space file's text says.
+/// The verdict on a space file's text.
 #[derive(Debug)]
 pub struct SpaceJudgement {
     /// Those that it names, ascending; none where it cannot be read as a space.
     pub folds: Option<Vec<u32>>,
-    /// Or the text of `random_search.error`: a line a fault.
+    /// The accepted space, or the text of `random_search.error` with one fault a line.
     pub accepted: Result<Accepted, String>,
 }
 
@@ -42,13 +42,13 @@ pub fn judge(launch: &LaunchDir, text: &str) -> SpaceJudgement {
     SpaceJudgement { folds, accepted: accepted.map(|()| Accepted { space: Arc::new(space), json: Arc::new(json), notices }) }
 }
 
-/// The terms of an accepted space: what its file says, else what was recorded before, else the configuration.
+/// The terms of an accepted space: from its file, else from the record, else from the configuration.
 ///
 /// # Errors
-/// When a seed has to be drawn and the system gives no random numbers.
+/// If a seed has to be drawn and the system gives no random numbers.
 pub fn terms(accepted: &Accepted, recorded: Option<&Terms>, defaults: &Settings) -> Result<Terms, String> {
     let space = &accepted.space;
-    // What was changed over the socket outlives a restart, until the file itself is edited.
+    // Changes over the socket survive a restart, until the file itself is edited.
     let unedited = recorded.filter(|terms| terms.space_sha256 == space.origin.sha256);
     let said_seed = unedited.map(|terms| terms.seed).or(space.own.seed);
     let said_jobs = unedited.map(|terms| terms.n_jobs).or(space.own.n_jobs);

@@ -1,4 +1,4 @@
-//! A job of somebody's own choosing, and its folder.
+//! Makes the folder of a job whose options a user chose.
 
 use crate::domain::job::JobName;
 use crate::domain::network::footprint::Footprint;
@@ -6,17 +6,17 @@ use crate::store::records::create_job::{self, Made};
 use crate::store::records::job_records::{JobRecord, Starter};
 use crate::store::records::layout::LaunchDir;
 
-/// Begins the names of such jobs.
+/// Prefix of such jobs' names.
 const PREFIX: &str = "chosen";
 
-/// A job's options, checked: the text of its `commandline.json`, and what training it takes.
+/// A job's checked options: the text of its `commandline.json`, and the estimated cost of its training.
 #[derive(Debug)]
 pub struct Chosen {
     pub text: String,
     pub footprint: Footprint,
 }
 
-/// Makes the job's folder under the first name that is free.
+/// Makes the job's folder under the first free name.
 pub fn make(launch: &LaunchDir, chosen: &Chosen) -> Result<JobName, String> {
     let record = JobRecord { footprint: Some(chosen.footprint), ..JobRecord::queued(Starter::Daemon) };
     for number in 0..u64::MAX {

@@ -1,4 +1,4 @@
-//! What a search is told to do over the control socket.
+//! Carries out the commands that a search receives over the control socket.
 
 use super::Sampler;
 use super::chosen_job::Chosen;
@@ -8,7 +8,7 @@ use crate::engine::command::{self, Command, on_command};
 use actix::{ActorContext, Handler, Message, ResponseFuture};
 use tokio::sync::oneshot;
 
-/// Change the search, one command after the other up to the first that cannot be done.
+/// Change the search, one command after another, up to the first that fails.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Vec<String>, String>")]
 pub struct ChangeSearch(pub Vec<Command>);
@@ -24,7 +24,7 @@ impl Handler<ChangeSearch> for Sampler {
             self.perform(effects, ctx);
         }
         self.keep_time(ctx);
-        // Where somebody else has the job, a look decides.
+        // If somebody else holds the job, a scan decides.
         if self.search.jobs.values().any(|job| job.elsewhere.is_some() && job.history.pending.is_some()) {
             self.want_look(ctx);
         }
@@ -59,14 +59,14 @@ impl Handler<EnqueueJob> for Sampler {
         if self.locked.is_some() {
             self.add_task(DiskTask::Enqueue { chosen, answer }, ctx);
         } else {
-            // Whoever holds the lock is the only one to write here.
+            // Only the holder of the lock may write here.
             let _ = answer.send(Err(format!("not served: {}", self.alarms.join("; "))));
         }
         Box::pin(async { wait.await.unwrap_or_else(|_| Err("the daemon is stopping; ask again once it is back".to_string())) })
     }
 }
 
-/// Serve this directory no longer; refused while anything of it is under way.
+/// Stop serving this directory. Refused while anything of it is under way.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Result<(), Stay>")]
 pub struct Leave;
@@ -76,7 +76,7 @@ pub struct Leave;
 pub enum Stay {
     /// A job has just begun.
     Job(String),
-    /// A look or a write is under way, which is soon over.
+    /// A scan or a write is under way, and ends soon.
     Moment(String),
 }
 

@@ -1,4 +1,4 @@
-//! What a search shows of itself over the control socket.
+//! Describes a search and its jobs for the control socket.
 
 use super::Sampler;
 use crate::control::reply::{self, Counts};
@@ -22,7 +22,7 @@ pub struct DescribeSearch;
 #[rtype(result = "Vec<reply::Job>")]
 pub struct DescribeJobs;
 
-/// One job, drawn or still to be drawn; none where there will be no such job.
+/// One job, whether drawn or not yet. `None` if there will be no such job.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Option<Described>")]
 pub struct DescribeJob(pub JobName);
@@ -32,7 +32,7 @@ pub struct DescribeJob(pub JobName);
 #[rtype(result = "Addr<Analyzer>")]
 pub struct WhoTabulates;
 
-/// A job and what is to be said of it.
+/// A job and its description.
 pub struct Described {
     pub job: reply::Job,
     pub need: Option<Need>,
@@ -79,12 +79,12 @@ impl Sampler {
         }
     }
 
-    /// Without the lock somebody else serves the directory. A folder that cannot be read is an alarm, and the others go on.
+    /// Without the lock, somebody else serves the directory. An unreadable folder raises an alarm, and the others continue.
     const fn is_served(&self) -> bool {
         self.locked.is_some() || self.alarms.is_empty()
     }
 
-    /// Indices that are not drawn since something that is no job has their folder's name.
+    /// Indices that are not drawn, because something that is not a job has their folder's name.
     pub(crate) fn taken(&self) -> Vec<(u64, JobName)> {
         let prefix = self.search.terms.as_ref().map_or("", |terms| &terms.job_prefix);
         self.search.taken.iter().filter_map(|index| Some((*index, JobName::numbered(prefix, *index).ok()?))).collect()

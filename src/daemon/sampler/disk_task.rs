@@ -1,4 +1,4 @@
-//! Work of a search on the disk: draws, records, and the file of faults.
+//! A search's work on the disk: draws, records, and the file of faults.
 
 use super::accept_space::Accepted;
 use super::chosen_job::{self, Chosen};
@@ -26,7 +26,7 @@ use tracing::warn;
 pub enum DiskTask {
     Draw {
         index: u64,
-        /// The device of the slot that waits for it, or why there is none.
+        /// The device of the waiting slot, or why there is none.
         device: Result<String, String>,
     },
     Record {
@@ -40,13 +40,13 @@ pub enum DiskTask {
         update: RecordUpdate,
     },
     Search(Box<SearchRecord>),
-    /// The text of `random_search.error`; none removes it.
+    /// The text of `random_search.error`. `None` removes the file.
     Error(Option<String>),
-    /// Whether the directory takes writes again, and has at least so many bytes free.
+    /// Whether the directory accepts writes again and has enough free bytes.
     Probe {
         wanted: u64,
     },
-    /// A job of somebody's own choosing, and who waits for its name.
+    /// A job chosen by a user, and who waits for its name.
     Enqueue {
         chosen: Chosen,
         answer: oneshot::Sender<Result<JobName, String>>,
@@ -60,7 +60,7 @@ impl DiskTask {
     }
 }
 
-/// How it came out.
+/// The result of the work.
 #[derive(Debug)]
 pub enum DiskTaskDone {
     Drawn(u64, Result<(JobName, Drawn), NotDrawn>),
@@ -81,7 +81,7 @@ pub enum DiskTaskDone {
     Away(DiskTask),
 }
 
-/// What the work needs to know besides the task.
+/// What the work needs in addition to the task.
 pub struct DiskWorker {
     pub launch: LaunchDir,
     /// Device and inode that the directory must have.
@@ -145,7 +145,7 @@ impl DiskWorker {
         Device::try_from(device.to_string()).ok().and_then(|device| self.executor.room(&device, self.cpu_slots))
     }
 
-    /// Why the job cannot train on the device of its slot. One that has a checkpoint did, so it is not asked again.
+    /// Why the job cannot train on the device of its slot. A job with a checkpoint has done so already, and is not checked again.
     fn too_large(&self, job: &JobName, lease: &Lease, update: &RecordUpdate) -> Option<String> {
         let record = list_jobs::record_of(&self.launch.job(job)).ok().flatten();
         let footprint = record.and_then(|record| record.footprint).filter(|_| update.history.checkpoints_seen == 0)?;
@@ -153,11 +153,11 @@ impl DiskWorker {
     }
 }
 
-/// Brings a job's record up to date, keeping what the update does not name. The threads of its attempts are answered.
+/// Updates a job's record, and keeps what the update does not name. Returns the threads of its attempts.
 fn update_record(job: &JobDir, update: &RecordUpdate, threads: usize) -> Result<usize, StoreError> {
     let old = list_jobs::record_of(job)?.unwrap_or_else(|| JobRecord::queued(Starter::Daemon));
     let threads = old.threads.unwrap_or(threads);
-    // Where it runs is not known before its slot is claimed: then the record knows better.
+    // Its device is not known before its slot is claimed. Until then the record knows better.
     let unknown = matches!(&update.state, JobState::Running { device: None, .. });
     let new = JobRecord {
         borrower: None,

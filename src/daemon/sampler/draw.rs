@@ -1,4 +1,4 @@
-//! One job, drawn, checked against its data and its device, and put on the disk with its record.
+//! Draws one job, checks it against its data and device, and writes it with its record.
 
 use super::accept_space::Accepted;
 use crate::check::{self, Checker, JobFault};
@@ -19,22 +19,22 @@ use crate::store::records::layout::LaunchDir;
 #[derive(Debug)]
 pub struct DrawSlot {
     pub device: String,
-    /// Bytes that the job may take; none where nobody knows.
+    /// Bytes that the job may take. `None` if unknown.
     pub room: Option<u64>,
     pub on_too_large: OnTooLarge,
 }
 
-/// What came of drawing a job.
+/// The result of drawing a job.
 struct Draw {
     options: JobOptions,
-    /// None where the options cannot train.
+    /// `None` if the options cannot train.
     footprint: Option<Footprint>,
     failure: Option<(FailureClass, String)>,
     redraws: u32,
 }
 
-/// Draws job `index` and makes its folder. Without a slot, for the reason given, it is recorded as failed whatever is
-/// drawn. Reads label files and image headers, so it may take a while.
+/// Draws job `index` and makes its folder. If there is no slot, the job is recorded as failed for the given reason. Reads label
+/// files and image headers, so it may take a while.
 pub fn draw_job(
     launch: &LaunchDir,
     accepted: &Accepted,
@@ -89,7 +89,7 @@ fn fitting(space: &SearchSpace, seed: u64, index: u64, slot: &Result<DrawSlot, S
                 return Err(NotDrawn::OutOfReach(fault.to_string(), fault.file.map(Input::File)));
             }
             Err(fault) => match check::gone(&options) {
-                // They were there when the space was accepted.
+                // They existed when the space was accepted.
                 Some(input) => return Err(NotDrawn::OutOfReach(format!("an input is out of reach: {input}"), Some(input))),
                 None => return Ok(failed(options, fault)),
             },

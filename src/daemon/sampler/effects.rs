@@ -1,4 +1,4 @@
-//! Carries out a search's effects: messages at once, work on the disk one at a time and off the actors' thread.
+//! Carries out a search's effects: sends messages at once, and queues work on the disk.
 
 use super::Sampler;
 use super::disk_task::{DiskTask, DiskTaskDone, DiskWorker};
@@ -70,7 +70,8 @@ impl Sampler {
         }
     }
 
-    /// Tries what held the search: an input first, beside the line of records, since its disk may be another one, and dead.
+    /// Tests whether the obstacle is gone. An input is tested apart from the queue of records, since its disk may be a different
+    /// one, and dead.
     fn probe(&mut self, ctx: &mut Context<Self>) {
         let wanted = self.search.room_wanted;
         let Some(input) = self.search.out_of_reach.clone() else { return self.add_task(DiskTask::Probe { wanted }, ctx) };
@@ -186,10 +187,10 @@ impl Sampler {
         self.perform(effects, ctx);
     }
 
-    /// The record says running: now the trainer may.
+    /// The record says running, so the trainer may start now.
     fn launch(&mut self, job: JobName, lease: &Lease, attempt: u32, threads: usize, ctx: &mut Context<Self>) {
         if !matches!(self.search.jobs.get(&job).map(|job| &job.standing), Some(Standing::Starting(_))) {
-            // Asked to stop while its record was being written: it never began.
+            // A stop was requested while its record was being written, so it never began.
             let outcome = Outcome::default();
             let effects = attempt_end::on_ended(&mut self.search, &job, &outcome);
             return self.perform(effects, ctx);
@@ -209,7 +210,7 @@ impl Sampler {
     }
 }
 
-/// The record that must say running before the trainer starts could not be written: whose fault is it?
+/// The record must say running before the trainer starts, but could not be written. Decides whose fault that is.
 fn not_launchable(search: &mut Search, job: &JobName, error: &StoreError) -> Vec<Effect> {
     if error.is_missing() {
         react::on_folder_gone(search, job)
@@ -244,7 +245,7 @@ mod tests {
 
         assert!(matches!(sampler.disk_worker().work(write()), DiskTaskDone::ErrorWritten(Ok(()))));
         assert!(error().exists());
-        // Kept under another name, so that its number is not given to the next.
+        // Kept under another name, so that its number is not reused.
         fs::rename(launch.path(), dir.path().join("away")).expect("moved away");
         fs::create_dir_all(launch.private()).expect("made");
         let done = sampler.disk_worker().work(write());

@@ -1,4 +1,4 @@
-//! One job's folder as a look finds it: whose the job is, how far it is, and what became of its trainer.
+//! Reads one job's folder during a scan: its owner, its progress, and its trainer's fate.
 
 use crate::daemon::attempt_result::unwatched;
 use crate::domain::device::{Device, Holder, Need};
@@ -13,10 +13,10 @@ use crate::store::records::{list_jobs, progress, record};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Who looks after a job.
+/// Who is in charge of a job.
 pub enum Owner {
     Ours,
-    /// It is ours, and somebody runs it in our stead.
+    /// It is ours, and somebody else runs it for us.
     Elsewhere(RunElsewhere),
     SomebodyElses,
 }
@@ -30,8 +30,8 @@ impl Owner {
     }
 }
 
-/// The job's record, and who looks after the job. `asked`: somebody who may has said that nobody on another machine does, which
-/// is believed where nobody holds the job.
+/// The job's record, and who is in charge of the job. `asked`: an authorised user has said that nobody on another machine is.
+/// This is believed if nobody holds the job.
 pub fn record_of(job: &JobDir, asked: bool) -> Result<Option<(JobRecord, Owner)>, StoreError> {
     let Some(record) = list_jobs::record_of(job)? else { return Ok(None) };
     if record.starter != Starter::Daemon {
@@ -44,7 +44,7 @@ pub fn record_of(job: &JobDir, asked: bool) -> Result<Option<(JobRecord, Owner)>
         let elsewhere = RunElsewhere { pid: borrower.pid, host: borrower.host.clone(), away };
         return Ok(Some((record, Owner::Elsewhere(elsewhere))));
     }
-    // Read again: its last word may have come after the first reading, and nothing comes any more.
+    // Read again: the last record may have been written after the first reading. No more can follow.
     Ok(list_jobs::record_of(job)?.map(|record| (record, Owner::Ours)))
 }
 
@@ -52,7 +52,7 @@ pub fn record_of(job: &JobDir, asked: bool) -> Result<Option<(JobRecord, Owner)>
 pub fn found(executor: &dyn Executor, launch: &LaunchDir, name: &JobName, asked: bool) -> FoundJob {
     let job = launch.job(name);
     let read = record_of(&job, asked).and_then(|record| {
-        // Of one that is over too, which may be tried again.
+        // Finished jobs too, since they may be run again.
         let ours = matches!(record, Some((_, Owner::Ours)));
         let need = if ours { need(&job)? } else { Need::Cpu };
         Ok((record.map(|(record, owner)| restored(executor, &job, record, owner)), need))
@@ -84,10 +84,10 @@ fn restored(executor: &dyn Executor, job: &JobDir, record: JobRecord, owner: Own
     }
 }
 
-/// The device's kind by the one key that decides it; options that are at fault are the trainer's to refuse.
+/// The kind of device, from the one key that decides it. Faulty options are left to the trainer to refuse.
 ///
 /// # Errors
-/// When the disk does not give them now: a job must not be sent to a GPU for that.
+/// If the disk cannot read them now. A job must not be sent to a GPU for that.
 fn need(job: &JobDir) -> Result<Need, StoreError> {
     match record::read_json::<UseCpuKey>(&job.commandline()) {
         Ok(UseCpuKey { use_cpu: Value::Bool(true) }) => Ok(Need::Cpu),
@@ -96,21 +96,21 @@ fn need(job: &JobDir) -> Result<Need, StoreError> {
     }
 }
 
-/// The one key, since a first look reads every job's file.
+/// Only this key, since a first scan reads every job's file.
 #[derive(Deserialize)]
 struct UseCpuKey {
     #[serde(default)]
     use_cpu: Value,
 }
 
-/// What became of the trainer; `attempt` is the last one that was recorded as started.
+/// The state of the trainer. `attempt` is the last one that was recorded as started.
 pub fn trainer(executor: &dyn Executor, job: &JobDir, attempt: u32) -> TrainerSeen {
     match trainer_status(executor, job) {
         TrainerStatus::Alive(_) => match record::read::<TrainerRecord>(&job.trainer_record()) {
             Ok(record) => TrainerSeen::Alive(record.device),
             Err(e) => TrainerSeen::Unclear { why: e.to_string(), holder: holder(job) },
         },
-        // An earlier attempt's word says nothing about one that died before its own first.
+        // The record of an earlier attempt says nothing about an attempt that died before it wrote its own.
         TrainerStatus::Ended(end) => {
             let word = (end.attempt == attempt).then_some(end.ended);
             TrainerSeen::Gone(word.and_then(|ended| unwatched(job, ended)))
@@ -120,7 +120,7 @@ pub fn trainer(executor: &dyn Executor, job: &JobDir, attempt: u32) -> TrainerSe
     }
 }
 
-/// Who holds the job; one that is to train on the CPU can be nowhere else, whatever else is not known.
+/// Who holds the job. A CPU job can be nowhere else, even if nothing more is known.
 fn holder(job: &JobDir) -> Holder {
     match executor::holder(job) {
         Holder::Here(None) if matches!(need(job), Ok(Need::Cpu)) => Holder::Here(Some(Device::Cpu.to_string())),

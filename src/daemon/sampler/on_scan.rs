@@ -1,4 +1,4 @@
-//! What a search does about a look at its launch directory: its lock, its space file, its jobs.
+//! Applies the result of a scan to a search: its lock, space file and jobs.
 
 use super::Sampler;
 use super::accept_space::{self, Accepted};
@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinError, spawn_blocking};
 use tracing::{info, warn};
 
-/// How soon a directory or a job of which something is unclear is looked at again.
+/// Pause before another scan if something about a directory or a job is unclear.
 const UNCLEAR: Duration = Duration::from_secs(1);
 
 impl Sampler {
@@ -125,7 +125,7 @@ impl Sampler {
                 warn!(launch = ?self.launch.path(), why = sentence.as_str(), "not served");
                 self.alarms.push(sentence);
                 if for_good {
-                    // Slots are lent without waiting for it.
+                    // Slots are granted without waiting for it.
                     self.ready.do_send(Ready(self.launch.clone()));
                 }
                 Some(Vec::new())
@@ -141,7 +141,7 @@ impl Sampler {
         }
     }
 
-    /// A trainer is loaded while the space file settles and is judged, for the job that is drawn then.
+    /// Loads a trainer while the space file settles and is judged, ready for the first job.
     fn foresee(&self) {
         if self.search.terms.is_none() || self.search.undrawn() > 0 {
             let executor = self.services.executor.clone();
@@ -149,7 +149,7 @@ impl Sampler {
         }
     }
 
-    /// The directory has its name and its lock is ours: work that waited for that goes on.
+    /// The directory has its name and its lock is ours, so waiting work continues.
     fn on_ours(&mut self, ctx: &mut Context<Self>) -> Vec<Effect> {
         self.away = false;
         self.next_task(ctx);
@@ -166,7 +166,7 @@ impl Sampler {
         changed.chain(gone).map(|name| Effect::Tabulate { job: name.clone() }).collect()
     }
 
-    /// What was recorded before is known again, so that jobs can be told by their names and go on.
+    /// Restores what was recorded before, so that jobs are known by name and continue.
     fn restore_record(&mut self, record: Option<SearchRecord>) {
         if let Some(record) = record {
             self.search.terms = Some(record.terms);
@@ -204,7 +204,7 @@ impl Sampler {
         react::on_space(&mut self.search, news)
     }
 
-    /// The file changed: it is looked at again once it has stayed as it is for long enough.
+    /// The file changed. It is scanned again once it has been stable for long enough.
     fn settles(&mut self, stamp: Option<Stamp>, ctx: &mut Context<Self>) {
         let Some(stamp) = stamp else { return };
         let pause = self.settling.on_seen(stamp, Instant::now(), self.settle());
@@ -220,9 +220,9 @@ impl Sampler {
         Ok(terms)
     }
 
-    /// The directory is gone or was replaced: nothing of it is ours any more, once its trainers have ended.
+    /// The directory is gone or was replaced. Nothing in it is ours once its trainers have ended.
     fn on_directory_gone(&mut self, ctx: &mut Context<Self>) {
-        // One that is being taken over lives, and is not among the trainers yet.
+        // A job that is being adopted is alive, but not among the trainers yet.
         let adopting = self.search.jobs.values().any(|job| job.standing == Standing::Adopting);
         if self.trainers.is_empty() && !adopting {
             info!(launch = ?self.launch.path(), "the launch directory is gone");
@@ -241,7 +241,7 @@ impl Sampler {
         self.look_in(UNCLEAR, ctx);
     }
 
-    /// Work on the disk, off this thread; launch directories that lie together share its places.
+    /// Runs work on the disk off this thread. Launch directories with the same parent share a limit.
     pub(crate) fn on_disk<T, W>(&self, work: W) -> impl Future<Output = Result<T, JoinError>> + use<T, W>
     where
         T: Send + 'static,
@@ -250,12 +250,12 @@ impl Sampler {
         self.services.workshop.run(self.launch.path().parent().unwrap_or(Path::new("/")), work)
     }
 
-    /// How long a space file must stay as it is before it is believed.
+    /// How long a space file must be stable before it is accepted.
     fn settle(&self) -> Duration {
         Duration::from_millis(self.services.settings.settle_milliseconds)
     }
 
-    /// Looks by itself after a while. There is one such look at a time, and the sooner one counts.
+    /// Schedules a scan after a pause. Only one is scheduled at a time, and the sooner one wins.
     fn look_in(&mut self, pause: Duration, ctx: &mut Context<Self>) {
         let at = Instant::now() + pause;
         if self.next_look.is_some_and(|(_, due)| due <= at) {
@@ -270,7 +270,7 @@ impl Sampler {
         }
     }
 
-    /// Looks now, or once more after the look that runs.
+    /// Scans now, or once more after the running scan.
     pub(crate) fn want_look(&mut self, ctx: &mut Context<Self>) {
         if self.looking.on_request() {
             self.look(ctx);
@@ -286,7 +286,7 @@ mod tests {
     use crate::store::records::space_file;
     use crate::testing::{sampler, space, tempdir};
 
-    /// A launch directory with a space file, and what tells that content from another.
+    /// A launch directory with a space file, and the stamp of its content.
     fn launch() -> (tempfile::TempDir, Stamp) {
         let dir = tempdir();
         let launch = LaunchDir::new(dir.path());
@@ -337,7 +337,7 @@ mod tests {
             (seen(SpaceNews::Accepted(accepted()), Some(stamp)), Some(stamp), clear(), Space::Accepted),
         ] {
             let mut sampler = sampler(dir.path());
-            // Nothing is done, so that what is to be written can be seen.
+            // No work is done, so that the pending writes can be seen.
             sampler.at_work = true;
             let what = format!("{found:?}");
             sampler.on_space(found, &mut Context::new());

@@ -1,4 +1,4 @@
-//! One look at a launch directory, off the actors' thread: its lock, its space file, its job folders.
+//! Scans a launch directory off the actors' thread: its lock, space file and job folders.
 
 use super::accept_space::{self, Accepted, SpaceJudgement};
 use super::job_folder::{Owner, found, record_of, trainer};
@@ -21,26 +21,26 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What the sampler knows already, so that only what is new is read.
+/// What the sampler knows already, so that the scan reads only what is new.
 #[derive(Debug, Clone)]
 pub struct KnownBefore {
     /// None before the lock was taken.
     pub locked: Option<Arc<Locked>>,
     pub holder: Arc<str>,
     pub executor: Arc<dyn Executor>,
-    /// The file as it was when it was last judged; none: judge it anew.
+    /// The file when it was last judged. `None` to judge it again.
     pub judged: Option<Stamp>,
-    /// The file as it has been for long enough: believed only if it still is so.
+    /// The file after it was stable for long enough. Accepted only if it has not changed since.
     pub settled_file: Option<Stamp>,
     /// Jobs with the stamps of their folders.
     pub folders: Arc<HashMap<JobName, FolderTime>>,
     /// Every job that is believed to have a folder.
     pub jobs: HashSet<JobName>,
-    /// Those of them whose record could not be read.
+    /// Jobs among them whose record could not be read.
     pub unread: HashSet<JobName>,
-    /// Indices that are not drawn since something that is no job has their folder's name.
+    /// Indices that are not drawn, because something that is not a job has their folder's name.
     pub taken: Vec<(u64, JobName)>,
-    /// Those of somebody else's, and whether somebody has asked that they become the daemon's.
+    /// Jobs of other owners, and whether a user has asked for the daemon to take them over.
     pub foreign: HashMap<JobName, bool>,
     /// With the number of the attempt that may still run.
     pub unclear: Vec<(JobName, u32)>,
@@ -65,30 +65,30 @@ pub enum DirectoryHeld {
         locked: Locked,
         record: Option<SearchRecord>,
     },
-    /// Its file was removed, and taken anew: what lay beside it is gone as well.
+    /// Its file was removed, and locked again. What lay beside it is gone as well.
     Again(Locked),
-    /// By somebody else, or not to be had: the sentence says so. For good, where waiting would show no trainer of ours in it.
+    /// Somebody else holds it, or it cannot be taken. The sentence says which. `for_good`: waiting would show no trainer of ours.
     No {
         sentence: String,
         for_good: bool,
     },
-    /// It was ours, and is somebody else's now.
+    /// It was ours, and somebody else holds it now.
     Lost(String),
     /// The directory is gone, or another one has its name.
     Gone,
 }
 
-/// What the space file is now.
+/// The current state of the space file.
 #[derive(Debug)]
 pub struct SpaceSeen {
     pub news: SpaceNews<Accepted>,
-    /// The file that this is about; none where there is none, or none that can be told from another.
+    /// The file that this describes. `None` if there is none, or none that can be told from another.
     pub stamp: Option<Stamp>,
-    /// The folds that it names, ascending, whether it is accepted or not; none where it cannot be read as a space.
+    /// The folds that it names, ascending, whether it is accepted or not. `None` if it cannot be read as a space.
     pub folds: Option<Vec<u32>>,
 }
 
-/// Everything a look found.
+/// The result of a scan.
 #[derive(Debug)]
 pub struct ScanResult {
     pub held: DirectoryHeld,
@@ -97,7 +97,7 @@ pub struct ScanResult {
     pub found: Vec<FoundJob>,
     pub gone: Vec<JobName>,
     pub foreign: Vec<(JobName, Theirs)>,
-    /// Those of the taken names that nothing has any more.
+    /// Indices whose names are free again.
     pub freed: Vec<u64>,
     pub unclear: Vec<(JobName, TrainerSeen, u64)>,
     /// None where nothing changed.
@@ -105,7 +105,7 @@ pub struct ScanResult {
     pub tables_missing: bool,
     /// What could not be read, one sentence each.
     pub troubles: Vec<String>,
-    /// How long the job folders took, without what is read of the data.
+    /// Time spent on the job folders, without reading data.
     pub took: Duration,
 }
 
@@ -148,10 +148,10 @@ pub fn look(launch: &LaunchDir, known: &KnownBefore) -> ScanResult {
     looked
 }
 
-/// Device and inode of the directory that has the launch directory's name; none where there is none.
+/// Device and inode of the directory with the launch directory's name. `None` if there is none.
 ///
 /// # Errors
-/// When that cannot be known.
+/// If that cannot be known.
 pub fn directory(launch: &LaunchDir) -> Result<Option<(u64, u64)>, StoreError> {
     match std::fs::metadata(launch.path()) {
         Ok(meta) => Ok(meta.is_dir().then(|| (meta.dev(), meta.ino()))),
@@ -272,8 +272,8 @@ fn compare(launch: &LaunchDir, known: &KnownBefore, now: HashMap<JobName, Folder
     looked.found.sort_by(|a, b| a.name.cmp(&b.name));
 }
 
-/// Nothing is written yet by this daemon, so what lies half-written in a job of the daemon's is a dead one's. Other starters
-/// may be at theirs just now.
+/// This daemon has written nothing yet, so half-written files in its jobs come from a dead daemon. Jobs that others started may
+/// be in the middle of a write.
 fn sweep_first(job: &JobDir, record: &FoundRecord) -> Result<(), StoreError> {
     if record.ours {
         sweep::by_starter(job, |_| false)?;

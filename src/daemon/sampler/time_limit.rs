@@ -1,4 +1,4 @@
-//! For how long a search starts new jobs: a clock for a decision that has none.
+//! Applies a search's time limit: the engine has no clock.
 
 use super::Sampler;
 use crate::engine::command;
@@ -7,7 +7,7 @@ use actix::{AsyncContext, Context};
 use std::time::Duration;
 
 impl Sampler {
-    /// Brings the search in line with its time limit, now and when that ends.
+    /// Applies the time limit now and again when it ends.
     pub(crate) fn keep_time(&mut self, ctx: &mut Context<Self>) {
         let limit = self.search.terms.as_ref().and_then(|terms| terms.time_limit);
         let left = limit.map(|limit| limit.ends.saturating_sub(now()));

@@ -1,4 +1,4 @@
-//! A trainer that this process started, whose whole group is gone before its number is given back.
+//! A trainer that this process started. Its whole group is gone before its number is reused.
 
 use super::process_identity::{Identity, boot_id};
 use rustix::io::Errno;
@@ -14,7 +14,7 @@ pub struct Child {
 }
 
 impl Child {
-    /// Takes over `child`, which must lead its own process group. One that cannot be told from others is killed.
+    /// Takes over `child`, which must lead its own process group. Kills it if it cannot be told from other processes.
     pub(crate) fn lead(mut child: std::process::Child) -> io::Result<Self> {
         match identify(child.id()) {
             Ok(identity) => Ok(Child { child, identity }),
@@ -35,8 +35,8 @@ impl Child {
         &self.identity
     }
 
-    /// How the trainer ended; none while it runs. Never waits. What is left of its group is killed before it is reaped:
-    /// until then the group's number cannot belong to anybody else.
+    /// How the trainer ended. `None` while it runs. Never waits. The rest of its group is killed before the leader is reaped:
+    /// until then nobody else can get the group's number.
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         let pid = self.identity.raw()?;
         if self.has_ended(pid)? {
@@ -49,7 +49,7 @@ impl Child {
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         match waitid(WaitId::Pid(pid), look) {
             Ok(status) => Ok(status.is_some()),
-            // Reaped before: the answer is remembered by the standard library.
+            // Reaped before. The standard library remembers the answer.
             Err(Errno::CHILD) => Ok(false),
             Err(e) => Err(e.into()),
         }
@@ -59,14 +59,14 @@ impl Child {
 fn identify(pid: u32) -> io::Result<Identity> {
     match Identity::of(pid)? {
         Some(identity) => Ok(identity),
-        // It ended already; no other process can have its number before it is reaped, so no start time is needed.
+        // It ended already. No other process can have its number before it is reaped, so no start time is needed.
         None => Ok(Identity { pid, start_time: 0, boot_id: boot_id()? }),
     }
 }
 
 fn kill_leftovers(group: Pid) -> io::Result<()> {
     match kill_process_group(group, Signal::KILL) {
-        // Only the unreaped leader is left, or nothing of ours.
+        // Only the unreaped leader is left, or no process of ours.
         Ok(()) | Err(Errno::SRCH | Errno::PERM) => Ok(()),
         Err(e) => Err(e.into()),
     }

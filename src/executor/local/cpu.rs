@@ -2,12 +2,12 @@
 
 use std::num::NonZero;
 
-/// Cores that this process may run on: its affinity and the quota of its control group count, hyperthreads are cores.
+/// Cores that this process may run on, limited by its affinity and the quota of its control group. Hyperthreads count as cores.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// Threads of one trainer where `slots` of them share the processor; at least one.
+/// Threads of one trainer if `slots` of them share the CPU. At least one.
 pub fn threads_per_slot(slots: usize) -> usize {
     (cores() / slots.max(1)).max(1)
 }

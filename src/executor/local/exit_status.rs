@@ -1,4 +1,4 @@
-//! How a trainer's run ended, for one that did not say so itself.
+//! Decides how a trainer ended if it left no record of that.
 
 use crate::domain::job::{Ended, FailureClass};
 use crate::executor::trainer_exit_code::Exit;
@@ -7,8 +7,8 @@ use signal_hook::low_level::signal_name;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-/// The end of a run of which only the exit status is known, because it left no record of its own.
-/// `memory_ran_out`: the kernel's counters rose while it ran (`OomKills::rose_since`).
+/// The end of a run that left no record, judged by its exit status. `memory_ran_out`: the kernel's counters rose while it ran
+/// (`OomKills::rose_since`).
 pub fn verdict(status: ExitStatus, memory_ran_out: bool) -> Ended {
     if status.code() == Some(i32::from(Exit::Disk.code())) {
         let sentence = "the disk did not let the trainer go on, and its last word could not be written; its log says why";
@@ -30,12 +30,12 @@ pub fn verdict(status: ExitStatus, memory_ran_out: bool) -> Ended {
     Ended::Failed { class, sentence }
 }
 
-/// Signals that a program brings upon itself.
+/// Signals that a program causes itself.
 const fn from_inside(signal: i32) -> bool {
     matches!(signal, SIGILL | SIGTRAP | SIGABRT | SIGBUS | SIGFPE | SIGSEGV | SIGSYS)
 }
 
-/// The signal's name in the manuals; a real-time signal has only its number.
+/// The signal's name in the manuals. A real-time signal has only its number.
 fn name(signal: i32) -> String {
     signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_string)
 }

@@ -1,4 +1,4 @@
-//! The GPUs of this machine, as the driver lists them: free, or occupied by somebody else.
+//! Lists the GPUs of this machine through the driver: free, or occupied by others.
 
 use super::memory;
 use crate::domain::device::{Device, Need};
@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
 
-/// The environment variable that names a file to read instead of asking the driver: a JSON list of [`Gpu`].
+/// The environment variable that names a file to read in place of the driver: a JSON list of [`Gpu`].
 pub const VARIABLE: &str = "NEUROSEARCH_GPU_LISTING";
 
-/// Memory in use that no visible process accounts for, above which a GPU counts as occupied: in a container the driver
-/// does not show other containers' processes. A driver's own overhead is below it.
+/// A GPU counts as occupied if more memory than this is in use and no visible process explains it. In a container the driver
+/// hides the processes of other containers. A driver's own overhead is below it.
 const UNEXPLAINED: u64 = 1 << 30;
 
 /// One GPU and who computes on it. Memory in bytes.
@@ -28,10 +28,10 @@ pub struct Gpu {
     pub name: String,
     pub memory_total: u64,
     pub memory_free: u64,
-    /// Share of the last moments in which it computed, in percent; none where the driver cannot tell.
+    /// Share of the last moments in which it computed, in percent. `None` if the driver cannot tell.
     #[serde(default)]
     pub utilization: Option<u32>,
-    /// Processes that compute on it; displays do not count.
+    /// Processes that compute on it. Displays do not count.
     #[serde(default)]
     pub processes: Vec<GpuProcess>,
 }
@@ -41,7 +41,7 @@ pub struct Gpu {
 #[serde(deny_unknown_fields)]
 pub struct GpuProcess {
     pub pid: u32,
-    /// Bytes; none where the driver cannot tell.
+    /// Bytes. `None` if the driver cannot tell.
     #[serde(default)]
     pub memory: Option<u64>,
 }
@@ -49,9 +49,9 @@ pub struct GpuProcess {
 /// Why a GPU is left alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Occupied {
-    /// By these processes, which are not our trainers.
+    /// These processes use it, and they are not our trainers.
     Processes(Vec<u32>),
-    /// By something the driver does not show, with this many bytes.
+    /// Something that the driver does not show uses this many bytes.
     Unseen { memory: u64 },
 }
 
@@ -65,7 +65,7 @@ impl fmt::Display for Occupied {
 }
 
 impl Occupied {
-    /// As one sentence of the daemon's, which starts nothing there.
+    /// The reason as a sentence of the daemon, which starts nothing there.
     fn left_alone(&self) -> String {
         match self {
             Occupied::Processes(pids) => format!("left alone: other people's processes compute on it (pid {})", list(pids)),
@@ -79,12 +79,12 @@ fn list(pids: &[u32]) -> String {
 }
 
 impl Gpu {
-    /// The device as an assignment names it; none for a UUID that is not one.
+    /// The device as an assignment names it. `None` if the UUID is not valid.
     pub fn device(&self) -> Option<Device> {
         Device::gpu(&self.uuid).ok()
     }
 
-    /// As every executor tells of a device; `ours` as in [`Gpu::occupied`].
+    /// The device in the form that every executor reports. `ours` as in [`Gpu::occupied`].
     pub fn found(&self, ours: impl Fn(u32) -> bool) -> FoundDevice {
         FoundDevice {
             id: self.uuid.clone(),
@@ -99,23 +99,23 @@ impl Gpu {
         }
     }
 
-    /// Who else computes on it; none where it is free. `ours` tells our trainers by their pids.
+    /// Who else computes on it. `None` if it is free. `ours` recognises our trainers by pid.
     pub fn occupied(&self, ours: impl Fn(u32) -> bool) -> Option<Occupied> {
         let foreign: Vec<u32> = self.processes.iter().map(|p| p.pid).filter(|&pid| !ours(pid)).collect();
         if !foreign.is_empty() {
             return Some(Occupied::Processes(foreign));
         }
-        // With a trainer of ours on it, what it uses cannot be told from what somebody unseen uses.
+        // If a trainer of ours is on it, its usage cannot be told from that of an unseen process.
         let memory = self.memory_total.saturating_sub(self.memory_free);
         (self.processes.is_empty() && memory > UNEXPLAINED).then_some(Occupied::Unseen { memory })
     }
 }
 
-/// The GPUs found, and what stood in the way of finding them.
+/// The GPUs found, and what prevented finding others.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GpuList {
     pub gpus: Vec<Gpu>,
-    /// One sentence where no list, or not the whole one, could be had; no driver at all is no problem.
+    /// One sentence if the list is missing or incomplete. A machine without a driver is no problem.
     pub problem: Option<String>,
 }
 
@@ -137,7 +137,7 @@ impl GpuList {
 pub enum GpuSource {
     /// NVML, loaded at run time.
     Driver,
-    /// A file in its place.
+    /// A file in place of the driver.
     File(PathBuf),
 }
 
@@ -162,8 +162,7 @@ impl GpuSource {
     }
 }
 
-/// Bytes that one more job may take on the device: a GPU's free memory, or the processor's share for each of its slots.
-/// None where that cannot be known.
+/// Bytes that one more job may take on the device: a GPU's free memory, or one slot's share of the machine's. `None` if unknown.
 pub fn room(device: &Device, cpu_slots: u32) -> Option<u64> {
     match device {
         Device::Cpu => memory::available().map(|bytes| bytes / u64::from(cpu_slots.max(1))),
@@ -179,7 +178,7 @@ pub fn find() -> GpuList {
 fn from_driver() -> GpuList {
     let nvml = match Nvml::init() {
         Ok(nvml) => nvml,
-        // No driver is installed, or it is there without a device: a machine without GPUs.
+        // No driver is installed, or it has no device: a machine without GPUs.
         Err(NvmlError::LibloadingError(_) | NvmlError::LibraryNotFound | NvmlError::DriverNotLoaded) => {
             return GpuList::default();
         }

@@ -1,4 +1,4 @@
-//! The processes of the trainers that are followed, by which a GPU that they occupy is told from one that others occupy.
+//! The set of trainer processes, used to tell our use of a GPU from that of others.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug, Clone, Default)]
 pub struct LiveTrainers(Arc<Mutex<BTreeMap<u32, usize>>>);
 
-/// One process in the set, until it is dropped.
+/// One process in the set, removed on drop.
 #[derive(Debug)]
 pub struct Followed {
     pid: u32,
@@ -20,7 +20,7 @@ impl LiveTrainers {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Several may follow one process: an actor does, and whoever looks at the job's folder does for a moment.
+    /// Several may follow one process: its actor does, and a scan of the job's folder does for a moment.
     pub fn follow(&self, pid: u32) -> Followed {
         self.with(|pids| *pids.entry(pid).or_default() += 1);
         Followed { pid, trainers: self.clone() }

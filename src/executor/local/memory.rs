@@ -1,12 +1,12 @@
-//! How much memory there is for a trainer, and whether the kernel has lately killed for want of it.
+//! Measures the memory left for a trainer, and detects kills by the kernel when memory ran out.
 
 use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How often the counters are read for a trainer that runs, and how many of the last readings are kept: a killed process may take
-/// a moment to end, and a kill of somebody else's long before is none of this trainer's.
+/// How often the counters are read while a trainer runs, and how many of the last readings are kept. A killed process may take a
+/// moment to end. A much earlier kill of another process does not concern this trainer.
 const READ: Duration = Duration::from_secs(1);
 const KEPT: usize = 5;
 
@@ -14,9 +14,9 @@ const KEPT: usize = 5;
 /// A trainer started from here lives in the same group, so a rise while it ran is a sign that memory ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OomKills {
-    /// None where the group does not count.
+    /// `None` if the group does not count.
     group: Option<u64>,
-    /// None on kernels before 4.13.
+    /// `None` on kernels before 4.13.
     machine: Option<u64>,
 }
 
@@ -37,7 +37,7 @@ impl OomKills {
     }
 }
 
-/// The kernel's counters over the last seconds of a trainer: what they counted before says nothing about it.
+/// The kernel's counters over the last seconds of a trainer. Earlier counts say nothing about it.
 #[derive(Debug)]
 pub struct OomWatch {
     /// Oldest first.
@@ -46,12 +46,12 @@ pub struct OomWatch {
 }
 
 impl OomWatch {
-    /// From a reading before the trainer was started.
+    /// Starts from a reading before the trainer was started.
     pub fn since(before: OomKills) -> Self {
         OomWatch { readings: VecDeque::from([before]), read_at: Instant::now() }
     }
 
-    /// Called while the trainer runs, as often as one likes.
+    /// Called while the trainer runs, as often as the caller likes.
     pub fn go_on(&mut self, now: Instant) {
         if now.duration_since(self.read_at) >= READ {
             self.read_at = now;
@@ -76,8 +76,8 @@ impl OomWatch {
     }
 }
 
-/// Gives back to the system what the allocator keeps of memory that is free, as after a look over very many jobs. The memory
-/// that many threads used for a moment would else count as this process's for good.
+/// Returns freed memory from the allocator to the system, as after a scan of very many jobs. Otherwise memory that many threads
+/// used for a moment would count as this process's for good.
 pub fn give_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: glibc's own call, which any thread may make at any time.
@@ -86,8 +86,8 @@ pub fn give_back() {
     }
 }
 
-/// Bytes that a new process can use without swapping: the machine's `MemAvailable`, or what is left under the control
-/// group's limit where that is less. None where `/proc/meminfo` does not say.
+/// Bytes that a new process can use without swapping: the machine's `MemAvailable`, or what the control group's limit leaves if
+/// that is less. `None` if `/proc/meminfo` does not say.
 pub fn available() -> Option<u64> {
     let machine = mem_available(&read(Path::new("/proc/meminfo"))?)?;
     let left = Group::own().as_ref().and_then(Group::left);
@@ -97,7 +97,7 @@ pub fn available() -> Option<u64> {
 /// The memory controller's folder for this process.
 struct Group {
     folder: PathBuf,
-    /// Files of version 2 or of version 1.
+    /// Whether the files are of version 2. Otherwise version 1.
     unified: bool,
 }
 
@@ -106,8 +106,8 @@ impl Group {
         Group::of(&read(Path::new("/proc/self/cgroup"))?, Path::new("/sys/fs/cgroup"))
     }
 
-    /// From the lines of `/proc/self/cgroup`, `<number>:<controllers>:<path>`; a version 1 memory controller wins, since
-    /// then version 2 does not count memory.
+    /// Reads the lines of `/proc/self/cgroup`, `<number>:<controllers>:<path>`. A version 1 memory controller wins, since version
+    /// 2 does not count memory then.
     fn of(lines: &str, root: &Path) -> Option<Self> {
         let mut unified = None;
         for line in lines.lines() {
@@ -129,13 +129,13 @@ impl Group {
         counter(&read(&self.folder.join(name))?, "oom_kill")
     }
 
-    /// Bytes under the limit; none without a limit.
+    /// Bytes left under the limit. `None` if there is no limit.
     fn left(&self) -> Option<u64> {
         let (limit, used) =
             if self.unified { ("memory.max", "memory.current") } else { ("memory.limit_in_bytes", "memory.usage_in_bytes") };
         let limit: u64 = read(&self.folder.join(limit))?.trim().parse().ok()?;
         let used: u64 = read(&self.folder.join(used))?.trim().parse().ok()?;
-        // File pages count as used but give way.
+        // File pages count as used, but the kernel can free them.
         let cache = read(&self.folder.join("memory.stat")).and_then(|stat| counter(&stat, "inactive_file")).unwrap_or(0);
         Some(limit.saturating_sub(used.saturating_sub(cache)))
     }
@@ -145,7 +145,7 @@ fn read(path: &Path) -> Option<String> {
     fs::read_to_string(path).ok()
 }
 
-/// The number behind `name` in lines of `<name> <number>`.
+/// The number after `name` in lines of `<name> <number>`.
 fn counter(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
 }

@@ -1,4 +1,4 @@
-//! Trainers as processes of this machine, and the devices found on it.
+//! Runs trainers as processes of this machine, and finds its devices.
 
 pub mod child;
 pub mod cpu;

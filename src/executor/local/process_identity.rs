@@ -1,4 +1,4 @@
-//! Which process is meant: a pid alone comes back for another process, with the start time and the boot it does not.
+//! Identifies a process by pid, start time and boot, since a pid alone is reused.
 
 use crate::store::fs::lock::LockHolder;
 use crate::store::records::job_records::Borrower;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
 use std::{fs, io};
 
-/// One process of this machine, told from every earlier and later one.
+/// One process of this machine, distinct from every earlier and later one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity {
     pub pid: u32,
@@ -32,14 +32,14 @@ pub struct ProcessRun {
 }
 
 impl ProcessRun {
-    /// The process that the record names; none where it names another kind of run.
+    /// The process that the record names. `None` if it names another kind of run.
     pub fn recorded(run: &RunId) -> Option<Self> {
         run.id(PROCESS)
     }
 }
 
 impl Identity {
-    /// The process `pid` as it is now; none where there is none, or only its unreaped remains.
+    /// The current process `pid`. `None` if there is none, or only an unreaped zombie.
     pub fn of(pid: u32) -> io::Result<Option<Self>> {
         match stat(pid)? {
             Some(stat) if !stat.ended => Ok(Some(Identity { pid, start_time: stat.start_time, boot_id: boot_id()? })),
@@ -62,7 +62,7 @@ impl Identity {
         Borrower { pid: self.pid, start_time: self.start_time, boot_id: self.boot_id.clone(), host: host() }
     }
 
-    /// Whether this very process still runs; remains that nobody has reaped yet do not.
+    /// Whether this exact process still runs. An unreaped zombie does not.
     pub fn is_alive(&self) -> io::Result<bool> {
         if boot_id()? != self.boot_id {
             return Ok(false);
@@ -70,13 +70,13 @@ impl Identity {
         Ok(stat(self.pid)?.is_some_and(|stat| !stat.ended && stat.start_time == self.start_time))
     }
 
-    /// A descriptor of this very process, which can be read from once it has ended.
+    /// A descriptor of this exact process, which becomes readable once it has ended.
     ///
     /// # Errors
-    /// It is gone, or the kernel gives no such descriptors, as before 5.3.
+    /// If it is gone, or the kernel has no such descriptors, as before 5.3.
     pub fn descriptor(&self) -> io::Result<OwnedFd> {
         let descriptor = pidfd_open(self.raw()?, PidfdFlags::empty())?;
-        // Its number may have come to another before that was opened.
+        // Another process may have got its number before that was opened.
         match stat(self.pid)? {
             Some(stat) if stat.start_time == self.start_time => Ok(descriptor),
             _ => Err(Errno::SRCH.into()),
@@ -100,20 +100,21 @@ pub fn lock_holder(device: Option<String>) -> io::Result<LockHolder> {
     Ok(LockHolder { host: host(), pid: std::process::id(), boot_id: boot_id()?, device })
 }
 
-/// Whether the process that borrowed a job may still be at it; one on another machine may.
+/// Whether the process that borrowed a job may still be working on it. One on another machine may.
 pub fn may_live(borrower: &Borrower) -> bool {
     let Borrower { pid, start_time, boot_id, host } = borrower;
     let identity = Identity { pid: *pid, start_time: *start_time, boot_id: boot_id.clone() };
     !is_here(host, boot_id) || identity.is_alive().unwrap_or(true)
 }
 
-/// Whether a temporary file that names the process `pid` may be in use, by another one than this, which sweeps before it writes.
+/// Whether a process other than this one, with the pid `pid`, may be using a temporary file. This process sweeps before it
+/// writes.
 pub fn may_be_writing(pid: u32) -> bool {
     pid != std::process::id() && Identity::of(pid).map_or(true, |found| found.is_some())
 }
 
-/// Whether a record with this host and boot was written on this machine: one that was renamed meanwhile, or a container on
-/// it, is still this machine.
+/// Whether a record with this host and boot was written on this machine. A machine that was renamed meanwhile is still this one,
+/// and so is a container on it.
 pub fn is_here(recorded_host: &str, recorded_boot: &str) -> bool {
     recorded_host == host() || boot_id().is_ok_and(|boot| boot == recorded_boot)
 }
@@ -125,7 +126,7 @@ pub fn host() -> String {
 
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
-    /// A zombie or dead: it runs no more.
+    /// A zombie or dead: it no longer runs.
     ended: bool,
     start_time: u64,
 }

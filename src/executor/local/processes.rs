@@ -1,4 +1,4 @@
-//! The executor whose trainers are processes of this machine.
+//! The executor that runs trainers as processes of this machine.
 
 use super::gpus::{self, GpuList};
 use super::live_trainers::LiveTrainers;
@@ -20,12 +20,12 @@ use std::io;
 #[derive(Debug, Clone, Default)]
 pub struct Processes {
     live: LiveTrainers,
-    /// None: each trainer is loaded for its own job.
+    /// `None` if each trainer is loaded for its own job.
     pool: Option<WarmPool>,
 }
 
 impl Processes {
-    /// For many jobs, one after the other: trainers are kept loaded for those to come.
+    /// For many jobs, one after another: keeps trainers loaded for the next ones.
     pub fn with_warm_trainers() -> Self {
         Processes { pool: Some(WarmPool::default()), ..Processes::default() }
     }
@@ -35,7 +35,7 @@ impl Processes {
         FoundDevices { devices: [FoundDevice::cpu()].into_iter().chain(gpus).collect(), problem: listing.problem }
     }
 
-    /// Whether the process is the job's trainer: the one place that decides it.
+    /// Whether the process is the job's trainer. Only this place decides it.
     fn is_trainer_of(_job: &JobDir, identity: &Identity) -> io::Result<bool> {
         identity.is_alive()
     }
@@ -84,7 +84,7 @@ impl Executor for Processes {
     }
 
     fn expect_jobs(&self) {
-        // Without a program, the first job tells of that.
+        // If there is no program, the first job reports that.
         if let (Some(pool), Ok(program)) = (&self.pool, find_trainer()) {
             pool.prewarm(&program);
         }

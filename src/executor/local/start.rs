@@ -1,4 +1,4 @@
-//! Starts a trainer on a job's folder, so that it outlives whoever started it.
+//! Starts a trainer on a job's folder. The trainer outlives its starter.
 
 use super::child::Child;
 use crate::executor::assignment::{Assignment, variable};
@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The trainer could not be started; nothing runs.
+/// The trainer could not be started, so nothing runs.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
@@ -28,18 +28,18 @@ impl From<StartError> for NotStarted {
     }
 }
 
-/// Starts `program` for `assignment`: at the head of a process group of its own, without any pipe to this process, its
-/// output in `attempt-N.log`. The job's folder and its private folder must be there.
+/// Starts `program` for `assignment`. It leads its own process group, has no pipe to this process, and writes to `attempt-N.log`.
+/// The job's folder and its private folder must exist.
 ///
 /// # Errors
-/// When the log cannot be opened or the program cannot be started.
+/// If the log cannot be opened or the program cannot be started.
 pub fn start(program: &Path, assignment: &Assignment) -> Result<Child, StartError> {
     let fail = |source| StartError::Spawn { program: program.to_path_buf(), source };
     let folder = assignment.folder()?;
     let output = assignment.open_log()?;
     let errors = output.try_clone().map_err(fail)?;
     let mut command = Command::new(program);
-    // The root, so that a trainer never keeps a file system busy that it does not use.
+    // The root, so that a trainer never keeps an unrelated file system busy.
     command.arg(&folder).current_dir("/").process_group(0);
     command.stdin(Stdio::null()).stdout(output).stderr(errors).envs(variables(assignment));
     let child = command.spawn().map_err(fail)?;

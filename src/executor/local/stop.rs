@@ -1,4 +1,4 @@
-//! Stops a trainer in steps that never wait: SIGTERM to its group, a time of grace, SIGKILL.
+//! Stops a trainer in steps that never wait: SIGTERM to its group, a grace time, SIGKILL.
 
 use super::process_identity::Identity;
 use rustix::io::Errno;
@@ -14,12 +14,12 @@ pub struct TrainerStop {
     killed: bool,
 }
 
-/// Where a stop stands.
+/// The progress of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
-    /// The process is gone; its parent, if that is us, still has to reap it.
+    /// The process is gone. If we are its parent, we still have to reap it.
     Ended,
-    /// It still runs; `killed` once SIGKILL went out, which only a process stuck in the kernel outlives.
+    /// It still runs. `killed` once SIGKILL was sent, which only a process stuck in the kernel survives.
     Waiting { killed: bool },
 }
 
@@ -27,18 +27,18 @@ impl TrainerStop {
     /// Asks the process to end by itself, with `grace` from `now` to do so. One that is gone already is no error.
     ///
     /// # Errors
-    /// When the process belongs to another user, or cannot be looked at.
+    /// If the process belongs to another user, or cannot be examined.
     pub fn begin(identity: Identity, grace: Duration, now: Instant) -> io::Result<Self> {
         signal(&identity, Signal::TERM)?;
         Ok(TrainerStop { identity, deadline: now + grace, killed: false })
     }
 
-    /// The time of grace ends at `deadline` already, if that is sooner.
+    /// Ends the grace time at `deadline`, if that is sooner.
     pub fn hurry(&mut self, deadline: Instant) {
         self.deadline = self.deadline.min(deadline);
     }
 
-    /// Looks once: whether it has ended, or has to be killed by now.
+    /// Checks once whether it has ended, or must be killed by now.
     pub fn step(&mut self, now: Instant) -> io::Result<Stopped> {
         if !self.identity.is_alive()? {
             return Ok(Stopped::Ended);
@@ -51,9 +51,9 @@ impl TrainerStop {
     }
 }
 
-/// Signals the process's group where the process leads it, else (a trainer run by hand in somebody's script) the process.
+/// Signals the process's group if the process leads it, else the process alone (a trainer run by hand in a script).
 fn signal(identity: &Identity, signal: Signal) -> io::Result<()> {
-    // Looked at just before: another process with this pid must not be hit.
+    // Checked just before, so that another process with this pid is not hit.
     if !identity.is_alive()? {
         return Ok(());
     }

@@ -20,16 +20,16 @@ pub struct TrainerProcess {
     process: Process,
     stop: Option<TrainerStop>,
     since: Instant,
-    /// Told how long the trainer lived.
+    /// Receives how long the trainer lived.
     pool: Option<WarmPool>,
     _followed: Followed,
 }
 
 #[derive(Debug)]
 enum Process {
-    /// Its exit status comes to us.
+    /// A child of ours, so we get its exit status.
     Child(Child, OomWatch),
-    /// Started by somebody else, perhaps by an earlier daemon: only that it ended can be seen.
+    /// Started by another process, perhaps an earlier daemon. We can only see that it ended.
     Found(Identity),
 }
 
@@ -53,7 +53,7 @@ impl TrainerProcess {
         }
     }
 
-    /// Kills once the time of grace is over. One that failed is begun anew by whoever asks again.
+    /// Kills once the grace time is over. A stop that failed begins again at the next request.
     fn go_on_stopping(&mut self, now: Instant) -> io::Result<()> {
         let stepped = self.stop.as_mut().map(|stop| stop.step(now));
         if let Some(Err(e)) = stepped {

@@ -1,4 +1,4 @@
-//! The trainers that are kept loaded while a search begins, and while short jobs follow one another, so that none waits for libtorch.
+//! Keeps trainers loaded while a search begins and between short jobs, so that none waits for libtorch.
 
 use super::child::Child;
 use super::start::{self, StartError};
@@ -12,22 +12,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
 
-/// So many at once: two slots may fall empty together.
+/// Most trainers at once: two slots may become empty together.
 const MOST: usize = 2;
 
-/// Loading takes a third of a second, and a process that waits sixty megabytes: worth it where jobs are no longer than this.
+/// Loading takes a third of a second, and a waiting process sixty megabytes. That pays if jobs are no longer than this.
 const SHORT: Duration = Duration::from_secs(60);
 
-/// One that no job has come for is ended after this time.
+/// A trainer that no job has used is ended after this time.
 const UNUSED: Duration = Duration::from_secs(120);
 
-/// How long after its start one that is still loading is waited for: it is there sooner than what begins to load now.
+/// How long after its start a trainer that is still loading is waited for. It is ready sooner than a new one.
 const LOADING: Duration = Duration::from_secs(30);
 
-/// Which program a file holds: device, inode, and its last change in seconds and nanoseconds.
+/// Identifies the program in a file: device, inode, and its last change in seconds and nanoseconds.
 type Edition = (u64, u64, i64, i64);
 
-/// Cheap to clone; all clones share those that wait.
+/// Cheap to clone: all clones share the waiting trainers.
 #[derive(Debug, Clone, Default)]
 pub struct WarmPool(Arc<Mutex<PoolState>>);
 
@@ -35,11 +35,11 @@ pub struct WarmPool(Arc<Mutex<PoolState>>);
 struct PoolState {
     /// The oldest first.
     waiting: VecDeque<Waiting>,
-    /// Processes that are being started to wait.
+    /// Processes that are being started.
     begun: usize,
-    /// Whether the last job that ended was a long one. Of the first nobody knows, and who waits in vain costs little.
+    /// Whether the last job that ended was long. Unknown before the first, and a trainer that waits in vain costs little.
     long: bool,
-    /// A program that does not know how to wait.
+    /// A program that cannot wait. `None` if none is known.
     unable: Option<Edition>,
 }
 
@@ -56,8 +56,8 @@ impl WarmPool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts `program` for `assignment`: with a trainer that waits where there is one, and has the next one loaded
-    /// where jobs are short. May wait for the loading.
+    /// Starts `program` for `assignment`. Uses a waiting trainer if there is one, and loads the next one if jobs are short. May
+    /// wait for the loading.
     ///
     /// # Errors
     /// Those of [`start::start`].
@@ -74,18 +74,18 @@ impl WarmPool {
         started
     }
 
-    /// Has one loaded for the first job of a search that is about to come, where none waits.
+    /// Loads a trainer for the first job of a coming search, if none waits.
     pub fn prewarm(&self, program: &Path) {
         if let Some(edition) = edition(program) {
             self.prepare(program, edition, 1);
         }
     }
 
-    /// Takes out the one that has waited longest. What was loaded from a program that has been replaced since is ended: the new
-    /// one's results are asked for.
+    /// Takes out the trainer that has waited longest. Ends those loaded from a program that has been replaced since, because the
+    /// job expects the new program's results.
     fn next(&self, edition: Option<Edition>) -> Option<Waiting> {
         loop {
-            // Without the lock, another is dropped, which takes a moment.
+            // Without the lock, since dropping another trainer takes a moment.
             let waiting = self.kept().waiting.pop_front()?;
             if Some(waiting.edition) == edition {
                 return Some(waiting);
@@ -93,7 +93,7 @@ impl WarmPool {
         }
     }
 
-    /// None where it has to be started in the usual way.
+    /// `None` if it must be started in the usual way.
     fn assign(&self, mut waiting: Waiting, program: &Path, assignment: &Assignment) -> Result<Option<Child>, StartError> {
         match waiting.trainer.word(LOADING.saturating_sub(waiting.since.elapsed())) {
             Word::Ready => {
@@ -112,10 +112,10 @@ impl WarmPool {
         Ok(None)
     }
 
-    /// Has so many loaded for the next jobs.
+    /// Loads `most` trainers for the next jobs.
     fn prepare(&self, program: &Path, edition: Edition, most: usize) {
         while self.may_begin(edition, most) {
-            // Without the lock, since a process takes milliseconds to start, in which another slot may want one that waits.
+            // Without the lock: a process takes milliseconds to start, and another slot may want a waiting trainer meanwhile.
             let begun = WarmTrainer::begin(program);
             let mut kept = self.kept();
             kept.begun -= 1;
@@ -126,7 +126,7 @@ impl WarmPool {
         }
     }
 
-    /// Whether one more is wanted, which is counted as begun then.
+    /// Whether one more is wanted. If so, it counts as begun.
     fn may_begin(&self, edition: Edition, most: usize) -> bool {
         let mut kept = self.kept();
         let wanted = !kept.long && kept.unable != Some(edition) && kept.waiting.len() + kept.begun < most;
@@ -134,18 +134,18 @@ impl WarmPool {
         wanted
     }
 
-    /// A job's trainer has ended after so long.
+    /// A job's trainer has ended after living this long.
     pub fn ended(&self, lived: Duration) {
         self.kept().long = lived >= SHORT;
     }
 
-    /// Takes the one out that was not used by `now`.
+    /// Takes out a trainer that was not used by `now`.
     fn unused(&self, now: Instant) -> Option<WarmTrainer> {
         let unused = |waiting: &mut Waiting| now.duration_since(waiting.since) >= UNUSED;
         self.kept().waiting.pop_front_if(unused).map(|waiting| waiting.trainer)
     }
 
-    /// Ends those that nobody used. It may take a moment until they are gone.
+    /// Ends unused trainers. They may take a moment to end.
     pub fn reap_unused(&self) {
         while let Some(trainer) = self.unused(Instant::now()) {
             drop(trainer);
@@ -153,7 +153,7 @@ impl WarmPool {
     }
 }
 
-/// None where the file cannot be looked at, which starting it will tell of.
+/// `None` if the file cannot be examined. Starting it will report why.
 fn edition(program: &Path) -> Option<Edition> {
     let meta = fs::metadata(program).ok()?;
     Some((meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec()))
@@ -170,7 +170,7 @@ mod tests {
     use std::path::PathBuf;
     use std::process::Command;
 
-    /// A job's folder, and a program that notes in `folder/asked` what it was started as.
+    /// A job's folder, and a program that notes its arguments in `folder/asked`.
     fn made(waits: &str) -> (tempfile::TempDir, PathBuf, Assignment) {
         let dir = tempdir();
         let job = JobDir::new(dir.path().join("job-0"));

@@ -1,4 +1,4 @@
-//! A trainer that is loaded and waits for a job: what it is told, and how it is come by.
+//! A trainer that is loaded and waits for a job: how it is started and given a job.
 
 use super::child::Child;
 use super::start::variables;
@@ -14,19 +14,19 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::time::Duration;
 
-/// What a trainer says on its standard output once it is loaded.
+/// What a trainer prints on its standard output once it is loaded.
 pub const READY: &[u8] = b"ready\n";
 
-/// Characters of a job's path that find room in the process's command line, which `ps` shows.
+/// Space for a job's path in the process's command line, which `ps` shows, in characters.
 const ROOM: usize = 512;
 
-/// What a waiting trainer is told on its standard input: the words of [`StandbyAssignment::write`], each ended by a zero byte, and an
-/// empty one at the end.
+/// The job for a waiting trainer, sent to its standard input: the words of [`StandbyAssignment::write`]. A zero byte ends each
+/// word, and an empty word ends the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StandbyAssignment {
     /// The job's folder, absolute.
     pub folder: PathBuf,
-    /// The environment that a trainer of its own would have been started with.
+    /// The environment that a separate trainer would have been started with.
     pub variables: Vec<(OsString, OsString)>,
 }
 
@@ -36,10 +36,10 @@ impl StandbyAssignment {
         StandbyAssignment { folder, variables }
     }
 
-    /// Writes it whole, in one piece where `out` takes it so.
+    /// Writes it whole, in one piece if `out` accepts that.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// The errors of `out`.
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let mut words = self.folder.as_os_str().as_bytes().to_vec();
         words.push(0);
@@ -50,10 +50,10 @@ impl StandbyAssignment {
         out.write_all(&words)
     }
 
-    /// Reads one; none where the other side went before it had said everything.
+    /// Reads one. `None` if the other side closed before it had sent everything.
     ///
     /// # Errors
-    /// Those of `source`.
+    /// The errors of `source`.
     pub fn read(source: &mut impl BufRead) -> io::Result<Option<Self>> {
         let mut words = Vec::new();
         loop {
@@ -78,29 +78,29 @@ impl StandbyAssignment {
     }
 }
 
-/// What a waiting trainer says of itself.
+/// The state that a waiting trainer reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Word {
     /// It is loaded.
     Ready,
-    /// Its program does not know how to wait.
+    /// Its program cannot wait.
     Unable,
-    /// It still loads, or is gone: that says nothing of another.
+    /// It still loads, or is gone. That says nothing about another trainer.
     None,
 }
 
-/// A process that loads, or has loaded, what every trainer needs. Dropped, it is ended; it ends with this process, too.
+/// A process that loads, or has loaded, what every trainer needs. It is ended on drop, and ends with this process too.
 #[derive(Debug)]
 pub struct WarmTrainer {
-    /// None once it is a job's.
+    /// `None` once it belongs to a job.
     child: Option<process::Child>,
 }
 
 impl WarmTrainer {
-    /// Starts `program` so that it waits: at the head of a process group of its own, as every trainer.
+    /// Starts `program` so that it waits. It leads its own process group, like every trainer.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// If it cannot be started.
     pub fn begin(program: &Path) -> io::Result<Self> {
         let mut command = Command::new(program);
         command.arg("standby").arg(" ".repeat(ROOM)).current_dir("/").process_group(0);
@@ -108,12 +108,12 @@ impl WarmTrainer {
         command.spawn().map(|child| WarmTrainer { child: Some(child) })
     }
 
-    /// Its pid; none once it is a job's.
+    /// Its pid. `None` once it belongs to a job.
     pub fn id(&self) -> Option<u32> {
         self.child.as_ref().map(process::Child::id)
     }
 
-    /// What it says of itself within `patience`. Asked once.
+    /// What it reports within `patience`. To be called once.
     pub fn word(&mut self, patience: Duration) -> Word {
         let Some(child) = &mut self.child else { return Word::None };
         let Some(mut output) = child.stdout.take() else { return Word::None };
@@ -123,11 +123,11 @@ impl WarmTrainer {
             return Word::None;
         }
         let mut word = [0; READY.len()];
-        // It comes in one piece, so that reading it does not wait any more.
+        // It comes in one piece, so reading it does not wait any more.
         match output.read_exact(&mut word) {
             Ok(()) if word == *READY => Word::Ready,
             Ok(()) => Word::Unable,
-            // One that ends by itself keeps its own exit code.
+            // A trainer that ends by itself keeps its own exit code.
             Err(_) => match child.kill().and_then(|()| child.wait()) {
                 Ok(status) if status.code() == Some(Exit::Usage.code().into()) => Word::Unable,
                 _ => Word::None,
@@ -135,13 +135,13 @@ impl WarmTrainer {
         }
     }
 
-    /// Makes it the trainer of `assignment`, as if [`start`](super::start::start) had started it just now; none where it is gone, and
+    /// Makes it the trainer of `assignment`, as if [`start`](super::start::start) had just started it. `None` if it is gone and
     /// nothing runs.
     ///
     /// # Errors
-    /// When the attempt's log cannot be opened.
+    /// If the attempt's log cannot be opened.
     pub fn assign(mut self, assignment: &Assignment) -> Result<Option<Child>, StoreError> {
-        // It opens the log itself; here an error of the disk is told as one.
+        // The trainer opens the log itself. Opening it here reports a disk error as such.
         assignment.open_log()?;
         let order = StandbyAssignment::of(assignment.folder()?, assignment);
         let told = self.child.as_mut().and_then(|child| child.stdin.take()).map(|mut input| order.write(&mut input));
@@ -155,7 +155,7 @@ impl WarmTrainer {
 impl Drop for WarmTrainer {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // Gone already, or in the kernel's hands: there is nothing to be done about either.
+            // It is gone already, or stuck in the kernel. Nothing can be done about either.
             let _ = child.kill();
             let _ = child.wait();
         }

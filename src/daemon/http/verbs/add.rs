@@ -1,4 +1,4 @@
-//! `add`: one more directory is watched, until the daemon ends.
+//! `add`: watches one more directory until the daemon ends.
 
 use crate::control::request::Add;
 use crate::daemon::http::app::{App, ask, off_thread};

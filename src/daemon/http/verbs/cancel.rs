@@ -1,4 +1,4 @@
-//! `cancel`: a job, or every unfinished job of a search, is given up.
+//! `cancel`: gives up a job, or every unfinished job of a search.
 
 use super::command;
 use crate::control::request::Cancel;

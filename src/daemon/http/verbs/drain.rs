@@ -1,4 +1,4 @@
-//! `drain`: nothing new starts on a device, or on the whole machine.
+//! `drain`: starts nothing new on a device, or on the whole machine.
 
 use super::restore;
 use crate::control::request;

@@ -1,4 +1,4 @@
-//! `enqueue`: a job of somebody's own choosing joins a search's queue.
+//! `enqueue`: adds a job chosen by the user to a search's queue.
 
 use crate::check;
 use crate::control::request;
@@ -28,7 +28,7 @@ pub async fn handle(app: &App, peer: &Peer, request: &request::Enqueue) -> Resul
     Ok(done)
 }
 
-/// The options in full, as the job's file is to hold them, and notices about them; faults say where in `file` they stand.
+/// The complete options for the job's file, and notices about them. Faults give their position in `file`.
 fn check(text: &str, file: &str, base: &str) -> Result<(Chosen, Vec<String>), String> {
     let (mut options, notices) = JobOptions::from_json(text, file, Path::new(base)).map_err(|faults| faults.to_string())?;
     if options.seed.is_none() {

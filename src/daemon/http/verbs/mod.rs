@@ -1,4 +1,4 @@
-//! The changes over the control socket, one file a verb.
+//! The changes over the control socket, one file for each verb.
 
 pub mod add;
 pub mod cancel;

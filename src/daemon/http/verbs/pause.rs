@@ -1,4 +1,4 @@
-//! `pause`: a search starts nothing new, or a job stops with its last epoch kept.
+//! `pause`: keeps a search from starting jobs, or stops a job and keeps its last epoch.
 
 use super::command;
 use crate::control::request::Pause;

@@ -1,4 +1,4 @@
-//! `reload`: the configuration is read again, and everything is looked at.
+//! `reload`: reads the configuration again and scans everything.
 
 use crate::daemon::http::app::{App, ask, off_thread};
 use crate::daemon::http::peer::Peer;
@@ -14,11 +14,11 @@ pub async fn handle(app: &App, peer: &Peer) -> Result<Vec<String>, Refused> {
     reload(app).await
 }
 
-/// Takes over what the configuration says now, as far as a running daemon can, and says what it did.
+/// Applies the new configuration as far as a running daemon can, and reports what it did.
 ///
 /// # Errors
-/// A configuration with a fault, or without any directory to watch, changes nothing. A directory with running jobs is not left;
-/// all else is taken over.
+/// If the configuration has a fault or names no directory to watch, nothing changes. A directory with running jobs is not left,
+/// but everything else is applied.
 pub async fn reload(app: &App) -> Result<Vec<String>, Refused> {
     systemd::tell_reloading();
     let done = take_over(app).await;
@@ -55,7 +55,7 @@ async fn take_over(app: &App) -> Result<Vec<String>, Refused> {
     Ok(done)
 }
 
-/// Leaves a directory that the configuration no longer names, unless `remove` has done so before.
+/// Stops watching a directory that the configuration no longer names, unless `remove` already did.
 async fn leave(app: &App, directory: PathBuf, done: &mut Vec<String>) -> Result<(), Refused> {
     if ask(&app.watcher, ListSearches).await?.roots.contains(&directory) {
         super::remove::remove(app, directory.clone()).await?;

@@ -1,4 +1,4 @@
-//! `remove`: a directory is watched no longer, until the daemon ends.
+//! `remove`: stops watching a directory until the daemon ends.
 
 use crate::control::request::Remove;
 use crate::daemon::http::app::{App, ask};
@@ -14,7 +14,7 @@ use actix::Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How often a search is asked to be left while something short is under way, and how long between.
+/// How often a search is asked to let go while something short is under way, and the pause between.
 const ASKED: u32 = 100;
 const BETWEEN: Duration = Duration::from_millis(50);
 
@@ -24,7 +24,7 @@ pub async fn handle(app: &App, peer: &Peer, request: &Remove) -> Result<Vec<Stri
     remove(app, directory).await
 }
 
-/// Leaves every search below the directory that no other watched directory holds; none where one of them has running jobs.
+/// Leaves every search below the directory that no other watched directory holds. Leaves none if one of them has running jobs.
 pub(super) async fn remove(app: &App, directory: PathBuf) -> Result<Vec<String>, Refused> {
     let Searches { samplers, roots, .. } = ask(&app.watcher, ListSearches).await?;
     let Some(directory) = same(roots.clone(), &directory).await? else {
@@ -49,7 +49,7 @@ pub(super) async fn remove(app: &App, directory: PathBuf) -> Result<Vec<String>,
     ask(&app.watcher, RemoveRoot(directory.clone())).await?;
     for sampler in leaving {
         if let Err(sentence) = left(sampler).await? {
-            // A job began just now: all of it is served as before.
+            // A job has just begun, so everything is served as before.
             ask(&app.watcher, AddRoot(directory)).await?;
             return Err(Refused::conflict(sentence));
         }
@@ -58,7 +58,7 @@ pub(super) async fn remove(app: &App, directory: PathBuf) -> Result<Vec<String>,
     Ok(vec![said, format!("to leave it out after a restart too, take {directory:?} out of watch in the configuration")])
 }
 
-/// Asks the search to be left, again for as long as what is under way is soon over.
+/// Asks the search to let go. Repeats this while something short is under way.
 async fn left(sampler: &Addr<Sampler>) -> Result<Result<(), String>, Refused> {
     for _ in 1..ASKED {
         match ask(sampler, Leave).await? {

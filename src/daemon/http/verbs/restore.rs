@@ -1,4 +1,4 @@
-//! `restore`: a drained device is used again.
+//! `restore`: puts a drained device back into use.
 
 use crate::control::request::Restore;
 use crate::daemon::devices::DrainDevice;
@@ -13,7 +13,7 @@ pub async fn handle(app: &App, peer: &Peer, request: &Restore) -> Result<Vec<Str
     drained(app, request.device.as_deref().ok_or_else(missing)?, false).await
 }
 
-/// Takes the device that the word names out of use, or back into it.
+/// Drains or restores the device that the text names.
 pub async fn drained(app: &App, device: &str, drain: bool) -> Result<Vec<String>, Refused> {
     let done = ask(&app.devices, DrainDevice { device: device.to_string(), drain }).await?.map_err(Refused::not_found)?;
     Ok(vec![done])

@@ -1,4 +1,4 @@
-//! `resume`: a search or a job goes on; without a target, the whole machine does.
+//! `resume`: continues a search or a job, or without a target the whole machine.
 
 use super::command;
 use crate::control::request::Resume;
@@ -18,7 +18,7 @@ pub async fn handle(app: &App, peer: &Peer, request: &Resume) -> Result<Vec<Stri
     command::give(peer, &target, vec![job.map_or(Command::ResumeSearch, Command::ResumeJob)]).await
 }
 
-/// Ends what `drain` without a device began.
+/// Undoes `drain` without a device.
 async fn machine(app: &App, peer: &Peer) -> Result<Vec<String>, Refused> {
     master_only(peer)?;
     ask(&app.devices, DrainAll(false)).await?;

@@ -1,4 +1,4 @@
-//! `retry`: a job is tried again, or the failed jobs of a search.
+//! `retry`: runs a failed job again, or the failed jobs of a search.
 
 use super::command;
 use crate::control::request::Retry;

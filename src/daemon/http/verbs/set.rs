@@ -1,4 +1,4 @@
-//! `set`: a search's terms change.
+//! `set`: changes the terms of a search.
 
 use super::command;
 use crate::control::request::Set;
@@ -12,7 +12,7 @@ use crate::domain::search_terms::TimeLimit;
 use crate::engine::command::Command;
 use crate::store::system::now;
 
-/// A year, so that its seconds can be counted.
+/// One leap year, so that the seconds can be counted.
 const MOST_HOURS: f64 = 24.0 * 366.0;
 
 pub async fn handle(app: &App, peer: &Peer, request: &Set) -> Result<Vec<String>, Refused> {
@@ -43,7 +43,7 @@ fn setting(key: &str, value: &str) -> Result<Command, String> {
         "slots" => value.parse().map(|slots| Command::SetSlots(Some(slots))).map_err(|_| fail("a whole number or \"all\"")),
         "time_limit_hours" if value == "none" => Ok(Command::SetTimeLimit(None)),
         "time_limit_hours" => match value.parse() {
-            // The comparison refuses NaN too, and bounds the seconds.
+            // The comparison also refuses NaN, and bounds the seconds.
             Ok(hours) if hours > 0.0 && hours <= MOST_HOURS => {
                 let ends = now() + (hours * 3600.0) as u64;
                 Ok(Command::SetTimeLimit(Some(TimeLimit { hours, ends })))

@@ -1,4 +1,4 @@
-//! `shutdown`: the daemon ends, and its trainers go on or stop.
+//! `shutdown`: ends the daemon. Its trainers continue or stop.
 
 use crate::control::request::Shutdown;
 use crate::daemon::http::app::{App, ask};
@@ -12,7 +12,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use std::time::{Duration, Instant};
 use tracing::{error, warn};
 
-/// Between two looks at trainers that are stopping.
+/// Pause between two looks at stopping trainers.
 const LOOK: Duration = Duration::from_millis(50);
 
 pub fn handle(app: &App, peer: &Peer, request: &Shutdown) -> Result<Vec<String>, Refused> {
@@ -22,11 +22,11 @@ pub fn handle(app: &App, peer: &Peer, request: &Shutdown) -> Result<Vec<String>,
     Ok(vec![format!("the daemon stops; {trainers}")])
 }
 
-/// Stops the trainers, if they are to stop, and then the daemon, as SIGTERM would.
+/// Stops the trainers if requested, and then the daemon, as SIGTERM would.
 async fn end(app: App, stop_trainers: bool) {
     if stop_trainers {
         let grace = Duration::from_secs(app.services.settings.stop_grace_seconds);
-        // After the grace comes the kill, which takes a moment too.
+        // The kill follows the grace time, and takes a moment too.
         let deadline = Instant::now() + grace + Duration::from_secs(10);
         stop_all(&app).await;
         while running(&app).await > 0 {
@@ -45,7 +45,7 @@ async fn end(app: App, stop_trainers: bool) {
 async fn stop_all(app: &App) {
     if let Ok(Searches { samplers, .. }) = ask(&app.watcher, ListSearches).await {
         for sampler in samplers.values() {
-            // One that is gone has no trainers.
+            // A sampler that is gone has no trainers.
             let _ = ask(sampler, StopTrainers).await;
         }
     }
