@@ -38,3 +38,45 @@ async fn handle(app: &App, peer: &Peer, request: &Request) -> Result<Vec<String>
         Request::Shutdown(request) => shutdown::handle(app, peer, request),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::devices::Devices;
+    use crate::daemon::watcher::Watcher;
+    use crate::testing::services;
+    use actix::{AsyncContext, Context};
+    use axum::http::StatusCode;
+    use std::collections::BTreeSet;
+
+    #[actix::test]
+    async fn a_stranger_is_refused_what_changes_the_daemon_before_anything_is_asked_or_done() {
+        // These actors are gone. Whoever asks them is told that the daemon is too busy.
+        let (watcher, devices) = (Context::<Watcher>::new().address(), Context::<Devices>::new().address());
+        let app = App { services: services(), watcher, devices };
+        let of_a_search = r#"{"target": "/data/first"}"#;
+        let cases = [
+            ("pause", of_a_search, StatusCode::SERVICE_UNAVAILABLE),
+            ("cancel", of_a_search, StatusCode::SERVICE_UNAVAILABLE),
+            ("retry", of_a_search, StatusCode::SERVICE_UNAVAILABLE),
+            ("set", of_a_search, StatusCode::SERVICE_UNAVAILABLE),
+            ("enqueue", of_a_search, StatusCode::SERVICE_UNAVAILABLE),
+            ("resume", of_a_search, StatusCode::SERVICE_UNAVAILABLE),
+            ("resume", "{}", StatusCode::FORBIDDEN),
+            ("drain", "{}", StatusCode::FORBIDDEN),
+            ("drain", r#"{"device": "cpu"}"#, StatusCode::FORBIDDEN),
+            ("restore", r#"{"device": "cpu"}"#, StatusCode::FORBIDDEN),
+            ("add", r#"{"target": "/"}"#, StatusCode::FORBIDDEN),
+            ("remove", r#"{"target": "/"}"#, StatusCode::FORBIDDEN),
+            ("reload", "{}", StatusCode::FORBIDDEN),
+            ("shutdown", r#"{"stop_trainers": true}"#, StatusCode::FORBIDDEN),
+        ];
+        for (verb, body, status) in cases {
+            let request = Request::parse(verb, body.as_bytes()).expect(verb);
+            let Refused(refused, said) = handle(&app, &Peer::unknown(), &request).await.expect_err(verb);
+            assert_eq!(refused, status, "{verb} {body}: {said}");
+        }
+        let known: BTreeSet<&str> = Request::VERBS.iter().map(|(verb, _)| *verb).collect();
+        assert_eq!(known, cases.map(|(verb, ..)| verb).into(), "every verb is here");
+    }
+}
