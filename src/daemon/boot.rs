@@ -42,7 +42,7 @@ pub fn run(configuration: Configuration) -> Result<(), String> {
     let executor = Arc::new(Processes::with_warm_trainers());
     let services =
         Services::new(configuration, log, executor).map_err(|e| format!("cannot find out who this process is: {e}"))?;
-    let socket = socket::bind(&services.settings.socket, &services.holder)?;
+    let socket = socket::bind(&services.settings().socket, &services.holder)?;
     let signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]);
     let signals = signals.map_err(|e| format!("cannot wait for signals: {e}"))?;
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build();
@@ -53,7 +53,7 @@ pub fn run(configuration: Configuration) -> Result<(), String> {
         let (devices, watcher) = start_searching(&services);
         let app = App { services: services.clone(), watcher: watcher.clone(), devices: devices.clone() };
         let control = ControlServer::new(app.clone(), socket).start();
-        info!(pid = services.daemon.pid, socket = ?services.settings.socket, "neurosearchd is up");
+        info!(pid = services.daemon.pid, socket = ?services.settings().socket, "neurosearchd is up");
         systemd::tell(&[NotifyState::Ready]);
         actix::spawn(health::watchdog(watcher.clone(), devices, control.clone()));
         wait_for_stop(signals, &app).await?;

@@ -6,7 +6,7 @@ use crate::store::settings::keys::{Changes, KEYS};
 use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Reads the file, then applies flags and environment, the same way each time.
 type Read = dyn Fn() -> Result<Settings, String> + Send + Sync;
@@ -23,12 +23,12 @@ pub fn complain(sentences: &str) {
 #[derive(Clone)]
 pub struct Configuration {
     read: Arc<Read>,
-    holds: Arc<Mutex<Settings>>,
+    current: Arc<Mutex<Arc<Settings>>>,
 }
 
 impl fmt::Debug for Configuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Configuration").field("holds", &self.holds).finish_non_exhaustive()
+        f.debug_struct("Configuration").field("current", &self.current).finish_non_exhaustive()
     }
 }
 
@@ -52,17 +52,12 @@ impl Configuration {
     /// One sentence that names file, line and column.
     pub fn first(read: impl Fn() -> Result<Settings, String> + Send + Sync + 'static) -> Result<Self, String> {
         let settings = read()?;
-        Ok(Configuration { read: Arc::new(read), holds: Arc::new(Mutex::new(settings)) })
+        Ok(Configuration { read: Arc::new(read), current: Arc::new(Mutex::new(Arc::new(settings))) })
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut Settings) -> T) -> T {
-        // A panic ends the process, so a poisoned lock is never seen; its content would still be whole.
-        work(&mut self.holds.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// The current settings.
-    pub fn settings(&self) -> Settings {
-        self.with(|holds| holds.clone())
+    /// The settings that are in force. `reload` replaces `watch` and `log`; all others are as at the start.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.lock().clone()
     }
 
     /// Reads what the file asks for now. Waits for the disk.
@@ -71,22 +66,27 @@ impl Configuration {
     /// One sentence that names file, line and column, or that no directory is left to watch; nothing has changed.
     pub fn again(&self) -> Result<ConfigurationChange, String> {
         let new = (self.read)()?;
-        self.with(|holds| ConfigurationChange::between(holds, &new))
+        ConfigurationChange::between(&self.settings(), &new)
     }
 
-    /// Records that this directory is now watched, or no longer.
-    pub fn watches(&self, directory: PathBuf, watched: bool) {
-        self.with(|holds| {
-            holds.watch.retain(|other| *other != directory);
-            if watched {
-                holds.watch.push(directory);
-            }
-        });
+    /// Records that the configuration's `watch` now has this directory, or no longer.
+    pub fn set_watched(&self, directory: PathBuf, watched: bool) {
+        let mut current = self.lock();
+        let watch = &mut Arc::make_mut(&mut current).watch;
+        watch.retain(|other| *other != directory);
+        if watched {
+            watch.push(directory);
+        }
     }
 
     /// Records the current filter of the log.
-    pub fn logs(&self, filter: String) {
-        self.with(|holds| holds.log = filter);
+    pub fn set_log(&self, filter: String) {
+        Arc::make_mut(&mut self.lock()).log = filter;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<Settings>> {
+        // A panic ends the process, so a poisoned lock is never seen; its content would still be whole.
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -155,6 +155,22 @@ mod tests {
         let read = move || readings.lock().unwrap().pop().expect("read twice");
         let configuration = Configuration::first(read).expect("the first reading");
         assert_eq!(configuration.again(), Err("line 1".to_string()));
-        assert_eq!(configuration.settings(), Settings::default());
+        assert_eq!(*configuration.settings(), Settings::default());
+    }
+
+    #[test]
+    fn what_a_reload_took_over_is_in_force_and_not_asked_for_again() {
+        let old = || Settings { watch: vec!["/a".into(), "/b".into()], slots_per_device: 1, ..Settings::default() };
+        let new = || Settings { watch: vec!["/b".into(), "/c".into()], log: "debug".to_string(), slots_per_device: 2, ..old() };
+        let readings = Mutex::new(vec![new(), new(), old()]);
+        let configuration = Configuration::first(move || readings.lock().unwrap().pop().ok_or_else(String::new)).expect("read");
+        let elsewhere = configuration.clone();
+        let ConfigurationChange { added, gone, log, later } = configuration.again().expect("a change");
+        added.into_iter().for_each(|directory| configuration.set_watched(directory, true));
+        gone.into_iter().for_each(|directory| configuration.set_watched(directory, false));
+        configuration.set_log(log.expect("another filter"));
+        let in_force = elsewhere.settings();
+        assert_eq!((&in_force.watch, &in_force.log, in_force.slots_per_device), (&new().watch, &new().log, 1));
+        assert_eq!(configuration.again(), Ok(ConfigurationChange { later, ..ConfigurationChange::default() }));
     }
 }

@@ -14,8 +14,6 @@ use std::sync::Arc;
 /// Cheap to clone; everything in it is shared.
 #[derive(Debug, Clone)]
 pub struct Services {
-    /// The settings at the start. `reload` changes only `watch` and `log`, at the places that use them.
-    pub settings: Arc<Settings>,
     pub configuration: Configuration,
     pub log: Filter,
     pub daemon: Arc<Daemon>,
@@ -33,7 +31,6 @@ impl Services {
         let holder = process_identity::lock_holder(None)?;
         let program = format!("neurosearchd {}", env!("CARGO_PKG_VERSION"));
         Ok(Services {
-            settings: Arc::new(configuration.settings()),
             configuration,
             log,
             holder: holder.line().into(),
@@ -43,10 +40,16 @@ impl Services {
         })
     }
 
+    /// The current settings.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.configuration.settings()
+    }
+
     /// How many jobs the CPU takes at once.
     pub fn cpu_slots(&self) -> u32 {
-        match &self.settings.devices {
-            DeviceChoice::Cpu => self.settings.slots_per_device,
+        let settings = self.settings();
+        match &settings.devices {
+            DeviceChoice::Cpu => settings.slots_per_device,
             DeviceChoice::Auto | DeviceChoice::Only(_) => 1,
         }
     }

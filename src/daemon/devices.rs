@@ -121,14 +121,14 @@ impl Devices {
 
     /// Looks for the devices on another thread, and again after a while.
     fn look(&mut self, ctx: &mut Context<Self>) {
-        let wants_gpus = self.services.settings.devices != settings::DeviceChoice::Cpu;
+        let wants_gpus = self.services.settings().devices != settings::DeviceChoice::Cpu;
         let executor = self.services.executor.clone();
         let work = spawn_blocking(move || executor.devices(wants_gpus));
         ctx.spawn(work.into_actor(self).map(|found, this, ctx| {
             if let Ok(found) = found {
                 this.on_found(found);
             }
-            let rescan = Duration::from_secs(this.services.settings.rescan_seconds);
+            let rescan = Duration::from_secs(this.services.settings().rescan_seconds);
             let pause = if this.found.has_gpu() { LOOK } else { rescan };
             ctx.run_later(pause, |this, ctx| this.look(ctx));
         }));
@@ -159,7 +159,7 @@ impl Devices {
 
     /// The devices found on which the configuration lets jobs run.
     fn seen(&self) -> Vec<Seen> {
-        let settings = &self.services.settings;
+        let settings = self.services.settings();
         let chosen = |device: &&FoundDevice| match (&settings.devices, device.need) {
             (settings::DeviceChoice::Only(list), _) => list.contains(&device.id),
             (settings::DeviceChoice::Auto, Need::Gpu) => !settings.exclude_devices.contains(&device.id),
@@ -181,7 +181,7 @@ impl Devices {
     fn no_gpu(&self) -> Option<String> {
         const CURE: &str = "to train on the CPU, set use_cpu to true in random_search.json, and remove the folders of the jobs that were \
                             drawn before: they are drawn anew then";
-        match (&self.services.settings.devices, &self.found.problem) {
+        match (&self.services.settings().devices, &self.found.problem) {
             (settings::DeviceChoice::Cpu, _) => Some(format!("the daemon's configuration says devices = \"cpu\"; {CURE}")),
             (_, Some(_)) => None,
             (settings::DeviceChoice::Only(_), None) => {
@@ -216,7 +216,8 @@ impl Devices {
 
     /// The GPUs that the configuration lists and this machine lacks.
     fn absent(&self) -> Vec<String> {
-        let settings::DeviceChoice::Only(list) = &self.services.settings.devices else { return Vec::new() };
+        let settings = self.services.settings();
+        let settings::DeviceChoice::Only(list) = &settings.devices else { return Vec::new() };
         let absent = list.iter().filter(|id| self.known && self.found.get(id).is_none());
         let sentence = |id: &String| {
             format!("the configuration's devices lists {id}, which is not found on this machine; `nvidia-smi -L` shows what is")

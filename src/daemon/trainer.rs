@@ -252,7 +252,7 @@ impl Trainer {
                 Ok(Err(e)) => warn!(error = e.to_string(), "progress not read"),
                 Err(e) => warn!(error = e.to_string(), "progress not read"),
             }
-            let limit = stall::limit(this.progress.as_ref(), this.services.settings.stall_seconds);
+            let limit = stall::limit(this.progress.as_ref(), this.services.settings().stall_seconds);
             if !this.stalled && !this.concluding && this.news_at.elapsed() > Duration::from_secs(limit) {
                 this.stalled = true;
                 this.report(News::Stalled);
@@ -280,7 +280,7 @@ impl Trainer {
             self.stop_wanted = true;
             return;
         };
-        match run.stop(Duration::from_secs(self.services.settings.stop_grace_seconds)) {
+        match run.stop(Duration::from_secs(self.services.settings().stop_grace_seconds)) {
             Ok(()) => self.stopping = true,
             Err(e) => self.cannot_stop(&e),
         }

@@ -33,6 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Watcher {
     services: Services,
     devices: Addr<Devices>,
+    /// What the configuration names, with what `add` added and without what `remove` removed.
     roots: BTreeMap<PathBuf, Root>,
     samplers: BTreeMap<LaunchDir, Addr<Sampler>>,
     watches: Option<Arc<Mutex<Watches>>>,
@@ -102,7 +103,7 @@ pub struct Searches {
 impl Watcher {
     pub fn new(services: Services, devices: Addr<Devices>) -> Self {
         Watcher {
-            roots: services.settings.watch.iter().map(|root| (root.clone(), Root::default())).collect(),
+            roots: services.settings().watch.iter().map(|root| (root.clone(), Root::default())).collect(),
             services,
             devices,
             samplers: BTreeMap::new(),
@@ -141,7 +142,7 @@ impl Watcher {
     }
 
     fn on_looked(&mut self, root: &Path, looked: LookedAt, ctx: &mut Context<Self>) {
-        let rescan = Duration::from_secs(self.services.settings.rescan_seconds);
+        let rescan = Duration::from_secs(self.services.settings().rescan_seconds);
         // Not watched any more, so the result does not count.
         let Some(known) = self.roots.get_mut(root) else { return };
         for alarm in looked.alarms.iter().filter(|alarm| !known.alarms.contains(alarm)) {
@@ -296,7 +297,7 @@ impl Actor for Watcher {
         });
         self.watches = Some(Arc::new(Mutex::new(watches)));
         self.want_look(ctx);
-        ctx.run_interval(Duration::from_secs(self.services.settings.rescan_seconds), |this, ctx| this.tick(ctx));
+        ctx.run_interval(Duration::from_secs(self.services.settings().rescan_seconds), |this, ctx| this.tick(ctx));
         ctx.run_later(CLAIMS, |this, _| {
             if !std::mem::replace(&mut this.opened, true) {
                 this.devices.do_send(Open);

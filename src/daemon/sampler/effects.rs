@@ -119,7 +119,7 @@ impl Sampler {
             threads: self.services.threads(),
             cpu_slots: self.services.cpu_slots(),
             executor: self.services.executor.clone(),
-            on_too_large: self.services.settings.on_too_large,
+            on_too_large: self.services.settings().on_too_large,
         }
     }
 
@@ -197,8 +197,8 @@ impl Sampler {
         }
         match Device::try_from(lease.device.clone()) {
             Ok(device) => {
-                let settings = &self.services.settings;
-                let (precision, cache) = (settings.precision, cache_folder::of_settings(settings));
+                let settings = self.services.settings();
+                let (precision, cache) = (settings.precision, cache_folder::of_settings(&settings));
                 let assignment = Assignment { job: self.launch.job(&job), device, threads, attempt, precision, cache };
                 self.start_trainer(job, Role::Start(assignment), ctx);
             }

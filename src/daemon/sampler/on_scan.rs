@@ -72,7 +72,7 @@ impl Sampler {
 
     fn on_looked(&mut self, looked: ScanResult, ctx: &mut Context<Self>) {
         self.rested_at =
-            Instant::now() + rescan_pause::after(looked.took, Duration::from_secs(self.services.settings.rescan_seconds));
+            Instant::now() + rescan_pause::after(looked.took, Duration::from_secs(self.services.settings().rescan_seconds));
         self.alarms = looked.troubles;
         let Some(mut effects) = self.on_held(looked.held, ctx) else { return };
         effects.extend(restore::on_found(&mut self.search, looked.found));
@@ -214,7 +214,7 @@ impl Sampler {
 
     /// The terms under which jobs are drawn from the space from now on.
     fn on_accepted(&mut self, accepted: Accepted) -> Result<Terms, String> {
-        let terms = accept_space::terms(&accepted, self.search.terms.as_ref(), &self.services.settings)?;
+        let terms = accept_space::terms(&accepted, self.search.terms.as_ref(), &self.services.settings())?;
         info!(launch = ?self.launch.path(), seed = terms.seed, n_jobs = terms.n_jobs, "random_search.json is accepted");
         self.accepted = Some(accepted);
         Ok(terms)
@@ -252,7 +252,7 @@ impl Sampler {
 
     /// How long a space file must be stable before it is accepted.
     fn settle(&self) -> Duration {
-        Duration::from_millis(self.services.settings.settle_milliseconds)
+        Duration::from_millis(self.services.settings().settle_milliseconds)
     }
 
     /// Schedules a scan after a pause. Only one is scheduled at a time, and the sooner one wins.

@@ -47,7 +47,7 @@ enum Words {
 /// When a changed value takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Changes {
-    /// With a reload: `Change` in `daemon/configuration.rs` carries it.
+    /// With a reload: `ConfigurationChange` in `daemon/configuration.rs` carries it.
     AtOnce,
     AfterRestart,
 }

@@ -34,14 +34,14 @@ async fn take_over(app: &App) -> Result<Vec<String>, Refused> {
     if let Some(filter) = change.log {
         app.services.log.set(&filter).map_err(Refused::bad)?;
         done.push(format!("the log lets {filter:?} through"));
-        app.services.configuration.logs(filter);
+        app.services.configuration.set_log(filter);
     }
     for directory in change.added {
         ask(&app.watcher, AddRoot(directory.clone())).await?;
         done.push(format!("{} is watched now", directory.display()));
         let written = directory.clone();
         done.extend(off_thread(move || crate::daemon::permissions::how_to_write(&written)).await?);
-        app.services.configuration.watches(directory, true);
+        app.services.configuration.set_watched(directory, true);
     }
     for directory in change.gone {
         leave(app, directory, &mut done).await?;
@@ -61,6 +61,6 @@ async fn leave(app: &App, directory: PathBuf, done: &mut Vec<String>) -> Result<
         super::remove::remove(app, directory.clone()).await?;
         done.push(format!("{} is no longer watched", directory.display()));
     }
-    app.services.configuration.watches(directory, false);
+    app.services.configuration.set_watched(directory, false);
     Ok(())
 }

@@ -25,7 +25,7 @@ pub fn handle(app: &App, peer: &Peer, request: &Shutdown) -> Result<Vec<String>,
 /// Stops the trainers if requested, and then the daemon, as SIGTERM would.
 async fn end(app: App, stop_trainers: bool) {
     if stop_trainers {
-        let grace = Duration::from_secs(app.services.settings.stop_grace_seconds);
+        let grace = Duration::from_secs(app.services.settings().stop_grace_seconds);
         // The kill follows the grace time, and takes a moment too.
         let deadline = Instant::now() + grace + Duration::from_secs(10);
         stop_all(&app).await;
