@@ -19,18 +19,19 @@ fn output(arguments: &[&str]) -> Output {
 
 /// The programs that this build has, each with a heading of its help: without libtorch there is no trainer.
 fn programs() -> Vec<(&'static str, &'static str)> {
-    let mut programs = vec![(env!("CARGO_BIN_EXE_neurosearch"), "Commands:"), (env!("CARGO_BIN_EXE_neurosearchd"), "Options:")];
+    let mut programs =
+        vec![(env!("CARGO_BIN_EXE_neurosearch"), "Set up a search:"), (env!("CARGO_BIN_EXE_neurosearchd"), "Options:")];
     if cfg!(feature = "torch") {
         programs.push((env!("CARGO_BIN_EXE_neurosearch-trainer"), "Options:"));
     }
     programs
 }
 
-/// The verbs, as the help lists them.
+/// The verbs, as the help lists them in groups before its options.
 fn verbs() -> Vec<String> {
     let help = String::from_utf8(output(&["--help"]).stdout).expect("UTF-8");
-    let commands = help.split("Commands:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("a list of commands");
-    let words = commands.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let (groups, _) = help.split_once("\nOptions:\n").expect("options at the end");
+    let words = groups.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     words.filter_map(|line| line.split_whitespace().next()).map(str::to_string).collect()
 }
 
@@ -131,7 +132,7 @@ fn every_program_and_verb_has_a_manual_page_that_names_only_real_pages() {
     assert!(written.status.success(), "{written:?}");
     // The pages write every hyphen as `\-`.
     let page = |name: &str| fs::read_to_string(dir.path().join(name)).expect(name).replace('\\', "");
-    let mut wanted: Vec<String> = verbs().iter().filter(|verb| *verb != "help").map(|verb| format!("-{verb}")).collect();
+    let mut wanted: Vec<String> = verbs().iter().map(|verb| format!("-{verb}")).collect();
     wanted.extend(["", "-devices-drain", "-devices-restore", "-trainer", "-trainer-bench", "-trainer-standby"].map(String::from));
     wanted.iter_mut().for_each(|name| *name = format!("neurosearch{name}.1"));
     wanted.push("neurosearchd.8".to_string());
