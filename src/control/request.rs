@@ -178,26 +178,18 @@ impl Request {
         let (_, read) = Self::VERBS.iter().find(|(known, _)| *known == verb).ok_or_else(|| unknown(verb))?;
         let mut fields = Map::new();
         for (name, value) in object(body)? {
-            let known = FIELDS.iter().find(|(field, ..)| name == *field);
-            let (_, kind, meaning) = known.ok_or_else(|| {
-                let names: Vec<&str> = FIELDS.iter().map(|(field, ..)| *field).collect();
-                format!("unknown field {name:?}; a request may have {}", names.join(", "))
-            })?;
-            if !kind.holds(&value) {
-                return Err(format!("{name}: {} is not {meaning}", shown(&value)));
-            }
-            if value.is_null() {
-                continue;
-            }
-            if !read.contains(&name.as_str()) {
-                return Err(match read.is_empty() {
-                    true => format!("{verb} takes no field, and {name:?} was given"),
-                    false => format!("{verb} does not read {name:?}; it reads {}", read.join(", ")),
-                });
-            }
+            check(&name, &value)?;
             if fields.insert(name.clone(), value).is_some() {
                 return Err(format!("{name} is given twice; each field is given once"));
             }
+        }
+        // A client may send every field each time. One that says nothing asks for nothing.
+        fields.retain(|_, value| !says_nothing(value));
+        if let Some(unread) = fields.keys().find(|name| !read.contains(&name.as_str())) {
+            return Err(match read.is_empty() {
+                true => format!("{verb} takes no field, and {unread:?} was given"),
+                false => format!("{verb} does not read {unread:?}; it reads {}", read.join(", ")),
+            });
         }
         Self::of(verb, fields)
     }
@@ -226,6 +218,26 @@ impl FieldKind {
             FieldKind::Flag => value.is_boolean(),
             FieldKind::Texts => value.as_object().is_some_and(|object| object.values().all(Value::is_string)),
         }
+    }
+}
+
+/// Refuses a field that no verb has, and a value that the field cannot hold.
+fn check(name: &str, value: &Value) -> Result<(), String> {
+    let known = FIELDS.iter().find(|(field, ..)| name == *field);
+    let (_, kind, meaning) = known.ok_or_else(|| {
+        let names: Vec<&str> = FIELDS.iter().map(|(field, ..)| *field).collect();
+        format!("unknown field {name:?}; a request may have {}", names.join(", "))
+    })?;
+    if kind.holds(value) { Ok(()) } else { Err(format!("{name}: {} is not {meaning}", shown(value))) }
+}
+
+/// Whether the field might as well be left out.
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(flag) => !flag,
+        Value::Object(texts) => texts.is_empty(),
+        _ => false,
     }
 }
 
@@ -304,6 +316,7 @@ mod tests {
             (r#"{"failed": null}"#, "failed: null is not true or false"),
             (r#"{"colour": "red"}"#, "unknown field \"colour\"; a request may have target, launch"),
             (r#"{"target": "/a", "target": "/b"}"#, "each field is given once"),
+            (r#"{"target": null, "target": "/b"}"#, "each field is given once"),
             (r#"["pause"]"#, "[\"pause\"] is not a request; a request is a JSON object"),
             ("", "the body is not valid JSON (EOF while parsing"),
             ("{", "a request is a JSON object"),
@@ -344,6 +357,16 @@ mod tests {
         assert_eq!(known, read);
         let said = Request::parse("reload", br#"{"target": "/a"}"#).expect_err("no field");
         assert_eq!(said, "reload takes no field, and \"target\" was given");
+    }
+
+    #[test]
+    fn a_field_that_says_nothing_may_be_sent_with_every_verb() {
+        let every = r#"{"target": null, "launch": null, "job": null, "set": {}, "class": null, "failed": false, "device": null,
+            "commandline": null, "file": null, "base": null, "stop_trainers": false}"#;
+        assert!(FIELDS.iter().all(|(field, ..)| every.contains(&format!("{field:?}"))), "every field is here");
+        for (verb, _) in Request::VERBS {
+            assert_eq!(Request::parse(verb, every.as_bytes()), Request::parse(verb, b"{}"), "{verb}");
+        }
     }
 
     #[test]
