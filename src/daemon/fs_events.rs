@@ -141,7 +141,7 @@ fn hints(result: DebounceEventResult) -> Hints {
 }
 
 /// Whether the event only concerns files that this product itself replaces beside a search space, such as the tables. These need
-/// no scan, which takes seconds for 100,000 jobs. A removal is never ignored, since nothing else reports it.
+/// no scan, which takes seconds for 100,000 jobs. The removal of any other file is never ignored, since nothing else reports it.
 fn is_own(event: &Event) -> bool {
     let went = matches!(event.kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From)));
     let temporary = |path: &Path| path.file_name().is_some_and(|name| atomic::is_temporary(&name.to_string_lossy()));
