@@ -156,9 +156,10 @@ pub fn width_of_stderr() -> Option<u16> {
     io::stderr().is_terminal().then(columns)
 }
 
-/// How wide the terminal is.
+/// How wide the terminal is. Only the kernel is asked: crossterm's `size` would run `tput` where there is no terminal, which
+/// takes longer than most verbs.
 pub fn columns() -> u16 {
-    crossterm::terminal::size().map_or(USUAL_WIDTH, |(columns, _)| columns.max(20))
+    crossterm::terminal::window_size().map_or(USUAL_WIDTH, |size| size.columns.max(20))
 }
 
 /// The text with line ends between its words, so that no line is longer than the width, if there is one; what follows the
