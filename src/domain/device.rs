@@ -45,6 +45,13 @@ pub enum Need {
 }
 
 /// Who holds a job, as far as this machine can tell.
+impl Need {
+    /// What the option `use_cpu` asks for.
+    pub const fn of(use_cpu: bool) -> Self {
+        if use_cpu { Need::Cpu } else { Need::Gpu }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holder {
     Nobody,

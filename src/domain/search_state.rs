@@ -24,7 +24,7 @@ pub enum SearchState {
 /// Jobs by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Still to be drawn.
+    /// Not drawn yet, or being drawn now.
     pub undrawn: u64,
     pub queued: u64,
     pub running: u64,

@@ -163,6 +163,18 @@ pub fn on_drawn(search: &mut Search, index: u64, name: JobName, drawn: Drawn, no
     effects
 }
 
+/// A job that a user chose has its folder, and waits for a slot.
+pub fn on_enqueued(search: &mut Search, name: JobName, need: Need) -> Vec<Effect> {
+    // A scan may have found it first.
+    if search.jobs.contains_key(&name) {
+        return Vec::new();
+    }
+    let mut effects = vec![Effect::Tabulate { job: name.clone() }];
+    search.add(name, Job::new(None, need, Standing::Waiting));
+    ask(search, &mut effects);
+    effects
+}
+
 /// A draw left no folder.
 pub fn on_not_drawn(search: &mut Search, index: u64, why: NotDrawn) -> Vec<Effect> {
     let lease = search.drawing.remove(&index).flatten();

@@ -4,6 +4,7 @@ use crate::domain::attempt_history::AttemptHistory;
 use crate::domain::device::Need;
 use crate::domain::job::{FailureClass, JobName, JobState, PendingRequest, RunElsewhere};
 use crate::domain::missing_input::Input;
+use crate::domain::search_state::Counts;
 use crate::domain::search_terms::Terms;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -249,7 +250,16 @@ impl Search {
         own.filter_map(|job| job.index).chain(self.drawing.keys().copied()).max()
     }
 
-    /// How many jobs are still to be drawn.
+    /// The jobs by state. One that is being drawn has no folder yet, and counts as not drawn until it has.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts { undrawn: self.undrawn() + self.drawing.len() as u64, ..Counts::default() };
+        for job in self.jobs.values() {
+            counts.add(job.state().as_ref());
+        }
+        counts
+    }
+
+    /// How many jobs are still to be drawn, without those that are being drawn.
     pub fn undrawn(&self) -> u64 {
         let Some(terms) = &self.terms else { return 0 };
         let below = |last: Option<&u64>, all: usize, some: &dyn Fn() -> usize| match last {

@@ -1,5 +1,6 @@
 //! Tables of events and the effects they must have, and no others.
 
+mod counted;
 mod ends;
 mod holds;
 mod restored;

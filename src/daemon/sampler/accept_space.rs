@@ -62,7 +62,7 @@ pub fn terms(accepted: &Accepted, recorded: Option<&Terms>, defaults: &Settings)
         job_prefix: space.own.job_prefix.clone(),
         space: accepted.json.clone(),
         space_sha256: space.origin.sha256.clone(),
-        need: if space.use_cpu { Need::Cpu } else { Need::Gpu },
+        need: Need::of(space.use_cpu),
         paused: recorded.is_some_and(|terms| terms.paused),
         priority: recorded.map_or(0, |terms| terms.priority),
         slots: recorded.and_then(|terms| terms.slots),

@@ -1,5 +1,6 @@
 //! Makes the folder of a job whose options a user chose.
 
+use crate::domain::device::Need;
 use crate::domain::job::JobName;
 use crate::domain::network::footprint::Footprint;
 use crate::store::records::create_job::{self, Made};
@@ -13,6 +14,7 @@ const PREFIX: &str = "chosen";
 #[derive(Debug)]
 pub struct Chosen {
     pub text: String,
+    pub need: Need,
     pub footprint: Footprint,
 }
 

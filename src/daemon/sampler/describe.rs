@@ -43,10 +43,7 @@ impl Sampler {
     fn describe(&self) -> reply::Search {
         let terms = self.search.terms.as_ref();
         let clock = now() as f64;
-        let mut counts = Counts { undrawn: self.search.undrawn(), ..Counts::default() };
-        for job in self.search.jobs.values() {
-            counts.add(job.state().as_ref());
-        }
+        let counts = self.search.counts();
         let running = self.search.jobs.iter().filter_map(|(name, job)| {
             job.lease().map(|lease| reply::Running {
                 job: name.to_string(),

@@ -4,7 +4,7 @@ use super::accept_space::Accepted;
 use super::chosen_job::{self, Chosen};
 use super::draw::{self, DrawSlot};
 use super::scan;
-use crate::domain::device::Device;
+use crate::domain::device::{Device, Need};
 use crate::domain::job::{JobName, JobState};
 use crate::domain::network::device_fit::{self, OnTooLarge};
 use crate::domain::search_terms::Terms;
@@ -75,7 +75,12 @@ pub enum DiskTaskDone {
     TooLarge(JobName, String),
     SearchRecorded(Result<(), StoreError>),
     ErrorWritten(Result<(), StoreError>),
-    Enqueued,
+    /// The folder of a chosen job, or why there is none; and who waits for its name.
+    Enqueued {
+        made: Result<JobName, String>,
+        need: Need,
+        answer: oneshot::Sender<Result<JobName, String>>,
+    },
     Probed(Result<(), StoreError>),
     /// The directory is not ours now: the work waits.
     Away(DiskTask),
@@ -125,9 +130,7 @@ impl DiskWorker {
             DiskTask::Error(Some(text)) => DiskTaskDone::ErrorWritten(space_file::write_error(&self.launch, &text)),
             DiskTask::Error(None) => DiskTaskDone::ErrorWritten(space_file::clear_error(&self.launch)),
             DiskTask::Enqueue { chosen, answer } => {
-                // Whoever asked may have stopped waiting; the job is there all the same.
-                let _ = answer.send(chosen_job::make(&self.launch, &chosen));
-                DiskTaskDone::Enqueued
+                DiskTaskDone::Enqueued { made: chosen_job::make(&self.launch, &chosen), need: chosen.need, answer }
             }
             DiskTask::Probe { wanted } => DiskTaskDone::Probed(free_space::probe(&self.launch, wanted)),
         }

@@ -170,9 +170,12 @@ impl Sampler {
                 Vec::new()
             }
             DiskTaskDone::TooLarge(job, sentence) => attempt_end::on_too_large(search, &job, sentence),
-            DiskTaskDone::Enqueued => {
-                self.want_look(ctx);
-                Vec::new()
+            DiskTaskDone::Enqueued { made, need, answer } => {
+                let effects = made.clone().map_or_else(|_| Vec::new(), |name| react::on_enqueued(search, name, need));
+                // After the job is counted, so that nobody who was answered finds the search finished. Whoever asked may have
+                // stopped waiting; the job is there all the same.
+                let _ = answer.send(made);
+                effects
             }
             DiskTaskDone::Launchable { job, recorded: Err(e), .. } => not_launchable(search, &job, &e),
             DiskTaskDone::Launchable { job, lease, attempt, recorded: Ok(threads) } => {

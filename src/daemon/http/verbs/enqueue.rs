@@ -9,6 +9,7 @@ use crate::daemon::http::rights::may_change_there;
 use crate::daemon::http::target;
 use crate::daemon::sampler::chosen_job::Chosen;
 use crate::daemon::sampler::commands::EnqueueJob;
+use crate::domain::device::Need;
 use crate::domain::options::JobOptions;
 use crate::store::system;
 use std::path::Path;
@@ -37,5 +38,5 @@ fn check(text: &str, file: &str, base: &str) -> Result<(Chosen, Vec<String>), St
     let (options, footprint) =
         check::weighed(&options).map_err(|fault| format!("{file}: {}: {}", fault.class, fault.sentence))?;
     let text = serde_json::to_string_pretty(&options.to_json()).map_err(|e| e.to_string())? + "\n";
-    Ok((Chosen { text, footprint }, notices.iter().map(ToString::to_string).collect()))
+    Ok((Chosen { text, need: Need::of(options.use_cpu), footprint }, notices.iter().map(ToString::to_string).collect()))
 }
