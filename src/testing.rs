@@ -6,7 +6,7 @@ use crate::daemon::devices::Devices;
 use crate::daemon::logging::Filter;
 use crate::daemon::sampler::Sampler;
 use crate::daemon::watcher::Watcher;
-use crate::domain::device::Need;
+use crate::domain::device::{Device, Need};
 use crate::domain::progress::{Phase, Progress};
 use crate::domain::search_terms::Terms;
 use crate::domain::space::SearchSpace;
@@ -21,6 +21,11 @@ use tempfile::TempDir;
 /// A directory that goes with the value.
 pub fn tempdir() -> TempDir {
     tempfile::tempdir().expect("a temporary directory")
+}
+
+/// The device of this name: `cpu`, or a GPU's UUID.
+pub fn device(name: &str) -> Device {
+    Device::try_from(name.to_string()).expect("a device")
 }
 
 /// The terms of a search of `n_jobs` jobs on the CPU, without a limit.

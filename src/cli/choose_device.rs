@@ -16,7 +16,7 @@ pub fn choose(use_cpu: bool, listing: impl FnOnce() -> GpuList, visible: Option<
     }
     let listing = listing();
     if let Some(gpu) = visible.and_then(|variable| listing.visible(variable).into_iter().next()) {
-        return device(gpu);
+        return Ok(gpu.device.clone());
     }
     let refuse =
         |why: String| Err(Failure::new(Exit::Failed, format!("use_cpu is false and {why}; --use_cpu trains on the processor")));
@@ -24,7 +24,7 @@ pub fn choose(use_cpu: bool, listing: impl FnOnce() -> GpuList, visible: Option<
         return refuse(format!("CUDA_VISIBLE_DEVICES is {variable:?}, which names no GPU of this machine"));
     }
     if let Some(free) = listing.gpus.iter().find(|gpu| gpu.occupied(|_| false).is_none()) {
-        return device(free);
+        return Ok(free.device.clone());
     }
     match (listing.gpus.as_slice(), listing.problem) {
         ([], None) => refuse("this machine has no GPU with an NVIDIA driver".to_string()),
@@ -37,10 +37,6 @@ pub fn choose(use_cpu: bool, listing: impl FnOnce() -> GpuList, visible: Option<
             ))
         }
     }
-}
-
-fn device(gpu: &Gpu) -> Result<Device, Failure> {
-    Device::gpu(&gpu.uuid).map_err(|e| Failure::new(Exit::Failed, format!("GPU {} has an unusable UUID: {e}", gpu.index)))
 }
 
 fn describe(gpu: &Gpu) -> String {
@@ -56,7 +52,7 @@ mod tests {
     fn gpu(index: u32, pids: &[u32]) -> Gpu {
         Gpu {
             index,
-            uuid: format!("GPU-{index}"),
+            device: Device::gpu(&format!("GPU-{index}")).expect("a GPU"),
             name: "NVIDIA H100".to_string(),
             memory_total: 80 << 30,
             memory_free: 80 << 30,

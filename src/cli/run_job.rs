@@ -61,7 +61,7 @@ pub fn run(ready: PreparedJob, job: &JobDir, options: &JobOptions, mut record: J
     record.history.attempts += 1;
     let threads = *record.threads.get_or_insert_with(cpu::cores);
     let since = system::now();
-    record.state = JobState::Running { device: Some(ready.device.to_string()), since };
+    record.state = JobState::Running { device: Some(ready.device.clone()), since };
     record::write(&job.record(), &record)?;
 
     let PreparedJob { executor, device, precision, cache } = ready;

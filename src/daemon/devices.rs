@@ -3,7 +3,7 @@
 use super::context::Services;
 use super::messages::{Granted, NoDevice};
 use crate::control::reply;
-use crate::domain::device::Need;
+use crate::domain::device::{Device, Need};
 use crate::engine::device_names::{Named, choose};
 use crate::engine::pool::{self, Pool, PoolEffect, Seen};
 use crate::engine::state::{Demand, Lease};
@@ -27,7 +27,7 @@ pub struct Devices {
     searches: BTreeMap<LaunchDir, Enlist>,
     found: FoundDevices,
     /// The models of all GPUs ever seen.
-    names: BTreeMap<String, String>,
+    names: BTreeMap<Device, String>,
     /// Slots are granted only once the devices are known and every live trainer has claimed its slot.
     known: bool,
     claimed: bool,
@@ -60,7 +60,7 @@ pub struct Demanded {
 #[rtype(result = "Lease")]
 pub struct Claim {
     pub search: LaunchDir,
-    pub device: String,
+    pub device: Device,
     pub need: Need,
 }
 
@@ -113,7 +113,7 @@ impl Devices {
             services,
             searches: BTreeMap::new(),
             found: FoundDevices::default(),
-            names: BTreeMap::from([("cpu".to_string(), FoundDevice::cpu().name)]),
+            names: BTreeMap::from([(Device::Cpu, FoundDevice::cpu().name)]),
             known: false,
             claimed: false,
         }
@@ -210,7 +210,7 @@ impl Devices {
     }
 
     /// The model. A missing GPU keeps the name it had.
-    fn name(&self, id: &str) -> String {
+    fn name(&self, id: &Device) -> String {
         self.names.get(id).cloned().unwrap_or_default()
     }
 
@@ -219,17 +219,17 @@ impl Devices {
         let settings = self.services.settings();
         let settings::DeviceChoice::Only(list) = &settings.devices else { return Vec::new() };
         let absent = list.iter().filter(|id| self.known && self.found.get(id).is_none());
-        let sentence = |id: &String| {
+        let sentence = |id: &Device| {
             format!("the configuration's devices lists {id}, which is not found on this machine; `nvidia-smi -L` shows what is")
         };
         absent.map(sentence).collect()
     }
 
     fn describe(&self) -> Vec<reply::Device> {
-        let describe = |(id, device): (&String, &pool::PoolDevice)| {
+        let describe = |(id, device): (&Device, &pool::PoolDevice)| {
             let found = self.found.get(id);
             reply::Device {
-                id: id.clone(),
+                id: id.to_string(),
                 index: found.and_then(|found| found.index),
                 name: self.name(id),
                 slots: device.slots,
@@ -303,7 +303,7 @@ impl Handler<DrainDevice> for Devices {
     type Result = Result<String, String>;
     fn handle(&mut self, msg: DrainDevice, _: &mut Self::Context) -> Self::Result {
         let named =
-            |id: &String| Named { id: id.clone(), index: self.found.get(id).and_then(|found| found.index), name: self.name(id) };
+            |id: &Device| Named { id: id.clone(), index: self.found.get(id).and_then(|found| found.index), name: self.name(id) };
         let named: Vec<Named> = self.pool.devices.keys().map(named).collect();
         let (said, effects) = pool::on_drain(&mut self.pool, choose(&named, &msg.device)?, msg.drain);
         self.perform(effects);

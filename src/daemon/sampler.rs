@@ -262,7 +262,7 @@ mod tests {
     use crate::engine::outcome::Outcome;
     use crate::engine::state::Lease;
     use crate::engine::state::{Job, Standing};
-    use crate::testing::{sampler, space};
+    use crate::testing::{device, sampler, space};
 
     /// The standing of a job that failed after the data directory `gone` disappeared.
     fn after_end_without(gone: &str, caps_dir: &str) -> Standing {
@@ -270,7 +270,7 @@ mod tests {
         let mut sampler = sampler(launch);
         let space = Arc::new(space(launch, caps_dir, "labels"));
         sampler.accepted = Some(Accepted { space, json: Arc::default(), notices: Vec::new() });
-        let lease = Lease { id: 1, device: "cpu".into(), need: Need::Cpu };
+        let lease = Lease { id: 1, device: device("cpu"), need: Need::Cpu };
         sampler.search.jobs.insert(job.clone(), Job::new(Some(0), Need::Cpu, Standing::Running(lease)));
         let ended = Ended::Failed { class: FailureClass::BadData, sentence: "an image is missing".into() };
         let outcome = Outcome { ended: Some(ended), out_of_reach: Some(Input::Directory(gone.into())), ..Outcome::default() };

@@ -1,10 +1,11 @@
 //! The name of what a job runs on, as the trainer's environment and every record spell it.
 
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::fmt;
 
 /// The processor, or one GPU. Written as `cpu`, or as the GPU's UUID (`GPU-…` or `MIG-…`, as the driver gives it).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Device {
     Cpu,
@@ -44,7 +45,6 @@ pub enum Need {
     Gpu,
 }
 
-/// Who holds a job, as far as this machine can tell.
 impl Need {
     /// What the option `use_cpu` asks for.
     pub const fn of(use_cpu: bool) -> Self {
@@ -52,13 +52,27 @@ impl Need {
     }
 }
 
+/// Who holds a job, as far as this machine can tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holder {
     Nobody,
     /// Another machine; or nobody can know, and it is no trainer here: none of this machine's slots is used.
     Elsewhere,
     /// A trainer of this machine, or perhaps so; on this device, where it says so.
-    Here(Option<String>),
+    Here(Option<Device>),
+}
+
+impl Ord for Device {
+    /// By name: the order in which devices are listed.
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl PartialOrd for Device {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl fmt::Display for Device {

@@ -1,5 +1,6 @@
 //! Jobs: their names, the states they pass through, and how a run of one ended.
 
+use super::device::Device;
 use super::plain_name;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -119,9 +120,9 @@ impl fmt::Display for FailureClass {
 pub enum JobState {
     Queued,
     Running {
-        /// As the trainer's environment names it (`cpu`, a GPU's UUID); none where that is not known, which is written as "".
+        /// `None` if it is not known, which is written as an empty text.
         #[serde(with = "or_empty")]
-        device: Option<String>,
+        device: Option<Device>,
         /// Seconds since the Unix epoch.
         since: u64,
     },
@@ -134,16 +135,17 @@ pub enum JobState {
     },
 }
 
-/// A text that may be missing, written as an empty one then.
+/// A device that may not be known. It is written as an empty text then, and a text that names no device reads as such.
 mod or_empty {
+    use crate::domain::device::Device;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub fn serialize<S: Serializer>(text: &Option<String>, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(text.as_deref().unwrap_or_default())
+    pub fn serialize<S: Serializer>(device: &Option<Device>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(device.as_ref().map(Device::as_str).unwrap_or_default())
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-        String::deserialize(from).map(|text| Some(text).filter(|text| !text.is_empty()))
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Device>, D::Error> {
+        String::deserialize(from).map(|text| Device::try_from(text).ok())
     }
 }
 
@@ -229,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_device_that_is_not_known_is_an_empty_text_in_the_record() {
-        for (device, text) in [(None, ""), (Some("cpu".to_string()), "cpu")] {
+        for (device, text) in [(None, ""), (Some(Device::Cpu), "cpu")] {
             let state = JobState::Running { device, since: 5 };
             let written = format!(r#"{{"state":"running","device":"{text}","since":5}}"#);
             assert_eq!(serde_json::to_string(&state).expect("written"), written);

@@ -194,10 +194,8 @@ fn cancel_all(search: &mut Search, effects: &mut Vec<Effect>) -> Result<Vec<Stri
 
 /// The jobs of ours that have not ended.
 fn unfinished(search: &Search) -> Vec<JobName> {
-    let over = |standing: &Standing| {
-        matches!(standing, Standing::Done | Standing::Cancelled | Standing::Failed(..) | Standing::Foreign(_))
-    };
-    search.jobs.iter().filter(|(_, job)| !over(&job.standing)).map(|(name, _)| name.clone()).collect()
+    let ours = |standing: &Standing| !matches!(standing, Standing::Foreign(_));
+    search.jobs.iter().filter(|(_, job)| ours(&job.standing) && !job.standing.is_over()).map(|(name, _)| name.clone()).collect()
 }
 
 /// The search's time is over, or begins anew: over, nothing new starts and what runs ends by itself.
@@ -270,7 +268,7 @@ mod tests {
     use super::*;
     use crate::domain::device::Need;
     use crate::engine::state::{Demand, Job, Lease, Space};
-    use crate::testing::terms;
+    use crate::testing::{device, terms};
 
     fn search(standing: Standing) -> (Search, JobName) {
         let mut search = Search { terms: Some(terms(1)), space: Space::Accepted, ..Search::default() };
@@ -281,7 +279,7 @@ mod tests {
     }
 
     fn lease() -> Lease {
-        Lease { id: 1, device: "cpu".into(), need: Need::Cpu }
+        Lease { id: 1, device: device("cpu"), need: Need::Cpu }
     }
 
     /// Where the job stands after the command; none where it is refused.

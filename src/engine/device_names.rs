@@ -1,10 +1,11 @@
 //! Which device a person means by a word: its name in full, its number, or the beginning of its UUID or model.
 
+use crate::domain::device::Device;
+
 /// A device as people may name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
-    /// `cpu`, or a GPU's UUID.
-    pub id: String,
+    pub id: Device,
     /// As `nvidia-smi` numbers it.
     pub index: Option<u32>,
     /// The model.
@@ -15,13 +16,13 @@ pub struct Named {
 ///
 /// # Errors
 /// One sentence, where it names none or several.
-pub fn choose<'a>(devices: &'a [Named], word: &str) -> Result<&'a str, String> {
+pub fn choose<'a>(devices: &'a [Named], word: &str) -> Result<&'a Device, String> {
     let lower = word.to_lowercase();
     let begins = |text: &str| !word.is_empty() && text.to_lowercase().starts_with(&lower);
     let rules: [&dyn Fn(&Named) -> bool; 4] = [
-        &|device| device.id == word,
+        &|device| device.id.as_str() == word,
         &|device| device.index.is_some_and(|index| index.to_string() == word),
-        &|device| begins(&device.id),
+        &|device| begins(device.id.as_str()),
         &|device| begins(&device.name),
     ];
     for rule in rules {
@@ -41,10 +42,11 @@ pub fn choose<'a>(devices: &'a [Named], word: &str) -> Result<&'a str, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::device;
 
     #[test]
     fn a_device_is_named_by_its_id_its_number_or_a_beginning_that_only_it_has() {
-        let named = |id: &str, index, name: &str| Named { id: id.into(), index, name: name.into() };
+        let named = |id: &str, index, name: &str| Named { id: device(id), index, name: name.into() };
         let devices = [named("cpu", None, "CPU"), named("GPU-1a", Some(0), "NVIDIA H100"), named("GPU-1b", Some(1), "Tesla T4")];
         let cases = [
             ("cpu", Some("cpu")),
@@ -60,7 +62,7 @@ mod tests {
             ("", None),
         ];
         for (word, id) in cases {
-            assert_eq!(choose(&devices, word).ok(), id, "{word:?}");
+            assert_eq!(choose(&devices, word).ok().map(Device::as_str), id, "{word:?}");
         }
         assert!(choose(&devices, "GPU-1").expect_err("two").contains("GPU-1a, GPU-1b"));
     }

@@ -2,6 +2,7 @@
 
 use super::state::{Demand, Job, Lease, Search};
 use crate::domain::attempt_history::AttemptHistory;
+use crate::domain::device::Device;
 use crate::domain::job::{JobName, JobState};
 
 /// The part of a job's record that the daemon's decisions change.
@@ -21,7 +22,7 @@ pub enum Effect {
     /// Write the record (it says running), then start attempt `attempt`.
     Launch { job: JobName, lease: Lease, attempt: u32, update: RecordUpdate },
     /// Claim a slot on the device of a live trainer, then follow it.
-    Claim { job: JobName, device: String },
+    Claim { job: JobName, device: Device },
     /// Follow the live trainer of a job whose slot is claimed.
     Follow { job: JobName, lease: Lease },
     /// Ask the job's trainer to stop: signal, grace, kill.

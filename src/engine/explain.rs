@@ -160,7 +160,7 @@ fn place(before: u64) -> Option<String> {
 mod tests {
     use super::*;
     use crate::engine::state::{Hold, Lease};
-    use crate::testing::terms;
+    use crate::testing::{device, terms};
 
     fn name(index: u64) -> JobName {
         JobName::numbered("job", index).expect("a name")
@@ -169,7 +169,7 @@ mod tests {
     /// Five jobs wanted, of which job-0 runs and job-1 waits.
     fn search() -> Search {
         let mut search = Search { terms: Some(terms(5)), space: Space::Accepted, ..Search::default() };
-        let lease = Lease { id: 1, device: "cpu".into(), need: Need::Cpu };
+        let lease = Lease { id: 1, device: device("cpu"), need: Need::Cpu };
         search.add(name(0), Job::new(Some(0), Need::Cpu, Standing::Running(lease)));
         search.add(name(1), Job::new(Some(1), Need::Cpu, Standing::Waiting));
         search
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn the_searchs_own_limit_is_a_reason_once_it_is_reached() {
-        let lease = |id| Lease { id, device: "cpu".into(), need: Need::Cpu };
+        let lease = |id| Lease { id, device: device("cpu"), need: Need::Cpu };
         // The limit, the slots of running jobs and of draws, and what is said.
         for (slots, running, drawing, said) in [
             (Some(0), 0, 0, Some("its search may use no slot (slots=0); ")),

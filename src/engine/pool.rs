@@ -2,7 +2,7 @@
 
 use super::fairness::{self, Claimant};
 use super::state::{Demand, Lease};
-use crate::domain::device::Need;
+use crate::domain::device::{Device, Need};
 use std::collections::BTreeMap;
 
 /// Different jobs in a row that must fail with class `device` before a GPU is drained.
@@ -34,7 +34,7 @@ impl PoolDevice {
 /// What `devices::find` saw of one device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    pub id: String,
+    pub id: Device,
     pub need: Need,
     pub slots: u32,
     pub occupied: Option<String>,
@@ -43,7 +43,7 @@ pub struct Seen {
 /// A lent slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lent<K> {
-    pub device: String,
+    pub device: Device,
     pub search: K,
     pub need: Need,
 }
@@ -51,7 +51,7 @@ pub struct Lent<K> {
 /// Every slot; `K` names a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pool<K> {
-    pub devices: BTreeMap<String, PoolDevice>,
+    pub devices: BTreeMap<Device, PoolDevice>,
     pub lent: BTreeMap<u64, Lent<K>>,
     demands: BTreeMap<K, (Demand, u64)>,
     next_lease: u64,
@@ -95,8 +95,8 @@ impl<K: Ord + Clone> Pool<K> {
     }
 
     /// How many slots of a device are lent.
-    pub fn busy(&self, device: &str) -> u32 {
-        self.lent.values().filter(|lent| lent.device == device).count() as u32
+    pub fn busy(&self, device: &Device) -> u32 {
+        self.lent.values().filter(|lent| lent.device == *device).count() as u32
     }
 
     /// Whether slots are lent at all yet.
@@ -154,8 +154,8 @@ pub fn on_demand<K: Ord + Clone>(pool: &mut Pool<K>, search: K, demand: Demand) 
 }
 
 /// A live trainer was found on a device: it has its slot, however many others do.
-pub fn on_claim<K: Ord + Clone>(pool: &mut Pool<K>, search: K, device: &str, need: Need) -> Lease {
-    lend(pool, search, device.to_string(), need)
+pub fn on_claim<K: Ord + Clone>(pool: &mut Pool<K>, search: K, device: &Device, need: Need) -> Lease {
+    lend(pool, search, device.clone(), need)
 }
 
 /// A slot is given back; `failed` names the job that the device failed.
@@ -187,7 +187,7 @@ pub fn on_search_gone<K: Ord + Clone>(pool: &mut Pool<K>, search: &K) -> Vec<Poo
 }
 
 /// Takes a device out of use, or back into it; one sentence for what that comes to, none where there is no such device.
-pub fn on_drain<K: Ord + Clone>(pool: &mut Pool<K>, id: &str, drain: bool) -> (Option<String>, Vec<PoolEffect<K>>) {
+pub fn on_drain<K: Ord + Clone>(pool: &mut Pool<K>, id: &Device, drain: bool) -> (Option<String>, Vec<PoolEffect<K>>) {
     let Some(device) = pool.devices.get_mut(id) else { return (None, Vec::new()) };
     device.drained = drain.then(|| "drained by hand; restore it to use it again".to_string());
     device.failures.clear();
@@ -206,7 +206,7 @@ pub fn on_drain_all<K: Ord + Clone>(pool: &mut Pool<K>, drain: bool) -> Vec<Pool
     grant(pool)
 }
 
-fn lend<K: Ord + Clone>(pool: &mut Pool<K>, search: K, device: String, need: Need) -> Lease {
+fn lend<K: Ord + Clone>(pool: &mut Pool<K>, search: K, device: Device, need: Need) -> Lease {
     let id = pool.next_lease;
     pool.next_lease += 1;
     pool.lent.insert(id, Lent { device: device.clone(), search, need });
@@ -239,8 +239,8 @@ fn grant<K: Ord + Clone>(pool: &mut Pool<K>) -> Vec<PoolEffect<K>> {
 }
 
 /// The free device with most slots left, so that jobs spread over the devices.
-fn free_device<K: Ord + Clone>(pool: &Pool<K>, need: Need) -> Option<String> {
-    let free = |(id, device): &(&String, &PoolDevice)| device.slots.saturating_sub(pool.busy(id));
+fn free_device<K: Ord + Clone>(pool: &Pool<K>, need: Need) -> Option<Device> {
+    let free = |(id, device): &(&Device, &PoolDevice)| device.slots.saturating_sub(pool.busy(id));
     pool.devices
         .iter()
         .filter(|(_, device)| device.need == need && device.out_of_use().is_none())

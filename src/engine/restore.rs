@@ -5,7 +5,7 @@ use super::effect::{self, Effect};
 use super::outcome::Outcome;
 use super::state::{Job, Lease, Search, Standing, StopReason};
 use crate::domain::attempt_history::AttemptHistory;
-use crate::domain::device::{Holder, Need};
+use crate::domain::device::{Device, Holder, Need};
 use crate::domain::job::{Ended, JobName, JobState, PendingRequest, RunElsewhere};
 
 /// One job's folder, as a scan found it.
@@ -42,7 +42,7 @@ pub struct FoundRecord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrainerSeen {
     /// It runs here, on this device.
-    Alive(String),
+    Alive(Device),
     /// Its last attempt ended, in its own word where it left one.
     Gone(Option<Ended>),
     /// Cannot be known, for this reason; where nobody holds the job's lock, whoever looks after the job may say.
@@ -59,10 +59,10 @@ pub struct Theirs {
 
 impl TrainerSeen {
     /// Which of this machine's devices it seems to be on.
-    pub fn device(&self) -> Option<&str> {
+    pub fn device(&self) -> Option<&Device> {
         match self {
             TrainerSeen::Alive(device) => Some(device),
-            TrainerSeen::Unclear { holder: Holder::Here(device), .. } => device.as_deref(),
+            TrainerSeen::Unclear { holder: Holder::Here(device), .. } => device.as_ref(),
             TrainerSeen::Gone(_) | TrainerSeen::Unclear { .. } => None,
         }
     }
@@ -136,14 +136,14 @@ fn keep(
     name: &JobName,
     held: Option<Lease>,
     seen: &TrainerSeen,
-    recorded: Option<&str>,
+    recorded: Option<&Device>,
     effects: &mut Vec<Effect>,
 ) {
     if !seen.may_be_here() {
         return give_back(held, effects);
     }
     match (held, seen.device().or(recorded)) {
-        (None, Some(device)) => effects.push(Effect::Claim { job: name.clone(), device: device.to_string() }),
+        (None, Some(device)) => effects.push(Effect::Claim { job: name.clone(), device: device.clone() }),
         (held, _) => {
             if let Some(job) = search.jobs.get_mut(name) {
                 job.held = held;
@@ -259,7 +259,7 @@ fn restore(search: &mut Search, name: JobName, record: FoundRecord, need: Need, 
     search.add(name.clone(), job);
     if running {
         let device = match &record.state {
-            JobState::Running { device, .. } => device.as_deref(),
+            JobState::Running { device, .. } => device.as_ref(),
             _ => None,
         };
         take_over(search, &name, record.trainer, record.checkpoints, device, effects);
@@ -286,7 +286,7 @@ fn take_over(
     name: &JobName,
     seen: TrainerSeen,
     checkpoints: u64,
-    recorded: Option<&str>,
+    recorded: Option<&Device>,
     effects: &mut Vec<Effect>,
 ) {
     let held = search.jobs.get_mut(name).and_then(|job| job.held.take());

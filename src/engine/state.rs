@@ -1,7 +1,7 @@
 //! What the daemon believes about one search: its terms, its jobs, and what stands in the way of new ones.
 
 use crate::domain::attempt_history::AttemptHistory;
-use crate::domain::device::Need;
+use crate::domain::device::{Device, Need};
 use crate::domain::job::{FailureClass, JobName, JobState, PendingRequest, RunElsewhere};
 use crate::domain::missing_input::Input;
 use crate::domain::search_state::Counts;
@@ -13,8 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Lease {
     /// Unique in the life of the daemon.
     pub id: u64,
-    /// `cpu`, or a GPU's UUID.
-    pub device: String,
+    pub device: Device,
     pub need: Need,
 }
 
@@ -93,6 +92,24 @@ pub enum Standing {
     /// Somebody else's: `generate` runs it, or it came from elsewhere. Shown and tabulated, never touched.
     /// None: it has no record that says how far it is.
     Foreign(Option<JobState>),
+}
+
+impl Standing {
+    /// Whether the job of ours has ended: nothing more happens to it unless somebody asks for it.
+    pub const fn is_over(&self) -> bool {
+        match self {
+            Standing::Done | Standing::Cancelled | Standing::Failed(..) => true,
+            Standing::Waiting
+            | Standing::Resting
+            | Standing::Starting(_)
+            | Standing::Adopting
+            | Standing::Running(_)
+            | Standing::Unclear(_)
+            | Standing::Stopping(..)
+            | Standing::Paused
+            | Standing::Foreign(_) => false,
+        }
+    }
 }
 
 /// One job. Everything else about it stands in its folder.

@@ -14,14 +14,14 @@ use crate::domain::attempt_history::AttemptHistory;
 use crate::domain::device::Need;
 use crate::domain::job::{Ended, FailureClass, JobName, JobState, PendingRequest};
 use crate::domain::search_terms::Terms;
-use crate::testing::terms;
+use crate::testing::{device, terms};
 
 fn name(index: u64) -> JobName {
     JobName::numbered("job", index).expect("a name")
 }
 
 fn lease(id: u64) -> Lease {
-    Lease { id, device: "cpu".into(), need: Need::Cpu }
+    Lease { id, device: device("cpu"), need: Need::Cpu }
 }
 
 fn cpu(cpu: u64) -> Demand {
@@ -33,7 +33,7 @@ fn update(state: JobState, attempts: u32, failures_in_a_row: u32) -> RecordUpdat
 }
 
 fn running() -> JobState {
-    JobState::Running { device: Some("cpu".into()), since: 100 }
+    JobState::Running { device: Some(device("cpu")), since: 100 }
 }
 
 fn release(id: u64, job: Option<u64>) -> Effect {
@@ -131,7 +131,7 @@ fn slots_that_nobody_needs_go_back() {
     let mut done = accepted(0);
     assert_eq!(react::on_slot(&mut done, lease(1), 0), [release(1, None)]);
     let mut other_kind = accepted(1);
-    let gpu = Lease { id: 1, device: "GPU-1".into(), need: Need::Gpu };
+    let gpu = Lease { id: 1, device: device("GPU-1"), need: Need::Gpu };
     let effects = react::on_slot(&mut other_kind, gpu.clone(), 0);
     assert_eq!(effects, [Effect::Release { lease: gpu, job: None, failed: false }]);
     let mut paused = accepted(1);

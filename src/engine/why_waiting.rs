@@ -2,7 +2,7 @@
 
 use super::fairness;
 use super::pool::{Pool, PoolDevice, called};
-use crate::domain::device::Need;
+use crate::domain::device::{Device, Need};
 
 /// Why a slot of this kind is not lent to the search right now, the strongest reason first; none: one is on its way.
 pub fn reasons<K: Ord + Clone>(pool: &Pool<K>, search: &K, need: Need) -> Vec<String> {
@@ -13,11 +13,11 @@ pub fn reasons<K: Ord + Clone>(pool: &Pool<K>, search: &K, need: Need) -> Vec<St
     if pool.draining {
         reasons.push("this machine is drained, so nothing new starts; `neurosearch resume` ends that".to_string());
     }
-    let of_kind: Vec<(&String, &PoolDevice)> = pool.devices.iter().filter(|(_, device)| device.need == need).collect();
+    let of_kind: Vec<(&Device, &PoolDevice)> = pool.devices.iter().filter(|(_, device)| device.need == need).collect();
     if of_kind.is_empty() {
         reasons.push(format!("there is no slot on {} here", called(need)));
     }
-    let state = |(id, device): &(&String, &PoolDevice)| state(id, device, pool.busy(id));
+    let state = |(id, device): &(&Device, &PoolDevice)| state(id, device, pool.busy(id));
     let full: Option<Vec<String>> = of_kind.iter().map(state).collect();
     reasons.extend(full.unwrap_or_default());
     let (higher, equal) = fairness::before(&pool.claimants(), search, need);
@@ -35,7 +35,7 @@ fn come(searches: usize, rank: &str, how: &str) -> String {
 }
 
 /// Why this device takes no job now; none where it would.
-fn state(id: &str, device: &PoolDevice, busy: u32) -> Option<String> {
+fn state(id: &Device, device: &PoolDevice, busy: u32) -> Option<String> {
     match device.out_of_use() {
         Some(why) => Some(format!("{id} is out of use: {why}")),
         None if busy >= device.slots && device.slots == 1 => Some(format!("the one slot of {id} is taken")),
@@ -49,12 +49,13 @@ mod tests {
     use super::*;
     use crate::engine::pool::{self, Seen};
     use crate::engine::state::Demand;
+    use crate::testing;
 
     const GPUS: [&str; 2] = ["GPU-1", "GPU-2"];
 
     fn pool() -> Pool<u32> {
         let mut pool = Pool::default();
-        let seen = GPUS.map(|id| Seen { id: id.into(), need: Need::Gpu, slots: 1, occupied: None });
+        let seen = GPUS.map(|id| Seen { id: testing::device(id), need: Need::Gpu, slots: 1, occupied: None });
         pool::on_devices(&mut pool, &seen);
         pool::on_open(&mut pool);
         pool
@@ -68,7 +69,7 @@ mod tests {
     fn devices_are_a_reason_to_wait_only_where_none_is_free() {
         let mut pool = pool();
         assert!(reasons(&pool, &1, Need::Gpu).is_empty());
-        pool::on_drain(&mut pool, "GPU-1", true);
+        pool::on_drain(&mut pool, &testing::device("GPU-1"), true);
         assert!(reasons(&pool, &1, Need::Gpu).is_empty(), "the other one would take it");
         pool::on_demand(&mut pool, 1, wants(2, 0));
         let said = reasons(&pool, &1, Need::Gpu);
@@ -91,7 +92,7 @@ mod tests {
             (device(2, None), 2, Some("all 2 slots of GPU-1 are taken")),
             (device(2, Some("drained")), 0, Some("GPU-1 is out of use: drained")),
         ] {
-            assert_eq!(state("GPU-1", &device, busy).as_deref(), said);
+            assert_eq!(state(&testing::device("GPU-1"), &device, busy).as_deref(), said);
         }
     }
 

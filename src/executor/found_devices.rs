@@ -1,12 +1,11 @@
 //! The devices that an executor can run trainers on.
 
-use crate::domain::device::Need;
+use crate::domain::device::{Device, Need};
 
 /// One device as found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundDevice {
-    /// `cpu`, or a GPU's UUID.
-    pub id: String,
+    pub id: Device,
     pub need: Need,
     /// How many jobs it takes at once. `None` if the configuration decides.
     pub slots: Option<u32>,
@@ -27,7 +26,7 @@ impl FoundDevice {
     /// The CPU, with as many slots as the configuration says.
     pub fn cpu() -> Self {
         FoundDevice {
-            id: "cpu".to_string(),
+            id: Device::Cpu,
             need: Need::Cpu,
             slots: None,
             occupied: None,
@@ -49,8 +48,8 @@ pub struct FoundDevices {
 }
 
 impl FoundDevices {
-    pub fn get(&self, id: &str) -> Option<&FoundDevice> {
-        self.devices.iter().find(|device| device.id == id)
+    pub fn get(&self, id: &Device) -> Option<&FoundDevice> {
+        self.devices.iter().find(|device| device.id == *id)
     }
 
     pub fn has_gpu(&self) -> bool {

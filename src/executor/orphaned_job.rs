@@ -38,6 +38,7 @@ pub fn shown(job: &JobDir, record: &JobRecord) -> JobState {
 mod tests {
     use super::*;
     use crate::domain::attempt_history::AttemptHistory;
+    use crate::domain::device::Device;
     use crate::executor::Identity;
     use crate::store::fs::lock;
     use crate::store::records::job_records::{EndRecord, Starter};
@@ -51,7 +52,7 @@ mod tests {
         std::fs::create_dir_all(job.private()).expect("made");
         let own = Identity::own().expect("found");
         let dead = Identity { start_time: own.start_time + 1, ..own.clone() };
-        let running = JobState::Running { device: Some("cpu".to_string()), since: 1 };
+        let running = JobState::Running { device: Some(Device::Cpu), since: 1 };
         let by = |borrower: Option<&Identity>, state: &JobState| JobRecord {
             borrower: borrower.map(Identity::as_borrower),
             history: AttemptHistory { attempts: 2, ..AttemptHistory::default() },

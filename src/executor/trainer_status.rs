@@ -2,7 +2,7 @@
 
 use super::local::process_identity;
 use super::run::{Executor, FoundRun, Run};
-use crate::domain::device::Holder;
+use crate::domain::device::{Device, Holder};
 use crate::store::fs::error::StoreError;
 use crate::store::fs::lock;
 use crate::store::records::job_records::{EndRecord, TrainerRecord};
@@ -44,7 +44,7 @@ pub fn holder(job: &JobDir) -> Holder {
         Ok(None) => Holder::Nobody,
         Ok(Some(line)) => match lock::LockHolder::parse(&line) {
             Some(holder) if !process_identity::is_here(&holder.host, &holder.boot_id) => Holder::Elsewhere,
-            holder => Holder::Here(holder.and_then(|holder| holder.device)),
+            holder => Holder::Here(holder.and_then(|holder| Device::try_from(holder.device?).ok())),
         },
         // No trainer takes a lock that is not a regular file, such as a link. A lock that the disk cannot read now may be held.
         Err(error) if error.is_of_the_file() => Holder::Elsewhere,
@@ -219,7 +219,7 @@ mod tests {
         let far = lock::LockHolder { host: "elsewhere.example".to_string(), boot_id: "another".to_string(), ..own.clone() };
         let by_hand = lock::LockHolder { device: None, ..own.clone() };
         for (line, expected) in [
-            (own.line(), Holder::Here(Some("GPU-1a".to_string()))),
+            (own.line(), Holder::Here(Device::gpu("GPU-1a").ok())),
             (far.line(), Holder::Elsewhere),
             (by_hand.line(), Holder::Here(None)),
             (String::new(), Holder::Here(None)),

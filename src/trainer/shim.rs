@@ -171,7 +171,9 @@ mod tests {
     fn the_first_gpu_is_one_that_the_driver_lists_or_there_is_none() {
         let listed = neurosearch::executor::local::gpus::find().gpus;
         match first_gpu() {
-            Some(gpu) => assert!(listed.iter().any(|g| g.uuid == gpu.uuid && g.name == gpu.name), "{gpu:?} {listed:?}"),
+            Some(gpu) => {
+                assert!(listed.iter().any(|g| g.device.as_str() == gpu.uuid && g.name == gpu.name), "{gpu:?} {listed:?}")
+            }
             None => assert!(listed.is_empty(), "{listed:?}"),
         }
     }

@@ -1,6 +1,7 @@
 //! An old sample of each record is read as it was meant: a format may grow, and must never lose a file that was written before.
 
 use crate::harness::tempdir;
+use neurosearch::domain::device::Device;
 use neurosearch::domain::job::{Ended, FailureClass, JobState};
 use neurosearch::domain::progress::{Phase, Progress};
 use neurosearch::domain::words::Mode;
@@ -42,7 +43,7 @@ fn the_job_records_of_version_1_are_read_with_and_without_what_came_later() {
     let record: JobRecord = read("job-1.json");
     let history = &record.history;
     assert_eq!((record.index, history.attempts, history.failures_in_a_row, history.checkpoints_seen), (Some(3), 2, 1, 11));
-    assert_eq!(record.state, JobState::Running { device: Some("cpu".to_string()), since: 1_763_900_000 });
+    assert_eq!(record.state, JobState::Running { device: Some(Device::Cpu), since: 1_763_900_000 });
     assert_eq!((record.starter, record.threads), (Starter::Daemon, Some(2)));
     let failed: JobRecord = read("job-1-failed.json");
     let class = FailureClass::BadData;

@@ -47,7 +47,7 @@ impl Sampler {
         let running = self.search.jobs.iter().filter_map(|(name, job)| {
             job.lease().map(|lease| reply::Running {
                 job: name.to_string(),
-                device: lease.device.clone(),
+                device: lease.device.to_string(),
                 since: job.since,
                 attempt: job.history.attempts,
                 progress: self.courses.progress(name).cloned(),
@@ -128,7 +128,7 @@ impl Sampler {
             state: state.as_ref().map_or("unrecorded", JobState::as_str).to_string(),
             class,
             sentence,
-            device: job.lease().map(|lease| lease.device.clone()),
+            device: job.lease().map(|lease| lease.device.to_string()),
             since: job.lease().map(|_| job.since),
             attempts: job.history.attempts,
             failures_in_a_row: job.history.failures_in_a_row,

@@ -27,7 +27,7 @@ pub enum DiskTask {
     Draw {
         index: u64,
         /// The device of the waiting slot, or why there is none.
-        device: Result<String, String>,
+        device: Result<Device, String>,
     },
     Record {
         job: JobName,
@@ -136,23 +136,23 @@ impl DiskWorker {
         }
     }
 
-    fn draw(&self, index: u64, device: Result<String, String>) -> Result<(JobName, Drawn), NotDrawn> {
-        let slot = device.map(|device| DrawSlot { room: self.room(&device), device, on_too_large: self.on_too_large });
+    fn draw(&self, index: u64, device: Result<Device, String>) -> Result<(JobName, Drawn), NotDrawn> {
+        let slot = device.map(|device| DrawSlot {
+            room: self.executor.room(&device, self.cpu_slots),
+            device,
+            on_too_large: self.on_too_large,
+        });
         match (&self.accepted, &self.terms) {
             (Some(accepted), Some(terms)) => draw::draw_job(&self.launch, accepted, terms, index, &slot),
             _ => Err(NotDrawn::Refused("no space is accepted".to_string())),
         }
     }
 
-    fn room(&self, device: &str) -> Option<u64> {
-        Device::try_from(device.to_string()).ok().and_then(|device| self.executor.room(&device, self.cpu_slots))
-    }
-
     /// Why the job cannot train on the device of its slot. A job with a checkpoint has done so already, and is not checked again.
     fn too_large(&self, job: &JobName, lease: &Lease, update: &RecordUpdate) -> Option<String> {
         let record = list_jobs::record_of(&self.launch.job(job)).ok().flatten();
         let footprint = record.and_then(|record| record.footprint).filter(|_| update.history.checkpoints_seen == 0)?;
-        device_fit::too_large(&footprint, self.room(&lease.device), &lease.device)
+        device_fit::too_large(&footprint, self.executor.room(&lease.device, self.cpu_slots), lease.device.as_str())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::accept_space::Accepted;
 use crate::check::{self, Checker, JobFault};
+use crate::domain::device::Device;
 use crate::domain::job::{FailureClass, JobName, JobState};
 use crate::domain::missing_input::Input;
 use crate::domain::network::device_fit::{self, Fit, OnTooLarge};
@@ -18,7 +19,7 @@ use crate::store::records::layout::LaunchDir;
 /// The slot that waits for a draw.
 #[derive(Debug)]
 pub struct DrawSlot {
-    pub device: String,
+    pub device: Device,
     /// Bytes that the job may take. `None` if unknown.
     pub room: Option<u64>,
     pub on_too_large: OnTooLarge,
@@ -96,7 +97,7 @@ fn fitting(space: &SearchSpace, seed: u64, index: u64, slot: &Result<DrawSlot, S
         };
         let failure = match slot {
             Err(no_device) => Some((FailureClass::Device, no_device.clone())),
-            Ok(slot) => match device_fit::judge(&footprint, slot.room, &slot.device, slot.on_too_large, redraws) {
+            Ok(slot) => match device_fit::judge(&footprint, slot.room, slot.device.as_str(), slot.on_too_large, redraws) {
                 Fit::Redraw => {
                     redraws += 1;
                     continue;

@@ -85,7 +85,7 @@ impl Sampler {
         }));
     }
 
-    fn claim(&mut self, job: JobName, device: String, ctx: &mut Context<Self>) {
+    fn claim(&mut self, job: JobName, device: Device, ctx: &mut Context<Self>) {
         let Some(need) = self.search.jobs.get(&job).map(|job| job.need) else { return };
         let claim = self.devices.send(Claim { search: self.launch.clone(), device, need });
         ctx.spawn(claim.into_actor(self).map(move |lease, this, ctx| {
@@ -198,18 +198,11 @@ impl Sampler {
             let effects = attempt_end::on_ended(&mut self.search, &job, &outcome);
             return self.perform(effects, ctx);
         }
-        match Device::try_from(lease.device.clone()) {
-            Ok(device) => {
-                let settings = self.services.settings();
-                let (precision, cache) = (settings.precision, cache_folder::of_settings(&settings));
-                let assignment = Assignment { job: self.launch.job(&job), device, threads, attempt, precision, cache };
-                self.start_trainer(job, Role::Start(assignment), ctx);
-            }
-            Err(e) => {
-                let effects = react::on_not_started(&mut self.search, &job, e.to_string());
-                self.perform(effects, ctx);
-            }
-        }
+        let settings = self.services.settings();
+        let (precision, cache) = (settings.precision, cache_folder::of_settings(&settings));
+        let device = lease.device.clone();
+        let assignment = Assignment { job: self.launch.job(&job), device, threads, attempt, precision, cache };
+        self.start_trainer(job, Role::Start(assignment), ctx);
     }
 }
 

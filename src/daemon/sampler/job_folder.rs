@@ -62,7 +62,7 @@ pub fn found(executor: &dyn Executor, launch: &LaunchDir, name: &JobName, asked:
         Err(e) => {
             let trainer = trainer(executor, &job, 0);
             let need = match trainer.device() {
-                Some(device) if device != Device::Cpu.as_str() => Need::Gpu,
+                Some(device) if *device != Device::Cpu => Need::Gpu,
                 _ => Need::Cpu,
             };
             FoundJob { name: name.clone(), record: Err(Unread { why: e.to_string(), trainer }), need }
@@ -107,7 +107,10 @@ struct UseCpuKey {
 pub fn trainer(executor: &dyn Executor, job: &JobDir, attempt: u32) -> TrainerSeen {
     match trainer_status(executor, job) {
         TrainerStatus::Alive(_) => match record::read::<TrainerRecord>(&job.trainer_record()) {
-            Ok(record) => TrainerSeen::Alive(record.device),
+            Ok(record) => match Device::try_from(record.device) {
+                Ok(device) => TrainerSeen::Alive(device),
+                Err(e) => TrainerSeen::Unclear { why: e.to_string(), holder: holder(job) },
+            },
             Err(e) => TrainerSeen::Unclear { why: e.to_string(), holder: holder(job) },
         },
         // The record of an earlier attempt says nothing about an attempt that died before it wrote its own.
@@ -123,7 +126,7 @@ pub fn trainer(executor: &dyn Executor, job: &JobDir, attempt: u32) -> TrainerSe
 /// Who holds the job. A CPU job can be nowhere else, even if nothing more is known.
 fn holder(job: &JobDir) -> Holder {
     match executor::holder(job) {
-        Holder::Here(None) if matches!(need(job), Ok(Need::Cpu)) => Holder::Here(Some(Device::Cpu.to_string())),
+        Holder::Here(None) if matches!(need(job), Ok(Need::Cpu)) => Holder::Here(Some(Device::Cpu)),
         holder => holder,
     }
 }

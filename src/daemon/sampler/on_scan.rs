@@ -34,7 +34,6 @@ impl Sampler {
         let those = |wanted: &dyn Fn(&Job) -> bool| {
             self.search.jobs.iter().filter(|(_, job)| wanted(job)).map(|(name, _)| name.clone()).collect()
         };
-        let settled = |job: &Job| matches!(job.standing, Standing::Done | Standing::Cancelled | Standing::Failed(..));
         let unclear = |job: &Job| matches!(job.standing, Standing::Unclear(_)) && !job.unread;
         let unclear = self.search.jobs.iter().filter(|(_, job)| unclear(job));
         let foreign = self.search.jobs.iter().filter(|(_, job)| matches!(job.standing, Standing::Foreign(_)));
@@ -51,7 +50,7 @@ impl Sampler {
             taken: self.taken(),
             foreign: foreign.map(|(name, job)| (name.clone(), job.history.pending.is_some())).collect(),
             unclear: unclear.map(|(name, job)| (name.clone(), job.history.attempts)).collect(),
-            settled: those(&settled),
+            settled: those(&|job| job.standing.is_over()),
         }
     }
 

@@ -9,8 +9,8 @@ fn unclear(why: &str, holder: Holder) -> TrainerSeen {
     TrainerSeen::Unclear { why: why.into(), holder }
 }
 
-fn claim(device: &str) -> Effect {
-    Effect::Claim { job: name(0), device: device.into() }
+fn claim(on: &str) -> Effect {
+    Effect::Claim { job: name(0), device: device(on) }
 }
 
 fn found(state: JobState, trainer: TrainerSeen) -> Vec<FoundJob> {
@@ -37,9 +37,9 @@ fn what_a_new_daemon_makes_of_a_jobs_records() {
         update.history.note_failure(FailureClass::Lost, sentence.clone());
         Effect::Record { job: name(0), update }
     };
-    let on = |device: &str| unclear("held", Holder::Here(Some(device.into())));
+    let on = |name: &str| unclear("held", Holder::Here(Some(device(name))));
     let table: [(JobState, TrainerSeen, Standing, Vec<Effect>); 11] = [
-        (running(), TrainerSeen::Alive("cpu".into()), Standing::Adopting, vec![claim("cpu")]),
+        (running(), TrainerSeen::Alive(device("cpu")), Standing::Adopting, vec![claim("cpu")]),
         (running(), gone(), Standing::Waiting, vec![say_lost(), lost(), Effect::Ask(cpu(1))]),
         // A SIGTERM that nobody saw being sent is no kill: it may have come from a machine that went down.
         (
@@ -50,7 +50,7 @@ fn what_a_new_daemon_makes_of_a_jobs_records() {
         ),
         (running(), TrainerSeen::Gone(Some(Ended::Done)), Standing::Done, vec![record(JobState::Done, 1)]),
         // Somebody holds it, on the device that he names, else on that of its record: nobody else gets that slot.
-        (running(), on("cpu-7"), Standing::Unclear("held".into()), vec![claim("cpu-7")]),
+        (running(), on("GPU-7"), Standing::Unclear("held".into()), vec![claim("GPU-7")]),
         (JobState::Queued, on("cpu"), Standing::Unclear("held".into()), vec![claim("cpu")]),
         (running(), unclear("held", Holder::Here(None)), Standing::Unclear("held".into()), vec![claim("cpu")]),
         (running(), unclear("far", Holder::Elsewhere), Standing::Unclear("far".into()), vec![]),
@@ -68,7 +68,7 @@ fn what_a_new_daemon_makes_of_a_jobs_records() {
 #[test]
 fn an_adopted_job_is_followed_once_its_slot_is_claimed() {
     let mut search = Search { terms: Some(terms(1)), ..Search::default() };
-    restore::on_found(&mut search, found(running(), TrainerSeen::Alive("cpu".into())));
+    restore::on_found(&mut search, found(running(), TrainerSeen::Alive(device("cpu"))));
     assert_eq!(restore::on_gone(&mut search, &[name(0)]), [], "its trainer lives, so its folder is not given up");
     let effects = restore::on_claimed(&mut search, &name(0), lease(9));
     let record = Effect::Record { job: name(0), update: update(running(), 2, 1) };
@@ -144,8 +144,8 @@ fn what_was_asked_of_a_dead_daemon_is_done_by_the_next_one() {
     ] {
         let (search, _) = asked(request, TrainerSeen::Gone(None));
         assert_eq!(search.jobs[&name(0)].standing, standing);
-        let (mut search, effects) = asked(request, TrainerSeen::Alive("cpu".into()));
-        assert_eq!(effects, [Effect::Claim { job: name(0), device: "cpu".into() }]);
+        let (mut search, effects) = asked(request, TrainerSeen::Alive(device("cpu")));
+        assert_eq!(effects, [Effect::Claim { job: name(0), device: device("cpu") }]);
         let effects = restore::on_claimed(&mut search, &name(0), lease(9));
         assert_eq!(effects.last(), Some(&Effect::Stop { job: name(0) }), "{effects:?}");
         assert_eq!(search.jobs[&name(0)].standing, Standing::Stopping(lease(9), reason));
@@ -186,7 +186,7 @@ fn a_job_whose_record_cannot_be_read_keeps_its_index_and_is_left_alone_until_it_
     assert_eq!(search.next_index(), Some(1));
     restore::on_found(&mut search, vec![unreadable]);
     assert_eq!(search.next_index(), Some(1), "still");
-    restore::on_found(&mut search, found(running(), TrainerSeen::Alive("cpu".into())));
+    restore::on_found(&mut search, found(running(), TrainerSeen::Alive(device("cpu"))));
     assert_eq!(search.jobs[&name(0)].standing, Standing::Adopting, "its live trainer is found after all");
 }
 
@@ -221,14 +221,14 @@ fn a_live_trainer_keeps_its_slot_while_its_jobs_record_cannot_be_read() {
         let record = Err(Unread { why: "no JSON".into(), trainer });
         vec![FoundJob { name: name(0), record, need: Need::Cpu }]
     };
-    let held = |device: Option<&str>| unclear("held", Holder::Here(device.map(str::to_string)));
-    for seen in [TrainerSeen::Alive("cpu".into()), held(Some("cpu"))] {
+    let held = |name: Option<&str>| unclear("held", Holder::Here(name.map(device)));
+    for seen in [TrainerSeen::Alive(device("cpu")), held(Some("cpu"))] {
         let mut search = Search { terms: Some(terms(1)), ..Search::default() };
         assert_eq!(restore::on_found(&mut search, unread(seen.clone())), [claim("cpu")]);
         assert_eq!(restore::on_claimed(&mut search, &name(0), lease(9)), []);
         assert_eq!(restore::on_found(&mut search, unread(seen)), [], "it has it already");
         assert_eq!(restore::on_found(&mut search, unread(held(None))), [], "somebody holds it still, wherever");
-        let read = restore::on_found(&mut search.clone(), found(running(), TrainerSeen::Alive("cpu".into())));
+        let read = restore::on_found(&mut search.clone(), found(running(), TrainerSeen::Alive(device("cpu"))));
         assert_eq!(read, [Effect::Tabulate { job: name(0) }, claim("cpu"), release(9, None)], "claimed anew first");
         for gone in [TrainerSeen::Gone(None), unclear("free", Holder::Nobody), unclear("far", Holder::Elsewhere)] {
             assert_eq!(restore::on_found(&mut search.clone(), unread(gone)), [release(9, None)], "its trainer is gone");
@@ -240,7 +240,7 @@ fn a_live_trainer_keeps_its_slot_while_its_jobs_record_cannot_be_read() {
 #[test]
 fn a_checkpoint_made_while_nobody_watched_forgives_and_is_recorded_so() {
     let mut search = Search { terms: Some(terms(1)), ..Search::default() };
-    let mut found = found(running(), TrainerSeen::Alive("cpu".into()));
+    let mut found = found(running(), TrainerSeen::Alive(device("cpu")));
     if let Ok(Some(record)) = &mut found[0].record {
         record.checkpoints = 3;
     }

@@ -8,6 +8,7 @@ use nvml_wrapper::Nvml;
 use nvml_wrapper::enums::device::UsedGpuMemory;
 use nvml_wrapper::error::NvmlError;
 use serde::{Deserialize, Serialize};
+use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -24,7 +25,8 @@ const UNEXPLAINED: u64 = 1 << 30;
 pub struct Gpu {
     /// Position in the order of PCI buses, as `nvidia-smi` numbers it.
     pub index: u32,
-    pub uuid: String,
+    #[serde(rename = "uuid")]
+    pub device: Device,
     pub name: String,
     pub memory_total: u64,
     pub memory_free: u64,
@@ -79,15 +81,10 @@ fn list(pids: &[u32]) -> String {
 }
 
 impl Gpu {
-    /// The device as an assignment names it. `None` if the UUID is not valid.
-    pub fn device(&self) -> Option<Device> {
-        Device::gpu(&self.uuid).ok()
-    }
-
     /// The device in the form that every executor reports. `ours` as in [`Gpu::occupied`].
     pub fn found(&self, ours: impl Fn(u32) -> bool) -> FoundDevice {
         FoundDevice {
-            id: self.uuid.clone(),
+            id: self.device.clone(),
             need: Need::Gpu,
             slots: None,
             occupied: self.occupied(ours).map(|who| who.left_alone()),
@@ -126,7 +123,7 @@ impl GpuList {
         let named = |entry: &str| {
             let entry = entry.trim();
             let by_index = entry.parse().ok().and_then(|index: u32| self.gpus.iter().find(|gpu| gpu.index == index));
-            by_index.or_else(|| self.gpus.iter().find(|gpu| entry.starts_with("GPU-") && gpu.uuid.starts_with(entry)))
+            by_index.or_else(|| self.gpus.iter().find(|gpu| entry.starts_with("GPU-") && gpu.device.as_str().starts_with(entry)))
         };
         variable.split(',').map_while(named).collect()
     }
@@ -166,7 +163,7 @@ impl GpuSource {
 pub fn room(device: &Device, cpu_slots: u32) -> Option<u64> {
     match device {
         Device::Cpu => memory::available().map(|bytes| bytes / u64::from(cpu_slots.max(1))),
-        Device::Gpu { uuid } => find().gpus.into_iter().find(|gpu| gpu.uuid == *uuid).map(|gpu| gpu.memory_free),
+        Device::Gpu { .. } => find().gpus.into_iter().find(|gpu| gpu.device == *device).map(|gpu| gpu.memory_free),
     }
 }
 
@@ -198,10 +195,11 @@ fn from_driver() -> GpuList {
     listing
 }
 
-fn describe(nvml: &Nvml, index: u32) -> Result<Gpu, NvmlError> {
-    let device = nvml.device_by_index(index)?;
-    let memory = device.memory_info()?;
-    let processes = device.running_compute_processes()?.into_iter().map(|process| GpuProcess {
+fn describe(nvml: &Nvml, index: u32) -> Result<Gpu, Box<dyn Error>> {
+    let gpu = nvml.device_by_index(index)?;
+    let device = Device::gpu(&gpu.uuid()?)?;
+    let memory = gpu.memory_info()?;
+    let processes = gpu.running_compute_processes()?.into_iter().map(|process| GpuProcess {
         pid: process.pid,
         memory: match process.used_gpu_memory {
             UsedGpuMemory::Used(bytes) => Some(bytes),
@@ -210,11 +208,11 @@ fn describe(nvml: &Nvml, index: u32) -> Result<Gpu, NvmlError> {
     });
     Ok(Gpu {
         index,
-        uuid: device.uuid()?,
-        name: device.name()?,
+        device,
+        name: gpu.name()?,
         memory_total: memory.total,
         memory_free: memory.free,
-        utilization: device.utilization_rates().ok().map(|rates| rates.gpu),
+        utilization: gpu.utilization_rates().ok().map(|rates| rates.gpu),
         processes: processes.collect(),
     })
 }
@@ -227,8 +225,8 @@ mod tests {
     fn gpu(pids: &[u32], used: u64) -> Gpu {
         let processes = pids.iter().map(|&pid| GpuProcess { pid, memory: None }).collect();
         let total = 80 << 30;
-        let (uuid, name) = ("GPU-1a".to_string(), "NVIDIA H100".to_string());
-        Gpu { index: 0, uuid, name, memory_total: total, memory_free: total - used, utilization: None, processes }
+        let (device, name) = (Device::gpu("GPU-1a").expect("a GPU"), "NVIDIA H100".to_string());
+        Gpu { index: 0, device, name, memory_total: total, memory_free: total - used, utilization: None, processes }
     }
 
     #[test]
@@ -254,7 +252,7 @@ mod tests {
         .expect("written");
         let listing = GpuSource::File(path.clone()).list();
         assert_eq!((listing.gpus.len(), listing.problem), (1, None));
-        assert_eq!(listing.gpus[0].device(), Device::gpu("GPU-1a").ok());
+        assert_eq!(Some(&listing.gpus[0].device), Device::gpu("GPU-1a").ok().as_ref());
         std::fs::write(&path, "[{}]").expect("written");
         let problem = GpuSource::File(path).list().problem.expect("a problem");
         assert!(problem.contains("gpus.json") && problem.contains(VARIABLE), "{problem}");
@@ -262,7 +260,7 @@ mod tests {
 
     #[test]
     fn the_usual_variable_chooses_gpus_by_position_or_by_the_beginning_of_a_uuid() {
-        let other = Gpu { index: 1, uuid: "GPU-2b".to_string(), ..gpu(&[], 0) };
+        let other = Gpu { index: 1, device: Device::gpu("GPU-2b").expect("a GPU"), ..gpu(&[], 0) };
         let listing = GpuList { gpus: vec![gpu(&[], 0), other], problem: None };
         let chosen = |variable| listing.visible(variable).iter().map(|gpu| gpu.index).collect::<Vec<_>>();
         assert_eq!(chosen("1, 0"), [1, 0]);
@@ -274,6 +272,6 @@ mod tests {
     #[test]
     fn the_driver_of_this_machine_or_its_absence_is_no_panic() {
         let listing = GpuSource::Driver.list();
-        assert!(listing.gpus.iter().all(|gpu| gpu.device().is_some()), "{listing:?}");
+        assert!(listing.gpus.iter().all(|gpu| gpu.device != Device::Cpu), "{listing:?}");
     }
 }

@@ -114,7 +114,7 @@ settings! {
         help: "\"auto\", \"cpu\", or the GPUs to use, by UUID; with \"cpu\" in the list, use_cpu jobs run too",
         words: Words::Devices, read: |raw, _| devices(raw), changes: Changes::AfterRestart,
     }
-    exclude_devices: Vec<String> = Vec::new() => {
+    exclude_devices: Vec<Device> = Vec::new() => {
         name: "exclude_devices", flag: "exclude-devices", variable: "NEUROSEARCHD_EXCLUDE_DEVICES", value: "GPUS",
         help: "GPUs, by UUID, that \"auto\" does not use",
         words: Words::List(','), read: |raw, _| gpus(raw), changes: Changes::AfterRestart,

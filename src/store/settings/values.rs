@@ -21,7 +21,7 @@ pub enum DeviceChoice {
     /// The CPU alone.
     Cpu,
     /// These GPUs, by UUID, and the CPU if `cpu` is among them.
-    Only(Vec<String>),
+    Only(Vec<Device>),
 }
 
 /// A value before it is judged: from the file, or in the words of a flag or a variable.
@@ -102,9 +102,9 @@ fn each<T>(raw: &Raw, wanted: &str, take: impl Fn(&Raw) -> Result<T, BadValue>) 
 }
 
 /// The UUID of a GPU.
-fn gpu(raw: &Raw) -> Result<String, BadValue> {
+fn gpu(raw: &Raw) -> Result<Device, BadValue> {
     let uuid = text(raw, "the UUID of a GPU between quotes")?;
-    Device::gpu(uuid).map(|device| device.as_str().to_string()).map_err(|e| refused(e.to_string()))
+    Device::gpu(uuid).map_err(|e| refused(e.to_string()))
 }
 
 /// A list of paths.
@@ -113,7 +113,7 @@ pub fn paths(raw: &Raw, base: &Path) -> Result<Vec<PathBuf>, BadValue> {
 }
 
 /// A list of GPUs, by UUID.
-pub fn gpus(raw: &Raw) -> Result<Vec<String>, BadValue> {
+pub fn gpus(raw: &Raw) -> Result<Vec<Device>, BadValue> {
     each(raw, "a list of GPU UUIDs, as `nvidia-smi -L` prints them", gpu)
 }
 
@@ -124,7 +124,7 @@ pub fn devices(raw: &Raw) -> Result<DeviceChoice, BadValue> {
         Raw::Text(word) if word == "auto" => Ok(DeviceChoice::Auto),
         Raw::Text(word) if word == "cpu" => Ok(DeviceChoice::Cpu),
         Raw::List(items) if !items.is_empty() => {
-            let device = |raw: &Raw| if *raw == Raw::Text("cpu".to_string()) { Ok("cpu".to_string()) } else { gpu(raw) };
+            let device = |raw: &Raw| if *raw == Raw::Text("cpu".to_string()) { Ok(Device::Cpu) } else { gpu(raw) };
             each(raw, WANTED, device).map(DeviceChoice::Only)
         }
         _ => Err(refused(format!("{} is not {WANTED}", raw.found()))),
