@@ -331,6 +331,15 @@ mod tests {
     }
 
     #[test]
+    fn a_job_whose_options_went_has_no_folds_and_one_whose_options_cannot_be_read_has_the_first() {
+        let dir = tempdir();
+        fs::create_dir_all(dir.path().join("unreadable/commandline.json")).expect("made");
+        for (name, folds) in [("gone", vec![]), ("unreadable", vec![0])] {
+            assert_eq!(folds_of_jobs(&LaunchDir::new(dir.path()), &[name.to_string()]), folds, "{name}");
+        }
+    }
+
+    #[test]
     fn a_scan_is_due_when_other_folds_were_read_than_at_the_last() {
         let dir = tempdir();
         job(dir.path(), "job-0", r#"{"n_splits": 3}"#);

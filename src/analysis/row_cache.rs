@@ -94,3 +94,54 @@ impl Serialize for Holding<'_> {
         serializer.collect_map(holding(self.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::collect::{JobOutcome, TabulatedJob};
+    use crate::analysis::option_cells::Options;
+    use crate::store::fs::file_stamp::Looked;
+    use crate::testing::tempdir;
+    use std::os::unix::fs::MetadataExt;
+
+    fn made_of(first: bool) -> Fingerprint {
+        if first { Looked::default().fingerprint() } else { file_stamp::of_this_program().expect("it lies somewhere") }
+    }
+
+    fn rows(jobs: &[(&str, bool)]) -> BTreeMap<Natural, JobRow> {
+        let row = |name: &str, first| {
+            let job = TabulatedJob { standing: JobOutcome::default(), options: Options::default(), folds: Vec::new() };
+            JobRow { made_of: Some(made_of(first)), ..JobRow::of(name, &job, &[0]) }
+        };
+        jobs.iter().map(|(name, first)| (Natural(name.to_string()), row(name, *first))).collect()
+    }
+
+    #[test]
+    fn what_is_known_already_is_not_written_again_and_anything_else_is() {
+        let known = [("a", true), ("b", true)];
+        for (folds, jobs, written) in [
+            (&[0_u32][..], &known[..], false),
+            (&[0, 1], &known, true),
+            (&[0], &known[..1], true),
+            (&[0], &[("a", true), ("b", true), ("c", true)], true),
+            (&[0], &[("a", true), ("b", false)], true),
+            (&[0], &[("a", true), ("c", true)], true),
+            (&[0], &[], true),
+        ] {
+            let dir = tempdir();
+            let launch = LaunchDir::new(dir.path());
+            let folder = Folder::open(launch.place()).expect("opened");
+            let inode = || dir.path().join(".analysis").metadata().expect("there").ino();
+            RowCache::default().write(&folder, &launch, &[0], &rows(&known)).expect("written");
+            let first = inode();
+            // Its number is not free for the next file while it has another name.
+            std::fs::hard_link(dir.path().join(".analysis"), dir.path().join("kept")).expect("linked");
+            RowCache::read(&launch).write(&folder, &launch, folds, &rows(jobs)).expect("written");
+            assert_eq!(inode() != first, written, "{folds:?} {jobs:?}");
+            let names: Vec<&str> = jobs.iter().map(|(name, _)| *name).collect();
+            let read = RowCache::read(&launch);
+            assert_eq!(read.folds, folds);
+            assert!(read.rows.len() == names.len() && names.iter().all(|name| read.rows.contains_key(*name)), "{jobs:?}");
+        }
+    }
+}
