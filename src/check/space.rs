@@ -129,7 +129,7 @@ fn narrowed(space: &SearchSpace, mode: Mode) -> impl Iterator<Item = JobOptions>
     for span in [&mut easy.n_convblocks, &mut easy.accumulation_steps, &mut easy.patch_size, &mut easy.stride_size] {
         *span = Span { low: span.low, high: span.low };
     }
-    let spaces = space.mode.contains(&mode).then_some(easy).into_iter();
+    let spaces: Spaces<'_> = Box::new(space.mode.contains(&mode).then_some(easy).into_iter());
     let spaces = spread(spaces, &space.network_type, |s, v| s.network_type = vec![v]);
     let spaces = spread(spaces, &space.preprocessing, |s, v| s.preprocessing = vec![v]);
     let spaces = spread(spaces, &space.baseline, |s, v| s.baseline = vec![v]);
@@ -141,23 +141,22 @@ fn narrowed(space: &SearchSpace, mode: Mode) -> impl Iterator<Item = JobOptions>
     spaces.filter_map(|space| draw(&space, 0, 0).ok())
 }
 
+/// Boxed: the name of the type that eight adapters would nest fills 100 MB of each program's debug information.
+type Spaces<'a> = Box<dyn Iterator<Item = SearchSpace> + 'a>;
+
 /// Each space once for each different value.
-fn spread<T: Clone + PartialEq>(
-    spaces: impl Iterator<Item = SearchSpace>,
-    values: &[T],
-    set: fn(&mut SearchSpace, T),
-) -> impl Iterator<Item = SearchSpace> {
+fn spread<'a, T: Clone + PartialEq + 'a>(spaces: Spaces<'a>, values: &[T], set: fn(&mut SearchSpace, T)) -> Spaces<'a> {
     let mut different: Vec<T> = Vec::new();
     for value in values {
         if !different.contains(value) {
             different.push(value.clone());
         }
     }
-    spaces.flat_map(move |space| {
+    Box::new(spaces.flat_map(move |space| {
         different.clone().into_iter().map(move |value| {
             let mut one = space.clone();
             set(&mut one, value);
             one
         })
-    })
+    }))
 }
