@@ -3,9 +3,9 @@
 use super::caps::CapsSession;
 use super::probe;
 use crate::domain::folds::Folds;
-use crate::domain::input::positioned_json::shown_key;
 use crate::domain::options::JobOptions;
 use crate::domain::plain_name::is_plain;
+use crate::domain::text::quote::quoted;
 use crate::domain::words::Diagnosis;
 use crate::store::formats::tsv::{Table, TableLine};
 use crate::store::fs::error::StoreError;
@@ -104,14 +104,22 @@ fn twice(row: &LabelRow, first: &Source, class: usize) -> String {
     format!("line {line}: {participant} {session} stands in line {line_1} of {file_1} already, {why}; keep one")
 }
 
+/// The columns that are read.
+const COLUMNS: [&str; 3] = ["participant_id", "session_id", "diagnosis"];
+
+/// What is said of a table that lacks a column. A file with none of ours is no table of labels, and its text is nobody's business.
+fn no_column(name: &str, header: &[String]) -> String {
+    if !header.iter().any(|column| COLUMNS.contains(&column.trim())) {
+        return format!("no table of labels: its first line has none of the columns {}, which tabs separate", COLUMNS.join(", "));
+    }
+    let there: Vec<String> = header.iter().map(|column| quoted(column)).collect();
+    format!("has no column {name}; its columns, which tabs separate, are {}", there.join(", "))
+}
+
 fn read_file(file: &Path) -> Result<Vec<LabelRow>, StoreError> {
     let table = Table::read(file)?;
-    let column = |name: &str| {
-        let there = || table.header.iter().map(|name| shown_key(name)).collect::<Vec<_>>().join(", ");
-        let missing = || format!("has no column {name}; its columns, which tabs separate, are {}", there());
-        table.column(name).ok_or_else(|| StoreError::content(file, missing()))
-    };
-    let columns = [column("participant_id")?, column("session_id")?, column("diagnosis")?];
+    let column = |name| table.column(name).ok_or_else(|| StoreError::content(file, no_column(name, &table.header)));
+    let columns = [column(COLUMNS[0])?, column(COLUMNS[1])?, column(COLUMNS[2])?];
     let source = Arc::new(file.to_path_buf());
     table.rows.iter().map(|line| row(line, columns, &source).map_err(|sentence| StoreError::content(file, sentence))).collect()
 }
@@ -122,13 +130,14 @@ fn row(line: &TableLine, columns: [usize; 3], file: &Arc<PathBuf>) -> Result<Lab
     for (column, name) in [("participant_id", participant), ("session_id", session)] {
         if !is_plain(name) {
             return Err(format!(
-                "line {number}: {column} is {name:?}; it is one letter or digit, then at most 99 letters, digits, '.', '_' or '-'"
+                "line {number}: {column} is {}; it is one letter or digit, then at most 99 letters, digits, '.', '_' or '-'",
+                quoted(name)
             ));
         }
     }
     let known = || Diagnosis::ALL.iter().map(|d| d.as_str()).collect::<Vec<_>>().join(", ");
     let diagnosis = Diagnosis::from_word(diagnosis)
-        .ok_or_else(|| format!("line {number}: diagnosis is {diagnosis:?}; it is one of {}", known()))?;
+        .ok_or_else(|| format!("line {number}: diagnosis is {}; it is one of {}", quoted(diagnosis), known()))?;
     let source = Source { file: Arc::clone(file), line: number };
     Ok(LabelRow {
         participant: participant.to_string(),
@@ -198,6 +207,30 @@ mod tests {
         let text = "age\tdiagnosis\tsession_id\tparticipant_id\n70\tAD\tses-M06\tsub-1\n";
         let rows = side(&[("AD.tsv", text), ("CN.tsv", HEADER)]).expect("read");
         assert_eq!((rows[0].participant.as_str(), rows[0].session.as_str(), rows[0].class), ("sub-1", "ses-M06", 1));
+    }
+
+    #[test]
+    fn of_a_file_that_is_no_table_of_labels_nothing_is_shown_and_of_a_cell_little() {
+        let fault = |text: &str| side(&[("AD.tsv", text), ("CN.tsv", HEADER)]).expect_err("refused");
+        let error = fault("root:secret-hash:19000:0\nmore\n");
+        assert!(error.contains("no table of labels") && !error.contains("secret"), "{error}");
+        let secret = format!("{}secret", "x".repeat(40));
+        for row in [format!("{secret}/\tses-M00\tAD\n"), format!("sub-1\t{secret}/\tAD\n"), format!("sub-1\tses-M00\t{secret}\n")]
+        {
+            let error = fault(&format!("{HEADER}{row}"));
+            assert!(error.contains("xx...\"") && !error.contains("secret"), "{error}");
+        }
+        let error = fault(&format!("participant_id \tsession_id\t{secret}\n"));
+        assert!(error.contains("\"participant_id \", \"session_id\"") && !error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn no_row_is_lost_behind_a_quotation_mark() {
+        let row = |name: &str, comment: &str| format!("{name}\tses-M00\tAD\t{comment}\n");
+        let header = HEADER.replace('\n', "\tcomment\n");
+        let rows = [row("sub-1", "fine"), row("sub-2", "\"open"), row("sub-3", "fine")].concat();
+        let error = side(&[("AD.tsv", &format!("{header}{rows}")), ("CN.tsv", HEADER)]).expect_err("refused");
+        assert!(error.contains("AD.tsv") && error.contains("line 3") && error.contains("line 5"), "{error}");
     }
 
     #[test]

@@ -39,10 +39,12 @@ impl Table {
         self.header.iter().position(|column| column == name)
     }
 
-    /// The table in the file `place`. A byte order mark is skipped, lines may end in CR LF.
+    /// The table in the file `place`. A byte order mark is skipped, lines may end in CR LF. Each line is one row, but for empty
+    /// lines, and for rows without any content at the end, which spreadsheets leave.
     ///
     /// # Errors
-    /// Names the file and the line: not UTF-8, a row of another length than the header's, a file without a header.
+    /// Names the file and the line: not UTF-8, a row of another length than the header's, a cell that spans lines, a file without
+    /// a header.
     pub fn read(place: &(impl Place + ?Sized)) -> Result<Table, StoreError> {
         let bytes = open::bytes(place, LARGEST, "larger than 1 GiB, which no table of this kind is")?;
         Table::parse(&bytes).map_err(|sentence| StoreError::content(place.path(), sentence))
@@ -51,17 +53,26 @@ impl Table {
     /// As [`Table::read`], from memory. The error is one clause.
     pub fn parse(bytes: &[u8]) -> Result<Table, String> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut reader = csv::ReaderBuilder::new().delimiter(b'\t').from_reader(bytes);
-        let header: Vec<String> = reader.headers().map_err(|e| sentence(&e))?.iter().map(str::to_string).collect();
+        let mut reader = csv::ReaderBuilder::new().delimiter(b'\t').flexible(true).from_reader(bytes);
+        let mut lines = Lines { bytes, at: 0, line: 1 };
+        let header = reader.headers().map_err(|e| sentence(&e, &mut lines))?;
+        let header: Vec<String> = cells(header, lines.of(header.position()))?;
         if header.is_empty() {
             return Err("empty; a table begins with the names of its columns".to_string());
         }
         let mut rows = Vec::new();
         for record in reader.records() {
-            let record = record.map_err(|e| sentence(&e))?;
-            let number = record.position().map_or(0, csv::Position::line);
-            rows.push(TableLine { cells: record.iter().map(str::to_string).collect(), number });
+            let record = record.map_err(|e| sentence(&e, &mut lines))?;
+            let number = lines.of(record.position());
+            let cells = cells(&record, number)?;
+            if cells.len() != header.len() {
+                let (found, expected) = (cells.len(), header.len());
+                return Err(format!("line {number} has {found} cells, the header has {expected}; cells are separated by tabs"));
+            }
+            rows.push(TableLine { cells, number });
         }
+        let is_empty = |row: &TableLine| row.cells.iter().all(|cell| cell.trim().is_empty());
+        while rows.pop_if(|row| is_empty(row)).is_some() {}
         Ok(Table { header, rows })
     }
 
@@ -87,14 +98,49 @@ impl Table {
     }
 }
 
-fn sentence(error: &csv::Error) -> String {
+/// Counts lines along the bytes of a table. The parser's own count is one behind where lines end in CR LF.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// The line of a record that begins at a position, which is not before the one asked for last.
+    fn of(&mut self, position: Option<&csv::Position>) -> u64 {
+        let begin = position.and_then(|position| usize::try_from(position.byte()).ok()).unwrap_or(self.at);
+        // The end of the line before, and empty lines.
+        let rest = self.bytes.get(begin..).unwrap_or_default();
+        let begin = begin + rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        self.line += line_ends(self.bytes.get(self.at..begin).unwrap_or_default());
+        self.at = begin;
+        self.line
+    }
+}
+
+/// LF, CR LF, or CR.
+fn line_ends(text: &[u8]) -> u64 {
+    let ends = |(at, byte): &(usize, &u8)| **byte == b'\n' || (**byte == b'\r' && text.get(at + 1) != Some(&b'\n'));
+    text.iter().enumerate().filter(ends).count() as u64
+}
+
+/// The cells of a row, each within its line: one that is quoted and goes on would take the rows of the next lines with it.
+fn cells(record: &csv::StringRecord, first: u64) -> Result<Vec<String>, String> {
+    let spanned: u64 = record.iter().map(|cell| line_ends(cell.as_bytes())).sum();
+    if spanned == 0 {
+        return Ok(record.iter().map(str::to_string).collect());
+    }
+    Err(format!(
+        "a quotation mark in line {first} opens a cell that goes on to line {}; a cell stands in one line: remove the mark, or \
+         close it in its line",
+        first + spanned
+    ))
+}
+
+fn sentence(error: &csv::Error, lines: &mut Lines<'_>) -> String {
     match error.kind() {
-        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
-            let line = pos.as_ref().map_or(0, csv::Position::line);
-            format!("line {line} has {len} cells, the header has {expected_len}; cells are separated by tabs")
-        }
         csv::ErrorKind::Utf8 { pos, .. } => {
-            format!("line {} is not UTF-8; save the table as UTF-8", pos.as_ref().map_or(0, csv::Position::line))
+            format!("line {} is not UTF-8; save the table as UTF-8", lines.of(pos.as_ref()))
         }
         _ => format!("not a table that can be read ({error})"),
     }
@@ -180,12 +226,37 @@ mod tests {
         let table = Table::parse(b"\xef\xbb\xbfa\tb\r\n1\t2\r\n").expect("read");
         assert_eq!((table.column("a"), table.column("b")), (Some(0), Some(1)));
         assert_eq!(table.rows[0].cells, ["1", "2"]);
+        for table in [&b"a\tb\r\n1\t2\r\n\r\n3\t4\r\n"[..], b"a\tb\n1\t2\n\n3\t4", b"a\tb\r1\t2\r\r3\t4\r"] {
+            let table = Table::parse(table).expect("read");
+            assert_eq!(table.rows.iter().map(|row| row.number).collect::<Vec<_>>(), [2, 4]);
+        }
+    }
+
+    #[test]
+    fn a_quotation_mark_takes_no_other_lines_with_it() {
+        let both = |bytes: &[u8], first: u64, last: u64| {
+            let error = Table::parse(bytes).expect_err("refused");
+            assert!(error.contains(&format!("line {first} ")) && error.contains(&format!("line {last};")), "{error}");
+        };
+        both(b"a\tb\n1\t\"open\n2\tx\n3\ty\n", 2, 5);
+        both(b"a\tb\n0\t0\n1\t\"open\n2\tclosed\"\n3\ty\n", 3, 4);
+        both(b"a\tb\r\n1\t\"open\r\n2\tx\r\n", 2, 4);
+        both(b"a\t\"b\n1\t2\n", 1, 3);
+        let table = Table::parse(b"a\tb\n1\tin 5\" of\n2\t\"a\tb\"\n").expect("whole lines");
+        assert_eq!(table.rows.iter().map(|row| row.cells[1].as_str()).collect::<Vec<_>>(), ["in 5\" of", "a\tb"]);
+    }
+
+    #[test]
+    fn rows_without_content_at_the_end_are_left_out() {
+        let table = Table::parse(b"a\tb\n\t\n1\t2\n\t\n \t\n").expect("read");
+        assert_eq!(table.rows.iter().map(|row| row.number).collect::<Vec<_>>(), [2, 3], "in between they are somebody's fault");
     }
 
     #[test]
     fn faults_name_their_line() {
         assert!(Table::parse(b"a\tb\n1\t2\n1,2\n").expect_err("a short row").contains("line 3 has 1 cells"));
-        assert!(Table::parse(b"a\tb\n1\t\xff\n").expect_err("not UTF-8").contains("line 2 is not UTF-8"));
+        assert!(Table::parse(b"a\tb\r\n1\t2\r\n1\r\n").expect_err("a short row").contains("line 3 has 1 cells"));
+        assert!(Table::parse(b"a\tb\r\n1\t\xff\r\n").expect_err("not UTF-8").contains("line 2 is not UTF-8"));
         assert!(Table::parse(b"").is_err());
         let mut table = Table::new(&["a", "b"]);
         table.push(vec!["1".to_string()]);
