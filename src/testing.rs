@@ -10,17 +10,73 @@ use crate::domain::device::{Device, Need};
 use crate::domain::progress::{Phase, Progress};
 use crate::domain::search_terms::Terms;
 use crate::domain::space::SearchSpace;
-use crate::executor::Processes;
-use crate::store::records::layout::LaunchDir;
+use crate::executor::{Identity, Processes};
+use crate::store::fs::lock;
+use crate::store::records::layout::{JobDir, LaunchDir};
 use crate::store::settings::Settings;
 use actix::{AsyncContext, Context};
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::{Child, Command};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A directory that goes with the value.
 pub fn tempdir() -> TempDir {
     tempfile::tempdir().expect("a temporary directory")
+}
+
+/// Makes a shell script that can be run. Another process writes it: a descriptor open for writing, inherited by a child of another
+/// test, would make the program busy.
+pub fn script(path: &Path, body: &str) {
+    let mut write = Command::new("sh");
+    write.args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$2\" > \"$1\" && chmod 755 \"$1\"", "sh"]).arg(path).arg(body);
+    assert!(write.status().expect("sh runs").success());
+}
+
+/// Takes the lock that its first argument names, and sleeps.
+const HOLD: &str = "exec 9>>\"$1\"; flock -n 9 || exit 1; sleep 600 9>&- & wait";
+
+/// A process that holds a job's lock. It leads a process group, and both end with the value.
+pub struct LockHolder(Child);
+
+impl LockHolder {
+    /// A script, whose file has this name.
+    pub fn start(name: &str, job: &JobDir) -> Self {
+        let dir = tempdir();
+        script(&dir.path().join(name), HOLD);
+        LockHolder::spawn(&mut Command::new(dir.path().join(name)), job)
+    }
+
+    /// A program of its own, whose file has this path: a copy of the shell.
+    pub fn start_program(path: &Path, job: &JobDir) -> Self {
+        assert!(Command::new("cp").arg("/bin/sh").arg(path).status().expect("cp runs").success());
+        LockHolder::spawn(Command::new(path).args(["-c", HOLD, "sh"]), job)
+    }
+
+    fn spawn(command: &mut Command, job: &JobDir) -> Self {
+        let holder = LockHolder(command.arg(&*job.lock()).process_group(0).spawn().expect("it runs"));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !lock::is_held(&job.lock()).expect("looked") {
+            assert!(Instant::now() < deadline, "it does not take the lock");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        holder
+    }
+
+    pub fn identity(&self) -> Identity {
+        Identity::of(self.0.id()).expect("looked").expect("it runs")
+    }
+}
+
+impl Drop for LockHolder {
+    fn drop(&mut self) {
+        let group = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw).expect("a pid");
+        let _ = kill_process_group(group, Signal::KILL);
+        let _ = self.0.wait();
+    }
 }
 
 /// The device of this name: `cpu`, or a GPU's UUID.

@@ -27,7 +27,8 @@ pub trait Executor: Debug + Send + Sync {
     /// started, the result is a run and no error.
     fn start(&self, assignment: &Assignment) -> Result<Box<dyn Run>, NotStarted>;
 
-    /// The run that the job's trainer recorded as its own. A run of another executor is unknown.
+    /// The run that the job's trainer recorded as its own. A record can be copied or forged, so the executor finds out by itself
+    /// whether the run is this job's. A run of another executor is unknown.
     ///
     /// # Errors
     /// If it cannot be looked up now.
@@ -89,6 +90,12 @@ pub enum FoundRun {
     Alive(Box<dyn Run>),
     /// It no longer runs.
     Over,
+    /// It runs, and is not this job's trainer, for this reason. `holds_its_lock`: it is the trainer of another job, and this job's
+    /// folder is a copy of that one which shares the lock's file.
+    Another {
+        why: String,
+        holds_its_lock: bool,
+    },
     /// It cannot be known from here whether it runs, for this reason.
     Unknown(String),
 }

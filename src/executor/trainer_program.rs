@@ -1,6 +1,6 @@
 //! Finds the trainer's program.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,15 @@ pub enum NoTrainer {
 /// If there is no such program, or it cannot be run. Each names the path and the cure.
 pub fn find_trainer() -> Result<PathBuf, NoTrainer> {
     find(std::env::var_os(VARIABLE).as_deref(), std::env::current_exe())
+}
+
+/// The file names that a trainer may run under: the usual one, that of the named one, and that of what a link of this name
+/// leads to. There need be no such program now: it may be replaced while its trainers run.
+pub fn names() -> Vec<OsString> {
+    let named = std::env::var_os(VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from);
+    let behind = named.as_ref().and_then(|path| fs::canonicalize(path).ok());
+    let names = named.iter().chain(&behind).filter_map(|path| path.file_name()).map(OsStr::to_owned);
+    names.chain([NAME.into()]).collect()
 }
 
 fn find(named: Option<&OsStr>, own: std::io::Result<PathBuf>) -> Result<PathBuf, NoTrainer> {

@@ -8,6 +8,7 @@ use crate::store::fs::lock;
 use crate::store::records::job_records::{EndRecord, TrainerRecord};
 use crate::store::records::layout::JobDir;
 use crate::store::records::record;
+use tracing::info;
 
 /// The combined report of a job's folder and the executor.
 #[derive(Debug)]
@@ -57,18 +58,26 @@ fn judge(executor: &dyn Executor, job: &JobDir) -> Result<TrainerStatus, StoreEr
         return without_record(job);
     };
     let found = executor.find(job, &trainer.run).map_err(|e| StoreError::io("find the trainer of", job.path(), e))?;
-    if let FoundRun::Alive(run) = found {
-        return Ok(TrainerStatus::Alive(run));
-    }
+    let another = match found {
+        FoundRun::Alive(run) => return Ok(TrainerStatus::Alive(run)),
+        FoundRun::Another { ref why, .. } | FoundRun::Unknown(ref why) => format!("; {why}"),
+        FoundRun::Over => String::new(),
+    };
     // Read after the run was over, so it changes no more.
     let end = optional::<EndRecord>(record::read(&job.end()))?.filter(|end| end.attempt == trainer.attempt);
-    if let Some(holder) = lock::holder(&job.lock())? {
+    let of_the_original = matches!(found, FoundRun::Another { holds_its_lock: true, .. });
+    if !of_the_original && let Some(holder) = lock::holder(&job.lock())? {
         let (lock, who) = (job.lock(), lock::who(&holder));
-        return Ok(TrainerStatus::Unknown(format!("{} is held by another than the recorded trainer: {who}", lock.display())));
+        let why = format!("{} is held, and not by its trainer as far as is known: {who}{another}", lock.display());
+        return Ok(TrainerStatus::Unknown(why));
     }
     Ok(match (end, found) {
         (Some(end), _) => TrainerStatus::Ended(end),
         (None, FoundRun::Unknown(why)) => TrainerStatus::Unknown(why),
+        (None, FoundRun::Another { why, .. }) => {
+            info!(job = ?job.path(), why, "the job's own trainer is gone");
+            TrainerStatus::Gone
+        }
         (None, FoundRun::Over | FoundRun::Alive(_)) => TrainerStatus::Gone,
     })
 }
@@ -105,7 +114,7 @@ mod tests {
     use crate::executor::local::processes::Processes;
     use crate::store::fs::lock::Locking;
     use crate::store::records::run_id::RunId;
-    use crate::testing::tempdir;
+    use crate::testing::{LockHolder, tempdir};
     use std::fs;
 
     fn job() -> (tempfile::TempDir, JobDir) {
@@ -178,11 +187,39 @@ mod tests {
     #[test]
     fn a_live_trainer_is_alive_even_where_it_has_said_its_last_word() {
         let (_dir, job) = job();
-        let own = Identity::own().expect("found");
-        record::write(&job.trainer_record(), &trainer(&own, 1)).expect("written");
+        let holder = LockHolder::start("neurosearch-trainer", &job);
+        let identity = holder.identity();
+        record::write(&job.trainer_record(), &trainer(&identity, 1)).expect("written");
         record::write(&job.end(), &end(1)).expect("written");
         let Alive(run) = look(&job) else { panic!("it lives") };
-        assert_eq!(run.to_string(), format!("process {}", own.pid));
+        assert_eq!(run.to_string(), format!("process {}", identity.pid));
+    }
+
+    #[test]
+    fn a_copy_of_a_job_that_runs_has_lost_its_trainer_with_or_without_hard_links() {
+        let (dir, job) = job();
+        let holder = LockHolder::start("neurosearch-trainer", &job);
+        record::write(&job.trainer_record(), &trainer(&holder.identity(), 1)).expect("written");
+        for option in ["-r", "-al"] {
+            let copy = JobDir::new(dir.path().join(format!("copy{option}")));
+            let copied = std::process::Command::new("cp").arg(option).args([job.path(), copy.path()]).status();
+            assert!(copied.expect("cp runs").success());
+            assert!(matches!(look(&copy), Gone), "{option}: {:?}", look(&copy));
+            assert!(matches!(look(&job), Alive(_)), "{option}: the original runs");
+        }
+    }
+
+    #[test]
+    fn a_lock_that_another_process_than_the_recorded_one_holds_is_left_alone_with_the_reason() {
+        let (_dir, job) = job();
+        let holder = LockHolder::start("neurosearch-trainer", &job);
+        for (recorded, reason) in [(Identity::own().expect("found"), "does not hold the lock"), (dead(), "lock is held")] {
+            record::write(&job.trainer_record(), &trainer(&recorded, 1)).expect("written");
+            assert!(matches!(look(&job), Unknown(why) if why.contains(reason)), "{:?}", look(&job));
+        }
+        drop(holder);
+        record::write(&job.trainer_record(), &trainer(&Identity::own().expect("found"), 1)).expect("written");
+        assert!(matches!(look(&job), Gone), "nobody holds it");
     }
 
     #[test]

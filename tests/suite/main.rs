@@ -1,5 +1,6 @@
 //! The one integration binary: each module drives the real programs, or holds the source against the house's rules.
 
+mod adoption;
 mod analysis;
 mod analysis_again;
 mod another_executor;

@@ -1,5 +1,6 @@
 //! A trainer that this process started. Its whole group is gone before its number is reused.
 
+use super::process_handle::sent_to;
 use super::process_identity::{Identity, boot_id};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
@@ -43,6 +44,19 @@ impl Child {
             kill_leftovers(pid)?;
         }
         self.child.try_wait()
+    }
+
+    /// Signals its whole group. One that has ended is no error.
+    ///
+    /// # Errors
+    /// If every process of the group belongs to another user.
+    pub fn signal(&mut self, signal: Signal) -> io::Result<()> {
+        let pid = self.identity.raw()?;
+        // It is not reaped before this has seen its end, so nobody else can have the group's number.
+        match self.try_wait()? {
+            Some(_) => Ok(()),
+            None => sent_to(self.id(), kill_process_group(pid, signal)),
+        }
     }
 
     fn has_ended(&self, pid: Pid) -> io::Result<bool> {

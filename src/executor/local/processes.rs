@@ -3,8 +3,10 @@
 use super::gpus::{self, GpuList};
 use super::live_trainers::LiveTrainers;
 use super::memory::{OomKills, OomWatch};
-use super::process_identity::{Identity, ProcessRun, is_here};
+use super::process_handle::ProcessHandle;
+use super::process_identity::{ProcessRun, is_here};
 use super::start::start;
+use super::trainer_evidence::{self, Verdict};
 use super::trainer_process::TrainerProcess;
 use super::warm_pool::WarmPool;
 use crate::domain::device::Device;
@@ -33,11 +35,6 @@ impl Processes {
     fn listing(&self, listing: GpuList) -> FoundDevices {
         let gpus = listing.gpus.iter().map(|gpu| gpu.found(|pid| self.live.contains(pid)));
         FoundDevices { devices: [FoundDevice::cpu()].into_iter().chain(gpus).collect(), problem: listing.problem }
-    }
-
-    /// Whether the process is the job's trainer. Only this place decides it.
-    fn is_trainer_of(_job: &JobDir, identity: &Identity) -> io::Result<bool> {
-        identity.is_alive()
     }
 }
 
@@ -76,11 +73,22 @@ impl Executor for Processes {
             let why = format!("its trainer was started on another machine, {host:?}, and has not said how it ended");
             return Ok(FoundRun::Unknown(why));
         }
-        if !Processes::is_trainer_of(job, &identity)? {
+        let Some(process) = ProcessHandle::open(identity)? else { return Ok(FoundRun::Over) };
+        let pid = process.identity().pid;
+        let verdict = trainer_evidence::judge(job, pid);
+        // Another process may have got its number meanwhile, and was judged then.
+        if !process.is_alive()? {
             return Ok(FoundRun::Over);
         }
-        let followed = self.live.follow(identity.pid);
-        Ok(FoundRun::Alive(Box::new(TrainerProcess::found(identity, followed, self.pool.clone()))))
+        Ok(match verdict {
+            Verdict::ItsTrainer => {
+                let followed = self.live.follow(pid);
+                FoundRun::Alive(Box::new(TrainerProcess::found(process, followed, self.pool.clone())))
+            }
+            Verdict::Another(why) => FoundRun::Another { why, holds_its_lock: false },
+            Verdict::OfTheOriginal(why) => FoundRun::Another { why, holds_its_lock: true },
+            Verdict::Unknown(why) => FoundRun::Unknown(why),
+        })
     }
 
     fn expect_jobs(&self) {

@@ -57,13 +57,17 @@ pub fn variables(assignment: &Assignment) -> Vec<(&'static str, OsString)> {
 mod tests {
     use super::*;
     use crate::domain::device::Device;
+    use crate::domain::job::{Ended, FailureClass};
     use crate::domain::network::precision::Precision;
+    use crate::executor::local::live_trainers::LiveTrainers;
+    use crate::executor::local::memory::{OomKills, OomWatch};
     use crate::executor::local::process_identity::Identity;
-    use crate::executor::local::stop::{Stopped, TrainerStop};
+    use crate::executor::local::trainer_process::TrainerProcess;
+    use crate::executor::run::{Run, RunState};
     use crate::store::data::volume_cache::CachePlace;
     use crate::store::records::attempt_log;
     use crate::store::records::layout::JobDir;
-    use crate::testing::tempdir;
+    use crate::testing::{self, tempdir};
     use std::fs;
     use std::time::{Duration, Instant};
 
@@ -75,14 +79,7 @@ mod tests {
 
     fn script(dir: &Path, body: &str) -> PathBuf {
         let path = dir.join("trainer.sh");
-        // Written by another process: a descriptor open for writing, inherited by a child of another test, would make
-        // the program busy.
-        let write = Command::new("sh")
-            .args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$2\" > \"$1\" && chmod 755 \"$1\"", "sh"])
-            .arg(&path)
-            .arg(body)
-            .status();
-        assert!(write.expect("sh runs").success());
+        testing::script(&path, body);
         path
     }
 
@@ -161,19 +158,24 @@ mod tests {
         let dir = tempdir();
         let ready = dir.path().join("ready");
         let body = format!("trap '' TERM; echo > {}; while :; do sleep 0.01; done", ready.display());
-        let mut child = start(&script(dir.path(), &body), &assignment(job(dir.path()), Device::Cpu)).expect("started");
+        let child = start(&script(dir.path(), &body), &assignment(job(dir.path()), Device::Cpu)).expect("started");
         let deadline = Instant::now() + Duration::from_secs(20);
         while !ready.exists() {
             assert!(Instant::now() < deadline, "the trainer did not start");
             std::thread::sleep(Duration::from_millis(2));
         }
-        let now = Instant::now();
-        let mut stop = TrainerStop::begin(child.identity().clone(), Duration::from_secs(60), now).expect("signalled");
-        assert_eq!(stop.step(now).expect("stepped"), Stopped::Waiting { killed: false });
-        assert!(child.try_wait().expect("asked").is_none());
-        assert_eq!(stop.step(now + Duration::from_secs(61)).expect("stepped"), Stopped::Waiting { killed: true });
-        let status = wait(&mut child);
-        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
-        assert_eq!(stop.step(Instant::now()).expect("stepped"), Stopped::Ended);
+        let followed = LiveTrainers::default().follow(child.id());
+        let mut run = TrainerProcess::started(child, OomWatch::since(OomKills::now()), followed, None);
+        run.stop(Duration::from_secs(600)).expect("asked");
+        assert_eq!(run.poll().expect("polled"), RunState::Running, "it ignores that");
+        run.stop(Duration::ZERO).expect("asked again");
+        let mut last = RunState::Running;
+        while last == RunState::Running {
+            assert!(Instant::now() < deadline, "the trainer did not end");
+            std::thread::sleep(Duration::from_millis(2));
+            last = run.poll().expect("polled");
+        }
+        let RunState::Over(Some(Ended::Failed { class: FailureClass::Killed, sentence })) = last else { panic!("{last:?}") };
+        assert!(sentence.contains("SIGKILL"), "{sentence}");
     }
 }

@@ -4,11 +4,13 @@ use super::child::Child;
 use super::exit_status::verdict;
 use super::live_trainers::Followed;
 use super::memory::OomWatch;
+use super::process_handle::ProcessHandle;
 use super::process_identity::Identity;
 use super::stop::TrainerStop;
 use super::warm_pool::WarmPool;
 use crate::domain::job::Ended;
 use crate::executor::run::{Run, RunState};
+use rustix::process::Signal;
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -30,7 +32,23 @@ enum Process {
     /// A child of ours, so we get its exit status.
     Child(Child, OomWatch),
     /// Started by another process, perhaps an earlier daemon. We can only see that it ended.
-    Found(Identity),
+    Found(ProcessHandle),
+}
+
+impl Process {
+    fn identity(&self) -> &Identity {
+        match self {
+            Process::Child(child, _) => child.identity(),
+            Process::Found(found) => found.identity(),
+        }
+    }
+
+    fn signal(&mut self, signal: Signal) -> io::Result<()> {
+        match self {
+            Process::Child(child, _) => child.signal(signal),
+            Process::Found(found) => found.signal(signal),
+        }
+    }
 }
 
 impl TrainerProcess {
@@ -38,25 +56,19 @@ impl TrainerProcess {
         TrainerProcess::new(Process::Child(child, memory), followed, pool)
     }
 
-    pub fn found(identity: Identity, followed: Followed, pool: Option<WarmPool>) -> Self {
-        TrainerProcess::new(Process::Found(identity), followed, pool)
+    pub fn found(process: ProcessHandle, followed: Followed, pool: Option<WarmPool>) -> Self {
+        TrainerProcess::new(Process::Found(process), followed, pool)
     }
 
     fn new(process: Process, followed: Followed, pool: Option<WarmPool>) -> Self {
         TrainerProcess { process, stop: None, since: Instant::now(), pool, _followed: followed }
     }
 
-    fn identity(&self) -> &Identity {
-        match &self.process {
-            Process::Child(child, _) => child.identity(),
-            Process::Found(identity) => identity,
-        }
-    }
-
     /// Kills once the grace time is over. A stop that failed begins again at the next request.
     fn go_on_stopping(&mut self, now: Instant) -> io::Result<()> {
-        let stepped = self.stop.as_mut().map(|stop| stop.step(now));
-        if let Some(Err(e)) = stepped {
+        if self.stop.as_mut().is_some_and(|stop| stop.must_kill(now))
+            && let Err(e) = self.process.signal(Signal::KILL)
+        {
             self.stop = None;
             return Err(e);
         }
@@ -70,7 +82,7 @@ impl TrainerProcess {
                 memory.go_on(now);
                 Ok(child.try_wait()?.map(|status| Some(verdict(status, memory.ran_out()))))
             }
-            Process::Found(identity) => Ok((!identity.is_alive()?).then_some(None)),
+            Process::Found(found) => Ok((!found.is_alive()?).then_some(None)),
         }
     }
 }
@@ -87,21 +99,26 @@ impl Run for TrainerProcess {
     }
 
     fn wake(&self) -> Option<OwnedFd> {
-        self.identity().descriptor().ok()
+        match &self.process {
+            Process::Child(child, _) => child.identity().descriptor().ok(),
+            Process::Found(found) => found.wake(),
+        }
     }
 
     fn stop(&mut self, grace: Duration) -> io::Result<()> {
         let now = Instant::now();
-        match &mut self.stop {
-            Some(stop) => stop.hurry(now + grace),
-            None => self.stop = Some(TrainerStop::begin(self.identity().clone(), grace, now)?),
+        if let Some(stop) = &mut self.stop {
+            stop.hurry(now + grace);
+            return Ok(());
         }
+        self.process.signal(Signal::TERM)?;
+        self.stop = Some(TrainerStop::begin(grace, now));
         Ok(())
     }
 }
 
 impl fmt::Display for TrainerProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "process {}", self.identity().pid)
+        write!(f, "process {}", self.process.identity().pid)
     }
 }

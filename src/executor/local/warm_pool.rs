@@ -166,9 +166,8 @@ mod tests {
     use crate::domain::network::precision::Precision;
     use crate::executor::local::process_identity::Identity;
     use crate::store::records::layout::JobDir;
-    use crate::testing::tempdir;
+    use crate::testing::{script, tempdir};
     use std::path::PathBuf;
-    use std::process::Command;
 
     /// A job's folder, and a program that notes its arguments in `folder/asked`.
     fn made(waits: &str) -> (tempfile::TempDir, PathBuf, Assignment) {
@@ -177,12 +176,7 @@ mod tests {
         fs::create_dir_all(job.private()).expect("made");
         let program = dir.path().join("trainer.sh");
         let asked = dir.path().join("asked");
-        let body = format!("#!/bin/sh\ncase $1 in standby) {waits} ;; *) echo anew >> {} ;; esac\n", asked.display());
-        // Written by another process: a descriptor open for writing, inherited by a child of another test, would make the
-        // program busy.
-        let mut write = Command::new("sh");
-        write.args(["-c", "printf %s \"$2\" > \"$1\" && chmod 755 \"$1\"", "sh"]).arg(&program).arg(body);
-        assert!(write.status().expect("sh runs").success());
+        script(&program, &format!("case $1 in standby) {waits} ;; *) echo anew >> {} ;; esac", asked.display()));
         let assignment = Assignment { job, device: Device::Cpu, threads: 1, attempt: 1, precision: Precision::Fp32, cache: None };
         (dir, program, assignment)
     }

@@ -165,7 +165,7 @@ impl Drop for WarmTrainer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::tempdir;
+    use crate::testing::{script, tempdir};
 
     #[test]
     fn an_order_comes_through_whole_whatever_bytes_it_has_and_half_of_one_is_none() {
@@ -196,11 +196,7 @@ mod tests {
         let dir = tempdir();
         let word = |body: &str, patience| {
             let program = dir.path().join("trainer.sh");
-            // Written by another process: a descriptor open for writing, inherited by a child of another test, would make the
-            // program busy.
-            let mut write = Command::new("sh");
-            write.args(["-c", "printf '#!/bin/sh\n%s\n' \"$2\" > \"$1\" && chmod 755 \"$1\"", "sh"]).arg(&program).arg(body);
-            assert!(write.status().expect("sh runs").success());
+            script(&program, body);
             WarmTrainer::begin(&program).expect("started").word(Duration::from_secs(patience))
         };
         let table = [

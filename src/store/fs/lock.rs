@@ -4,7 +4,7 @@ use super::error::StoreError;
 use super::open;
 use super::owned_path::Place;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, TryLockError};
+use std::fs::{File, Metadata, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -149,11 +149,20 @@ pub fn is_held(place: &(impl Place + ?Sized)) -> Result<bool, StoreError> {
 
 /// The words of whoever holds the lock now, without keeping it; none where nobody does.
 pub fn holder(place: &(impl Place + ?Sized)) -> Result<Option<String>, StoreError> {
+    while_held(place, words)
+}
+
+/// What the system says of the lock's file; none where nobody holds it.
+pub fn held_file(place: &(impl Place + ?Sized)) -> Result<Option<Metadata>, StoreError> {
+    while_held(place, |file| file.metadata())
+}
+
+fn while_held<T>(place: &(impl Place + ?Sized), read: impl FnOnce(File) -> std::io::Result<T>) -> Result<Option<T>, StoreError> {
     let fail = |e| StoreError::io("look at the lock", place.path(), e);
     match open::read(place) {
         Ok(file) => match file.try_lock_shared() {
             Ok(()) => file.unlock().map(|()| None).map_err(fail),
-            Err(TryLockError::WouldBlock) => words(file).map(Some).map_err(fail),
+            Err(TryLockError::WouldBlock) => read(file).map(Some).map_err(fail),
             Err(TryLockError::Error(e)) => Err(fail(e)),
         },
         Err(e) if e.is_missing() => Ok(None),
