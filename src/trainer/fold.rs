@@ -6,7 +6,7 @@ use super::failure::TrainingFailure;
 use super::model::network::Network;
 use super::network_seeds::NetworkPlace;
 use super::results::checkpoint::{self, Checkpoint};
-use super::results::checkpoint_stamp;
+use super::results::checkpoint_stamp::{self, CheckpointPlace, CheckpointStamp};
 use super::results::classification_tables::{self, JudgedNetwork};
 use super::session::Session;
 use super::stderr::note;
@@ -17,11 +17,13 @@ use super::{device, reconstructions};
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::network::architecture::Architecture;
 use neurosearch::domain::network::footprint::Footprint;
+use neurosearch::domain::options::JobOptions;
 use neurosearch::domain::progress::Phase;
 use neurosearch::domain::words::{NetworkType, Normalization};
 use neurosearch::store::data::labels;
-use neurosearch::store::fs::atomic;
+use neurosearch::store::fs::{atomic, open};
 use neurosearch::store::records::layout::FoldDir;
+use neurosearch::store::records::{finished_folds, fold_record};
 use std::sync::Arc;
 
 /// Trains fold `index` and writes its results.
@@ -30,10 +32,7 @@ pub fn run(job: &mut Session, index: u32) -> Result<(), TrainingStop> {
     for path in [folder.path(), folder.private()] {
         atomic::make_below(job.dir.path(), path).map_err(|e| TrainingStop::output(&e))?;
     }
-    // Results of which a part is gone make way for new ones, which are put in their place whole.
-    for place in [folder.classification(), folder.reconstruction()] {
-        atomic::remove(&place).map_err(|e| TrainingStop::output(&e))?;
-    }
+    make_way(&folder)?;
     job.control.begin(index, None);
     job.control.enter(Phase::Loading);
     let labels = labels::read_fold(&job.options, index).map_err(|e| TrainingStop::input(&e))?;
@@ -52,7 +51,7 @@ pub fn run(job: &mut Session, index: u32) -> Result<(), TrainingStop> {
             rows.each_ref().map(|rows| Arc::new(Dataset::new(Arc::clone(&job.reader), Arc::clone(rows), items.clone())));
         let sets = Sets { train, validation };
         let which = NetworkPlace { fold: index, position };
-        let checkpoint = latest(job, &folder, position.unwrap_or(0), &saved, &sets)?;
+        let checkpoint = latest(job, &folder, which, &saved, &sets)?;
         let course = course(job, which, &sets, checkpoint)?;
         if job.options.network_type == NetworkType::Autoencoder {
             reconstruct_best(job, &folder, &sets, &course)?;
@@ -65,7 +64,44 @@ pub fn run(job: &mut Session, index: u32) -> Result<(), TrainingStop> {
     if !judged.is_empty() {
         classification_tables::write(&folder, &job.options, job.reader.items_per_image(), &judged)?;
     }
+    conclude(&folder, &job.options)
+}
+
+/// Results of which a part is gone, or another's, make way for new ones, which are put in their place whole.
+fn make_way(folder: &FoldDir) -> Result<(), TrainingStop> {
+    let mut places = [folder.record(), folder.classification(), folder.reconstruction()].into_iter();
+    places.try_for_each(|place| atomic::remove(&place)).map_err(|e| TrainingStop::output(&e))
+}
+
+/// Takes a finished fold's results for good: they are recorded, and what they came from goes. Also after an attempt that was
+/// killed in between.
+pub fn conclude(folder: &FoldDir, options: &JobOptions) -> Result<(), TrainingStop> {
+    let has_checkpoints = open::directory(folder.private()).is_ok();
+    if has_checkpoints && !fold_record::is_there(folder).unwrap_or(true) {
+        fold_record::write(folder, options).map_err(|e| TrainingStop::output(&e))?;
+    }
     atomic::remove(folder.private()).map_err(|e| TrainingStop::output(&e))
+}
+
+/// Takes up anew a finished fold whose results are not those that were recorded, such as another network's under its name.
+pub fn hold_to_record(folder: &FoldDir, options: &JobOptions) -> Result<(), TrainingStop> {
+    if !finished_folds::is_finished(folder, options) {
+        return Ok(());
+    }
+    match fold_record::changed(folder, options) {
+        Ok(None) => Ok(()),
+        Ok(Some(file)) => {
+            let path = folder.path().display();
+            note(format_args!("{path} is trained anew: {} is not what was there when it was finished", file.display()));
+            make_way(folder)
+        }
+        // The results are all there, and nothing is known against them.
+        Err(error) if error.is_of_the_file() || stop::is_lost(&error) => {
+            note(format_args!("{} is not held against its record: {error}", folder.path().display()));
+            Ok(())
+        }
+        Err(error) => Err(TrainingStop::own(&error, TrainingFailure::new(FailureClass::Crashed, error.to_string()))),
+    }
 }
 
 /// The network's training to its end, or as its last checkpoint has it where it ended there.
@@ -136,13 +172,15 @@ fn reconstruct_best(job: &mut Session, folder: &FoldDir, sets: &Sets, course: &T
 fn latest(
     job: &mut Session,
     folder: &FoldDir,
-    network: usize,
+    which: NetworkPlace,
     numbers: &[u32],
     sets: &Sets,
 ) -> Result<Option<Checkpoint>, TrainingStop> {
-    let own = numbers.iter().rev().filter(|number| checkpoint::network(**number, job.options.epochs) == network);
+    let epochs = job.options.epochs;
+    let own = numbers.iter().rev().filter(|number| checkpoint::network(**number, epochs) == which.position.unwrap_or(0));
     for number in own {
         let path = folder.checkpoint(*number);
+        let place = checkpoint::place(which.fold, *number, epochs);
         let read = match Checkpoint::read(&path) {
             // One that cannot be read just now is not passed over: the next epoch's would take its place. One on a bad place of
             // the disk is lost, as a damaged one is, and training goes on from the one before it.
@@ -151,22 +189,32 @@ fn latest(
             }
             read => read.map_err(|error| error.to_string()),
         };
-        match read.and_then(|checkpoint| usable(job, checkpoint, sets)) {
+        match read.and_then(|checkpoint| usable(job, checkpoint, place, sets)) {
             Ok(checkpoint) => {
                 job.use_threads(checkpoint.stamp.threads);
                 job.use_precision(checkpoint.stamp.precision);
                 return Ok(Some(checkpoint));
             }
-            Err(why) => note(format_args!("checkpoint {number} of {} is not used: {why}", folder.path().display())),
+            Err(why) => {
+                note(format_args!("checkpoint {number} of {} is not used: {why}", folder.path().display()));
+                // A file may be of use again, as where the options are changed back. A folder would be in the next one's way.
+                if open::directory(&path).is_ok() {
+                    atomic::remove(&path).map_err(|e| TrainingStop::output(&e))?;
+                }
+            }
         }
     }
     Ok(None)
 }
 
 /// The checkpoint, or why this job cannot go on from it.
-fn usable(job: &Session, checkpoint: Checkpoint, sets: &Sets) -> Result<Checkpoint, String> {
-    match checkpoint.stamp.strange_to(&job.stamp) {
-        Some(why) => Err(why.to_string()),
+fn usable(job: &Session, checkpoint: Checkpoint, place: CheckpointPlace, sets: &Sets) -> Result<Checkpoint, String> {
+    let own = CheckpointStamp { place: Some(place), ..job.stamp.clone() };
+    match checkpoint.stamp.strange_to(&own) {
+        Some(why) => Err(why),
+        None if checkpoint.course.epochs_done != place.epoch + 1 => {
+            Err(format!("its name is that of epoch {}, but it has trained {} epochs", place.epoch, checkpoint.course.epochs_done))
+        }
         None if !checkpoint.course.is_about([sets.train.len(), sets.validation.len()]) => {
             Err("its best models were not asked about these items".to_string())
         }

@@ -18,7 +18,6 @@ use neurosearch::executor::local::memory;
 use neurosearch::store::data::item_reader::ItemReader;
 use neurosearch::store::data::labels;
 use neurosearch::store::data::volumes::{Keeping, USUAL_BYTES};
-use neurosearch::store::fs::atomic;
 use neurosearch::store::records::finished_folds;
 use neurosearch::store::records::job_records::{read_options, write_commandline};
 use neurosearch::store::records::layout::JobDir;
@@ -35,13 +34,13 @@ pub fn run(dir: &JobDir, assigned: &TrainerAssignment, interruption: Interruptio
     records::chosen(dir, assigned, gpu.as_ref(), device).map_err(|e| TrainingStop::output(&e))?;
     records::environment(dir, assigned, gpu.as_ref(), device).map_err(|e| TrainingStop::output(&e))?;
     let mut job = open(dir, assigned, interruption, options, device)?;
+    folds.iter().try_for_each(|index| fold::hold_to_record(&dir.fold(*index), &job.options))?;
     try_sources(&mut job)?;
     for (done, index) in folds.iter().enumerate() {
         job.control.progress.folds_done = done as u32;
         let folder = dir.fold(*index);
         if finished_folds::is_finished(&folder, &job.options) {
-            // An attempt that was killed between its results and this has left its checkpoints.
-            atomic::remove(folder.private()).map_err(|e| TrainingStop::output(&e))?;
+            fold::conclude(&folder, &job.options)?;
             continue;
         }
         fold::run(&mut job, *index)?;
@@ -113,6 +112,7 @@ fn open(
     let stamp = CheckpointStamp {
         options: checkpoint_stamp::of_options(&options),
         rows: String::new(),
+        place: None,
         threads: assigned.threads,
         precision: assigned.precision,
     };

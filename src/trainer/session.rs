@@ -28,7 +28,7 @@ pub struct Session {
     /// Of every random choice.
     pub seed: u64,
     pub device: Device,
-    /// What a checkpoint must have to be used; its rows are those of the fold that is trained.
+    /// What a checkpoint must have to be used, but for its place; its rows are those of the fold that is trained.
     pub stamp: CheckpointStamp,
     pub reader: Arc<ItemReader>,
     pub loader: Loader,

@@ -12,6 +12,7 @@ use super::network_seeds::NetworkPlace;
 use super::reporter::now;
 use super::results::background_writer::BackgroundWriter;
 use super::results::checkpoint::{self, Checkpoint};
+use super::results::checkpoint_stamp::CheckpointStamp;
 use super::results::epoch_commit::Commit;
 use super::results::fold_files::{Model, Published};
 use super::session::Session;
@@ -308,11 +309,12 @@ impl<'a> Training<'a> {
             None => (Rc::new(self.network.state_by(take)?), self.adam.state_by(take)?),
         };
         let improved = best.map(|best| (improved, Model::of(best)));
-        let (stamp, course) = (self.job.stamp.clone(), self.course.clone());
-        let count = self.job.control.progress.checkpoints + 1;
-        let draft = Checkpoint { stamp, count, course, weights, adam }.draft();
         let epochs = self.job.options.epochs;
         let number = checkpoint::number(self.which.position.unwrap_or(0), epoch, epochs);
+        let place = Some(checkpoint::place(self.which.fold, number, epochs));
+        let (stamp, course) = (CheckpointStamp { place, ..self.job.stamp.clone() }, self.course.clone());
+        let count = self.job.control.progress.checkpoints + 1;
+        let draft = Checkpoint { stamp, count, course, weights, adam }.draft();
         let (folder, shown) = (self.folder.clone(), self.published.shown().clone());
         Ok(Commit { folder, draft, number, epochs, shown, improved })
     }

@@ -3,11 +3,17 @@
 use crate::stand_in::{SOON, Signal, checkout, signal, until};
 use neurosearch::control::client::Client;
 use neurosearch::control::reply::{Counts, Jobs, Search, Status};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+
+/// A pipe at `path`, whose other end nobody opens.
+pub fn pipe(path: &Path) {
+    mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o666), 0).expect("a pipe");
+}
 
 /// A directory that goes with the value.
 pub fn tempdir() -> TempDir {

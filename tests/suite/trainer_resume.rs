@@ -1,6 +1,7 @@
 //! A training that is killed, interrupted or damaged and goes on ends exactly as one that never stopped.
 
 use super::event_files::curve;
+use super::harness::pipe;
 use super::stand_in::{Signal, signal};
 use super::trainer_run::{Job, assert_same, json_of, table, wait_until};
 use serde_json::{Value, json};
@@ -144,6 +145,81 @@ fn a_damaged_checkpoint_is_noticed_and_the_one_before_it_used() {
     let whole = Job::new(lively());
     whole.train();
     assert_same(&job.fold(0), &whole.fold(0));
+}
+
+/// Starts the training and kills it once the checkpoint is there.
+fn kill_at(job: &Job, number: u32) {
+    let mut child = job.start();
+    wait_until("the checkpoint", || checkpoint(job, number).exists() || !matches!(child.try_wait(), Ok(None)));
+    signal(child.id(), Signal::KILL);
+    assert!(!child.wait().expect("reaped").success(), "it was over before it could be killed");
+}
+
+#[test]
+fn a_checkpoint_under_another_networks_or_epochs_name_is_not_used() {
+    let whole = Job::new(multicnn());
+    whole.train();
+    // Three epochs a network: 2 is the last of the first one, 3 to 5 are the second one's.
+    for (from, to, why) in [
+        (2, 5, "it was made after epoch 2 of network 0 in fold 0"),
+        (2, 4, "it was made after epoch 2 of network 0 in fold 0"),
+        (3, 5, "it was made after epoch 0 of network 1 in fold 0"),
+    ] {
+        let job = Job::new(multicnn());
+        kill_at(&job, 3);
+        fs::copy(checkpoint(&job, from), checkpoint(&job, to)).expect("copied");
+        let output = job.run();
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && log.contains(&format!("checkpoint {to} of ")) && log.contains(why), "{log}");
+        assert_same(&job.fold(0), &whole.fold(0));
+    }
+}
+
+#[test]
+fn what_is_no_file_at_a_checkpoints_name_is_passed_over_and_keeps_nobody_waiting() {
+    let whole = Job::new(lively());
+    whole.train();
+    for kind in ["folder", "pipe", "link"] {
+        let job = Job::new(lively());
+        kill_at(&job, 1);
+        let place = checkpoint(&job, 4);
+        match kind {
+            "folder" => fs::create_dir_all(place.join("below")).expect("made"),
+            "pipe" => pipe(&place),
+            _ => std::os::unix::fs::symlink(checkpoint(&job, 1), &place).expect("linked"),
+        }
+        let output = job.run();
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && log.contains("checkpoint 4 of "), "{kind}: {log}");
+        assert_same(&job.fold(0), &whole.fold(0));
+    }
+}
+
+#[test]
+fn a_finished_fold_with_another_networks_results_is_trained_anew() {
+    let job = Job::new(multicnn());
+    job.train();
+    let whole = Job::new(multicnn());
+    whole.train();
+    let below = |kind: &str, network: u32| job.fold(0).join(kind).join(format!("cnn-{network}"));
+    let aside = job.launch.path().join("aside");
+    for kinds in [&["models"][..], &["models", "tensorboard_logs"]] {
+        for kind in kinds {
+            fs::rename(below(kind, 0), &aside).expect("moved");
+            fs::rename(below(kind, 1), below(kind, 0)).expect("moved");
+            fs::rename(&aside, below(kind, 1)).expect("moved");
+        }
+        let output = job.run();
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && log.contains("fold-0 is trained anew"), "{kinds:?}: {log}");
+        assert_same(&job.fold(0), &whole.fold(0));
+    }
+    // One that an earlier version finished has no record.
+    fs::remove_file(job.folder.join(".neurosearch/fold-0.json")).expect("a record");
+    let model = job.fold(0).join("models/cnn-0/best_loss/model_best.pth.tar");
+    fs::copy(job.fold(0).join("models/cnn-1/best_loss/model_best.pth.tar"), &model).expect("copied");
+    let log = String::from_utf8_lossy(&job.run().stderr).into_owned();
+    assert!(!log.contains("anew"), "{log}");
 }
 
 #[test]

@@ -5,7 +5,8 @@ use super::layout::{FoldDir, JobDir};
 use crate::domain::job::{Ended, FailureClass};
 use crate::domain::options::JobOptions;
 use crate::domain::words::{Mode, NetworkType, Selection};
-use std::path::Path;
+use crate::store::fs::open;
+use crate::store::fs::owned_path::Below;
 
 /// The folds of the job that lack a result, in order.
 pub fn missing(job: &JobDir, options: &JobOptions) -> Vec<u32> {
@@ -33,49 +34,64 @@ pub fn hold_to_results(ended: Ended, job: &JobDir) -> Ended {
 pub fn is_finished(fold: &FoldDir, options: &JobOptions) -> bool {
     match options.network_type {
         NetworkType::Autoencoder => autoencoder_is_finished(fold),
-        NetworkType::Cnn => has_classification(fold, options.mode.mode()) && has_network(fold, None, Selection::ALL),
-        NetworkType::MultiCnn => {
-            // How many positions there are, only the images tell; here the folders of those that were trained do.
-            let trained = |position: &usize| fold.training_table(Some(*position)).parent().is_some_and(Path::is_dir);
-            has_classification(fold, options.mode.mode())
-                && has_network(fold, Some(0), Selection::ALL)
-                && (1..).take_while(trained).all(|position| has_network(fold, Some(position), Selection::ALL))
-        }
+        NetworkType::Cnn | NetworkType::MultiCnn => results(fold, options).iter().all(has_content),
     }
 }
 
 /// As [`is_finished`], of an autoencoder's fold, for which its options need not be known.
 pub fn autoencoder_is_finished(fold: &FoldDir) -> bool {
-    fold.reconstruction().is_dir() && has_network(fold, None, &[Selection::BestLoss])
+    is_folder(&fold.reconstruction()) && of_network(fold, None, &[Selection::BestLoss]).iter().all(has_content)
+}
+
+/// The tables and the models that a finished fold has; an autoencoder's reconstructions are not among them.
+pub fn results(fold: &FoldDir, options: &JobOptions) -> Vec<Below> {
+    match options.network_type {
+        NetworkType::Autoencoder => of_network(fold, None, &[Selection::BestLoss]),
+        NetworkType::Cnn => [classification(fold, options.mode.mode()), of_network(fold, None, Selection::ALL)].concat(),
+        NetworkType::MultiCnn => {
+            // How many positions there are, only the images tell; here the folders of those that were trained do.
+            let trained = |position: &usize| *position == 0 || is_folder(&fold.training_table(Some(*position)).folder());
+            let networks = (0..).take_while(trained).flat_map(|position| of_network(fold, Some(position), Selection::ALL));
+            classification(fold, options.mode.mode()).into_iter().chain(networks).collect()
+        }
+    }
 }
 
 /// The training table and the best models of one network.
-fn has_network(fold: &FoldDir, position: Option<usize>, selections: &[Selection]) -> bool {
-    has_content(&fold.training_table(position))
-        && selections.iter().all(|&selection| has_content(&fold.model(position, selection)))
+fn of_network(fold: &FoldDir, position: Option<usize>, selections: &[Selection]) -> Vec<Below> {
+    let models = selections.iter().map(|&selection| fold.model(position, selection));
+    [fold.training_table(position)].into_iter().chain(models).collect()
 }
 
 /// Predictions and metrics of both best models on both sets, of the images and of their items.
-fn has_classification(fold: &FoldDir, mode: Mode) -> bool {
-    let tables = |selection, set, level| [fold.predictions(selection, set, level), fold.metrics(selection, set, level)];
+fn classification(fold: &FoldDir, mode: Mode) -> Vec<Below> {
     let levels = if mode == Mode::Image { vec![Mode::Image] } else { vec![Mode::Image, mode] };
-    Selection::ALL.iter().all(|&selection| {
-        ["train", "validation"]
-            .iter()
-            .all(|set| levels.iter().all(|&level| tables(selection, set, level).iter().all(|table| has_content(table))))
-    })
+    let mut tables = Vec::new();
+    for &selection in Selection::ALL {
+        for set in ["train", "validation"] {
+            for &level in &levels {
+                tables.extend([fold.predictions(selection, set, level), fold.metrics(selection, set, level)]);
+            }
+        }
+    }
+    tables
 }
 
-fn has_content(path: &Path) -> bool {
-    path.metadata().is_ok_and(|meta| meta.is_file() && meta.len() > 0)
+fn has_content(file: &Below) -> bool {
+    open::read(file).is_ok_and(|file| file.metadata().is_ok_and(|meta| meta.len() > 0))
+}
+
+fn is_folder(place: &Below) -> bool {
+    open::directory(place).is_ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::fs::owned_path::Below;
     use crate::testing::tempdir;
     use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
 
     fn options(mode: &str, network: &str) -> JobOptions {
         let text = format!(
@@ -98,30 +114,19 @@ mod tests {
         for file in files {
             fs::remove_file(file).expect("removed");
             assert!(!is_finished(fold, options), "without {}", file.display());
+            let elsewhere = fold.path().join("elsewhere");
+            put(&elsewhere);
+            symlink(&elsewhere, file).expect("linked");
+            assert!(!is_finished(fold, options), "with a link to {}", file.display());
+            fs::remove_file(file).expect("removed");
             fs::write(file, "").expect("emptied");
             assert!(!is_finished(fold, options), "with an empty {}", file.display());
             put(file);
         }
     }
 
-    fn tables(fold: &FoldDir, levels: &[Mode]) -> Vec<Below> {
-        let mut files = Vec::new();
-        for &selection in Selection::ALL {
-            for set in ["train", "validation"] {
-                for &level in levels {
-                    files.extend([fold.predictions(selection, set, level), fold.metrics(selection, set, level)]);
-                }
-            }
-        }
-        files
-    }
-
     fn networks(fold: &FoldDir, positions: &[Option<usize>]) -> Vec<Below> {
-        let of = |&position: &Option<usize>| {
-            let models = Selection::ALL.iter().map(move |&selection| fold.model(position, selection));
-            models.chain([fold.training_table(position)])
-        };
-        positions.iter().flat_map(of).collect()
+        positions.iter().flat_map(|&position| of_network(fold, position, Selection::ALL)).collect()
     }
 
     #[test]
@@ -129,11 +134,11 @@ mod tests {
         let dir = tempdir();
         let job = JobDir::new(dir.path());
         let image = job.fold(0);
-        let files = [tables(&image, &[Mode::Image]), networks(&image, &[None])].concat();
+        let files = [classification(&image, Mode::Image), networks(&image, &[None])].concat();
         needs(&image, &options("image", "cnn"), &files);
         assert!(!is_finished(&image, &options("patch", "cnn")), "patches have tables of their own");
         let patch = job.fold(1);
-        let files = [tables(&patch, &[Mode::Image, Mode::Patch]), networks(&patch, &[None])].concat();
+        let files = [classification(&patch, Mode::Patch), networks(&patch, &[None])].concat();
         needs(&patch, &options("patch", "cnn"), &files);
         assert_eq!(missing(&job, &options("image", "cnn")), Vec::<u32>::new());
     }
@@ -143,7 +148,7 @@ mod tests {
         let dir = tempdir();
         let fold = JobDir::new(dir.path()).fold(0);
         let positions: Vec<Option<usize>> = (0..3).map(Some).collect();
-        let files = [tables(&fold, &[Mode::Image, Mode::Roi]), networks(&fold, &positions)].concat();
+        let files = [classification(&fold, Mode::Roi), networks(&fold, &positions)].concat();
         needs(&fold, &options("roi", "multicnn"), &files);
     }
 

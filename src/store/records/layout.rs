@@ -105,7 +105,8 @@ impl JobDir {
         self.0.join("environment.txt")
     }
     pub fn fold(&self, index: u32) -> FoldDir {
-        FoldDir { path: self.0.join(format!("fold-{index}")), private: self.private().join(format!("fold-{index}")) }
+        let name = format!("fold-{index}");
+        FoldDir { index, path: self.0.join(&name), private: self.private().join(&name) }
     }
     pub fn private(&self) -> Below {
         self.0.join(".neurosearch")
@@ -133,17 +134,25 @@ impl JobDir {
 /// One fold of a job: its results, and the trainer's own files about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoldDir {
+    index: u32,
     path: Below,
     private: Below,
 }
 
 impl FoldDir {
+    pub const fn index(&self) -> u32 {
+        self.index
+    }
     pub fn path(&self) -> &Path {
         &self.path
     }
     /// `<job>/.neurosearch/fold-i`, where the checkpoints lie.
-    pub fn private(&self) -> &Path {
+    pub const fn private(&self) -> &Below {
         &self.private
+    }
+    /// What its results were when they were finished.
+    pub fn record(&self) -> Below {
+        self.private.beside(&format!("fold-{}.json", self.index))
     }
     pub fn checkpoint(&self, epoch: u32) -> Below {
         self.private.join(format!("checkpoint-{epoch}"))

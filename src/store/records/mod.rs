@@ -3,6 +3,7 @@
 pub mod attempt_log;
 pub mod create_job;
 pub mod finished_folds;
+pub mod fold_record;
 pub mod free_space;
 pub mod job_records;
 pub mod layout;

@@ -104,13 +104,13 @@ mod tests {
         let dir = tempdir();
         let job = JobDir::new(dir.path().join("job-0"));
         let models = job.fold(0).path().join("models/best_loss");
-        for folder in [&job.private(), job.fold(0).private(), &models] {
+        for folder in [&*job.private(), &**job.fold(0).private(), &*models] {
             fs::create_dir_all(folder).expect("made");
         }
         let files: [std::path::PathBuf; 7] = [
             job.private().join(".job.json.7-0.tmp").into(),
             job.private().join(".progress.json.7-1.tmp").into(),
-            job.fold(0).private().join(".checkpoint-3.7-2.tmp"),
+            job.fold(0).private().join(".checkpoint-3.7-2.tmp").into(),
             models.join(".model_best.pth.tar.7-3.tmp"),
             job.path().join(".environment.txt.7-4.tmp"),
             job.path().join("mine.tmp"),

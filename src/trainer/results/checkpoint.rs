@@ -1,6 +1,6 @@
 //! A training at the end of an epoch, kept so that a later attempt goes on exactly there.
 
-use super::checkpoint_stamp::CheckpointStamp;
+use super::checkpoint_stamp::{CheckpointPlace, CheckpointStamp};
 use super::container;
 use crate::evaluate::{Answers, Evaluation};
 use crate::model::state_dict::State;
@@ -10,11 +10,11 @@ use neurosearch::domain::stopping::{BestModels, EarlyStopping};
 use neurosearch::domain::words::Selection;
 use neurosearch::store::fs::atomic;
 use neurosearch::store::fs::error::StoreError;
+use neurosearch::store::fs::open_dir::Folder;
+use neurosearch::store::fs::owned_path::Place;
 use neurosearch::store::records::layout::FoldDir;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 use std::rc::Rc;
 use tch::Tensor;
 
@@ -106,15 +106,15 @@ impl Checkpoint {
         }
     }
 
-    /// The checkpoint in `path`.
+    /// The checkpoint in `place`.
     ///
     /// # Errors
     /// Names the file: damaged, of another version, or lacking a part.
-    pub fn read(path: &Path) -> Result<Self, StoreError> {
-        let (record, tensors): (CheckpointRecord, State) = container::read(path)?;
-        let broken = |what: &str| StoreError::content(path, format!("lacks {what}"));
+    pub fn read(place: &(impl Place + ?Sized)) -> Result<Self, StoreError> {
+        let (record, tensors): (CheckpointRecord, State) = container::read(place)?;
+        let broken = |what: &str| StoreError::content(place.path(), format!("lacks {what}"));
         if record.version != VERSION {
-            return Err(StoreError::content(path, format!("has version {}, expected {VERSION}", record.version)));
+            return Err(StoreError::content(place.path(), format!("has version {}, expected {VERSION}", record.version)));
         }
         let mut groups = grouped(tensors);
         let weights = Rc::new(groups.remove("weights").unwrap_or_default());
@@ -140,9 +140,9 @@ impl Checkpoint {
 }
 
 impl Draft {
-    /// Makes this the content of `path`.
-    pub fn write(&self, path: &Path) -> Result<(), StoreError> {
-        container::write(path, &self.record, &self.tensors)
+    /// Makes this the content of `place`.
+    pub fn write(&self, place: &(impl Place + ?Sized)) -> Result<(), StoreError> {
+        container::write(place, &self.record, &self.tensors)
     }
 
     /// Checkpoints of the job so far, this one included.
@@ -237,6 +237,11 @@ pub const fn number(position: usize, epoch: u32, epochs: u32) -> u32 {
     (position as u32).saturating_mul(epochs).saturating_add(epoch)
 }
 
+/// The place, in fold `fold`, of the checkpoint with this number.
+pub const fn place(fold: u32, number: u32, epochs: u32) -> CheckpointPlace {
+    CheckpointPlace { fold, network: network(number, epochs), epoch: number % epochs }
+}
+
 /// The position, from 0, of the network whose checkpoint has this number.
 pub const fn network(number: u32, epochs: u32) -> usize {
     (number / epochs) as usize
@@ -249,12 +254,8 @@ pub fn beyond(numbers: &[u32], networks: usize, epochs: u32) -> impl Iterator<It
 
 /// Numbers of the checkpoints of a fold, ascending; none where it has no folder.
 pub fn numbers(fold: &FoldDir) -> Result<Vec<u32>, StoreError> {
-    let entries = match fs::read_dir(fold.private()) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(StoreError::io("list", fold.private(), e)),
-    };
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let Some(folder) = Folder::find(fold.private())? else { return Ok(Vec::new()) };
+    let names = folder.entries()?.into_iter().filter_map(|entry| entry.name.into_string().ok());
     let mut numbers: Vec<u32> = names.filter_map(|name| name.strip_prefix("checkpoint-")?.parse().ok()).collect();
     numbers.sort_unstable();
     Ok(numbers)
@@ -281,6 +282,8 @@ mod tests {
     use crate::training_table::Figures;
     use neurosearch::domain::network::precision::Precision;
     use neurosearch::store::records::layout::JobDir;
+    use std::fs;
+    use std::path::Path;
 
     fn evaluation(answers: bool) -> Evaluation {
         let answers = answers.then(|| Answers { predicted: vec![1, 0], probabilities: vec![0.1, 0.9, 0.75, 0.25] });
@@ -327,7 +330,13 @@ mod tests {
         };
         let adam = vec![("mean.0".to_string(), Tensor::from_slice(&[0.25_f32]))];
         Checkpoint {
-            stamp: CheckpointStamp { options: "ab".to_string(), rows: "cd".to_string(), threads: 2, precision: Precision::Tf32 },
+            stamp: CheckpointStamp {
+                options: "ab".to_string(),
+                rows: "cd".to_string(),
+                place: None,
+                threads: 2,
+                precision: Precision::Tf32,
+            },
             count: 9,
             course,
             weights,
@@ -340,8 +349,13 @@ mod tests {
         let dir = tempdir();
         let path = dir.path().join("checkpoint-3");
         for (shared, answers) in [(true, true), (false, true), (true, false)] {
-            let written = checkpoint(shared, answers);
-            checkpoint(shared, answers).draft().write(&path).expect("written");
+            let placed = || {
+                let mut checkpoint = checkpoint(shared, answers);
+                checkpoint.stamp.place = Some(place(2, 8, 5));
+                checkpoint
+            };
+            let written = placed();
+            placed().draft().write(&path).expect("written");
             let read = Checkpoint::read(&path).expect("read");
             assert_eq!((read.stamp, read.count), (written.stamp, written.count));
             assert_eq!(read.course.rows, written.course.rows);

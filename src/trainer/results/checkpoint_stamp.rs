@@ -1,4 +1,4 @@
-//! What tells whether a checkpoint belongs to this job as it is now: its options, its rows, and how it computes.
+//! What tells whether a checkpoint belongs to this job as it is now: its options, its rows, its place, and how it computes.
 
 use neurosearch::domain::network::precision::Precision;
 use neurosearch::domain::options::JobOptions;
@@ -15,6 +15,9 @@ pub struct CheckpointStamp {
     /// version 1 of the checkpoints.
     #[serde(default)]
     pub rows: String,
+    /// Which of the job's checkpoints it is. Older ones do not say, and are believed by their names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<CheckpointPlace>,
     /// Threads on the CPU, on which the last bits of every sum depend.
     pub threads: usize,
     /// Older checkpoints say nothing, and mean the default.
@@ -22,16 +25,30 @@ pub struct CheckpointStamp {
     pub precision: Precision,
 }
 
+/// Which checkpoint of a job it is, as its folder and its number say too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointPlace {
+    pub fold: u32,
+    /// 0 where a fold has only one network.
+    pub network: usize,
+    /// The last one that it has trained.
+    pub epoch: u32,
+}
+
 impl CheckpointStamp {
-    /// Why a checkpoint with this stamp is not one of a job with the stamp `own`; none where it is. Threads and precision can be taken over.
-    pub fn strange_to(&self, own: &CheckpointStamp) -> Option<&'static str> {
+    /// Why a checkpoint with this stamp is not the one of a job that `own` describes; none where it is. Threads and precision can
+    /// be taken over.
+    pub fn strange_to(&self, own: &CheckpointStamp) -> Option<String> {
         if self.options != own.options {
-            Some("it is of other options")
-        } else if self.rows != own.rows {
-            Some("the label files name other images or classes now, or in another order")
-        } else {
-            None
+            return Some("it is of other options".to_string());
         }
+        if self.rows != own.rows {
+            return Some("the label files name other images or classes now, or in another order".to_string());
+        }
+        let strange = self.place.filter(|place| own.place.is_some_and(|own| own != *place));
+        strange.map(|CheckpointPlace { fold, network, epoch }| {
+            format!("it was made after epoch {epoch} of network {network} in fold {fold}")
+        })
     }
 }
 
@@ -102,9 +119,10 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_is_strange_for_its_options_or_its_rows_and_never_for_its_threads() {
-        let own =
-            CheckpointStamp { options: "o".to_string(), rows: "r".to_string(), threads: 2, precision: Precision::default() };
+    fn a_stamp_is_strange_for_its_options_its_rows_or_its_place_and_never_for_its_threads() {
+        let place = CheckpointPlace { fold: 1, network: 2, epoch: 3 };
+        let (options, rows) = ("o".to_string(), "r".to_string());
+        let own = CheckpointStamp { options, rows, place: Some(place), threads: 2, precision: Precision::default() };
         let other = |change: fn(&mut CheckpointStamp)| {
             let mut stamp = own.clone();
             change(&mut stamp);
@@ -113,5 +131,13 @@ mod tests {
         assert_eq!(other(|stamp| stamp.threads = 7), None);
         assert!(other(|stamp| stamp.options.clear()).is_some_and(|why| why.contains("options")));
         assert!(other(|stamp| stamp.rows.clear()).is_some_and(|why| why.contains("label files")));
+        assert_eq!(other(|stamp| stamp.place = None), None, "an older checkpoint has no place");
+        let elsewhere: [fn(&mut CheckpointPlace); 3] =
+            [|place| place.fold = 0, |place| place.network = 0, |place| place.epoch = 0];
+        for change in elsewhere {
+            let mut stamp = own.clone();
+            stamp.place.iter_mut().for_each(change);
+            assert!(stamp.strange_to(&own).is_some_and(|why| why.contains("it was made after epoch")), "{stamp:?}");
+        }
     }
 }

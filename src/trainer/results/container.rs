@@ -4,13 +4,12 @@
 //! the CRC-32C of everything before (u32). `torch.load`'s own format is not used because it accepts flipped bits silently.
 
 use crate::model::state_dict::State;
-use neurosearch::store::fs::atomic;
 use neurosearch::store::fs::error::StoreError;
+use neurosearch::store::fs::owned_path::Place;
+use neurosearch::store::fs::{atomic, open};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
-use std::path::Path;
 use tch::{Kind, Tensor};
 
 const MAGIC: &[u8; 24] = b"neurosearch checkpoint 1";
@@ -71,9 +70,9 @@ impl ContainerElement {
 /// Bytes of a tensor that are copied at a time: a whole one may be as large as everything else together.
 const PIECE: usize = 1 << 20;
 
-/// Makes `record` and `tensors`, all on the CPU, the content of `path`. Of tensors that are contiguous only pieces are copied.
-pub fn write<T: Serialize>(path: &Path, record: &T, tensors: &State) -> Result<(), StoreError> {
-    let fail = |sentence: String| StoreError::content(path, sentence);
+/// Makes `record` and `tensors`, all on the CPU, the content of `place`. Of tensors that are contiguous only pieces are copied.
+pub fn write<T: Serialize>(place: &(impl Place + ?Sized), record: &T, tensors: &State) -> Result<(), StoreError> {
+    let fail = |sentence: String| StoreError::content(place.path(), sentence);
     let mut entries = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
         let kind = ContainerElement::of(tensor.kind())
@@ -83,7 +82,7 @@ pub fn write<T: Serialize>(path: &Path, record: &T, tensors: &State) -> Result<(
     let sizes: Vec<usize> = entries.iter().map(|entry| entry.kind.size()).collect();
     let head =
         serde_json::to_vec(&ContainerHead { record, tensors: entries }).map_err(|e| fail(format!("cannot be written: {e}")))?;
-    atomic::replace_with(path, |file| {
+    atomic::replace_with(place, |file| {
         let mut out = Summed { inner: BufWriter::with_capacity(1 << 20, file), sum: 0 };
         out.write_all(MAGIC)?;
         out.write_all(&(head.len() as u64).to_le_bytes())?;
@@ -113,11 +112,11 @@ fn put(tensor: &Tensor, size: usize, out: &mut impl Write) -> std::io::Result<()
     Ok(())
 }
 
-/// The record and the tensors in `path`; an error where anything is not as it was written.
-pub fn read<T: DeserializeOwned>(path: &Path) -> Result<(T, State), StoreError> {
-    let fail = |e| StoreError::io("read", path, e);
-    let broken = |sentence: String| StoreError::content(path, sentence);
-    let file = File::open(path).map_err(fail)?;
+/// The record and the tensors in `place`; an error where anything is not as it was written.
+pub fn read<T: DeserializeOwned>(place: &(impl Place + ?Sized)) -> Result<(T, State), StoreError> {
+    let fail = |e| StoreError::io("read", place.path(), e);
+    let broken = |sentence: String| StoreError::content(place.path(), sentence);
+    let file = open::read(place)?;
     let length = file.metadata().map_err(fail)?.len();
     let mut source = Summed { inner: BufReader::with_capacity(1 << 20, file), sum: 0 };
     let mut magic = [0; 24];
@@ -189,6 +188,7 @@ impl<T: Read> Read for Summed<T> {
 mod tests {
     use super::*;
     use crate::testing::tempdir;
+    use std::path::Path;
     use tch::Device;
 
     fn sample(path: &Path) {

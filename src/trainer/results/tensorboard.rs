@@ -1,12 +1,13 @@
 //! TensorBoard's event files: length-framed protocol buffers, each frame with masked checksums.
 
-use neurosearch::store::fs::atomic;
 use neurosearch::store::fs::error::StoreError;
 use neurosearch::store::fs::failpoint::{self, Point};
+use neurosearch::store::fs::open_dir::Folder;
+use neurosearch::store::fs::owned_path::Below;
+use neurosearch::store::fs::{atomic, open};
 use prost::Message;
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
 
 /// `tensorflow.Event`, as far as scalars need it.
 #[derive(Clone, PartialEq, Message)]
@@ -58,12 +59,12 @@ pub struct Scalar {
 #[derive(Debug)]
 pub struct EventFile {
     file: File,
-    path: PathBuf,
+    path: Below,
 }
 
 impl EventFile {
     /// Makes `directory`, which is there, hold one event file with these scalars and no other: what an earlier attempt left is replaced.
-    pub fn replace(directory: &Path, host: &str, wall_time: f64, scalars: &[Scalar]) -> Result<Self, StoreError> {
+    pub fn replace(directory: &Below, host: &str, wall_time: f64, scalars: &[Scalar]) -> Result<Self, StoreError> {
         let left = event_files(directory)?;
         let path = unused(directory, host, wall_time as u64, &left);
         let version = What::FileVersion("brain.Event:2".to_string());
@@ -73,7 +74,7 @@ impl EventFile {
         for old in left {
             atomic::remove(&old)?;
         }
-        let file = OpenOptions::new().append(true).open(&path).map_err(|e| StoreError::io("open", &path, e))?;
+        let file = open::append(&path)?;
         Ok(EventFile { file, path })
     }
 
@@ -85,20 +86,14 @@ impl EventFile {
 }
 
 /// The event files in `directory`.
-fn event_files(directory: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let fail = |e| StoreError::io("list", directory, e);
-    let mut files = Vec::new();
-    for entry in fs::read_dir(directory).map_err(fail)? {
-        let entry = entry.map_err(fail)?;
-        if entry.file_name().to_string_lossy().starts_with("events.out.tfevents.") {
-            files.push(entry.path());
-        }
-    }
-    Ok(files)
+fn event_files(directory: &Below) -> Result<Vec<Below>, StoreError> {
+    let entries = Folder::open(directory)?.entries()?.into_iter();
+    let events = entries.filter(|entry| entry.name.as_encoded_bytes().starts_with(b"events.out.tfevents."));
+    Ok(events.map(|entry| directory.join(entry.name)).collect())
 }
 
 /// A name that TensorBoard reads as an event file and that is not among `taken`.
-fn unused(directory: &Path, host: &str, second: u64, taken: &[PathBuf]) -> PathBuf {
+fn unused(directory: &Below, host: &str, second: u64, taken: &[Below]) -> Below {
     let name = |n: usize| directory.join(format!("events.out.tfevents.{second}.{host}.{}.{n}", std::process::id()));
     let free = (0..=taken.len()).map(name).find(|path| !taken.contains(path));
     free.unwrap_or_else(|| name(taken.len()))
@@ -131,9 +126,10 @@ fn masked_checksum(bytes: &[u8]) -> u32 {
 mod tests {
     use super::*;
     use crate::testing::tempdir;
+    use std::fs;
 
     /// Every event of the one file in `directory`, its frames checked.
-    fn read(directory: &Path) -> Vec<Event> {
+    fn read(directory: &Below) -> Vec<Event> {
         let files = event_files(directory).expect("listed");
         assert_eq!(files.len(), 1, "{files:?}");
         let bytes = fs::read(&files[0]).expect("read");
@@ -165,7 +161,7 @@ mod tests {
     #[test]
     fn what_an_earlier_attempt_left_is_replaced_and_steps_stand_once() {
         let dir = tempdir();
-        let directory = dir.path();
+        let directory = &Below::given(dir.path());
         let mut first = EventFile::replace(directory, "host", 1.0, &[]).expect("made");
         first.append(&[scalar(0), scalar(1), scalar(2)]).expect("appended");
         let mut second = EventFile::replace(directory, "host", 1.0, &[scalar(0)]).expect("made again");

@@ -2,11 +2,10 @@
 
 use super::check::{assert_whole, files, job};
 use super::{setup, wait};
-use crate::harness::{Daemon, drop_space, space, tempdir};
+use crate::harness::{Daemon, drop_space, pipe, space, tempdir};
 use crate::stand_in::until;
 use neurosearch::control::reply::{Best, Log};
 use neurosearch::control::request::Retry;
-use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -29,10 +28,6 @@ fn assert_untouched(folder: &Path, names: &[&str]) {
     for path in wanted {
         assert_eq!(fs::read_to_string(&path).expect("read"), "precious", "{}", path.display());
     }
-}
-
-fn pipe(path: &Path) {
-    mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o666), 0).expect("a pipe");
 }
 
 /// Another directory is searched to its end: whatever one directory holds, the daemon goes on.
