@@ -213,6 +213,42 @@ fn nothing_is_unfinished_ignored_or_allowed() {
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
+/// Files that may open others by a path alone, and why; beside them, only the kernel's own are opened so.
+const OPENERS: [(&str, &str); 9] = [
+    ("src/store/fs/failpoint.rs", "the tests' own switches"),
+    ("src/store/fs/disk_fault.rs", "lists the folders of inputs"),
+    ("src/store/data/probe.rs", "lists the folders of inputs"),
+    ("src/store/records/list_jobs.rs", "lists watched directories, which may be given by a link"),
+    ("src/cli/verbs/retrain.rs", "looks whether a folder that was given is empty"),
+    ("src/trainer/bench.rs", "reads options that were given"),
+    ("src/trainer/records.rs", "reads the version beside libtorch's libraries"),
+    ("src/executor/local/memory.rs", "reads control groups"),
+    ("src/executor/local/process_identity.rs", "reads /proc"),
+];
+
+/// Links, pipes and devices where a file should be are dealt with in one place.
+#[test]
+fn files_are_opened_by_the_one_opener() {
+    let opens = ["File::open(", "File::create(", "File::options(", "OpenOptions::new(", "fs::read(", "fs::write(", "fs::copy("];
+    let opens = opens.into_iter().chain(["fs::read_to_string(", "fs::read_dir("]);
+    let opens: Vec<&str> = opens.collect();
+    for path in rust_files().into_iter().filter(|path| path.starts_with("src") && !is_for_tests(path)) {
+        let code = code(&path);
+        let code = code.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let strange = code.lines().find(|line| {
+            let argument = opens.iter().find_map(|open| line.split_once(open)).map(|(_, argument)| argument);
+            argument.is_some_and(|argument| !["\"/proc/", "\"/sys/", "\"/dev/"].iter().any(|root| argument.starts_with(root)))
+        });
+        let exempt = OPENERS.iter().any(|(file, _)| path == Path::new(file));
+        assert_eq!(strange.is_some(), exempt, "{}: {}", path.display(), strange.unwrap_or("needs no exemption any more").trim());
+    }
+}
+
+fn is_for_tests(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with("tests.rs") || name == "testing.rs" || path.iter().any(|part| part == "tests")
+}
+
 #[test]
 fn every_dependency_is_used() {
     let manifest: toml::Table = text(Path::new("Cargo.toml")).parse().expect("TOML");

@@ -6,10 +6,13 @@
 use super::volume_cache_entry as entry;
 use super::volume_cache_entry::Mapped;
 use crate::store::fs::error::StoreError;
-use rustix::fs::statvfs;
+use crate::store::fs::open;
+use crate::store::fs::open_dir::{DirEntry, Folder, Spot};
+use crate::store::fs::owned_path::Below;
+use rustix::fs::{fstat, statvfs};
 use sha2::{Digest, Sha256};
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -138,42 +141,44 @@ impl Cache {
         }
     }
 
-    fn path(&self, key: &CacheKey, extension: &str) -> PathBuf {
+    fn path(&self, key: &CacheKey, extension: &str) -> Below {
         let name: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.place.folder.join(name).with_extension(extension)
+        self.folder().join(format!("{name}.{extension}"))
     }
 
-    /// The entry, where it is there and whole; a damaged one is removed.
+    fn folder(&self) -> Below {
+        Below::given(&self.place.folder)
+    }
+
+    /// The entry, where it is there and whole. A damaged one is removed, and so is what is no file, such as a link or a pipe.
     fn find(&self, key: &CacheKey) -> Option<Mapped> {
         let path = self.path(key, ENTRY);
-        let file = File::open(&path).ok()?;
-        match entry::map(&file, key) {
-            Some(mapped) => {
-                note_use(&file);
-                Some(mapped)
-            }
-            None => {
-                tracing::warn!(?path, "a damaged entry of the cache is removed");
-                // If it cannot be removed, the next writer's rename replaces it.
-                let _ = fs::remove_file(&path);
-                None
-            }
+        let found = match open::read(&path) {
+            Ok(file) => entry::map(&file, key).inspect(|_| note_use(&file)),
+            Err(error) if error.is_of_the_file() && !error.is_missing() => None,
+            Err(_) => return None,
+        };
+        if found.is_none() {
+            tracing::warn!(path = ?&*path, "a damaged entry of the cache is removed");
+            // If it cannot be removed, the next writer's rename replaces it.
+            let _ = Spot::of(&path).and_then(|spot| spot.remove());
         }
+        found
     }
 
     /// Waits until the entry is there or writing it is this process's turn, within [`PATIENCE`].
-    fn take_turn(&self, key: &CacheKey) -> io::Result<Turn> {
+    fn take_turn(&self, key: &CacheKey) -> Result<Turn, StoreError> {
         let path = self.path(key, PARTIAL);
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
-            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+            let file = open::lock(&path)?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     std::thread::sleep(POLL);
                     continue;
                 }
-                Err(TryLockError::Error(error)) => return Err(error),
+                Err(TryLockError::Error(error)) => return Err(StoreError::io("lock", &path, error)),
             }
             if let Some(mapped) = self.find(key) {
                 self.drop_partial(&path, &file);
@@ -188,10 +193,10 @@ impl Cache {
     }
 
     /// Removes the empty file that was opened only to wait.
-    fn drop_partial(&self, path: &Path, file: &File) {
+    fn drop_partial(&self, path: &Below, file: &File) {
         if is_at(file, path) {
             // Left behind, it is swept as abandoned.
-            let _ = fs::remove_file(path);
+            let _ = Spot::of(path).and_then(|spot| spot.remove());
         }
     }
 
@@ -206,38 +211,40 @@ impl Cache {
         self.make_room(bytes)?;
         entry::write(partial, key, decoded.shape, &decoded.voxels)?;
         // No sync: an entry that a power failure tore does not pass its checksum, and is made again.
-        fs::rename(self.path(key, PARTIAL), self.path(key, ENTRY))?;
+        Spot::of(&self.path(key, PARTIAL))?.rename_to(&Spot::of(&self.path(key, ENTRY))?)?;
         Ok(entry::map(partial, key))
     }
 
     /// Removes the entries that were not used for longest until `bytes` more fit, and what dead writers left.
     fn make_room(&self, bytes: u64) -> io::Result<()> {
+        let folder = Folder::open(&self.folder()).map_err(io::Error::other)?;
         let mut entries = Vec::new();
-        for found in fs::read_dir(&self.place.folder)? {
-            let path = found?.path();
+        for DirEntry { name, .. } in folder.entries().map_err(io::Error::other)? {
             // Another process may remove it in between.
-            let Ok(metadata) = path.metadata() else { continue };
-            let used = metadata.modified()?;
-            match path.extension().and_then(OsStr::to_str) {
-                Some(ENTRY) => entries.push((used, metadata.len(), path)),
-                Some(PARTIAL) if used.elapsed().is_ok_and(|age| age > ABANDONED) => fs::remove_file(&path)?,
+            let Ok(stat) = open::stat(&self.folder().join(&name)) else { continue };
+            match Path::new(&name).extension().and_then(OsStr::to_str) {
+                Some(ENTRY) => entries.push(((stat.st_mtime, stat.st_mtime_nsec), stat.st_size.unsigned_abs(), name)),
+                Some(PARTIAL) if time(stat.st_mtime).elapsed().is_ok_and(|age| age > ABANDONED) => {
+                    folder.remove(&name).map_err(io::Error::other)?;
+                }
                 _ => {}
             }
         }
         entries.sort();
         let mut total: u64 = entries.iter().map(|(_, length, _)| length).sum();
-        for (_, length, path) in entries {
+        for (_, length, name) in entries {
             if total.saturating_add(bytes) <= self.place.limit {
                 break;
             }
-            match fs::remove_file(&path) {
-                Ok(()) => total -= length,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => total -= length,
-                Err(error) => return Err(error),
-            }
+            folder.remove(&name).map_err(io::Error::other)?;
+            total -= length;
         }
         Ok(())
     }
+}
+
+fn time(seconds: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
 }
 
 /// Whose turn it is to write an entry.
@@ -249,9 +256,9 @@ enum Turn {
     Taken,
 }
 
-fn is_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), path.metadata()) {
-        (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
+fn is_at(file: &File, path: &Below) -> bool {
+    match (fstat(file), open::stat(path)) {
+        (Ok(ours), Ok(there)) => (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino),
         _ => false,
     }
 }

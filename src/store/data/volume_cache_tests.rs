@@ -108,6 +108,43 @@ fn a_damaged_or_cut_entry_is_made_again() {
 }
 
 #[test]
+fn what_is_no_file_in_the_cache_is_made_anew_and_keeps_nobody_waiting() {
+    let setting = Setting::new();
+    let cache = setting.cache(1 << 20);
+    let key = key_of(&setting.source()).expect("a key");
+    mapped(setting.get(&cache, &setting.source()));
+    let aside = setting.dir.path().join("aside");
+    for (round, kind) in ["pipe", "folder", "link"].into_iter().enumerate() {
+        let entry = cache.path(&key, ENTRY);
+        fs::rename(&entry, &aside).expect("moved");
+        put(kind, &entry, &aside);
+        assert_eq!(mapped(setting.get(&cache, &setting.source())), bytes("one"), "{kind}");
+        assert_eq!(setting.decodes(), round + 2, "{kind}");
+        assert!(fs::symlink_metadata(&entry).expect("there").is_file() && aside.exists(), "{kind}");
+        // A half-written one of that kind belongs to nobody: the image is read without the cache.
+        fs::remove_file(&entry).expect("removed");
+        let partial = cache.path(&key, PARTIAL);
+        put(kind, &partial, &aside);
+        assert!(matches!(cache.get(&setting.source(), || Err(StoreError::content(&aside, "read"))), Err(e) if e.path() == aside));
+        assert!(fs::symlink_metadata(&partial).is_ok_and(|meta| !meta.is_file()), "{kind}");
+        Spot::of(&partial).and_then(|spot| spot.remove()).expect("removed");
+        mapped(cache.get(&setting.source(), || Ok(Decoded { shape: [1, 1, 1], voxels: vec![1.0] })).expect("decoded"));
+    }
+}
+
+/// A pipe, a folder with something in it or a link to `target` at `path`.
+fn put(kind: &str, path: &Path, target: &Path) {
+    match kind {
+        "pipe" => {
+            let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600));
+            rustix::fs::mknodat(rustix::fs::CWD, path, kind, mode, 0).expect("a pipe");
+        }
+        "folder" => fs::create_dir_all(path.join("below")).expect("made"),
+        _ => std::os::unix::fs::symlink(target, path).expect("linked"),
+    }
+}
+
+#[test]
 fn many_at_once_decode_once() {
     let setting = Setting::new();
     std::thread::scope(|scope| {
@@ -166,7 +203,7 @@ fn what_dead_writers_left_is_taken_over_or_swept() {
     let long_ago = SystemTime::now() - 2 * ABANDONED;
     File::options().write(true).open(&other).and_then(|f| f.set_modified(long_ago)).expect("set");
     assert_eq!(mapped(setting.get(&cache, &setting.source())), bytes("one"));
-    assert_eq!(setting.files(), [cache.path(&key, ENTRY)]);
+    assert_eq!(setting.files(), [PathBuf::from(cache.path(&key, ENTRY))]);
 }
 
 #[test]

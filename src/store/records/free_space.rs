@@ -1,10 +1,11 @@
 //! Whether a launch directory takes writes, and has room for what its jobs have to write.
 
 use super::layout::{JobDir, LaunchDir};
-use crate::store::fs::atomic;
 use crate::store::fs::error::StoreError;
-use std::fs;
-use std::path::Path;
+use crate::store::fs::open_dir::Folder;
+use crate::store::fs::owned_path::Below;
+use crate::store::fs::{atomic, open};
+use rustix::fs::{FileType, Stat};
 
 /// Bytes that must be free where nobody knows how much a job has to write; on a small disk a twentieth of it will do.
 const LEAST: u64 = 64 << 20;
@@ -30,10 +31,12 @@ pub fn probe(launch: &LaunchDir, wanted: u64) -> Result<(), StoreError> {
 
 /// Bytes that the job's next checkpoint takes beside the last one, by the largest there is; 0 where there is none.
 pub fn wanted(job: &JobDir) -> u64 {
-    let below = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten().collect::<Vec<_>>();
-    let folds = below(&job.private()).into_iter().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"fold-"));
-    let files = folds.flat_map(|fold| below(&fold.path()));
-    let largest = files.filter_map(|file| file.metadata().ok()).filter(fs::Metadata::is_file).map(|meta| meta.len()).max();
+    let below = |folder: &Below| Folder::open(folder).and_then(|folder| folder.entries()).unwrap_or_default();
+    let folds = below(&job.private()).into_iter().filter(|entry| entry.name.as_encoded_bytes().starts_with(b"fold-"));
+    let folds = folds.map(|fold| job.private().join(fold.name));
+    let files = folds.flat_map(|fold| below(&fold).into_iter().map(move |file| fold.join(file.name)));
+    let regular = |stat: &Stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    let largest = files.filter_map(|file| open::stat(&file).ok()).filter(regular).map(|stat| stat.st_size.unsigned_abs()).max();
     largest.unwrap_or(0).saturating_mul(2)
 }
 
@@ -41,6 +44,7 @@ pub fn wanted(job: &JobDir) -> u64 {
 mod tests {
     use super::*;
     use crate::testing::tempdir;
+    use std::fs;
 
     #[test]
     fn a_lack_of_room_is_told_with_both_numbers_and_a_probe_leaves_nothing() {

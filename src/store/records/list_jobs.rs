@@ -5,6 +5,7 @@ use super::layout::{JobDir, LaunchDir};
 use super::record;
 use crate::domain::job::JobName;
 use crate::store::fs::error::StoreError;
+use crate::store::fs::open_dir::Folder;
 use crate::store::fs::owned_path::Below;
 use std::fs::{self, DirEntry, FileType};
 use std::io::ErrorKind;
@@ -39,9 +40,9 @@ pub fn changed(job: &JobDir, over: Option<FolderTime>) -> FolderTime {
     if let Some(before) = over.filter(|before| before.folder == folder) {
         return before;
     }
-    let entries = fs::read_dir(job.path()).into_iter().flatten().flatten();
-    let folds = entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"fold-"));
-    FolderTime { folder, folds: folds.map(|fold| of(&fold.path())).sum() }
+    let entries = Folder::open(job.place()).and_then(|folder| folder.entries()).unwrap_or_default().into_iter();
+    let folds = entries.filter(|entry| entry.name.as_encoded_bytes().starts_with(b"fold-"));
+    FolderTime { folder, folds: folds.map(|fold| of(&job.place().join(fold.name))).sum() }
 }
 
 /// A job's record; none where it has none.

@@ -8,6 +8,7 @@ use crate::domain::words::Selection;
 use crate::store::formats::fold_table::{self, Rows};
 use crate::store::fs::error::StoreError;
 use crate::store::fs::file_stamp::{Fingerprint, Looked};
+use crate::store::fs::open;
 use crate::store::fs::open_dir::Folder;
 use crate::store::fs::owned_path::Place;
 use rustix::fs::FileType;
@@ -131,7 +132,8 @@ impl Judge {
 /// Whether the fold of an autoencoder is finished. A job without records of ours, as the reference leaves it, has no
 /// reconstructions to go by: there the best model tells.
 pub fn autoencoder_finished(job: &JobDir, fold: &FoldDir) -> bool {
-    let foreign = || !job.private().is_dir() && fold.model(None, Selection::BestLoss).is_file();
+    let has_model = || open::read(&fold.model(None, Selection::BestLoss)).is_ok();
+    let foreign = || open::directory(&job.private()).is_err() && has_model();
     autoencoder_is_finished(fold) || foreign()
 }
 
