@@ -13,7 +13,7 @@ use crate::domain::network::precision::Precision;
 use crate::domain::options::JobOptions;
 use crate::domain::progress::Progress;
 use crate::executor::local::{cpu, gpus};
-use crate::executor::{Assignment, Executor, Identity, Processes, Run, RunState};
+use crate::executor::{Assignment, Executor, Identity, Processes, Run, RunState, last_words};
 use crate::store::data::volume_cache::CachePlace;
 use crate::store::records::job_records::{EndRecord, JobRecord};
 use crate::store::records::layout::JobDir;
@@ -122,10 +122,13 @@ fn how_it_ended(job: &JobDir, attempt: u32, seen: Option<Ended>, asked: bool) ->
         Some(ended) => ended,
         // It was stopped before it could answer, or did not answer in time.
         None if asked => Ended::Interrupted { sentence: None },
-        None => seen.unwrap_or_else(|| Ended::Failed {
-            class: FailureClass::Lost,
-            sentence: "nobody saw how the trainer ended, and it left no word of its own".to_string(),
-        }),
+        None => match seen {
+            Some(seen) => last_words::added(seen, job, attempt),
+            None => Ended::Failed {
+                class: FailureClass::Lost,
+                sentence: "nobody saw how the trainer ended, and it left no word of its own".to_string(),
+            },
+        },
     }
 }
 

@@ -4,7 +4,7 @@ use crate::check;
 use crate::domain::job::{Ended, FailureClass};
 use crate::domain::missing_input::Input;
 use crate::engine::outcome::{Outcome, excused};
-use crate::executor::{Executor, Run, TrainerStatus, trainer_status, trainer_status_after_end};
+use crate::executor::{Executor, Run, TrainerStatus, last_words, trainer_status, trainer_status_after_end};
 use crate::store::fs::disk_fault;
 use crate::store::records::job_records::{EndRecord, read_options};
 use crate::store::records::layout::JobDir;
@@ -46,7 +46,7 @@ pub fn what_is_left(executor: &dyn Executor, job: &JobDir, attempt: u32, followe
     match (status, seen) {
         (TrainerStatus::Alive(run), _) => AttemptResult::Another(run),
         (TrainerStatus::Unknown(why), _) => AttemptResult::Unclear(why),
-        (_, Some(seen)) => over(Some(own_word.map_or(seen, |end| end.ended))),
+        (_, Some(seen)) => over(Some(own_word.map_or_else(|| last_words::added(seen, job, attempt), |end| end.ended))),
         (TrainerStatus::Ended(end), None) => over(Some(end.ended)),
         (TrainerStatus::Gone, None) => over(None),
     }

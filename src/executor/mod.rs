@@ -3,6 +3,7 @@
 pub mod assignment;
 pub mod cache_folder;
 pub mod found_devices;
+pub mod last_words;
 pub mod local;
 pub mod orphaned_job;
 pub mod run;

@@ -53,6 +53,13 @@ impl Exit {
         }
     }
 
+    /// The class of a failure of which only the exit code tells.
+    pub fn class(code: i32) -> FailureClass {
+        let classes = [FailureClass::BadOptions, FailureClass::BadData, FailureClass::OutOfMemory, FailureClass::Device];
+        let told = |class: &FailureClass| i32::from(Exit::of(*class).code()) == code;
+        classes.into_iter().find(told).unwrap_or(FailureClass::Crashed)
+    }
+
     /// The exit code of a trainer that could not write one of its records.
     pub fn unwritten(error: &StoreError) -> Self {
         if error.is_of_the_disk() { Exit::Disk } else { Exit::Crashed }

@@ -1,6 +1,7 @@
 //! Why a job cannot go on in this trainer: a class for the record and a sentence for the person.
 
 use neurosearch::domain::job::FailureClass;
+use neurosearch::domain::text::escape::inline;
 use std::fmt;
 use tch::TchError;
 
@@ -14,7 +15,8 @@ pub struct TrainingFailure {
 
 impl TrainingFailure {
     pub fn new(class: FailureClass, sentence: impl Into<String>) -> Self {
-        TrainingFailure { class, sentence: sentence.into() }
+        // A path in it may hold anything, and the record, the log and the tables show it in one line.
+        TrainingFailure { class, sentence: inline(&sentence.into()).into_owned() }
     }
 
     /// What a panic says: libtorch's own words where one of its calls failed, or else a fault of the trainer's.

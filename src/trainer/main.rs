@@ -2,6 +2,7 @@
 
 mod assignment;
 mod bench;
+mod cut_file;
 mod data;
 mod device;
 mod evaluate;
@@ -48,7 +49,7 @@ use reporter::Interruption;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use stderr::note;
+use stderr::{last_word, note};
 use stop::TrainingStop;
 
 fn main() -> ExitCode {
@@ -98,26 +99,32 @@ fn train(job: &JobDir) -> Exit {
     let (assigned, interruption) = match begin(job, &identity) {
         Ok(started) => started,
         Err((exit, sentence)) => {
-            note(format_args!("{sentence}"));
+            last_word(format_args!("{sentence}"));
             return exit;
         }
     };
+    if let Err(error) = cut_file::tell(assigned.cache.as_ref()) {
+        note(format_args!("a mapped file that is cut short will not be told of: {error}"));
+    }
     if let Err(error) = log::keep(job.attempt_log(assigned.attempt)) {
         note(format_args!("this log may grow without bounds: {error}"));
     }
     let result = catch_unwind(AssertUnwindSafe(|| run::run(job, &assigned, interruption)));
     let (ended, unread, exit) = verdict(result.unwrap_or_else(|panic| Err(TrainingStop::panicked(panic.as_ref()))));
+    let written = records::end(job, ended.clone(), unread.as_deref(), assigned.attempt);
+    if let Err(error) = &written {
+        last_word(format_args!("{error}"));
+    }
     match &ended {
-        Ended::Failed { class, sentence } => note(format_args!("failed ({class}): {sentence}")),
-        Ended::Interrupted { sentence: Some(sentence) } => note(format_args!("stopped: {sentence}")),
+        Ended::Failed { class, sentence } => last_word(format_args!("failed ({class}): {sentence}")),
+        Ended::Interrupted { sentence: Some(sentence) } => last_word(format_args!("stopped: {sentence}")),
         Ended::Interrupted { sentence: None } | Ended::Done => {}
     }
-    match records::end(job, ended, unread.as_deref(), assigned.attempt) {
-        Ok(()) => exit,
-        Err(error) => {
-            note(format_args!("{error}"));
-            Exit::unwritten(&error)
-        }
+    match (written, &ended) {
+        (Ok(()), _) => exit,
+        // The exit code alone tells the class then.
+        (Err(error), Ended::Failed { .. }) if !error.is_of_the_disk() => exit,
+        (Err(error), _) => Exit::unwritten(&error),
     }
 }
 
@@ -135,7 +142,7 @@ fn begin(job: &JobDir, identity: &Identity) -> Result<(TrainerAssignment, Interr
 /// The lock on the job's folder, taken before anything in it is read.
 fn hold(job: &JobDir) -> Result<(Lock, Identity), Exit> {
     let refuse = |exit: Exit, sentence: String| {
-        note(format_args!("{sentence}"));
+        last_word(format_args!("{sentence}"));
         exit
     };
     if !job.path().is_dir() {

@@ -5,9 +5,12 @@ use crate::stand_in::until;
 use neurosearch::store::formats::nifti;
 use neurosearch::store::records::attempt_log;
 use serde_json::json;
+use signal_hook::consts::SIGBUS;
 use std::fs;
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 /// A copy of the images of the first eight participants, to spoil.
 fn copied_caps(job: &Job) -> PathBuf {
@@ -185,6 +188,62 @@ fn without_a_gpu_a_job_that_wants_one_fails_with_class_device() {
     let output = job.command().env("NEUROSEARCH_DEVICE", "cpu").output().expect("the trainer starts");
     assert_eq!(output.status.code(), Some(13));
     assert_eq!(job.end()["class"], "device");
+}
+
+#[test]
+fn a_copy_of_hard_links_is_refused_by_a_last_word_in_the_log() {
+    let job = Job::new(json!({}));
+    fs::create_dir(job.folder.join(".neurosearch")).expect("made");
+    let lock = job.folder.join(".neurosearch/lock");
+    fs::write(&lock, "").expect("written");
+    fs::hard_link(&lock, job.launch.path().join("another")).expect("linked");
+    let output = job.run();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    assert!(
+        words.lines().any(|line| line.starts_with("neurosearch-trainer: ends: ") && line.contains("2 hard links")),
+        "{words}"
+    );
+}
+
+#[test]
+fn a_cache_entry_that_is_cut_short_under_the_trainer_has_the_last_word() {
+    let job = Job::new(json!({ "epochs": 500 }));
+    let child = job.start();
+    until("an epoch is done", || job.folder.join(".neurosearch/fold-0/checkpoint-1").exists());
+    let entries: Vec<PathBuf> = entries(&job.launch.path().join("cache-home/neurosearch"));
+    assert_eq!(entries.len(), 8);
+    for entry in entries {
+        fs::File::options().write(true).open(entry).and_then(|file| file.set_len(128)).expect("cut");
+    }
+    let output = child.wait_with_output().expect("reaped");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.signal(), Some(SIGBUS), "{words}");
+    let word = words.lines().find(|line| line.starts_with("neurosearch-trainer: ends: ")).expect("a last word");
+    assert!(word.contains("cut short") && word.contains("cache-home/neurosearch"), "{word}");
+}
+
+fn entries(folder: &std::path::Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).expect("listed").map(|entry| entry.expect("an entry").path()).collect()
+}
+
+#[test]
+fn a_failure_without_a_record_of_it_is_told_by_the_log_and_the_exit_code() {
+    let job = spoilt(|caps| fs::write(image_in(caps, 6), "no image").expect("written"));
+    // The trainer removes an earlier record; held there, it finds this name taken again when it ends.
+    let failpoints = job.launch.path().join("failpoints");
+    fs::create_dir(&failpoints).expect("made");
+    let held = failpoints.join("create:environment.txt=wait+");
+    fs::write(&held, "").expect("armed");
+    let child = job.command().env("NEUROSEARCH_FAILPOINTS", &failpoints).stderr(Stdio::piped()).spawn().expect("it starts");
+    until("it has begun", || job.folder.join(".neurosearch/trainer.json").exists());
+    fs::create_dir_all(job.folder.join(".neurosearch/end.json/below")).expect("made");
+    fs::remove_file(&held).expect("let go");
+    let output = child.wait_with_output().expect("reaped");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(11), "{words}");
+    let last = words.lines().rfind(|line| line.starts_with("neurosearch-trainer: ends: ")).expect("a last word");
+    assert!(last.contains("failed (bad_data)") && last.contains("sub-MNI0006"), "{words}");
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl fmt::Display for Fault {
             write!(f, "line {}, column {}: ", place.line, place.column)?;
         }
         if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
+            write!(f, "{}: ", inline(&self.key))?;
         }
         // A path in it may hold anything, and each fault is one line.
         f.write_str(&inline(&self.sentence))
@@ -55,7 +55,8 @@ pub struct Faults {
 
 impl Faults {
     fn lines(&self) -> String {
-        let lines: Vec<String> = self.faults.iter().map(|fault| format!("{}: {fault}", self.file)).collect();
+        let file = inline(&self.file);
+        let lines: Vec<String> = self.faults.iter().map(|fault| format!("{file}: {fault}")).collect();
         lines.join("\n")
     }
 }
@@ -68,7 +69,10 @@ mod tests {
     fn a_fault_is_one_line_whatever_its_sentence_quotes() {
         let faults =
             vec![Fault::new("caps_dir", "cannot list /a\nb"), Fault::at(TextPosition { line: 1, column: 2 }, "mode", "missing")];
-        let faults = Faults { file: "x.json".to_string(), faults };
-        assert_eq!(faults.to_string(), "x.json: caps_dir: cannot list /a\\nb\nx.json: line 1, column 2: mode: missing");
+        let faults = Faults { file: "a\nb/x.json".to_string(), faults };
+        assert_eq!(
+            faults.to_string(),
+            "a\\nb/x.json: caps_dir: cannot list /a\\nb\na\\nb/x.json: line 1, column 2: mode: missing"
+        );
     }
 }

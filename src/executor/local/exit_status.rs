@@ -11,20 +11,19 @@ use std::process::ExitStatus;
 /// (`OomKills::rose_since`).
 pub fn verdict(status: ExitStatus, memory_ran_out: bool) -> Ended {
     if status.code() == Some(i32::from(Exit::Disk.code())) {
-        let sentence = "the disk did not let the trainer go on, and its last word could not be written; its log says why";
+        let sentence = "the disk did not let the trainer go on, and took no record of its end";
         return Ended::Interrupted { sentence: Some(sentence.to_string()) };
     }
     let (class, sentence) = match status.signal() {
         Some(signal) if !from_inside(signal) && memory_ran_out => {
             (FailureClass::OutOfMemory, format!("the trainer was killed by {} while the machine ran out of memory", name(signal)))
         }
-        Some(signal) if from_inside(signal) => {
-            (FailureClass::Crashed, format!("the trainer crashed with {}, without a word of its own", name(signal)))
-        }
+        Some(signal) if from_inside(signal) => (FailureClass::Crashed, format!("the trainer crashed with {}", name(signal))),
         Some(signal) => (FailureClass::Killed, format!("the trainer was killed from outside by {}", name(signal))),
         None => {
             let code = status.code().map_or_else(|| "an unknown status".to_string(), |code| format!("exit status {code}"));
-            (FailureClass::Crashed, format!("the trainer ended with {code}, without a word of its own"))
+            let class = status.code().map_or(FailureClass::Crashed, Exit::class);
+            (class, format!("the trainer ended with {code}"))
         }
     };
     Ended::Failed { class, sentence }
@@ -55,6 +54,8 @@ mod tests {
     fn an_end_without_a_word_is_a_failure_even_with_exit_status_0() {
         assert_eq!(class(0, false).0, FailureClass::Crashed);
         assert_eq!(class(3 << 8, false).0, FailureClass::Crashed);
+        assert_eq!(class(11 << 8, false).0, FailureClass::BadData);
+        assert_eq!(class(12 << 8, false).0, FailureClass::OutOfMemory);
         assert!(class(3 << 8, true).1.contains("exit status 3"));
         assert!(class(9, true).1.contains("SIGKILL"), "{}", class(9, true).1);
     }
@@ -62,10 +63,7 @@ mod tests {
     #[test]
     fn a_trainer_that_could_not_even_write_its_last_word_is_no_failed_job() {
         let ended = verdict(ExitStatus::from_raw(i32::from(Exit::Disk.code()) << 8), false);
-        assert!(
-            matches!(&ended, Ended::Interrupted { sentence: Some(why) } if why.contains("could not be written")),
-            "{ended:?}"
-        );
+        assert!(matches!(&ended, Ended::Interrupted { sentence: Some(why) } if why.contains("took no record")), "{ended:?}");
     }
 
     #[test]

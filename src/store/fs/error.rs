@@ -1,5 +1,6 @@
 //! An error of reading or writing, which always names the file and, where there is one, the cure.
 
+use crate::domain::text::escape::inline;
 use rustix::io::Errno;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -33,15 +34,19 @@ const DISK: [Errno; 20] = [
 const FILE: [Errno; 8] =
     [Errno::NOENT, Errno::NOTDIR, Errno::ISDIR, Errno::ACCESS, Errno::PERM, Errno::LOOP, Errno::NAMETOOLONG, Errno::INVAL];
 
-/// What went wrong with one file. `Display` is one sentence that names it.
+/// What went wrong with one file. `Display` is one sentence that names it, in one line whatever the path holds.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The operating system refused: `action` is a verb, as in "read" or "replace".
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", in_line(path))]
     Io { action: &'static str, path: PathBuf, source: io::Error },
     /// The file is there but not what it should be; the sentence says what was found and what is allowed.
-    #[error("{}: {sentence}", path.display())]
+    #[error("{}: {}", in_line(path), inline(sentence))]
     Content { path: PathBuf, sentence: String },
+}
+
+fn in_line(path: &Path) -> String {
+    inline(&path.to_string_lossy()).into_owned()
 }
 
 impl StoreError {
@@ -99,6 +104,13 @@ impl StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_is_one_line_whatever_its_path_or_sentence_quotes() {
+        let path = Path::new("/a\nb/x");
+        assert_eq!(StoreError::content(path, "no \t tab").to_string(), "/a\\nb/x: no \\t tab");
+        assert_eq!(StoreError::io("read", path, Errno::NOENT.into()).to_string().lines().count(), 1);
+    }
 
     #[test]
     fn a_failing_disk_is_told_from_a_faulty_file_however_deep_the_error_lies() {

@@ -69,7 +69,7 @@ pub fn read(launch: &LaunchDir, known: Option<Stamp>) -> SpaceFile {
         return SpaceFile::Unchanged;
     }
     if let Err(sentence) = trusted(launch.path(), &meta) {
-        return refused(Some(before), format!("{}: {sentence}", path.display()));
+        return refused(Some(before), StoreError::content(&path, sentence).to_string());
     }
     match text(&path) {
         Ok((stamp, text)) => SpaceFile::Text { stamp, text },

@@ -78,6 +78,7 @@ fn a_damaged_record_keeps_its_own_job_from_starting_and_no_other() {
 fn an_end_without_word_or_results_is_a_crash_and_out_of_memory_final() {
     let cases = [
         ("garbled", "crashed", "without a word", 5),
+        ("mutters", "bad_data", "its last words: failed (bad_data): the image of sub-0 is damaged", 1),
         ("empty", "crashed", "no results", 5),
         ("memory", "out_of_memory", "memory", 1),
     ];

@@ -20,6 +20,25 @@ fn refused(daemon: &Daemon, launch: &Path, words: &str) {
 }
 
 #[test]
+fn faults_of_a_directory_with_a_line_feed_in_its_name_are_a_line_each() {
+    let dir = tempdir();
+    let daemon = Daemon::start(dir.path(), &setup(1));
+    let launch = daemon.launch("first\nsecond");
+    drop_space(&launch, r#"{"mode": "cube", "network_type": "tree"}"#);
+    let faults = || daemon.search(&launch).map(|search| search.faults).unwrap_or_default();
+    until("it is refused", || !faults().is_empty());
+    let told = faults();
+    assert!(told.len() > 1 && told.iter().all(|fault| fault.contains("first\\nsecond/random_search.json: ")), "{told:#?}");
+    until("the file says so", || launch.join("random_search.error").exists());
+    let text = fs::read_to_string(launch.join("random_search.error")).expect("read");
+    assert_eq!(text.lines().collect::<Vec<_>>(), told);
+    // What is wrong with the file as a whole, too.
+    fs::remove_file(launch.join("random_search.json")).expect("removed");
+    fs::create_dir(launch.join("random_search.json")).expect("made");
+    until("it is refused again", || matches!(faults().as_slice(), [one] if one.contains("not a regular file")));
+}
+
+#[test]
 fn a_linked_space_file_or_one_in_an_open_directory_is_refused_until_it_is_put_right() {
     let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &setup(1));
