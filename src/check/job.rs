@@ -8,7 +8,7 @@ use crate::domain::data::item_geometry::{Geometry, Window};
 use crate::domain::device::Device;
 use crate::domain::mode::ModeOptions;
 use crate::domain::network::architecture::Architecture;
-use crate::domain::network::footprint::Footprint;
+use crate::domain::network::footprint::{Footprint, Loading};
 use crate::domain::options::JobOptions;
 use crate::domain::text::fault::Fault;
 use crate::domain::text::units::dimensions;
@@ -148,7 +148,17 @@ fn footprint(options: &JobOptions, facts: &Facts, geometry: &Geometry, networks:
     let each = if options.network_type == NetworkType::MultiCnn { 1 } else { geometry.items() };
     let items = facts.folds.iter().map(|(_, labels)| labels.train.len().saturating_mul(each)).max().unwrap_or(1);
     let batch = options.batch_size.min(items);
-    let weighed = networks.iter().map(|network| Footprint::of(network, options.network_type, batch));
+    let weighed = networks.iter().map(|network| {
+        // Both sets are evaluated after each epoch.
+        let epoch = facts.folds.iter().map(|(_, labels)| 2 * labels.train.len() + labels.validation.len()).max().unwrap_or(1);
+        let loading = Loading {
+            item: network.input.iter().product(),
+            volume: facts.volume.iter().product(),
+            items: epoch.saturating_mul(each),
+            workers: options.nproc,
+        };
+        Footprint::loading(network, options.network_type, batch, &loading)
+    });
     weighed.max_by_key(|footprint| footprint.on(Device::Cpu.as_str())).unwrap_or_default()
 }
 

@@ -67,8 +67,11 @@ pub fn run(args: &Args, out: &mut Out) -> VerbResult {
         let name = format!("{}-{index}", space.own.job_prefix);
         match job(&space, &mut checker, seed, index) {
             Ok((_, footprint)) if args.footprint => {
-                let Footprint { parameters, peak_bytes, kept_bytes } = footprint;
-                let line = json!({"job": name, "index": index, "parameters": parameters, "peak_bytes": peak_bytes, "kept_bytes": kept_bytes});
+                let Footprint { parameters, peak_bytes, kept_bytes, image_bytes } = footprint;
+                let line = json!({
+                    "job": name, "index": index, "parameters": parameters,
+                    "peak_bytes": peak_bytes, "kept_bytes": kept_bytes, "image_bytes": image_bytes,
+                });
                 out.raw(&format!("{line}\n"))?;
             }
             Ok((options, footprint)) if for_a_person => rows.push(row(name, &options, &footprint)),

@@ -57,7 +57,7 @@ mod tests {
     const GB: u64 = 1_000_000_000;
 
     fn needs(peak_bytes: u64) -> Footprint {
-        Footprint { parameters: 1, peak_bytes, kept_bytes: 0 }
+        Footprint { parameters: 1, peak_bytes, kept_bytes: 0, image_bytes: 0 }
     }
 
     #[test]

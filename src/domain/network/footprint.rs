@@ -36,6 +36,32 @@ pub struct Footprint {
     /// the network trains. 0 in records that were written before it was foreseen.
     #[serde(default)]
     pub kept_bytes: u64,
+    /// Bytes of the items that are loaded ahead and of the images that are decoded for them, in the machine's memory too. 0 in
+    /// records that were written before it was foreseen.
+    #[serde(default)]
+    pub image_bytes: u64,
+}
+
+/// What is loaded for a training, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loading {
+    /// Voxels of an item, and of what it is cut from.
+    pub item: usize,
+    pub volume: usize,
+    /// Items of an epoch, those of its evaluations included.
+    pub items: usize,
+    pub workers: usize,
+}
+
+impl Loading {
+    /// Bytes held at once where at most `batch` items go to the network together: without workers one item, and the image that it
+    /// is cut from; with them two batches, of which as many are being decoded as there are workers.
+    fn bytes(&self, batch: usize) -> u64 {
+        let ahead = if self.workers == 0 { 1 } else { batch.saturating_mul(2).min(self.items) };
+        let decoded = self.workers.clamp(1, ahead.max(1));
+        let of = |count: usize, voxels: usize| (count as u64).saturating_mul(voxels as u64).saturating_mul(NUMBER);
+        of(ahead, self.item).saturating_add(of(decoded, self.volume))
+    }
 }
 
 impl fmt::Display for Footprint {
@@ -47,8 +73,8 @@ impl fmt::Display for Footprint {
 impl Footprint {
     /// Bytes that training takes of a device's own memory; `device` as [`Device::as_str`] writes it.
     pub fn on(&self, device: &str) -> u64 {
-        let kept = if device == Device::Cpu.as_str() { self.kept_bytes } else { 0 };
-        self.peak_bytes.saturating_add(kept)
+        let beside = if device == Device::Cpu.as_str() { self.kept_bytes.saturating_add(self.image_bytes) } else { 0 };
+        self.peak_bytes.saturating_add(beside)
     }
 
     /// What training on the CPU takes, as a person reads it.
@@ -66,7 +92,13 @@ impl Footprint {
         let peak_bytes = weights.saturating_mul(COPIES_OF_WEIGHTS).saturating_add(step).saturating_add(overhead);
         // Without classes there is no balanced accuracy to be the best by.
         let selections = if network_type == NetworkType::Autoencoder { 1 } else { Selection::ALL.len() as u64 };
-        Footprint { parameters, peak_bytes, kept_bytes: weights.saturating_mul(selections) }
+        Footprint { parameters, peak_bytes, kept_bytes: weights.saturating_mul(selections), image_bytes: 0 }
+    }
+
+    /// As [`Footprint::of`], with what is loaded for it.
+    pub fn loading(architecture: &Architecture, network_type: NetworkType, batch_size: usize, loading: &Loading) -> Footprint {
+        let batch = evaluation_batch(architecture, network_type, batch_size);
+        Footprint { image_bytes: loading.bytes(batch), ..Footprint::of(architecture, network_type, batch_size) }
     }
 }
 
@@ -214,6 +246,23 @@ mod tests {
     use crate::domain::network::architecture::{NetworkOptions, doubling_blocks};
     use crate::domain::words::Normalization;
 
+    #[test]
+    fn items_loaded_ahead_and_the_images_being_decoded_count_on_the_cpu_alone() {
+        let mib = |bytes: u64| bytes >> 20;
+        let loading = |items, workers| Loading { item: 1 << 24, volume: 1 << 24, items, workers };
+        // Measured with images of 256 x 256 x 256, of 64 MiB each: two workers take two items and one image more than none with
+        // batches of one, and three items and one image more with batches of two.
+        for (items, workers, batch, wanted) in
+            [(14, 0, 1, 2), (14, 2, 1, 4), (14, 0, 2, 2), (14, 2, 2, 6), (3, 2, 2, 5), (14, 9, 1, 4)]
+        {
+            assert_eq!(mib(loading(items, workers).bytes(batch)), 64 * wanted, "{items} {workers} {batch}");
+        }
+        let architecture = architecture(2, &[1, 1], Reduction::Stride, &[1, 32, 32, 32]);
+        let footprint = Footprint::loading(&architecture, NetworkType::Cnn, 2, &loading(14, 0));
+        assert_eq!(footprint.on("cpu"), footprint.peak_bytes + footprint.kept_bytes + (128 << 20));
+        assert_eq!(footprint.on("GPU-1a"), footprint.peak_bytes);
+    }
+
     fn architecture(first: usize, n_conv: &[usize], reduction: Reduction, shape: &[usize]) -> Architecture {
         shaped(first, n_conv, reduction, None, 2, shape)
     }
@@ -337,7 +386,7 @@ mod tests {
             assert_eq!(footprint.on("GPU-1a"), footprint.peak_bytes);
         }
         let earlier: Footprint = serde_json::from_str(r#"{"parameters": 7, "peak_bytes": 9}"#).expect("an earlier record's");
-        assert_eq!(earlier, Footprint { parameters: 7, peak_bytes: 9, kept_bytes: 0 });
+        assert_eq!(earlier, Footprint { parameters: 7, peak_bytes: 9, kept_bytes: 0, image_bytes: 0 });
     }
 
     #[test]
