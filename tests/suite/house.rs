@@ -214,7 +214,7 @@ fn nothing_is_unfinished_ignored_or_allowed() {
 }
 
 /// Files that may open others by a path alone, and why; beside them, only the kernel's own are opened so.
-const OPENERS: [(&str, &str); 9] = [
+const OPENERS: [(&str, &str); 10] = [
     ("src/store/fs/failpoint.rs", "the tests' own switches"),
     ("src/store/fs/disk_fault.rs", "lists the folders of inputs"),
     ("src/store/data/probe.rs", "lists the folders of inputs"),
@@ -224,6 +224,7 @@ const OPENERS: [(&str, &str); 9] = [
     ("src/trainer/records.rs", "reads the version beside libtorch's libraries"),
     ("src/executor/local/memory.rs", "reads control groups"),
     ("src/executor/local/process_identity.rs", "reads /proc"),
+    ("src/executor/local/trainer_evidence.rs", "reads /proc"),
 ];
 
 /// Links, pipes and devices where a file should be are dealt with in one place.
