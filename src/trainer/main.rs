@@ -46,6 +46,8 @@ use neurosearch::store::fs::lock::{self, Lock, Locking};
 use neurosearch::store::records::layout::JobDir;
 use neurosearch::store::records::sweep;
 use reporter::Interruption;
+use std::io;
+use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -81,7 +83,7 @@ fn leave(exit: Exit) -> ! {
 
 /// Warnings of the code that the programs share go to the attempt's log as well.
 fn hear_warnings() {
-    let to_stderr = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr);
+    let to_stderr = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(io::stderr);
     // On a full disk a warning is lost; reporting that would panic. Nobody else has set a subscriber before.
     let _ = tracing::subscriber::set_global_default(to_stderr.with_ansi(false).log_internal_errors(false).finish());
 }
@@ -139,7 +141,7 @@ fn begin(job: &JobDir, identity: &Identity) -> Result<(TrainerAssignment, Interr
     Ok((assigned, interruption))
 }
 
-/// The lock on the job's folder, taken before anything in it is read.
+/// The lock on the job's folder, before anything in it is read.
 fn hold(job: &JobDir) -> Result<(Lock, Identity), Exit> {
     let refuse = |exit: Exit, sentence: String| {
         last_word(format_args!("{sentence}"));
@@ -152,7 +154,7 @@ fn hold(job: &JobDir) -> Result<(Lock, Identity), Exit> {
     let identity = Identity::own().map_err(unknown)?;
     let holder = records::holder(assignment::device(|name| std::env::var_os(name))).map_err(unknown)?;
     atomic::make_below(job.path(), &job.private()).map_err(|e| refuse(Exit::unwritten(&e), e.to_string()))?;
-    match lock::take(&job.lock(), &holder) {
+    match take(job, &holder) {
         Ok(Locking::Held(lock)) => Ok((lock, identity)),
         Ok(Locking::Busy { holder }) => Err(refuse(
             Exit::Busy,
@@ -160,6 +162,16 @@ fn hold(job: &JobDir) -> Result<(Lock, Identity), Exit> {
         )),
         Err(error) => Err(refuse(Exit::unwritten(&error), error.to_string())),
     }
+}
+
+/// Whoever started this may have taken the lock, and handed it over as the standard input.
+fn take(job: &JobDir, holder: &str) -> Result<Locking, StoreError> {
+    if let Ok(input) = io::stdin().as_fd().try_clone_to_owned()
+        && let Some(lock) = lock::take_over(&job.lock(), input.into(), holder)?
+    {
+        return Ok(Locking::Held(lock));
+    }
+    lock::take(&job.lock(), holder)
 }
 
 /// The last word of a run's result, with the input that the disk did not give, and the exit code.

@@ -2,12 +2,12 @@
 
 use neurosearch::executor::assignment::variable;
 use neurosearch::executor::local::process_identity::field;
-use neurosearch::executor::local::warm_trainer::{READY, StandbyAssignment};
+use neurosearch::executor::local::warm_trainer::{OrderInput, READY, StandbyAssignment};
 use neurosearch::executor::trainer_exit_code::Exit;
 use neurosearch::store::fs::open;
 use neurosearch::store::records::layout::JobDir;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufReader, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -21,7 +21,8 @@ pub fn wait() -> Result<Option<JobDir>, Exit> {
     let gone = |_| Exit::Crashed;
     let mut output = io::stdout();
     output.write_all(READY).and_then(|()| output.flush()).map_err(gone)?;
-    let Some(order) = StandbyAssignment::read(&mut io::stdin().lock()).map_err(gone)? else { return Ok(None) };
+    let mut input = BufReader::new(OrderInput::of(io::stdin()));
+    let Some(order) = StandbyAssignment::read(&mut input).map_err(gone)? else { return Ok(None) };
     for (name, value) in &order.variables {
         // SAFETY: no other thread has been started that might read the environment.
         unsafe { std::env::set_var(name, value) };
@@ -29,8 +30,9 @@ pub fn wait() -> Result<Option<JobDir>, Exit> {
     let job = JobDir::new(&order.folder);
     let attempt = std::env::var(variable::ATTEMPT).ok().and_then(|attempt| attempt.parse().ok()).ok_or(Exit::Usage)?;
     let log = open::append(&job.attempt_log(attempt)).map_err(|error| Exit::unwritten(&error))?;
-    let nothing = File::open("/dev/null").map_err(gone)?;
-    redirect(&nothing, libc::STDIN_FILENO).map_err(gone)?;
+    // The job's lock, as for one that was started for the job.
+    let input = input.get_mut().file.take().map_or_else(|| File::open("/dev/null"), Ok).map_err(gone)?;
+    redirect(&input, libc::STDIN_FILENO).map_err(gone)?;
     redirect(&log, libc::STDOUT_FILENO).and_then(|()| redirect(&log, libc::STDERR_FILENO)).map_err(gone)?;
     show(&order.folder);
     Ok(Some(job))

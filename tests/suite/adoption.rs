@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
-/// A daemon with one slot, and a search whose first job trains until the test lets it go on.
+/// A daemon, and a search whose first job trains until the test lets it go on.
 struct Running {
     _dir: tempfile::TempDir,
     hold: PathBuf,
@@ -22,10 +22,15 @@ struct Running {
 
 impl Running {
     fn new() -> Self {
+        Running::with_slots(1)
+    }
+
+    fn with_slots(slots: u32) -> Self {
         let dir = tempdir();
         let hold = dir.path().join("hold");
         fs::write(&hold, "").expect("written");
-        let setup = Setup::default().with("STAND_IN_HOLD", path(&hold));
+        let config = format!("{}\nslots_per_device = {slots}", Setup::default().config);
+        let setup = Setup { config, ..Setup::default() }.with("STAND_IN_HOLD", path(&hold));
         let daemon = Daemon::start(dir.path(), &setup);
         let launch = daemon.launch("original");
         drop_space(&launch, &space(1, 2, &json!({})));
@@ -139,6 +144,23 @@ fn a_copy_of_a_running_job_has_no_trainer_and_takes_no_slot() {
         running.waits_and_can_be_cancelled(&job);
     }
     running.goes_on();
+}
+
+#[test]
+fn a_copy_made_of_hard_links_trains_beside_the_original() {
+    let running = Running::with_slots(2);
+    let (made, linked) = (running.daemon.dir.join("job-31"), running.launch.join("job-31"));
+    copy(&["-al"], &running.job(), &made);
+    // The stand-in writes these in place, which no trainer does.
+    for name in ["begun", "starts", "epochs"] {
+        fs::remove_file(private(&made, name)).expect("removed");
+    }
+    fs::rename(&made, &linked).expect("moved");
+    until("it trains by itself", || recorded(&linked) != running.trainer && private(&linked, "epochs").exists());
+    running.still_trains();
+    running.goes_on();
+    running.is(&linked, "done");
+    assert_eq!(fs::read_to_string(private(&linked, "begun")).expect("attempts"), "2\n", "the one after the original's");
 }
 
 #[test]

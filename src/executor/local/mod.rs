@@ -4,6 +4,7 @@ pub mod child;
 pub mod cpu;
 mod exit_status;
 pub mod gpus;
+mod handed_lock;
 mod live_trainers;
 pub mod memory;
 mod process_handle;

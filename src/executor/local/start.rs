@@ -1,6 +1,7 @@
 //! Starts a trainer on a job's folder. The trainer outlives its starter.
 
 use super::child::Child;
+use super::handed_lock;
 use crate::executor::assignment::{Assignment, variable};
 use crate::executor::run::NotStarted;
 use crate::store::fs::error::StoreError;
@@ -29,7 +30,8 @@ impl From<StartError> for NotStarted {
 }
 
 /// Starts `program` for `assignment`. It leads its own process group, has no pipe to this process, and writes to `attempt-N.log`.
-/// The job's folder and its private folder must exist.
+/// Its standard input is the job's lock, which is taken before it starts: if this process dies now, the next one sees that the
+/// job has a trainer. The job's folder and its private folder must exist.
 ///
 /// # Errors
 /// If the log cannot be opened or the program cannot be started.
@@ -38,10 +40,11 @@ pub fn start(program: &Path, assignment: &Assignment) -> Result<Child, StartErro
     let folder = assignment.folder()?;
     let output = assignment.open_log()?;
     let errors = output.try_clone().map_err(fail)?;
+    let lock = handed_lock::take(assignment)?;
     let mut command = Command::new(program);
     // The root, so that a trainer never keeps an unrelated file system busy.
     command.arg(&folder).current_dir("/").process_group(0);
-    command.stdin(Stdio::null()).stdout(output).stderr(errors).envs(variables(assignment));
+    command.stdin(lock.map_or_else(Stdio::null, Stdio::from)).stdout(output).stderr(errors).envs(variables(assignment));
     let child = command.spawn().map_err(fail)?;
     Child::lead(child).map_err(fail)
 }

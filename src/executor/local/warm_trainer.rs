@@ -1,14 +1,23 @@
 //! A trainer that is loaded and waits for a job: how it is started and given a job.
 
 use super::child::Child;
+use super::handed_lock;
 use super::start::variables;
 use crate::executor::assignment::Assignment;
 use crate::executor::trainer_exit_code::Exit;
 use crate::store::fs::error::StoreError;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
 use std::ffi::{OsStr, OsString};
-use std::io::{self, BufRead, Read, Write};
+use std::fs::File;
+use std::io::{self, BufRead, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
@@ -20,8 +29,8 @@ pub const READY: &[u8] = b"ready\n";
 /// Space for a job's path in the process's command line, which `ps` shows, in characters.
 const ROOM: usize = 512;
 
-/// The job for a waiting trainer, sent to its standard input: the words of [`StandbyAssignment::write`]. A zero byte ends each
-/// word, and an empty word ends the list.
+/// The job for a waiting trainer, sent to its standard input: the folder, then `NAME=value` for each variable. A zero byte ends
+/// each word, and an empty word ends the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StandbyAssignment {
     /// The job's folder, absolute.
@@ -36,18 +45,14 @@ impl StandbyAssignment {
         StandbyAssignment { folder, variables }
     }
 
-    /// Writes it whole, in one piece if `out` accepts that.
-    ///
-    /// # Errors
-    /// The errors of `out`.
-    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+    fn words(&self) -> Vec<u8> {
         let mut words = self.folder.as_os_str().as_bytes().to_vec();
         words.push(0);
         for (name, value) in &self.variables {
             words.extend([name.as_bytes(), b"=", value.as_bytes(), b"\0"].concat());
         }
         words.push(0);
-        out.write_all(&words)
+        words
     }
 
     /// Reads one. `None` if the other side closed before it had sent everything.
@@ -94,6 +99,8 @@ pub enum Word {
 pub struct WarmTrainer {
     /// `None` once it belongs to a job.
     child: Option<process::Child>,
+    /// Leads to its standard input. It ends when this is closed.
+    order: UnixStream,
 }
 
 impl WarmTrainer {
@@ -104,8 +111,9 @@ impl WarmTrainer {
     pub fn begin(program: &Path) -> io::Result<Self> {
         let mut command = Command::new(program);
         command.arg("standby").arg(" ".repeat(ROOM)).current_dir("/").process_group(0);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        command.spawn().map(|child| WarmTrainer { child: Some(child) })
+        let (order, theirs) = UnixStream::pair()?;
+        command.stdin(OwnedFd::from(theirs)).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.spawn().map(|child| WarmTrainer { child: Some(child), order })
     }
 
     /// Its pid. `None` once it belongs to a job.
@@ -144,11 +152,57 @@ impl WarmTrainer {
         // The trainer opens the log itself. Opening it here reports a disk error as such.
         assignment.open_log()?;
         let order = StandbyAssignment::of(assignment.folder()?, assignment);
-        let told = self.child.as_mut().and_then(|child| child.stdin.take()).map(|mut input| order.write(&mut input));
-        if !matches!(told, Some(Ok(()))) {
+        let lock = handed_lock::take(assignment)?;
+        if send(&mut self.order, &order.words(), lock.as_ref()).is_err() {
             return Ok(None);
         }
         Ok(self.child.take().and_then(|child| Child::lead(child).ok()))
+    }
+}
+
+/// Sends the words, and the file with the first of them. The kernel keeps it open on its way, whoever dies meanwhile.
+fn send(stream: &mut UnixStream, words: &[u8], file: Option<&File>) -> io::Result<()> {
+    let files: Vec<BorrowedFd<'_>> = file.iter().map(|file| file.as_fd()).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !files.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&files)) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let sent = sendmsg(&*stream, &[IoSlice::new(words)], &mut control, SendFlags::NOSIGNAL)?;
+    stream.write_all(&words[sent..])
+}
+
+/// A waiting trainer's standard input, with the file that comes with its words.
+#[derive(Debug)]
+pub struct OrderInput<F> {
+    input: F,
+    /// `None` if none has come.
+    pub file: Option<File>,
+}
+
+impl<F: AsFd> OrderInput<F> {
+    pub fn of(input: F) -> Self {
+        OrderInput { input, file: None }
+    }
+}
+
+impl<F: AsFd> Read for OrderInput<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        match recvmsg(&self.input, &mut [IoSliceMut::new(buffer)], &mut control, RecvFlags::CMSG_CLOEXEC) {
+            Ok(received) => {
+                for message in control.drain() {
+                    if let RecvAncillaryMessage::ScmRights(files) = message {
+                        self.file = files.map(File::from).next().or(self.file.take());
+                    }
+                }
+                Ok(received.bytes)
+            }
+            // A person may try it with a pipe or a terminal.
+            Err(Errno::NOTSOCK) => Ok(rustix::io::read(&self.input, buffer)?),
+            Err(e) => Err(e.into()),
+        }
     }
 }
 
@@ -165,6 +219,7 @@ impl Drop for WarmTrainer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::fs::lock::{self, Locking};
     use crate::testing::{script, tempdir};
 
     #[test]
@@ -174,13 +229,38 @@ mod tests {
             folder: PathBuf::from(OsStr::from_bytes(b"/searches/caf\xe9 =\n/job-0")),
             variables: vec![variable("A", b"1=2"), variable("EMPTY", b""), variable("CUDA_VISIBLE_DEVICES", b"GPU-\xff")],
         };
-        let mut bytes = Vec::new();
-        order.write(&mut bytes).expect("written");
+        let bytes = order.words();
         assert_eq!(StandbyAssignment::read(&mut bytes.as_slice()).expect("read"), Some(order));
         for end in 0..bytes.len() {
             assert_eq!(StandbyAssignment::read(&mut &bytes[..end]).expect("read"), None, "{end} of {} bytes", bytes.len());
         }
         assert_eq!(StandbyAssignment::read(&mut &b"\0"[..]).expect("read"), None, "an order for nothing");
+    }
+
+    #[test]
+    fn a_file_comes_with_the_words_even_when_its_sender_is_gone() {
+        let dir = tempdir();
+        let place = dir.path().join("lock");
+        let Ok(Locking::Held(lock)) = lock::take(&place, "a starter") else { panic!("nobody holds it") };
+        let (mut ours, theirs) = UnixStream::pair().expect("a pair");
+        let words = vec![b'x'; 100];
+        send(&mut ours, &words, lock.hand_over().as_ref()).expect("sent");
+        drop(ours);
+        assert!(lock::is_held(&place).expect("looked"), "it is on its way");
+        let mut input = OrderInput::of(theirs);
+        let mut read = Vec::new();
+        input.read_to_end(&mut read).expect("read");
+        assert_eq!(read, words);
+        let lock = lock::take_over(&place, input.file.take().expect("a file"), "its trainer").expect("looked");
+        assert!(lock.is_some() && lock::is_held(&place).expect("looked"));
+        drop(lock);
+        assert!(!lock::is_held(&place).expect("looked"));
+        let (reader, mut writer) = io::pipe().expect("a pipe");
+        writer.write_all(&words).expect("written");
+        drop(writer);
+        let mut read = Vec::new();
+        OrderInput::of(reader).read_to_end(&mut read).expect("read");
+        assert_eq!(read, words, "of a pipe too");
     }
 
     #[test]

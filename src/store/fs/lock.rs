@@ -1,13 +1,14 @@
 //! A lock on a directory, held by a process for as long as it lives, that says who holds it.
 
+use super::atomic;
 use super::error::StoreError;
 use super::open;
 use super::owned_path::Place;
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, Metadata, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Who holds a lock, as one line of JSON in its file says.
@@ -44,22 +45,46 @@ pub fn who(holder: &str) -> String {
 /// The open file is the lock: it ends with the process, however that ends.
 #[derive(Debug)]
 pub struct Lock {
-    file: File,
+    /// `None` once it was handed over.
+    file: Option<File>,
 }
 
 impl Lock {
+    fn on(file: File) -> Self {
+        Lock { file: Some(file) }
+    }
+
     /// Whether the lock is still the file of that name: one that was removed or replaced keeps nobody out any more.
     ///
     /// # Errors
     /// When the path cannot be looked at; that nothing is there is no error.
-    pub fn is_at(&self, path: &Path) -> Result<bool, StoreError> {
-        let fail = |e| StoreError::io("look at the lock", path, e);
-        let own = self.file.metadata().map_err(fail)?;
-        match std::fs::symlink_metadata(path) {
-            Ok(there) => Ok((there.dev(), there.ino()) == (own.dev(), own.ino())),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(e) => Err(fail(e)),
+    pub fn is_at(&self, place: &(impl Place + ?Sized)) -> Result<bool, StoreError> {
+        self.file.as_ref().map_or(Ok(false), |file| is_at(file, place))
+    }
+
+    /// In place, against the house's rule: a rename would leave the lock on a file nobody can open.
+    fn say(mut self, holder: &str) -> std::io::Result<Self> {
+        if let Some(file) = &mut self.file {
+            file.set_len(0)?;
+            file.rewind()?;
+            file.write_all(holder.as_bytes())?;
         }
+        Ok(self)
+    }
+
+    /// The locked file, for a process that is to be started with it. The lock ends when every process that has it has closed it.
+    pub fn hand_over(mut self) -> Option<File> {
+        self.file.take()
+    }
+}
+
+fn is_at(file: &File, place: &(impl Place + ?Sized)) -> Result<bool, StoreError> {
+    let fail = |e| StoreError::io("look at the lock", place.path(), e);
+    let own = file.metadata().map_err(fail)?;
+    match open::stat(place) {
+        Ok(there) => Ok((there.st_dev, there.st_ino) == (own.dev(), own.ino())),
+        Err(Errno::NOENT) => Ok(false),
+        Err(e) => Err(fail(e.into())),
     }
 }
 
@@ -67,7 +92,7 @@ impl Drop for Lock {
     /// Closing alone would leave the lock to a process that is being started just now, until it has become its program.
     fn drop(&mut self) {
         // What fails here ends with the process at the latest.
-        let _ = self.file.unlock();
+        self.file.iter().for_each(|file| drop(file.unlock()));
     }
 }
 
@@ -78,21 +103,53 @@ pub enum Locking {
     Busy { holder: String },
 }
 
-/// Takes the lock `place`, writing `holder` (the line of a [`LockHolder`]) into it.
+/// Takes the lock `place`, writing `holder` (the line of a [`LockHolder`]) into it. A file that has other names too, as in a copy
+/// made of hard links, is replaced first: what is locked and written here would be so there.
 ///
 /// # Errors
 /// When the file cannot be made or written; that somebody else holds it is no error.
 pub fn take(place: &(impl Place + ?Sized), holder: &str) -> Result<Locking, StoreError> {
     let fail = |e| StoreError::io("lock", place.path(), e);
-    let mut file = open::lock(place)?;
-    if acquire(&file).map_err(fail)? {
-        // In place, against the house's rule: a rename would leave the lock on a file nobody can open.
-        file.set_len(0).map_err(fail)?;
-        file.write_all(holder.as_bytes()).map_err(fail)?;
-        return Ok(Locking::Held(Lock { file }));
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let mut file = open::lock(place)?;
+        if !acquire(&file).map_err(fail)? {
+            file.rewind().map_err(fail)?;
+            return words(file).map(|holder| Locking::Busy { holder }).map_err(fail);
+        }
+        let links = file.metadata().map_err(fail)?.nlink();
+        let lock = Lock::on(file);
+        if links > 1 {
+            replace(place)?;
+        } else if lock.is_at(place)? {
+            return lock.say(holder).map(Locking::Held).map_err(fail);
+        }
+        // Somebody has replaced it, this process or another one.
+        if Instant::now() >= deadline {
+            return Err(fail(std::io::ErrorKind::TimedOut.into()));
+        }
     }
-    file.rewind().map_err(fail)?;
-    words(file).map(|holder| Locking::Busy { holder }).map_err(fail)
+}
+
+/// Makes the lock `place` a new file, which nobody holds. Who holds the old one does so under its other names alone.
+///
+/// # Errors
+/// When the file cannot be made.
+pub fn replace(place: &(impl Place + ?Sized)) -> Result<(), StoreError> {
+    atomic::replace(place, b"")
+}
+
+/// The lock `place` that the process which started this one took and handed over as `file`, with `holder` for its words. None if
+/// `file` is another one.
+///
+/// # Errors
+/// When the files cannot be looked at or written.
+pub fn take_over(place: &(impl Place + ?Sized), file: File, holder: &str) -> Result<Option<Lock>, StoreError> {
+    let fail = |e| StoreError::io("lock", place.path(), e);
+    if !is_at(&file, place)? || !acquire(&file).map_err(fail)? {
+        return Ok(None);
+    }
+    Lock::on(file).say(holder).map(Some).map_err(fail)
 }
 
 fn words(file: File) -> std::io::Result<String> {
@@ -133,7 +190,7 @@ fn acquire(file: &File) -> std::io::Result<bool> {
 pub fn take_free(place: &(impl Place + ?Sized)) -> Result<Option<Lock>, StoreError> {
     match open::read(place) {
         Ok(file) => match acquire(&file) {
-            Ok(true) => Ok(Some(Lock { file })),
+            Ok(true) => Ok(Some(Lock::on(file))),
             Ok(false) => Ok(None),
             Err(e) => Err(StoreError::io("lock", place.path(), e)),
         },
@@ -202,6 +259,42 @@ mod tests {
         assert!(!lock.is_at(&path).expect("looked"));
         assert!(matches!(take(&path, "another"), Ok(Locking::Held(_))));
         assert!(!lock.is_at(&path).expect("looked"));
+    }
+
+    #[test]
+    fn a_lock_with_other_names_is_replaced_and_nothing_is_written_under_those() {
+        let dir = tempdir();
+        let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+        std::fs::write(&first, "precious").expect("written");
+        std::fs::hard_link(&first, &second).expect("linked");
+        let Ok(Locking::Held(lock)) = take(&second, "me") else { panic!("not taken") };
+        assert!(lock.is_at(&second).expect("looked") && is_held(&second).expect("looked"));
+        assert_eq!(std::fs::read_to_string(&first).expect("read"), "precious");
+        assert!(!is_held(&first).expect("looked"));
+        drop(lock);
+        std::fs::remove_file(&second).expect("removed");
+        std::fs::hard_link(&first, &second).expect("linked");
+        let holder = File::open(&first).expect("opened");
+        holder.try_lock().expect("locked");
+        assert!(matches!(take(&second, "me"), Ok(Locking::Busy { .. })), "held under its other name");
+        replace(&second).expect("replaced");
+        assert!(matches!(take(&second, "me"), Ok(Locking::Held(_))));
+    }
+
+    #[test]
+    fn a_lock_that_was_handed_over_outlives_the_one_who_took_it() {
+        let dir = tempdir();
+        let path = dir.path().join("lock");
+        let Ok(Locking::Held(lock)) = take(&path, "a starter with a long name") else { panic!("not taken") };
+        let file = lock.hand_over().expect("once");
+        let theirs = file.try_clone().expect("as a child has it");
+        drop(file);
+        assert_eq!(holder(&path).expect("looked").as_deref(), Some("a starter with a long name"));
+        assert!(take_over(&dir.path().join("other"), theirs.try_clone().expect("cloned"), "x").expect("looked").is_none());
+        let lock = take_over(&path, theirs, "its trainer").expect("looked").expect("it is that one");
+        assert_eq!(holder(&path).expect("looked").as_deref(), Some("its trainer"));
+        drop(lock);
+        assert!(!is_held(&path).expect("looked"));
     }
 
     #[test]

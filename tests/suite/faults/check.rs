@@ -36,9 +36,18 @@ pub fn job(launch: &Path, index: u64) -> JobDir {
     LaunchDir::new(launch).job(&JobName::numbered("job", index).expect("a name"))
 }
 
+/// The attempts whose trainer was started at all, in order.
+pub fn begun(job: &JobDir) -> Vec<u32> {
+    attempts(job, "begun")
+}
+
 /// The attempts whose trainer got as far as the job's lock, in order.
 pub fn starts(job: &JobDir) -> Vec<u32> {
-    let text = fs::read_to_string(job.private().join("starts")).unwrap_or_default();
+    attempts(job, "starts")
+}
+
+fn attempts(job: &JobDir, file: &str) -> Vec<u32> {
+    let text = fs::read_to_string(job.private().join(file)).unwrap_or_default();
     text.lines().map(|line| line.parse().expect("a number")).collect()
 }
 
