@@ -44,7 +44,7 @@ pub fn what_is_left(executor: &dyn Executor, job: &JobDir, attempt: u32, followe
     };
     let status = if followed { trainer_status_after_end(executor, job) } else { trainer_status(executor, job) };
     match (status, seen) {
-        (TrainerStatus::Alive(run), _) => AttemptResult::Another(run),
+        (TrainerStatus::Alive(run, _), _) => AttemptResult::Another(run),
         (TrainerStatus::Unknown(why), _) => AttemptResult::Unclear(why),
         (_, Some(seen)) => over(Some(own_word.map_or_else(|| last_words::added(seen, job, attempt), |end| end.ended))),
         (TrainerStatus::Ended(end), None) => over(Some(end.ended)),

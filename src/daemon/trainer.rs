@@ -154,7 +154,7 @@ impl Trainer {
         let (executor, job) = (self.services.executor.clone(), self.job.clone());
         let work = self.on_disk(move || trainer_status(&*executor, &job));
         ctx.spawn(work.into_actor(self).map(|status, this, ctx| match status {
-            Ok(TrainerStatus::Alive(run)) => {
+            Ok(TrainerStatus::Alive(run, _)) => {
                 info!(job = ?this.job.path(), trainer = %run, "trainer adopted");
                 this.run = Some(run);
                 this.watch(ctx);

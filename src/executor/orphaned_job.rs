@@ -17,7 +17,7 @@ pub fn shown(job: &JobDir, record: &JobRecord) -> JobState {
     }
     // A job started from the command line runs on this machine.
     let word = match trainer_status(&Processes::default(), job) {
-        TrainerStatus::Alive(_) | TrainerStatus::Unknown(_) => return record.state.clone(),
+        TrainerStatus::Alive(..) | TrainerStatus::Unknown(_) => return record.state.clone(),
         // The record of an earlier attempt says nothing about an attempt that died before it wrote its own.
         TrainerStatus::Ended(end) if end.attempt == record.history.attempts => {
             Some(finished_folds::hold_to_results(end.ended, job))

@@ -13,8 +13,8 @@ use tracing::info;
 /// The combined report of a job's folder and the executor.
 #[derive(Debug)]
 pub enum TrainerStatus {
-    /// The trainer runs.
-    Alive(Box<dyn Run>),
+    /// The trainer runs. With its record.
+    Alive(Box<dyn Run>, Box<TrainerRecord>),
     /// It ended and recorded how.
     Ended(EndRecord),
     /// No trainer runs. The last one, if any, ended without a record.
@@ -59,7 +59,7 @@ fn judge(executor: &dyn Executor, job: &JobDir) -> Result<TrainerStatus, StoreEr
     };
     let found = executor.find(job, &trainer.run).map_err(|e| StoreError::io("find the trainer of", job.path(), e))?;
     let another = match found {
-        FoundRun::Alive(run) => return Ok(TrainerStatus::Alive(run)),
+        FoundRun::Alive(run) => return Ok(TrainerStatus::Alive(run, Box::new(trainer))),
         FoundRun::Another { ref why, .. } | FoundRun::Unknown(ref why) => format!("; {why}"),
         FoundRun::Over => String::new(),
     };
@@ -191,8 +191,8 @@ mod tests {
         let identity = holder.identity();
         record::write(&job.trainer_record(), &trainer(&identity, 1)).expect("written");
         record::write(&job.end(), &end(1)).expect("written");
-        let Alive(run) = look(&job) else { panic!("it lives") };
-        assert_eq!(run.to_string(), format!("process {}", identity.pid));
+        let Alive(run, record) = look(&job) else { panic!("it lives") };
+        assert_eq!((run.to_string(), record.attempt), (format!("process {}", identity.pid), 1));
     }
 
     #[test]
@@ -205,7 +205,7 @@ mod tests {
             let copied = std::process::Command::new("cp").arg(option).args([job.path(), copy.path()]).status();
             assert!(copied.expect("cp runs").success());
             assert!(matches!(look(&copy), Gone), "{option}: {:?}", look(&copy));
-            assert!(matches!(look(&job), Alive(_)), "{option}: the original runs");
+            assert!(matches!(look(&job), Alive(..)), "{option}: the original runs");
         }
     }
 

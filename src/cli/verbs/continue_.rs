@@ -101,7 +101,7 @@ fn refuse_running(job: &JobDir, take_over: bool) -> Result<(), Failure> {
     match trainer_status(&Processes::default(), job) {
         TrainerStatus::Unknown(_) if free && take_over => Ok(()),
         TrainerStatus::Ended(_) | TrainerStatus::Gone => Ok(()),
-        TrainerStatus::Alive(run) => {
+        TrainerStatus::Alive(run, _) => {
             Err(Failure::new(Exit::Exists, format!("{folder} is being trained by {run}; wait for its end")))
         }
         TrainerStatus::Unknown(why) => {

@@ -7,7 +7,7 @@ use crate::engine::restore::{FoundJob, FoundRecord, TrainerSeen, Unread};
 use crate::executor::local::process_identity::{is_here, may_live};
 use crate::executor::{self, Executor, TrainerStatus, shown, trainer_status};
 use crate::store::fs::error::StoreError;
-use crate::store::records::job_records::{JobRecord, Starter, TrainerRecord};
+use crate::store::records::job_records::{JobRecord, Starter};
 use crate::store::records::layout::{JobDir, LaunchDir};
 use crate::store::records::{list_jobs, progress, record};
 use serde::Deserialize;
@@ -106,11 +106,8 @@ struct UseCpuKey {
 /// The state of the trainer. `attempt` is the last one that was recorded as started.
 pub fn trainer(executor: &dyn Executor, job: &JobDir, attempt: u32) -> TrainerSeen {
     match trainer_status(executor, job) {
-        TrainerStatus::Alive(_) => match record::read::<TrainerRecord>(&job.trainer_record()) {
-            Ok(record) => match Device::try_from(record.device) {
-                Ok(device) => TrainerSeen::Alive(device),
-                Err(e) => TrainerSeen::Unclear { why: e.to_string(), holder: holder(job) },
-            },
+        TrainerStatus::Alive(_, record) => match Device::try_from(record.device) {
+            Ok(device) => TrainerSeen::Alive(device),
             Err(e) => TrainerSeen::Unclear { why: e.to_string(), holder: holder(job) },
         },
         // The record of an earlier attempt says nothing about an attempt that died before it wrote its own.
