@@ -11,16 +11,14 @@ use crate::domain::progress::{Phase, Progress};
 use crate::domain::search_terms::Terms;
 use crate::domain::space::SearchSpace;
 use crate::executor::{Identity, Processes};
-use crate::store::fs::lock;
 use crate::store::records::layout::{JobDir, LaunchDir};
 use crate::store::settings::Settings;
 use actix::{AsyncContext, Context};
-use rustix::process::{Pid, Signal, kill_process_group};
+use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A directory that goes with the value.
@@ -36,10 +34,10 @@ pub fn script(path: &Path, body: &str) {
     assert!(write.status().expect("sh runs").success());
 }
 
-/// Takes the lock that its first argument names, and sleeps.
-const HOLD: &str = "exec 9>>\"$1\"; flock -n 9 || exit 1; sleep 600 9>&- & wait";
+/// Takes the lock that its first argument names, says so, and waits for as long as its input is open.
+const HOLD: &str = "exec 9>>\"$1\"; flock -n 9 || exit 1; echo held; read -r _";
 
-/// A process that holds a job's lock. It leads a process group, and both end with the value.
+/// A process that holds a job's lock. It leads a process group, and ends with the value.
 pub struct LockHolder(Child);
 
 impl LockHolder {
@@ -57,12 +55,11 @@ impl LockHolder {
     }
 
     fn spawn(command: &mut Command, job: &JobDir) -> Self {
-        let holder = LockHolder(command.arg(&*job.lock()).process_group(0).spawn().expect("it runs"));
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !lock::is_held(&job.lock()).expect("looked") {
-            assert!(Instant::now() < deadline, "it does not take the lock");
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        let command = command.arg(&*job.lock()).process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut holder = LockHolder(command.spawn().expect("it runs"));
+        let mut said = [0; 5];
+        // No other process has the lock any more by then, so that it ends with this one.
+        holder.0.stdout.take().expect("a pipe").read_exact(&mut said).expect("it holds the lock");
         holder
     }
 
@@ -73,8 +70,8 @@ impl LockHolder {
 
 impl Drop for LockHolder {
     fn drop(&mut self) {
-        let group = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw).expect("a pid");
-        let _ = kill_process_group(group, Signal::KILL);
+        // It may have ended already.
+        let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
