@@ -118,7 +118,7 @@ async fn exchange(socket: &Path, method: Method, target: &str, body: Bytes) -> R
     let request = Request::builder()
         .method(method)
         .uri(target)
-        .header(hyper::header::HOST, "neurosearchd")
+        .header(hyper::header::HOST, "localhost")
         .header(hyper::header::CONTENT_TYPE, "application/json")
         .body(Full::new(body))
         .map_err(|e| http(&e))?;

@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 const VALUES: &[(&str, &str)] = &[
     ("watch", "/a:/b"),
     ("socket", "/s"),
+    ("allowed_hosts", "lab.example,[2001:db8::7]"),
     ("devices", "GPU-1,cpu"),
     ("exclude_devices", "GPU-2,GPU-3"),
     ("slots_per_device", "3"),
@@ -78,6 +79,7 @@ fn what_a_start_refuses_the_check_refuses_with_the_same_words() {
         "log = \"neurosearch=loud\"",
         "log = \"inof\"",
         "devices = [\"0\"]",
+        "allowed_hosts = [\"http://lab.example/\"]",
         "exclude_devices = [\"gpu0\"]",
         "search = { n_jobs = -1 }",
         "search.n_jobs = 1.5",

@@ -12,7 +12,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 /// Numbers of users and a group that nobody has.
@@ -127,22 +127,12 @@ fn status_says_what_lets_the_daemon_where_it_may_not_write_or_look() {
     assert!(daemon.wait().expect("reaped").success());
 }
 
-fn answer(socket: &PathBuf, request: &[u8]) -> String {
-    let mut stream = UnixStream::connect(socket).expect("connected");
-    // The daemon may have had enough before everything is sent.
-    let _ = stream.write_all(request);
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    String::from_utf8_lossy(&answer).into_owned()
-}
-
 #[test]
 fn a_senseless_request_is_refused_and_the_next_one_is_answered() {
     let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
-    let socket = dir.path().join("d.sock");
     let post = |body: &[u8]| {
-        let head = "POST /v1/pause HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length:";
+        let head = "POST /v1/pause HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length:";
         [format!("{head} {}\r\n\r\n", body.len()).as_bytes(), body].concat()
     };
     let deep = format!("{{\"set\": {}", "[".repeat(100_000));
@@ -162,7 +152,7 @@ fn a_senseless_request_is_refused_and_the_next_one_is_answered() {
         ("not HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n".to_vec(), ""),
     ];
     for (what, request, status) in cases {
-        let answer = answer(&socket, &request);
+        let answer = daemon.answer(&request);
         let first = answer.lines().next().unwrap_or_default();
         assert!(!first.contains(" 200 ") && (first.is_empty() || first.contains(status)), "{what}: {first:?}");
         assert!(!answer.chars().any(|c| c.is_control() && !c.is_whitespace()), "{what}: {answer:?}");
@@ -179,7 +169,7 @@ fn silent_clients_lose_their_places_and_others_are_answered() {
     let mut silent: Vec<UnixStream> = (0..100).map(|_| UnixStream::connect(&socket).expect("connected")).collect();
     for (index, stream) in silent.iter_mut().enumerate() {
         if index % 2 == 0 {
-            let _ = stream.write_all(b"POST /v1/pause HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{");
+            let _ = stream.write_all(b"POST /v1/pause HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{");
         }
     }
     until("another client is answered", || daemon.client().get::<Value>("/v1/ping", &[]).is_ok());
@@ -212,7 +202,7 @@ fn a_user_with_too_many_connections_is_told_so_while_others_are_answered() {
     connections.pop().expect("the last one").read_to_string(&mut last).expect("ended");
     assert!(last.contains("503") && last.contains("you have too many connections open at once"), "{last:?}");
     daemon.client().get::<Value>("/v1/ping", &[]).expect("another user is answered");
-    let request = b"GET /v1/ping HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let request = b"GET /v1/ping HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     for mut stream in connections {
         stream.write_all(request).expect("asked");
         let mut answer = String::new();

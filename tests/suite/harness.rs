@@ -5,6 +5,8 @@ use neurosearch::control::client::Client;
 use neurosearch::control::reply::{Counts, Jobs, Search, Status};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -66,6 +68,16 @@ impl Daemon {
 
     pub fn client(&self) -> Client {
         Client::new(self.dir.join("d.sock"))
+    }
+
+    /// What the socket answers to these very bytes, until the daemon ends the connection.
+    pub fn answer(&self, request: impl AsRef<[u8]>) -> String {
+        let mut stream = UnixStream::connect(self.dir.join("d.sock")).expect("connected");
+        // The daemon may have had enough before everything is sent.
+        let _ = stream.write_all(request.as_ref());
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
     }
 
     pub fn pid(&self) -> u32 {

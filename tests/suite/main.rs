@@ -4,6 +4,8 @@ mod adoption;
 mod analysis;
 mod analysis_again;
 mod another_executor;
+mod browser_rules;
+mod chromium;
 mod command_line;
 mod configuration;
 mod control_verbs;

@@ -1,6 +1,7 @@
 //! The control socket: identifies the user, reads the request, and answers over HTTP.
 
 pub mod app;
+pub mod browser;
 pub mod change;
 pub mod connection_quota;
 pub mod extract;

@@ -1,6 +1,7 @@
 //! Maps each path of the control socket to its answer.
 
 use super::app::{ACTOR_PATIENCE, App, ask};
+use super::browser::{self, AllowedHosts};
 use super::change::change;
 use super::extract::{QueryOf, QueryPairs, QueryParams};
 use super::refusal::Refused;
@@ -15,7 +16,7 @@ use crate::domain::device::Need;
 use crate::store::records::list_jobs;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Json, Router, middleware};
 use std::path::PathBuf;
 use tokio::task::spawn_blocking;
 
@@ -24,6 +25,7 @@ const LARGEST_BODY: usize = 1 << 20;
 
 /// Every path.
 pub fn router(app: App) -> Router {
+    let allowed = AllowedHosts::new(&app.services.settings().allowed_hosts);
     Router::new()
         .route("/v1/ping", get(ping))
         .route("/v1/status", get(status))
@@ -36,6 +38,7 @@ pub fn router(app: App) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(middleware::from_fn_with_state(allowed, browser::guard))
         .with_state(app)
 }
 

@@ -1,7 +1,7 @@
 //! Every key of the daemon's configuration: one row each, from which its field, default, flag, variable and reload follow.
 
 use super::values::{BadValue, DeviceChoice, LONGEST_PATH, LONGEST_SOCKET, Raw};
-use super::values::{devices, filter, gpus, on_too_large, path, paths, precision, switch, whole};
+use super::values::{devices, filter, gpus, hosts, on_too_large, path, paths, precision, switch, whole};
 use crate::domain::device::Device;
 use crate::domain::network::device_fit::OnTooLarge;
 use crate::domain::network::precision::Precision;
@@ -108,6 +108,11 @@ settings! {
         name: "socket", flag: "socket", variable: "NEUROSEARCH_SOCKET", value: "PATH",
         help: "Socket to listen on",
         words: Words::Text, read: |raw, base| path(raw, base, LONGEST_SOCKET), changes: Changes::AfterRestart,
+    }
+    allowed_hosts: Vec<String> = Vec::new() => {
+        name: "allowed_hosts", flag: "allowed-hosts", variable: "NEUROSEARCHD_ALLOWED_HOSTS", value: "NAMES",
+        help: "More names, besides localhost, by which a tunnel or a proxy may ask for the daemon",
+        words: Words::List(','), read: |raw, _| hosts(raw), changes: Changes::AfterRestart,
     }
     devices: DeviceChoice = DeviceChoice::Auto => {
         name: "devices", flag: "devices", variable: "NEUROSEARCHD_DEVICES", value: "DEVICES",

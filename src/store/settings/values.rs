@@ -3,6 +3,7 @@
 use crate::domain::device::Device;
 use crate::domain::network::device_fit::OnTooLarge;
 use crate::domain::network::precision::{BadPrecision, Precision};
+use std::net::Ipv6Addr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use tracing_subscriber::EnvFilter;
@@ -115,6 +116,25 @@ pub fn paths(raw: &Raw, base: &Path) -> Result<Vec<PathBuf>, BadValue> {
 /// A list of GPUs, by UUID.
 pub fn gpus(raw: &Raw) -> Result<Vec<Device>, BadValue> {
     each(raw, "a list of GPU UUIDs, as `nvidia-smi -L` prints them", gpu)
+}
+
+/// A list of host names, in lower case.
+pub fn hosts(raw: &Raw) -> Result<Vec<String>, BadValue> {
+    each(raw, "a list of host names, as [\"lab.example\"]", host)
+}
+
+/// The name or the address of a host, as a browser sends it in `Host`, without a port.
+fn host(raw: &Raw) -> Result<String, BadValue> {
+    const WANTED: &str = "a host's name or address alone, as \"lab.example\", \"192.0.2.7\" or \"[2001:db8::7]\"";
+    let word = text(raw, WANTED)?;
+    let in_brackets = word.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let right = match in_brackets {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => word
+            .split('.')
+            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))),
+    };
+    if right { Ok(word.to_ascii_lowercase()) } else { Err(refused(format!("{word:?} is not {WANTED}"))) }
 }
 
 /// The devices to use.
