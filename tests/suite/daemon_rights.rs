@@ -181,6 +181,17 @@ fn silent_clients_lose_their_places_and_others_are_answered() {
     daemon.client().get::<Value>("/v1/ping", &[]).expect("still served");
 }
 
+/// Connections of another user.
+fn connections_of(user: u32, count: usize, socket: &Path) -> Vec<UnixStream> {
+    let connect = || -> Vec<UnixStream> {
+        let user = Uid::from_raw(user);
+        // Of this thread alone, which ends with it.
+        rustix::thread::set_thread_res_uid(user, user, user).expect("become another user");
+        (0..count).map(|_| UnixStream::connect(socket).expect("connected")).collect()
+    };
+    std::thread::scope(|scope| scope.spawn(connect).join().expect("no panic"))
+}
+
 #[test]
 fn a_user_with_too_many_connections_is_told_so_while_others_are_answered() {
     if !rustix::process::geteuid().is_root() {
@@ -191,17 +202,21 @@ fn a_user_with_too_many_connections_is_told_so_while_others_are_answered() {
     let socket = dir.path().join("d.sock");
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("opened");
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).expect("opened");
-    let connect = || -> Vec<UnixStream> {
-        let stranger = Uid::from_raw(STRANGER);
-        // Of this thread alone, which ends with it.
-        rustix::thread::set_thread_res_uid(stranger, stranger, stranger).expect("become another user");
-        (0..33).map(|_| UnixStream::connect(&socket).expect("connected")).collect()
-    };
-    let mut connections = std::thread::scope(|scope| scope.spawn(connect).join().expect("no panic"));
+    let mut connections = connections_of(STRANGER, 33, &socket);
     let mut last = String::new();
     connections.pop().expect("the last one").read_to_string(&mut last).expect("ended");
     assert!(last.contains("503") && last.contains("you have too many connections open at once"), "{last:?}");
-    daemon.client().get::<Value>("/v1/ping", &[]).expect("another user is answered");
+    // Half of a request each. The second user takes all places that the first one leaves.
+    let half = b"POST /v1/pause HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{";
+    let mut more = connections_of(MEMBER, 1000, &socket);
+    for stream in &mut more {
+        // All but the first are turned away.
+        let _ = stream.write_all(half);
+    }
+    let mut last = String::new();
+    connections_of(OWNER, 1, &socket).pop().expect("one").read_to_string(&mut last).expect("ended");
+    assert!(last.contains("503") && last.contains("other users have too many"), "{last:?}");
+    daemon.client().get::<Value>("/v1/ping", &[]).expect("root is answered");
     let request = b"GET /v1/ping HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     for mut stream in connections {
         stream.write_all(request).expect("asked");
@@ -209,6 +224,25 @@ fn a_user_with_too_many_connections_is_told_so_while_others_are_answered() {
         stream.read_to_string(&mut answer).expect("answered");
         assert!(answer.contains(" 200 "), "{answer:?}");
     }
+}
+
+#[test]
+fn a_thousand_half_requests_of_the_daemons_own_user_leave_nobody_without_an_answer() {
+    let dir = tempdir();
+    let daemon = Daemon::start(dir.path(), &Setup::default());
+    let socket = dir.path().join("d.sock");
+    let connect = || UnixStream::connect(&socket).expect("connected");
+    let mut half: Vec<UnixStream> = (0..1000).map(|_| connect()).collect();
+    for stream in &mut half {
+        let _ = stream.write_all(b"GET /v1/ping HTTP/1.1\r\nhost: local");
+    }
+    // An answer either way: most likely that there are too many, which is not kept waiting for a place.
+    match daemon.client().get::<Value>("/v1/ping", &[]) {
+        Ok(_) => {}
+        Err(e) => assert!(e.to_string().contains("you have too many connections open"), "{e}"),
+    }
+    drop(half);
+    until("there is a place again", || daemon.client().get::<Value>("/v1/ping", &[]).is_ok());
 }
 
 #[test]

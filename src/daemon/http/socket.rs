@@ -1,9 +1,10 @@
 //! Creates the control socket so that only its group can reach it. Replaces a dead daemon's socket, never a live one's.
 
-use super::connection_quota::{ConnectionQuota, ConnectionSlot};
+use super::browser::ON_EVERY_ANSWER;
+use super::connection_quota::{ConnectionQuota, ConnectionSlot, Full};
 use super::peer::Peer;
 use crate::control::client::{Client, ClientError};
-use crate::control::reply::Pong;
+use crate::control::reply::{Pong, Refusal, VERSION};
 use crate::store::fs::lock::{self, Lock, Locking};
 use crate::store::fs::owned_path::Below;
 use axum::extract::connect_info::Connected;
@@ -12,29 +13,17 @@ use rustix::fs::Mode;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
-
-/// Most connections at once. Further ones wait in the kernel's queue.
-const MOST: usize = 64;
-
-/// Most connections of one user. A further one is refused at once, except for root and the daemon's own user.
-const MOST_EACH: usize = 32;
 
 /// Longest life of a connection, so that none can keep its place by sending little.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// Longest silence of both sides on a connection. The longest answer, a ranking, takes a few seconds.
 const SILENCE: Duration = Duration::from_secs(15);
-
-/// The answer to a user who has used up the quota.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 96\r\n\
-    connection: close\r\n\r\n{\"version\": 1, \"error\": \"you have too many connections open at once; close some, and ask again\"}";
 
 /// The socket, and the lock beside it that names the listener.
 #[derive(Debug)]
@@ -90,10 +79,9 @@ impl Drop for Socket {
     }
 }
 
-/// Accepts at most `MOST` connections at once, `MOST_EACH` of one user, and each for at most `LONGEST`.
+/// Accepts as many connections as the quota allows, refuses all others at once, and ends each after at most `LONGEST`.
 pub struct LimitedListener {
     listener: UnixListener,
-    places: Arc<Semaphore>,
     quota: ConnectionQuota,
 }
 
@@ -101,7 +89,7 @@ impl LimitedListener {
     /// Runs on the runtime of the calling thread.
     pub fn new(socket: &Socket) -> io::Result<Self> {
         let listener = UnixListener::from_std(socket.listener.try_clone()?)?;
-        Ok(LimitedListener { listener, places: Arc::new(Semaphore::new(MOST)), quota: ConnectionQuota::new(MOST_EACH) })
+        Ok(LimitedListener { listener, quota: ConnectionQuota::default() })
     }
 }
 
@@ -111,25 +99,20 @@ impl Listener for LimitedListener {
 
     async fn accept(&mut self) -> (Connection, Peer) {
         loop {
-            let place = self.places.clone().acquire_owned().await;
-            match (place, self.listener.accept().await) {
-                (Ok(place), Ok((stream, _))) => {
+            // Whoever is at the other end is known only now. So a connection is never left waiting for a place.
+            match self.listener.accept().await {
+                Ok((stream, _)) => {
                     let peer = Peer::of(&stream);
-                    let slot = self.quota.take(peer.uid);
-                    if slot.is_none() && !peer.is_master() {
-                        // Sent if it can be sent at once. Closing the connection says the same.
-                        let _ = stream.try_write(FULL);
-                        continue;
+                    match self.quota.take(&peer) {
+                        Ok(slot) => return (Connection::new(stream, slot), peer),
+                        Err(full) => turn_away(&stream, full),
                     }
-                    return (Connection::new(stream, place, slot), peer);
                 }
-                (_, Err(e)) => {
+                Err(e) => {
                     tracing::warn!(error = e.to_string(), "a connection was not accepted");
                     // Most likely out of descriptors. Some are freed in a moment.
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
-                // The semaphore is never closed.
-                (Err(_), _) => std::future::pending().await,
             }
         }
     }
@@ -137,6 +120,23 @@ impl Listener for LimitedListener {
     fn local_addr(&self) -> io::Result<Peer> {
         Ok(Peer::unknown())
     }
+}
+
+/// Tells a client why it has no place. The answer is sent only if that needs no waiting; that the connection ends says the same.
+fn turn_away(stream: &UnixStream, full: Full) {
+    let sentence = match full {
+        Full::User => "you have too many connections open at once; close some, and ask again",
+        Full::Everybody => "other users have too many connections open at once; ask again",
+    };
+    let body = serde_json::json!(Refusal { version: VERSION, error: sentence.to_string() }).to_string();
+    let length = body.len().to_string();
+    let headers = [("content-type", "application/json"), ("content-length", &*length), ("connection", "close")];
+    let mut answer = "HTTP/1.1 503 Service Unavailable\r\n".to_string();
+    for (name, value) in headers.into_iter().chain(ON_EVERY_ANSWER) {
+        answer.push_str(&format!("{name}: {value}\r\n"));
+    }
+    answer.push_str(&format!("\r\n{body}"));
+    let _ = stream.try_write(answer.as_bytes());
 }
 
 impl Connected<IncomingStream<'_, LimitedListener>> for Peer {
@@ -148,17 +148,15 @@ impl Connected<IncomingStream<'_, LimitedListener>> for Peer {
 /// A connection with its place and its time limits.
 pub struct Connection {
     stream: UnixStream,
-    _place: OwnedSemaphorePermit,
-    /// `None` for a user without a quota.
-    _slot: Option<ConnectionSlot>,
+    _slot: ConnectionSlot,
     leaves: Pin<Box<Sleep>>,
     silent: Pin<Box<Sleep>>,
 }
 
 impl Connection {
-    fn new(stream: UnixStream, place: OwnedSemaphorePermit, slot: Option<ConnectionSlot>) -> Self {
+    fn new(stream: UnixStream, slot: ConnectionSlot) -> Self {
         let [leaves, silent] = [LONGEST, SILENCE].map(|time| Box::pin(tokio::time::sleep(time)));
-        Connection { stream, _place: place, _slot: slot, leaves, silent }
+        Connection { stream, _slot: slot, leaves, silent }
     }
 
     /// Returns an error once the connection's time is over.
@@ -213,17 +211,32 @@ impl AsyncWrite for Connection {
 mod tests {
     use super::*;
     use crate::testing::tempdir;
+    use tokio::io::AsyncReadExt;
 
-    #[actix::test]
-    async fn one_user_leaves_half_of_the_connections_to_others() {
+    #[test]
+    fn who_holds_every_place_of_his_own_is_turned_away_until_he_gives_one_back() {
         let dir = tempdir();
         let path = dir.path().join("d.sock");
-        let listener = std::os::unix::net::UnixListener::bind(&path).expect("bound");
-        listener.set_nonblocking(true).expect("set");
-        let lock = Below::given(dir.path()).join("lock");
-        let Ok(Locking::Held(lock)) = lock::take(&lock, "{}") else { panic!("not locked") };
-        let limited = LimitedListener::new(&Socket { listener, path, _lock: lock }).expect("listens");
-        let taken: Vec<ConnectionSlot> = (0..MOST).map_while(|_| limited.quota.take(Some(7))).collect();
-        assert_eq!((taken.len(), limited.places.available_permits()), (32, 64));
+        let socket = bind(&path, "{}").expect("bound");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("built");
+        runtime.block_on(async {
+            let mut limited = LimitedListener::new(&socket).expect("listens");
+            let mut held = Vec::new();
+            for _ in 0..64 {
+                let client = UnixStream::connect(&path).await.expect("connected");
+                held.push((client, limited.accept().await));
+            }
+            let mut client = UnixStream::connect(&path).await.expect("connected");
+            let mut said = String::new();
+            tokio::select! {
+                ended = client.read_to_string(&mut said) => ended.expect("ended"),
+                _ = limited.accept() => panic!("accepted, with 64 connections open"),
+            };
+            assert!(said.starts_with("HTTP/1.1 503") && said.contains("close some, and ask again"), "{said:?}");
+            assert!(said.contains("nosniff"), "{said:?}");
+            held.pop();
+            let _client = UnixStream::connect(&path).await.expect("connected");
+            limited.accept().await;
+        });
     }
 }
