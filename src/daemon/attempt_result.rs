@@ -23,6 +23,8 @@ pub enum AttemptResult {
 /// Reads what the trainer of attempt `attempt` left, and cleans up after it. `followed`: a trainer was seen and is gone. `seen`:
 /// how it ended, as far as the executor knows.
 pub fn what_is_left(executor: &dyn Executor, job: &JobDir, attempt: u32, followed: bool, seen: Option<Ended>) -> AttemptResult {
+    let status = if followed { trainer_status_after_end(executor, job) } else { trainer_status(executor, job) };
+    // Read once the trainer is gone, so it changes no more.
     let checkpoints = progress::checkpoints(job);
     let own_word = EndRecord::of_attempt(job, attempt);
     let unread = own_word.as_ref().and_then(|end| end.unread.clone());
@@ -42,7 +44,6 @@ pub fn what_is_left(executor: &dyn Executor, job: &JobDir, attempt: u32, followe
         let out_of_reach = gone.or(file);
         AttemptResult::Over(Outcome { ended, checkpoints, room_wanted, input_alone, out_of_reach })
     };
-    let status = if followed { trainer_status_after_end(executor, job) } else { trainer_status(executor, job) };
     match (status, seen) {
         (TrainerStatus::Alive(run, _), _) => AttemptResult::Another(run),
         (TrainerStatus::Unknown(why), _) => AttemptResult::Unclear(why),
@@ -68,9 +69,12 @@ pub fn unwatched(job: &JobDir, ended: Ended) -> Option<Ended> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::executor::{Identity, Processes};
+    use crate::domain::device::Device;
+    use crate::executor::found_devices::FoundDevices;
+    use crate::executor::{Assignment, FoundRun, Identity, NotStarted, Processes};
     use crate::store::records::job_records::TrainerRecord;
     use crate::store::records::record;
+    use crate::store::records::run_id::RunId;
     use crate::testing::tempdir;
     use std::fs;
 
@@ -120,6 +124,45 @@ mod tests {
         assert!(matches!(outcome.ended, Some(Ended::Failed { class: FailureClass::BadData, .. })), "{outcome:?}");
         fs::remove_dir(labels.join("train")).expect("an empty mount point");
         assert_eq!(excused().out_of_reach, Some(Input::Directory(labels.join("train"))));
+    }
+
+    /// A trainer says its last word while it is looked for, and is gone.
+    #[derive(Debug)]
+    struct EndsMeanwhile(EndRecord);
+
+    impl Executor for EndsMeanwhile {
+        fn check(&self) -> Result<(), String> {
+            Ok(())
+        }
+        fn devices(&self, _: bool) -> FoundDevices {
+            FoundDevices::default()
+        }
+        fn room(&self, _: &Device, _: u32) -> Option<u64> {
+            None
+        }
+        fn start(&self, _: &Assignment) -> Result<Box<dyn Run>, NotStarted> {
+            Err(NotStarted::Job("nothing is started here".to_string()))
+        }
+        fn find(&self, job: &JobDir, _: &RunId) -> std::io::Result<FoundRun> {
+            record::write(&job.end(), &self.0).expect("written");
+            Ok(FoundRun::Over)
+        }
+    }
+
+    #[test]
+    fn a_last_word_is_read_after_the_trainer_is_gone() {
+        let dir = tempdir();
+        left(dir.path());
+        let job = JobDir::new(dir.path().join("job-0"));
+        fs::remove_file(job.end()).expect("removed");
+        let image = dir.path().join("image.nii.gz");
+        fs::write(&image, "").expect("written");
+        let ended = Ended::Interrupted { sentence: Some("the image cannot be read".to_string()) };
+        let unread = Some(image.display().to_string());
+        let ends = EndsMeanwhile(EndRecord { version: 1, ended: ended.clone(), attempt: 1, unread });
+        let AttemptResult::Over(outcome) = what_is_left(&ends, &job, 1, false, None) else { panic!("it is over") };
+        assert_eq!(outcome.ended, Some(ended));
+        assert!(outcome.input_alone || outcome.out_of_reach.is_some(), "the input is the reason: {outcome:?}");
     }
 
     #[test]
