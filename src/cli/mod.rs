@@ -16,6 +16,7 @@ mod verb_groups;
 pub mod verbs;
 
 use crate::domain::text::escape;
+use crate::store::system;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use exit::{Exit, Failure, VerbResult};
 use output::out::Out;
@@ -113,6 +114,7 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
 
 /// Does what the arguments (the program's name first) ask for, and says how it ended; every failure has been said on stderr.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
+    system::stay_open_to_owner();
     let mut out = Out::stdout();
     let outcome = match escape::parsed(args, parse) {
         Ok(cli) => run(cli.command, &mut out),

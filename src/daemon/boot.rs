@@ -11,6 +11,7 @@ use super::http::verbs::reload;
 use super::watcher::{ListSearches, Watcher};
 use super::{logging, systemd};
 use crate::executor::{Executor, Processes};
+use crate::store::system;
 use actix::{Actor, Addr, System};
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -37,6 +38,7 @@ const REFRESH: Duration = Duration::from_secs(10);
 /// # Errors
 /// One sentence on why it could not start.
 pub fn run(configuration: Configuration) -> Result<(), String> {
+    system::stay_open_to_owner();
     let log = logging::start(&configuration.settings().log)?;
     logging::abort_on_panic();
     let executor = Arc::new(Processes::with_warm_trainers());

@@ -1,8 +1,10 @@
-//! What only the operating system knows beside files: the time, and numbers that nobody can foresee.
+//! What only the operating system knows or does beside files: the time, numbers that nobody can foresee, the umask.
 
 use crate::domain::seed;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
+use rustix::fs::Mode;
+use rustix::process::umask;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Time since the Unix epoch; 0 where the clock stands before it.
@@ -13,6 +15,12 @@ pub fn since_epoch() -> Duration {
 /// Whole seconds since the Unix epoch.
 pub fn now() -> u64 {
     since_epoch().as_secs()
+}
+
+/// Keeps what this process makes open to its own user, whatever umask it was started with. For the start, before any thread.
+pub fn stay_open_to_owner() {
+    let given = umask(Mode::RWXG | Mode::RWXO);
+    umask(given - Mode::RWXU);
 }
 
 /// A new seed for a search or a job.

@@ -2,13 +2,13 @@
 
 use crate::harness::{Daemon, Setup, tempdir};
 use crate::needs::needs;
-use crate::stand_in::SOON;
+use crate::stand_in::{Ended, SOON};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 
 /// The name of the attacker's site. The browser is told that it leads to this machine, as a rebound name does.
@@ -146,16 +146,6 @@ fn browser(program: &Path, profile: &Path, url: &str) -> Command {
     command.arg(format!("--user-data-dir={}", profile.display())).arg(format!("--host-resolver-rules=MAP {EVIL} 127.0.0.1"));
     command.arg(url).stdin(Stdio::null()).stderr(Stdio::null());
     command
-}
-
-/// Ends the browser with the test.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]

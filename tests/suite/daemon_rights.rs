@@ -2,7 +2,7 @@
 
 use crate::harness::{Daemon, Setup, drop_space, space, tempdir};
 use crate::needs::{needs, skip};
-use crate::stand_in::{Signal, said, signal, until};
+use crate::stand_in::{Ended, Signal, checkout, said, signal, until};
 use crate::verbs::path;
 use neurosearch::control::client::Client;
 use neurosearch::control::reply::Status;
@@ -12,7 +12,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// Numbers of users and a group that nobody has.
@@ -125,6 +125,74 @@ fn status_says_what_lets_the_daemon_where_it_may_not_write_or_look() {
     assert!(said(&held).contains("is held") && said(&held).contains(&cure), "{}", said(&held));
     signal(daemon.id(), Signal::TERM);
     assert!(daemon.wait().expect("reaped").success());
+}
+
+/// What below `folder` its owner may not read, or not enter.
+fn shut(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("listed").flatten() {
+        let (path, meta) = (entry.path(), entry.metadata().expect("looked"));
+        let needed = if meta.is_dir() { 0o700 } else { 0o600 };
+        if !meta.is_symlink() && meta.permissions().mode() & needed != needed {
+            found.push(path);
+        } else if meta.is_dir() {
+            found.extend(shut(&path));
+        }
+    }
+    found
+}
+
+#[test]
+fn what_a_daemon_with_a_closed_umask_leaves_the_next_one_can_open() {
+    let Some(setpriv) = needs("setpriv") else { return };
+    let dir = tempdir();
+    let launch = dir.path().join("own/root/first");
+    fs::create_dir_all(&launch).expect("made");
+    drop_space(&launch, &space(1, 1, &json!({})));
+    let gpus = dir.path().join("own/no-gpus.json");
+    fs::write(&gpus, "[]").expect("written");
+    let mut program = vec!["sh".to_string()];
+    if rustix::process::geteuid().is_root() {
+        // Root may open everything.
+        let user = STRANGER.to_string();
+        program = [path(&setpriv), "--reuid", &user, "--regid", &user, "--clear-groups", "sh"].map(String::from).to_vec();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("opened");
+        let own = dir.path().join("own");
+        for given in [&own, &own.join("root"), &launch, &launch.join("random_search.json"), &gpus] {
+            chown(given, Some(STRANGER), Some(STRANGER)).expect("given away");
+        }
+    }
+    let socket = dir.path().join("own/d.sock");
+    let client = Client::new(&socket);
+    for umask in ["0777", "0022"] {
+        let mut daemon = Command::new(&program[0])
+            .args(&program[1..])
+            .args(["-c", "umask $0 && exec \"$@\"", umask, env!("CARGO_BIN_EXE_neurosearchd"), "--devices", "cpu"])
+            .arg("--watch")
+            .arg(dir.path().join("own/root"))
+            .arg("--socket")
+            .arg(&socket)
+            .env("HOME", dir.path().join("own"))
+            .env("NEUROSEARCH_TRAINER", checkout("tests/programs/stand-in-trainer"))
+            .env("NEUROSEARCH_GPU_LISTING", &gpus)
+            .env_remove("XDG_CACHE_HOME")
+            .env_remove("NEUROSEARCHD_CONFIG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map(Ended)
+            .expect("it runs");
+        until(&format!("the job is done, with umask {umask}"), || {
+            let ended = daemon.0.try_wait().expect("asked");
+            assert_eq!(ended, None, "the daemon cannot open what an earlier one left: {:?}", shut(dir.path()));
+            let status = client.get::<Status>("/v1/status", &[]);
+            status.is_ok_and(|status| status.searches.iter().any(|search| search.counts.done == 1 && search.alarms.is_empty()))
+        });
+        signal(daemon.0.id(), Signal::TERM);
+        assert!(daemon.0.wait().expect("reaped").success());
+        assert_eq!(shut(dir.path()), Vec::<PathBuf>::new());
+    }
 }
 
 #[test]
