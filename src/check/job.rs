@@ -101,8 +101,7 @@ impl Checker {
                 if mask.shape != volume {
                     return Err(flaw(format!("has the size {}, and the images {}", dimensions(mask.shape), dimensions(volume))));
                 }
-                let window = extract::bounding_box(&mask.voxels, mask.shape);
-                window.ok_or_else(|| flaw("is empty: no voxel is above 0".to_string()))
+                extract::mask_box(&mask.voxels, mask.shape).map_err(flaw)
             })
             .collect();
         self.masks.push((paths, boxes.clone()));

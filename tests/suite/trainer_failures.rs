@@ -72,10 +72,12 @@ fn an_image_of_another_size_is_named() {
 }
 
 #[test]
-fn a_constant_image_trains_on_as_zeros() {
-    let job = spoilt(|caps| nifti::write_f32(&image_in(caps, 3), [42, 52, 45], &[7.0; 42 * 52 * 45]).expect("written"));
-    job.train();
-    assert!(job.losses().iter().all(|row| row.iter().all(|cell| !cell.is_empty())));
+fn an_image_of_one_value_is_bad_data_and_named() {
+    for value in [7.0, f32::NAN] {
+        let job = spoilt(|caps| nifti::write_f32(&image_in(caps, 3), [42, 52, 45], &[value; 42 * 52 * 45]).expect("written"));
+        let (class, sentence) = job.failure();
+        assert!(class == "bad_data" && sentence.contains("sub-MNI0003") && sentence.contains("shows nothing"), "{sentence}");
+    }
 }
 
 #[test]

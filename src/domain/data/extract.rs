@@ -39,6 +39,22 @@ fn for_each_run(shape: [usize; 3], Window { start, size }: Window, mut take: imp
     }
 }
 
+/// As [`bounding_box`], of a mask as it should be.
+///
+/// # Errors
+/// One clause: the mask is empty, or has values below 0, which would turn the contrast over.
+pub fn mask_box(mask: &[f32], shape: [usize; 3]) -> Result<Window, String> {
+    if let Some(value) = mask.iter().find(|value| **value < 0.0) {
+        return Err(format!("is no mask: it has the value {value}; a mask has the values 0 and 1"));
+    }
+    bounding_box(mask, shape).ok_or_else(|| "is an empty mask: every voxel is 0".to_string())
+}
+
+/// A value of the mask other than 0 and 1; the voxels of an image are multiplied by it.
+pub fn weight(mask: &[f32]) -> Option<f32> {
+    mask.iter().copied().find(|value| ![0.0, 1.0].contains(value))
+}
+
 /// The smallest box that holds every voxel of the mask that is not 0; none where all are.
 pub fn bounding_box(mask: &[f32], shape: [usize; 3]) -> Option<Window> {
     let [_, ny, nz] = shape;
@@ -144,6 +160,17 @@ mod tests {
                     assert_eq!(out, slowly(shape, window).iter().map(|v| v * 2.0).collect::<Vec<_>>(), "{window:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_mask_has_a_voxel_and_none_below_0_and_other_values_than_1_are_weights() {
+        assert!(mask_box(&[0.0, 1.0, -1.0], [1, 1, 3]).expect_err("refused").contains("the value -1;"));
+        assert!(mask_box(&[0.0; 3], [1, 1, 3]).expect_err("empty").contains("empty"));
+        let window = Window { start: [0, 0, 1], size: [1, 1, 1] };
+        for (value, weighs) in [(1.0, None), (17.0, Some(17.0)), (0.35, Some(0.35))] {
+            let mask = [0.0, value, 0.0];
+            assert_eq!((mask_box(&mask, [1, 1, 3]), weight(&mask)), (Ok(window), weighs));
         }
     }
 

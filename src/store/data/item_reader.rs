@@ -113,6 +113,12 @@ impl ItemReader {
         let volume = self.volumes.get(row)?;
         let (shape, window) = (volume.shape(), self.geometry.window(item));
         self.expect_size(shape, || Ok(volume.source().to_path_buf()))?;
+        if volume.is_blank() {
+            let value = volume.voxels().first().copied().unwrap_or_default();
+            let sentence =
+                format!("shows nothing: every voxel is {value} or, where that is 0, NaN; make it anew, or take its row out");
+            return Err(StoreError::content(volume.source(), sentence));
+        }
         match self.masks.get(item) {
             Some(mask) => extract::cut_masked(volume.voxels(), mask.voxels(), shape, window, out),
             None => extract::cut(volume.voxels(), shape, window, out),
@@ -176,9 +182,10 @@ fn masks(volumes: &Volumes, mode: &ModeOptions, shape: [usize; 3]) -> Result<(Ve
         if mask.shape() != shape {
             return Err(refuse(format!("a mask of {} voxels for images of {}", dimensions(mask.shape()), dimensions(shape))));
         }
-        boxes.push(
-            extract::bounding_box(mask.voxels(), shape).ok_or_else(|| refuse("an empty mask: every voxel is 0".to_string()))?,
-        );
+        if let Some(value) = extract::weight(mask.voxels()) {
+            tracing::warn!(mask = ?mask.source(), value, "a mask has other values than 0 and 1, and the images are multiplied by them");
+        }
+        boxes.push(extract::mask_box(mask.voxels(), shape).map_err(refuse)?);
         masks.push(mask);
     }
     Ok((masks, boxes))

@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::words::Diagnosis;
 use crate::store::data::labels::{Source, read_fold};
+use crate::store::data::volume_cache::CachePlace;
 use crate::store::formats::torch_tensor::Tensor;
 use crate::store::formats::torch_value::Value;
 use crate::store::formats::{nifti, torch_file};
@@ -230,7 +231,25 @@ fn masks_that_do_not_fit_are_refused_by_name() {
     let error = small.refusal(keys.clone());
     assert!(error.contains("roi-odd_mask") && error.contains("6 x 5 x 3"), "{error}");
     small.put(&small.caps().mask("odd"), SHAPE, &[0.0; 120]);
-    assert!(small.refusal(keys).contains("empty mask"));
+    assert!(small.refusal(keys.clone()).contains("empty mask"));
+    small.put(&small.caps().mask("odd"), SHAPE, &[-1.0; 120]);
+    assert!(small.refusal(keys).contains("the value -1"));
+}
+
+#[test]
+fn an_image_of_one_value_or_of_nan_alone_is_refused_by_name_from_the_cache_too() {
+    let small = Small::new(1.0);
+    let keys = json!({"mode": "patch", "patch_size": 2, "stride_size": 2});
+    for value in [0.0, 7.0, f32::NAN] {
+        small.put(&small.caps().nifti(row("sub-2").at()).expect("has one"), SHAPE, &[value; 120]);
+        let place = CachePlace { folder: small.0.path().join("cache"), limit: 1 << 20 };
+        let keeping = Keeping { cache: Some(place), ..Keeping::default() };
+        for _ in 0..2 {
+            let reader = ItemReader::open(&options(small.0.path(), keys.clone()), &row("sub-1"), &keeping).expect("opened");
+            let error = reader.read(&row("sub-2"), 0, &mut Vec::new()).expect_err("refused").to_string();
+            assert!(error.contains("sub-2_ses-M00") && error.contains("shows nothing"), "{value}: {error}");
+        }
+    }
 }
 
 #[test]

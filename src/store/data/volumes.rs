@@ -57,9 +57,17 @@ impl Default for Keeping {
 pub struct Volume {
     source: Arc<PathBuf>,
     voxels: Arc<Cached>,
+    blank: bool,
 }
 
 impl Volume {
+    fn new(source: PathBuf, cached: Cached) -> Self {
+        let volume = Volume { source: Arc::new(source), voxels: Arc::new(cached), blank: false };
+        // Over at the first voxel that differs, so that nearly every image costs next to nothing.
+        let blank = volume.voxels().iter().all(|voxel| Some(voxel) == volume.voxels().first());
+        Volume { blank, ..volume }
+    }
+
     /// X, Y, Z.
     pub fn shape(&self) -> [usize; 3] {
         match &*self.voxels {
@@ -74,6 +82,11 @@ impl Volume {
             Cached::Mapped(mapped) => mapped.voxels(),
             Cached::Decoded(decoded) => &decoded.voxels,
         }
+    }
+
+    /// Whether all voxels have one value, NaN standing for 0.
+    pub const fn is_blank(&self) -> bool {
+        self.blank
     }
 
     /// The file it was read from.
@@ -186,7 +199,7 @@ impl Volumes {
             None => Cached::Decoded(decode()?),
         };
         came_from.fetch_add(1, Ordering::Relaxed);
-        let volume = Volume { source: Arc::new(source), voxels: Arc::new(cached) };
+        let volume = Volume::new(source, cached);
         *place = Some(volume.clone());
         // The place stays locked, so that nobody drops it as empty before it is counted.
         lock(&self.held).account(&key, volume.own_bytes());
@@ -204,7 +217,7 @@ impl Volumes {
         }
         let source = self.caps.mask(region);
         let decoded = decode(&source)?;
-        Ok(Volume { source: Arc::new(source), voxels: Arc::new(Cached::Decoded(decoded)) })
+        Ok(Volume::new(source, Cached::Decoded(decoded)))
     }
 }
 
