@@ -5,6 +5,7 @@ use super::torch_tensor::Storages;
 use super::torch_value::Value;
 use super::{pickle, pickle_write};
 use crate::store::fs::error::StoreError;
+use crate::store::fs::owned_path::Place;
 use crate::store::fs::{atomic, decode};
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
@@ -145,12 +146,12 @@ impl<R: Read + Seek> Unfolding<'_, R> {
     }
 }
 
-/// Makes `value` the whole content of `path`, as `torch.save` would: entries under `archive_name`, stored, aligned to 64 bytes.
+/// Makes `value` the whole content of `place`, as `torch.save` would: entries under `archive_name`, stored, aligned to 64 bytes.
 ///
 /// # Errors
 /// Names the file; its old content is then still whole.
-pub fn write(path: &Path, archive_name: &str, value: &Value) -> Result<(), StoreError> {
-    atomic::replace_with(path, |file| {
+pub fn write(place: &(impl Place + ?Sized), archive_name: &str, value: &Value) -> Result<(), StoreError> {
+    atomic::replace_with(place, |file| {
         let mut buffered = BufWriter::with_capacity(1 << 18, file);
         write_to(&mut buffered, archive_name, value)?;
         buffered.flush()

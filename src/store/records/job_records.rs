@@ -13,6 +13,7 @@ use crate::domain::space::Flags;
 use crate::domain::text::fault::{Fault, Faults};
 use crate::store::fs::atomic;
 use crate::store::fs::error::StoreError;
+use crate::store::fs::owned_path::Place;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -199,16 +200,16 @@ impl Record for EndRecord {
 ///
 /// # Errors
 /// The file cannot be read, or its faults, all in one sentence.
-pub fn read_options(path: &Path) -> Result<(JobOptions, Vec<Fault>), StoreError> {
-    parse_options(path)?.map_err(|faults| in_one_sentence(path, &faults))
+pub fn read_options(place: &(impl Place + ?Sized)) -> Result<(JobOptions, Vec<Fault>), StoreError> {
+    parse_options(place)?.map_err(|faults| in_one_sentence(place.path(), &faults))
 }
 
 /// As [`read_options`], with the faults of the file apart.
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn parse_options(path: &Path) -> Result<Result<(JobOptions, Vec<Fault>), Faults>, StoreError> {
-    let text = record::read_text(path)?;
+pub fn parse_options(place: &(impl Place + ?Sized)) -> Result<Result<(JobOptions, Vec<Fault>), Faults>, StoreError> {
+    let (text, path) = (record::read_text(place)?, place.path());
     let absolute = std::path::absolute(path).map_err(|e| StoreError::io("find", path, e))?;
     let base = absolute.ancestors().nth(2).unwrap_or(Path::new("/"));
     Ok(JobOptions::from_json(&text, &path.display().to_string(), base))
@@ -254,6 +255,16 @@ mod tests {
         assert!(notices.iter().any(|notice| notice.sentence.contains("colour")));
         write_commandline(&job, &options).expect("written");
         assert_eq!(read_options(&job.commandline()).expect("readable").0, options);
+    }
+
+    #[test]
+    fn options_behind_a_link_are_read_only_where_a_path_was_given_as_it_is() {
+        let (dir, job) = job();
+        let elsewhere = dir.path().join("elsewhere.json");
+        fs::write(&elsewhere, OPTIONS).expect("written");
+        std::os::unix::fs::symlink(&elsewhere, job.commandline()).expect("linked");
+        assert!(read_options(&job.commandline()).expect_err("refused").to_string().contains("it is a link"));
+        read_options(job.commandline().path()).expect("somebody's own path");
     }
 
     #[test]
