@@ -1,7 +1,7 @@
 //! Whole trainings that start from another job: every direction, the selection, and sources that are refused.
 
 use super::trainer_run::Job;
-use super::trainer_small::{Small, assert_says, columns, model, odds, probe, spoilt_tensor, tensors};
+use super::trainer_small::{Small, assert_says, columns, dots, model, odds, probe, spoilt_tensor, tensors};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -16,7 +16,7 @@ fn from(small: &Small, path: &Path, changes: Value) -> Job {
 fn two_patches() -> Small {
     let small = Small::of_two_classes();
     for (name, value) in [("ad0", 0.9), ("ad1", 0.9), ("ad2", 0.9), ("cn0", 0.1), ("cn1", 0.1), ("cn2", 0.1)] {
-        small.image(name, [2, 2, 4], &[value; 16]);
+        small.image(name, [2, 2, 4], &dots([2, 2, 4], &[([0; 3], value), ([0, 0, 2], value)]));
     }
     small
 }
