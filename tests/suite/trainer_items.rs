@@ -10,7 +10,7 @@ use std::path::PathBuf;
 const SIX: [&str; 6] = ["ad0", "ad1", "ad2", "cn0", "cn1", "cn2"];
 const SLOPE: f32 = 10.0;
 
-/// What stands first in an extracted item, in 255ths of 1; the images themselves have 100 everywhere.
+/// What stands first in an extracted item, in 255ths of 1; the images themselves have 100.
 fn level(participant: &str, item: usize) -> usize {
     20 * item + if participant.starts_with("ad") { 150 } else { 50 }
 }
@@ -80,7 +80,10 @@ impl Extracted {
         small.mask("front", shape, &half(0));
         small.mask("back", shape, &half(2));
         for participant in SIX {
-            small.image(participant, shape, &[value(100); 16]);
+            // The last voxel, which no item begins with and no slice holds, is another: an image of one value is refused.
+            let mut image = [value(100); 16];
+            image[15] = 0.5;
+            small.image(participant, shape, &image);
             for item in 0..2 {
                 let values = vec![value(level(participant, item)); self.shape.iter().product()];
                 small.tensor(&(self.file)(&small, participant, item), &self.shape, &values);
