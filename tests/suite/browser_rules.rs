@@ -132,6 +132,38 @@ fn a_change_is_refused_when_a_page_sends_it_or_its_body_does_not_say_that_it_is_
 }
 
 #[test]
+fn no_request_hides_behind_another_one_on_its_connection() {
+    let dir = tempdir();
+    let daemon = daemon(&dir, "");
+    let good = "Host: localhost\r\nContent-Type: application/json\r\n";
+    let page = request("POST /v1/drain HTTP/1.1", &[good.trim_end(), "Origin: http://evil.example"], "{}");
+    let change = request("POST /v1/drain HTTP/1.1", &[good.trim_end()], "{}");
+    let look = format!("GET /v1/ping HTTP/1.1\r\n{good}\r\n");
+    let statuses = |bytes: String| -> Vec<String> {
+        let answer = daemon.answer(&bytes);
+        answer.split("HTTP/1.1 ").skip(1).map(|answer| answer.chars().take(3).collect()).collect()
+    };
+    let foreign = request("GET /v1/ping HTTP/1.1", &["Host: evil.example"], "");
+    assert_eq!(statuses(format!("{look}{foreign}")), ["200", "403"]);
+    assert_eq!(statuses(format!("{look}{page}")), ["200", "403"]);
+    let length = change.len();
+    // The whole change is the body of another request.
+    let inside = format!("GET /v1/ping HTTP/1.1\r\n{good}Content-Length: {length}\r\n\r\n{change}{foreign}");
+    assert_eq!(statuses(inside), ["200", "403"]);
+    let chunks =
+        format!("PUT /v1/ping HTTP/1.1\r\n{good}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n{change}");
+    // The length and the chunks say different things. So nothing that follows is answered.
+    assert_eq!(statuses(chunks), ["404"]);
+    let lengths = format!("POST /v1/ping HTTP/1.1\r\n{good}Content-Length: 2\r\nContent-Length: {length}\r\n\r\n{{}}{change}");
+    assert_eq!(statuses(lengths), ["400"]);
+    let flood: String = (0..200).map(|number| format!("x-{number}: y\r\n")).collect();
+    assert_eq!(statuses(format!("GET /v1/ping HTTP/1.1\r\n{flood}{good}\r\n{change}")), ["431"]);
+    assert!(!has_changed(&daemon), "{}", daemon.log());
+    assert_eq!(statuses(change), ["200"]);
+    assert!(has_changed(&daemon), "what would have been seen above: {}", daemon.log());
+}
+
+#[test]
 fn every_answer_keeps_itself_from_other_origins_and_out_of_stores() {
     let dir = tempdir();
     let daemon = daemon(&dir, "");
