@@ -196,6 +196,16 @@ fn what_a_daemon_with_a_closed_umask_leaves_the_next_one_can_open() {
 }
 
 #[test]
+fn what_the_command_line_makes_is_open_to_its_user_whatever_the_umask() {
+    let dir = tempdir();
+    let made = dir.path().join("new");
+    let typed = ["-c", "umask 0777 && exec \"$@\"", "sh", env!("CARGO_BIN_EXE_neurosearch"), "init", path(&made)];
+    let output = Command::new("sh").args(typed).output().expect("it runs");
+    assert!(output.status.success() && made.join("random_search.json").exists(), "{}", said(&output));
+    assert_eq!(shut(dir.path()), Vec::<PathBuf>::new());
+}
+
+#[test]
 fn a_senseless_request_is_refused_and_the_next_one_is_answered() {
     let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
