@@ -8,6 +8,7 @@ use serde_json::json;
 use signal_hook::consts::SIGBUS;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -193,17 +194,17 @@ fn without_a_gpu_a_job_that_wants_one_fails_with_class_device() {
 }
 
 #[test]
-fn a_copy_of_hard_links_is_refused_by_a_last_word_in_the_log() {
+fn a_lock_that_cannot_be_taken_is_told_by_a_last_word_in_the_log() {
     let job = Job::new(json!({}));
     fs::create_dir(job.folder.join(".neurosearch")).expect("made");
-    let lock = job.folder.join(".neurosearch/lock");
-    fs::write(&lock, "").expect("written");
-    fs::hard_link(&lock, job.launch.path().join("another")).expect("linked");
+    let elsewhere = job.launch.path().join("elsewhere");
+    fs::write(&elsewhere, "").expect("written");
+    symlink(&elsewhere, job.folder.join(".neurosearch/lock")).expect("linked");
     let output = job.run();
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{words}");
     assert!(
-        words.lines().any(|line| line.starts_with("neurosearch-trainer: ends: ") && line.contains("2 hard links")),
+        words.lines().any(|line| line.starts_with("neurosearch-trainer: ends: ") && line.contains("it is a link")),
         "{words}"
     );
 }
