@@ -22,8 +22,8 @@ pub fn tell(cache: Option<&CachePlace>) -> io::Result<()> {
     // SAFETY: an all-zero sigaction is a valid one; its fields are set before it is given to the system.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     action.sa_sigaction = handler as libc::sighandler_t;
-    // Once: the signal's own end of the process follows.
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESETHAND;
+    // Not for one signal alone: a second thread that comes to such a place would end the process before the first has written.
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
     // SAFETY: the handler calls nothing that a signal handler may not.
     match unsafe { libc::sigaction(libc::SIGBUS, &raw const action, ptr::null_mut()) } {
         0 => Ok(()),
@@ -32,7 +32,7 @@ pub fn tell(cache: Option<&CachePlace>) -> io::Result<()> {
 }
 
 extern "C" fn on_bus_error(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
-    // SAFETY: the system passes a valid siginfo_t, and both calls are allowed in a signal handler. One that somebody sent says
+    // SAFETY: the system passes a valid siginfo_t, and all calls are allowed in a signal handler. One that somebody sent says
     // nothing of a file. Raised again, the signal ends the process when this returns, whoever sent it.
     unsafe {
         if (*info).si_code > 0
@@ -40,6 +40,7 @@ extern "C" fn on_bus_error(signal: libc::c_int, info: *mut libc::siginfo_t, _: *
         {
             libc::write(libc::STDERR_FILENO, words.as_ptr().cast(), words.len());
         }
+        libc::signal(signal, libc::SIG_DFL);
         libc::raise(signal);
     }
 }

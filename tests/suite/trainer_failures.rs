@@ -138,7 +138,7 @@ fn an_image_out_of_reach_is_no_failure_and_the_job_goes_on_later() {
         let (path, kept) = (image_in(&caps, participant), caps.join("kept"));
         fs::rename(&path, &kept).expect("renamed");
         // A regular file whose first byte cannot be read: EIO.
-        std::os::unix::fs::symlink("/proc/self/mem", &path).expect("linked");
+        symlink("/proc/self/mem", &path).expect("linked");
         assert_eq!(job.command().output().expect("the trainer starts").status.code(), Some(5), "{participant}");
         let end = job.end();
         assert_eq!(end["ended"], "interrupted", "{end}");
