@@ -39,6 +39,8 @@ pub enum Point {
     Watch,
     /// Before a file or folder goes.
     Remove,
+    /// Before a checkpoint is read.
+    Read,
 }
 
 impl Point {
@@ -53,6 +55,7 @@ impl Point {
             Point::Look => "look",
             Point::Watch => "watch",
             Point::Remove => "remove",
+            Point::Read => "read",
         }
     }
 }

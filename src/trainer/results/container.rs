@@ -5,6 +5,7 @@
 
 use crate::model::state_dict::State;
 use neurosearch::store::fs::error::StoreError;
+use neurosearch::store::fs::failpoint::{self, Point};
 use neurosearch::store::fs::owned_path::Place;
 use neurosearch::store::fs::{atomic, open};
 use serde::de::DeserializeOwned;
@@ -116,6 +117,7 @@ fn put(tensor: &Tensor, size: usize, out: &mut impl Write) -> std::io::Result<()
 pub fn read<T: DeserializeOwned>(place: &(impl Place + ?Sized)) -> Result<(T, State), StoreError> {
     let fail = |e| StoreError::io("read", place.path(), e);
     let broken = |sentence: String| StoreError::content(place.path(), sentence);
+    failpoint::pass(Point::Read, place.path()).map_err(fail)?;
     let file = open::read(place)?;
     let length = file.metadata().map_err(fail)?.len();
     let mut source = Summed { inner: BufReader::with_capacity(1 << 20, file), sum: 0 };
