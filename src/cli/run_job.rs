@@ -15,10 +15,12 @@ use crate::domain::progress::Progress;
 use crate::executor::local::{cpu, gpus};
 use crate::executor::{Assignment, Executor, Identity, Processes, Run, RunState, last_words};
 use crate::store::data::volume_cache::CachePlace;
+use crate::store::fs::rights::Rights;
 use crate::store::records::job_records::{EndRecord, JobRecord};
 use crate::store::records::layout::JobDir;
 use crate::store::records::{finished_folds, progress, record};
 use crate::store::system;
+use std::path::Path;
 use std::time::Duration;
 
 /// How long a trainer may take to keep its last epoch once it is asked to stop.
@@ -53,6 +55,12 @@ impl PreparedJob {
     }
 }
 
+/// The rights that inputs are read with for a job in the directory `launch`: those of whoever runs the command. Root may read
+/// everything, and what a trainer writes belongs to the directory's owner, so there the owner's count.
+pub fn rights(launch: &Path) -> Result<Rights, Failure> {
+    if rustix::process::geteuid().is_root() { Ok(Rights::of_owner(launch)?) } else { Ok(Rights::default()) }
+}
+
 /// Trains the job and shows its progress; `record` is its record as it stands. Done only when every fold has its results.
 pub fn run(ready: PreparedJob, job: &JobDir, options: &JobOptions, mut record: JobRecord, out: &mut Out) -> VerbResult {
     let mut interrupt = Interrupt::watch()?;
@@ -65,7 +73,8 @@ pub fn run(ready: PreparedJob, job: &JobDir, options: &JobOptions, mut record: J
     record::write(&job.record(), &record)?;
 
     let PreparedJob { executor, device, precision, cache } = ready;
-    let assignment = Assignment { job: job.clone(), device, threads, attempt: record.history.attempts, precision, cache };
+    let (attempt, reads_as) = (record.history.attempts, rights(job.place().folder().as_ref())?.uid());
+    let assignment = Assignment { job: job.clone(), device, threads, attempt, precision, cache, reads_as };
     // Its trainer has been loading for a while when it replaces this.
     let earlier = progress::read(job).ok().flatten();
     let ended = match executor.start(&assignment) {

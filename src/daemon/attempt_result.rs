@@ -6,6 +6,7 @@ use crate::domain::missing_input::Input;
 use crate::engine::outcome::{Outcome, excused};
 use crate::executor::{Executor, Run, TrainerStatus, last_words, trainer_status, trainer_status_after_end};
 use crate::store::fs::disk_fault;
+use crate::store::fs::rights::Rights;
 use crate::store::records::job_records::{EndRecord, read_options};
 use crate::store::records::layout::JobDir;
 use crate::store::records::{finished_folds, free_space, progress, sweep};
@@ -39,7 +40,8 @@ pub fn what_is_left(executor: &dyn Executor, job: &JobDir, attempt: u32, followe
         let hindered = matches!(&ended, Some(Ended::Interrupted { sentence: Some(_) }));
         let room_wanted = if hindered && unread.is_none() { free_space::wanted(job) } else { 0 };
         let input = unread.as_deref().map(Path::new).filter(|_| hindered);
-        let input_alone = input.is_some_and(disk_fault::otherwise);
+        let rights = job.path().parent().and_then(|launch| Rights::of_owner(launch).ok());
+        let input_alone = input.zip(rights).is_some_and(|(input, rights)| rights.read(|| disk_fault::otherwise(input)));
         let file = input.filter(|_| !input_alone).map(|file| Input::File(file.to_path_buf()));
         let out_of_reach = gone.or(file);
         AttemptResult::Over(Outcome { ended, checkpoints, room_wanted, input_alone, out_of_reach })
@@ -56,7 +58,8 @@ pub fn what_is_left(executor: &dyn Executor, job: &JobDir, attempt: u32, followe
 /// The missing data directory that may explain why the job failed. Its daemon checked the directories before the start.
 fn gone(job: &JobDir, ended: &Ended) -> Option<Input> {
     let Ended::Failed { class: FailureClass::BadData, .. } = ended else { return None };
-    check::gone(&read_options(&job.commandline()).ok()?.0)
+    let options = read_options(&job.commandline()).ok()?.0;
+    Rights::of_owner(job.path().parent()?).ok()?.read(|| check::gone(&options))
 }
 
 /// The last record of a trainer that nobody followed, read before a space is accepted.

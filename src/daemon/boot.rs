@@ -41,6 +41,7 @@ pub fn run(configuration: Configuration) -> Result<(), String> {
     system::stay_open_to_owner();
     let log = logging::start(&configuration.settings().log)?;
     logging::abort_on_panic();
+    warn_root();
     let executor = Arc::new(Processes::with_warm_trainers());
     let services =
         Services::new(configuration, log, executor).map_err(|e| format!("cannot find out who this process is: {e}"))?;
@@ -67,6 +68,17 @@ pub fn run(configuration: Configuration) -> Result<(), String> {
     // Threads that a dead file system holds must not hold the exit: the process ends when its caller returns.
     std::mem::forget(system);
     served
+}
+
+/// Root needs no rights that the daemon lacks, and a fault in it would then be root's.
+fn warn_root() {
+    if rustix::process::geteuid().is_root() {
+        warn!(
+            cure = "start it as a user of its own, as the packaged unit does: User=neurosearch in [Service], or `setpriv --reuid \
+                    neurosearch --regid neurosearch --init-groups neurosearchd`",
+            "the daemon runs as root and should not; it reads inputs with the rights of each launch directory's owner"
+        );
+    }
 }
 
 /// Starts the actors that find searches and get their jobs trained. All other actors only show or change what these do.

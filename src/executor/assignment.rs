@@ -23,6 +23,8 @@ pub mod variable {
     pub const CACHE_GIGABYTES: &str = "NEUROSEARCH_CACHE_GIGABYTES";
     /// `fp32`, `tf32` or `bf16`.
     pub const PRECISION: &str = "NEUROSEARCH_PRECISION";
+    /// The number of the user whose rights inputs are read with as well. Empty or absent: only this process's own count.
+    pub const READS_AS: &str = "NEUROSEARCH_READS_AS";
     /// What runs the trainer, as `trainer.json` names it. If empty or absent, the trainer is a process and names itself.
     pub const RUN: &str = "NEUROSEARCH_RUN";
 }
@@ -38,6 +40,8 @@ pub struct Assignment {
     pub precision: Precision,
     /// None: the trainer decodes volumes for itself.
     pub cache: Option<CachePlace>,
+    /// The user who must be able to read the inputs too, where that is not who starts the trainer.
+    pub reads_as: Option<u32>,
 }
 
 impl Assignment {
@@ -61,6 +65,8 @@ impl Assignment {
             (variable::THREADS, self.threads.to_string().into()),
             (variable::ATTEMPT, self.attempt.to_string().into()),
             (variable::PRECISION, self.precision.as_str().into()),
+            // Empty, so that none is inherited.
+            (variable::READS_AS, self.reads_as.map_or_else(OsString::new, |uid| uid.to_string().into())),
             ("CUDA_DEVICE_ORDER", "PCI_BUS_ID".into()),
         ];
         match &self.cache {

@@ -6,6 +6,7 @@ use neurosearch::executor::cache_folder;
 use neurosearch::executor::local::cpu;
 use neurosearch::executor::local::process_identity;
 use neurosearch::store::data::volume_cache::CachePlace;
+use neurosearch::store::fs::rights::Rights;
 use neurosearch::store::records::job_records::TrainerRecord;
 use neurosearch::store::records::run_id::RunId;
 use std::ffi::OsString;
@@ -21,6 +22,8 @@ pub struct TrainerAssignment {
     pub precision: Precision,
     /// Where decoded volumes are shared between trainers.
     pub cache: Option<CachePlace>,
+    /// Whose rights inputs are read with.
+    pub rights: Rights,
     pub host: String,
     /// What runs the trainer, where it is more than this process.
     pub run: Option<RunId>,
@@ -51,6 +54,7 @@ impl TrainerAssignment {
             attempt: number(variable::ATTEMPT)?.unwrap_or_else(|| last.map_or(1, |last| last.attempt.saturating_add(1))),
             precision: last.map(|last| last.precision).or(precision).unwrap_or_default(),
             cache: cache_folder::of_environment(&get)?,
+            rights: rights(&get)?,
             host: process_identity::host(),
             run: run(&get)?,
         })
@@ -60,6 +64,12 @@ impl TrainerAssignment {
 /// What [`TrainerAssignment::device`] will be, for what is said before anything else is read.
 pub fn device(get: impl Fn(&str) -> Option<OsString>) -> Option<String> {
     text(get, variable::DEVICE)
+}
+
+fn rights(get: impl Fn(&str) -> Option<OsString>) -> Result<Rights, String> {
+    let Some(text) = text(get, variable::READS_AS) else { return Ok(Rights::default()) };
+    let uid = text.parse().map_err(|_| format!("{} is {text:?}, expected the number of a user", variable::READS_AS))?;
+    Rights::of_user(uid).map_err(|e| format!("cannot find out which groups user {uid} is in: {e}"))
 }
 
 fn run(get: impl Fn(&str) -> Option<OsString>) -> Result<Option<RunId>, String> {
@@ -131,9 +141,18 @@ mod tests {
     }
 
     #[test]
+    fn inputs_are_read_with_the_rights_of_the_user_that_is_named() {
+        let named = |uid: &'static str| move |name: &str| (name == variable::READS_AS).then(|| OsString::from(uid));
+        assert_eq!(TrainerAssignment::read(named("61001"), None).expect("a user").rights.uid(), Some(61_001));
+        assert_eq!(TrainerAssignment::read(named(""), None).expect("nobody").rights.uid(), None);
+    }
+
+    #[test]
     fn a_variable_that_is_no_number_is_named() {
-        let get = |name: &str| (name == variable::THREADS).then(|| OsString::from("many"));
-        let error = TrainerAssignment::read(get, None).expect_err("no number");
-        assert!(error.contains("NEUROSEARCH_THREADS") && error.contains("many"), "{error}");
+        for variable in [variable::THREADS, variable::READS_AS] {
+            let get = |name: &str| (name == variable).then(|| OsString::from("many"));
+            let error = TrainerAssignment::read(get, None).expect_err("no number");
+            assert!(error.contains(variable) && error.contains("many"), "{error}");
+        }
     }
 }

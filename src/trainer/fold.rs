@@ -35,7 +35,7 @@ pub fn run(job: &mut Session, index: u32) -> Result<(), TrainingStop> {
     make_way(&folder)?;
     job.control.begin(index, None);
     job.control.enter(Phase::Loading);
-    let labels = labels::read_fold(&job.options, index).map_err(|e| TrainingStop::input(&e))?;
+    let labels = job.rights.read(|| labels::read_fold(&job.options, index)).map_err(|e| TrainingStop::input(&e))?;
     job.stamp.rows = checkpoint_stamp::of_rows(&labels);
     let rows = [Arc::new(labels.train), Arc::new(labels.validation)];
     let saved = checkpoint::numbers(&folder).map_err(|e| TrainingStop::output(&e))?;

@@ -18,6 +18,7 @@ use neurosearch::executor::local::memory;
 use neurosearch::store::data::item_reader::ItemReader;
 use neurosearch::store::data::labels;
 use neurosearch::store::data::volumes::{Keeping, USUAL_BYTES};
+use neurosearch::store::fs::rights::Rights;
 use neurosearch::store::records::finished_folds;
 use neurosearch::store::records::job_records::{read_options, write_commandline};
 use neurosearch::store::records::layout::JobDir;
@@ -27,7 +28,7 @@ use tch::Device;
 
 /// Trains the job in `dir` as `assigned`, from where an earlier attempt left it.
 pub fn run(dir: &JobDir, assigned: &TrainerAssignment, interruption: Interruption) -> Result<(), TrainingStop> {
-    let options = options(dir)?;
+    let options = options(dir, &assigned.rights)?;
     let device = device::choose(options.use_cpu, assigned.device.as_deref())?;
     let folds = options.folds.indices();
     let gpu = if device.is_cuda() { shim::first_gpu() } else { None };
@@ -58,7 +59,7 @@ fn try_sources(job: &mut Session) -> Result<(), TrainingStop> {
         for (position, items) in job.positions() {
             let architecture = job.architecture(&job.reader.shape(items.start))?;
             let network = Network::of_type(options.network_type, &architecture, Device::Cpu)?;
-            let weights = transfer::load(transfer, fold, options.network_type, position)?;
+            let weights = job.rights.read(|| transfer::load(transfer, fold, options.network_type, position))?;
             weights.apply(&network)?;
             if let Some(left) = weights.left_behind(&network) {
                 note(format_args!("transfer_learning_path: {left}"));
@@ -70,7 +71,7 @@ fn try_sources(job: &mut Session) -> Result<(), TrainingStop> {
 }
 
 /// The options, held against the data; an absent seed is drawn and recorded.
-fn options(dir: &JobDir) -> Result<JobOptions, TrainingStop> {
+fn options(dir: &JobDir, rights: &Rights) -> Result<JobOptions, TrainingStop> {
     let bad = |sentence: String| TrainingStop::failed(FailureClass::BadOptions, sentence);
     let read = read_options(&dir.commandline());
     let (mut options, notices) =
@@ -82,7 +83,7 @@ fn options(dir: &JobDir) -> Result<JobOptions, TrainingStop> {
     if seedless {
         options.seed = Some(system::new_seed().map_err(bad)?);
     }
-    let options = check::job(&options).map_err(|fault| match fault.passing {
+    let options = rights.read(|| check::job(&options)).map_err(|fault| match fault.passing {
         true => TrainingStop::Disk(format!("an input could not be read: {}", fault.sentence), fault.file),
         false => TrainingStop::failed(fault.class, fault.sentence),
     })?;
@@ -103,7 +104,7 @@ fn open(
     let mut control = Reporter::new(interruption, dir.clone(), folds.len() as u32, options.epochs);
     control.check()?;
     let first = folds.first().copied().unwrap_or(0);
-    let labels = labels::read_fold(&options, first).map_err(|e| TrainingStop::input(&e))?;
+    let labels = assigned.rights.read(|| labels::read_fold(&options, first)).map_err(|e| TrainingStop::input(&e))?;
     let no_image = || TrainingStop::failed(FailureClass::BadData, format!("fold {first} has no images"));
     let first = labels.train.first().or(labels.validation.first()).ok_or_else(no_image)?;
     let reader = ItemReader::open(&options, first, &keeping(assigned)).map_err(|e| TrainingStop::input(&e))?;
@@ -119,11 +120,12 @@ fn open(
     device::use_threads(assigned.threads);
     device::use_precision(device, assigned.precision);
     let (options, reader) = (Arc::new(options), Arc::new(reader));
-    Ok(Session { dir: dir.clone(), options, seed, device, stamp, reader, loader, control, host: assigned.host.clone() })
+    let (dir, host, rights) = (dir.clone(), assigned.host.clone(), assigned.rights.clone());
+    Ok(Session { dir, options, seed, device, stamp, reader, rights, loader, control, host })
 }
 
 /// Volumes that no cache takes stay in a quarter of the memory that there is, so that other trainers find some too.
 fn keeping(assigned: &TrainerAssignment) -> Keeping {
     let quarter = memory::available().map_or(0, |bytes| usize::try_from(bytes / 4).unwrap_or(usize::MAX));
-    Keeping { cache: assigned.cache.clone(), own_bytes: quarter.max(USUAL_BYTES) }
+    Keeping { cache: assigned.cache.clone(), own_bytes: quarter.max(USUAL_BYTES), rights: assigned.rights.clone() }
 }

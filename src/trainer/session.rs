@@ -16,6 +16,7 @@ use neurosearch::domain::options::JobOptions;
 use neurosearch::domain::words::NetworkType;
 use neurosearch::store::data::item_reader::ItemReader;
 use neurosearch::store::data::volumes::Fetched;
+use neurosearch::store::fs::rights::Rights;
 use neurosearch::store::records::layout::JobDir;
 use std::ops::Range;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub struct Session {
     /// What a checkpoint must have to be used, but for its place; its rows are those of the fold that is trained.
     pub stamp: CheckpointStamp,
     pub reader: Arc<ItemReader>,
+    /// Whose rights inputs are read with.
+    pub rights: Rights,
     pub loader: Loader,
     pub control: Reporter,
     pub host: String,

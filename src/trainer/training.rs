@@ -80,7 +80,8 @@ impl<'a> Training<'a> {
             None => {
                 network.init(which.weights(job.seed))?;
                 if let Some(transfer) = &options.transfer() {
-                    transfer::load(transfer, which.fold, options.network_type, which.position)?.apply(&network)?;
+                    let load = || transfer::load(transfer, which.fold, options.network_type, which.position);
+                    job.rights.read(load)?.apply(&network)?;
                 }
                 TrainingState::new(&options)
             }

@@ -32,6 +32,7 @@ mod libtorch_script;
 mod linking;
 mod needs;
 mod network_shapes;
+mod other_users;
 mod quarter;
 mod queue;
 mod records;

@@ -96,7 +96,10 @@ fn the_level_of_the_log_follows_the_configuration_of_a_running_daemon() {
             .expect("it runs")
     };
     hang_up();
-    assert_eq!(daemon.log(), "", "nothing is as bad as a warning");
+    let log = daemon.log();
+    // Said wherever the tests run as root.
+    let warnings: Vec<&str> = log.lines().filter(|line| !line.contains("the daemon runs as root")).collect();
+    assert!(warnings.is_empty(), "nothing is as bad as a warning: {warnings:?}");
     assert!(reload("info").status.success());
     manager.hears("READY=1");
     hang_up();

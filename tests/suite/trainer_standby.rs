@@ -22,7 +22,7 @@ fn assigned(job: &Job) -> Child {
     let mut waiting = WarmTrainer::begin(Path::new(TRAINER)).expect("started");
     assert_eq!(waiting.word(Duration::from_secs(60)), Word::Ready);
     let (job, device, precision) = (JobDir::new(&job.folder), Device::Cpu, Precision::Fp32);
-    let assignment = Assignment { job, device, threads: 2, attempt: 1, precision, cache: None };
+    let assignment = Assignment { job, device, threads: 2, attempt: 1, precision, cache: None, reads_as: None };
     waiting.assign(&assignment).expect("the log can be opened").expect("it waits")
 }
 

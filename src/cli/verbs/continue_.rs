@@ -155,7 +155,8 @@ fn complete(job: &JobDir, mut options: JobOptions) -> Result<(JobOptions, Footpr
         out::note(format_args!("{} has no seed; drew {seed}, which it now records", job.commandline().display()));
         options.seed = Some(seed);
     }
-    let (options, footprint) = check::weighed(&options).map_err(|fault| {
+    let rights = run_job::rights(job.place().folder().as_ref())?;
+    let (options, footprint) = rights.read(|| check::weighed(&options)).map_err(|fault| {
         Failure::new(Exit::BadInput, format!("{}: {}: {}", job.path().display(), fault.class, fault.sentence))
     })?;
     if options != before {

@@ -10,6 +10,7 @@ use crate::cli::run_job::{self, PreparedJob};
 use crate::cli::{draw_lock, job_folder};
 use crate::domain::input::keys::MANY;
 use crate::domain::job::{FailureClass, JobName, JobState};
+use crate::domain::network::footprint::Footprint;
 use crate::domain::options::JobOptions;
 use crate::domain::search_terms::Terms;
 use crate::domain::space::SearchSpace;
@@ -54,7 +55,8 @@ pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     let space = args.flags.over(validate::accepted(launch.path())?)?;
     let search = SearchRecord::read(&launch)?.map(|search| search.terms);
     refuse_the_daemons_name(&launch, &name, search.as_ref())?;
-    check::space(&space)?;
+    let rights = run_job::rights(launch.path())?;
+    rights.read(|| check::space(&space))?;
     let ready = PreparedJob::for_job(space.use_cpu, &args.training)?;
     let seed = args.seed.or(space.own.seed).or(search.as_ref().map(|terms| terms.seed)).map_or_else(job_folder::new_seed, Ok)?;
     let turn = draw_lock::turn(&launch)?;
@@ -69,31 +71,33 @@ pub fn run(args: &Args, out: &mut Out) -> VerbResult {
         flags: args.flags.given(),
         ..JobRecord::queued(Starter::Command)
     };
-    let options = drawn(&job, &space, &ready, &mut record, (seed, index))?;
+    let options = rights.read(|| weighed(&space, seed, index))?;
+    let options = fitting(&job, &ready, &mut record, options)?;
     job_folder::make(&job, &options, &record)?;
     drop(turn);
     out::note(format_args!("{}: drawn as job {index} of the search with seed {seed}", job.path().display()));
     run_job::run(ready, &job, &options, record, out)
 }
 
-/// The options of the job with this seed and index; its footprint goes into its record. A draw that cannot train leaves its
-/// folder as the record of that, as the daemon leaves it.
-fn drawn(
-    job: &JobDir,
-    space: &SearchSpace,
-    ready: &PreparedJob,
-    record: &mut JobRecord,
-    (seed, index): (u64, u64),
-) -> Result<JobOptions, Failure> {
-    let weighed = match draw(space, seed, index) {
+/// The options of a draw and its footprint, or the options that cannot train and why.
+type Weighed = Result<(JobOptions, Footprint), (Box<JobOptions>, FailureClass, String)>;
+
+/// The options of the job with this seed and index, held against its data.
+fn weighed(space: &SearchSpace, seed: u64, index: u64) -> Result<Weighed, Failure> {
+    match draw(space, seed, index) {
         Ok(options) => match check::weighed(&options) {
             // No record of a job that nobody could look at: the same draw may train in a moment.
-            Err(fault) if fault.passing => return Err(Failure::new(Exit::Failed, fault.sentence)),
-            weighed => weighed.map_err(|fault| (Box::new(options), fault.class, fault.sentence)),
+            Err(fault) if fault.passing => Err(Failure::new(Exit::Failed, fault.sentence)),
+            weighed => Ok(weighed.map_err(|fault| (Box::new(options), fault.class, fault.sentence))),
         },
-        Err(Misfit { options: Some(options), fault }) => Err((options, FailureClass::BadOptions, fault.to_string())),
-        Err(Misfit { options: None, fault }) => return Err(Failure::new(Exit::BadInput, fault.to_string())),
-    };
+        Err(Misfit { options: Some(options), fault }) => Ok(Err((options, FailureClass::BadOptions, fault.to_string()))),
+        Err(Misfit { options: None, fault }) => Err(Failure::new(Exit::BadInput, fault.to_string())),
+    }
+}
+
+/// The options of a draw that fits its device; its footprint goes into its record. A draw that cannot train leaves its folder as
+/// the record of that, as the daemon leaves it.
+fn fitting(job: &JobDir, ready: &PreparedJob, record: &mut JobRecord, weighed: Weighed) -> Result<JobOptions, Failure> {
     let fitting = weighed.and_then(|(options, footprint)| {
         record.footprint = Some(footprint);
         match ready.too_large(&footprint) {

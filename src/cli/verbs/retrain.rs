@@ -34,7 +34,8 @@ pub fn run(args: &Args, out: &mut Out) -> VerbResult {
         options.seed = Some(seed);
         out::note(format_args!("the file has no seed; drew {seed}, which {} records", job.commandline().display()));
     }
-    let (options, footprint) = check::weighed(&options).map_err(|fault| {
+    let rights = run_job::rights(job.place().folder().as_ref())?;
+    let (options, footprint) = rights.read(|| check::weighed(&options)).map_err(|fault| {
         Failure::new(Exit::BadInput, format!("{}: {}: {}", args.commandline_json.display(), fault.class, fault.sentence))
     })?;
     let ready = PreparedJob::for_job(options.use_cpu, &args.training)?;

@@ -4,6 +4,7 @@ use crate::check;
 use crate::domain::device::Need;
 use crate::domain::search_terms::Terms;
 use crate::domain::space::{Parsed, SearchSpace};
+use crate::store::fs::rights::Rights;
 use crate::store::records::layout::LaunchDir;
 use crate::store::settings::Settings;
 use crate::store::system;
@@ -28,7 +29,8 @@ pub struct SpaceJudgement {
     pub accepted: Result<Accepted, String>,
 }
 
-/// Judges the text of `launch`'s space file. Reads the data that the space names, so it may take a while.
+/// Judges the text of `launch`'s space file. Reads the data that the space names, with the rights of the directory's owner, so it
+/// may take a while.
 pub fn judge(launch: &LaunchDir, text: &str) -> SpaceJudgement {
     let path = launch.space();
     let file = path.display().to_string();
@@ -38,7 +40,8 @@ pub fn judge(launch: &LaunchDir, text: &str) -> SpaceJudgement {
     };
     let folds = Some(space.folds.ascending());
     let notices = notices.iter().map(|notice| format!("{file}: {notice}")).collect();
-    let accepted = check::space(&space).map_err(|faults| faults.to_string());
+    let accepted = Rights::of_owner(launch.path()).map_err(|e| e.to_string());
+    let accepted = accepted.and_then(|rights| rights.read(|| check::space(&space)).map_err(|faults| faults.to_string()));
     SpaceJudgement { folds, accepted: accepted.map(|()| Accepted { space: Arc::new(space), json: Arc::new(json), notices }) }
 }
 

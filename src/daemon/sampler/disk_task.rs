@@ -13,6 +13,7 @@ use crate::engine::react::{Drawn, NotDrawn};
 use crate::engine::state::Lease;
 use crate::executor::Executor;
 use crate::store::fs::error::StoreError;
+use crate::store::fs::rights::Rights;
 use crate::store::records::job_records::{JobRecord, Starter};
 use crate::store::records::layout::{JobDir, LaunchDir};
 use crate::store::records::search_record::SearchRecord;
@@ -69,7 +70,8 @@ pub enum DiskTaskDone {
         job: JobName,
         lease: Lease,
         attempt: u32,
-        recorded: Result<usize, StoreError>,
+        /// The trainer's threads, and the user with whose rights it reads.
+        recorded: Result<(usize, Option<u32>), StoreError>,
     },
     /// It does not fit the device, for this reason.
     TooLarge(JobName, String),
@@ -123,7 +125,9 @@ impl DiskWorker {
                 if let Some(sentence) = self.too_large(&job, &lease, &update) {
                     return DiskTaskDone::TooLarge(job, sentence);
                 }
-                let recorded = update_record(&self.launch.job(&job), &update, self.threads);
+                let rights = Rights::of_owner(self.launch.path());
+                let record = || update_record(&self.launch.job(&job), &update, self.threads);
+                let recorded = rights.and_then(|rights| record().map(|threads| (threads, rights.uid())));
                 DiskTaskDone::Launchable { job, lease, attempt, recorded }
             }
             DiskTask::Search(search) => DiskTaskDone::SearchRecorded(record::write(&self.launch.search_record(), &search)),

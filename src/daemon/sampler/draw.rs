@@ -12,6 +12,7 @@ use crate::domain::search_terms::Terms;
 use crate::domain::space::SearchSpace;
 use crate::domain::space::draw::{Misfit, redraw};
 use crate::engine::react::{Drawn, NotDrawn};
+use crate::store::fs::rights::Rights;
 use crate::store::records::create_job::{self, Made};
 use crate::store::records::job_records::{JobRecord, Starter};
 use crate::store::records::layout::LaunchDir;
@@ -44,7 +45,8 @@ pub fn draw_job(
     slot: &Result<DrawSlot, String>,
 ) -> Result<(JobName, Drawn), NotDrawn> {
     let name = JobName::numbered(&terms.job_prefix, index).map_err(|e| NotDrawn::Refused(e.to_string()))?;
-    let draw = fitting(&accepted.space, terms.seed, index, slot)?;
+    let rights = Rights::of_owner(launch.path()).map_err(|e| NotDrawn::OutOfReach(e.to_string(), None))?;
+    let draw = rights.read(|| fitting(&accepted.space, terms.seed, index, slot))?;
     let need = terms.need;
     let (state, drawn) = match draw.failure {
         None => (JobState::Queued, Drawn::Ready { need }),

@@ -15,6 +15,7 @@ use crate::engine::{attempt_end, holds, restore};
 use crate::executor::{Assignment, cache_folder};
 use crate::store::fs::disk_fault;
 use crate::store::fs::error::StoreError;
+use crate::store::fs::rights::Rights;
 use crate::store::records::search_record::SearchRecord;
 use crate::store::system::now;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
@@ -75,7 +76,9 @@ impl Sampler {
     fn probe(&mut self, ctx: &mut Context<Self>) {
         let wanted = self.search.room_wanted;
         let Some(input) = self.search.out_of_reach.clone() else { return self.add_task(DiskTask::Probe { wanted }, ctx) };
-        let work = self.services.workshop.run(self.launch.path(), move || disk_fault::again(&input));
+        let launch = self.launch.clone();
+        let again = move || Rights::of_owner(launch.path())?.read(|| disk_fault::again(&input));
+        let work = self.services.workshop.run(self.launch.path(), again);
         ctx.spawn(work.into_actor(self).map(move |again, this, ctx| match again {
             Ok(Err(e)) => {
                 let effects = holds::on_no_room(&mut this.search, format!("an input could not be read: {e}"));
@@ -178,10 +181,10 @@ impl Sampler {
                 effects
             }
             DiskTaskDone::Launchable { job, recorded: Err(e), .. } => not_launchable(search, &job, &e),
-            DiskTaskDone::Launchable { job, lease, attempt, recorded: Ok(threads) } => {
+            DiskTaskDone::Launchable { job, lease, attempt, recorded: Ok(said) } => {
                 let effects = holds::on_saved(search, &job);
                 self.perform(effects, ctx);
-                return self.launch(job, &lease, attempt, threads, ctx);
+                return self.launch(job, &lease, attempt, said, ctx);
             }
             DiskTaskDone::Probed(Ok(())) => holds::on_room(search),
             DiskTaskDone::Probed(Err(e)) => holds::on_no_room(search, e.to_string()),
@@ -190,8 +193,15 @@ impl Sampler {
         self.perform(effects, ctx);
     }
 
-    /// The record says running, so the trainer may start now.
-    fn launch(&mut self, job: JobName, lease: &Lease, attempt: u32, threads: usize, ctx: &mut Context<Self>) {
+    /// The record says running, so the trainer may start now, with so many threads and this user's rights.
+    fn launch(
+        &mut self,
+        job: JobName,
+        lease: &Lease,
+        attempt: u32,
+        (threads, reads_as): (usize, Option<u32>),
+        ctx: &mut Context<Self>,
+    ) {
         if !matches!(self.search.jobs.get(&job).map(|job| &job.standing), Some(Standing::Starting(_))) {
             // A stop was requested while its record was being written, so it never began.
             let outcome = Outcome::default();
@@ -201,7 +211,7 @@ impl Sampler {
         let settings = self.services.settings();
         let (precision, cache) = (settings.precision, cache_folder::of_settings(&settings));
         let device = lease.device.clone();
-        let assignment = Assignment { job: self.launch.job(&job), device, threads, attempt, precision, cache };
+        let assignment = Assignment { job: self.launch.job(&job), device, threads, attempt, precision, cache, reads_as };
         self.start_trainer(job, Role::Start(assignment), ctx);
     }
 }

@@ -88,7 +88,7 @@ mod tests {
 
     fn assignment(job: JobDir, device: Device) -> Assignment {
         let cache = Some(CachePlace { folder: PathBuf::from("/var/cache/x"), limit: 5_000_000_000 });
-        Assignment { job, device, threads: 3, attempt: 2, precision: Precision::Tf32, cache }
+        Assignment { job, device, threads: 3, attempt: 2, precision: Precision::Tf32, cache, reads_as: Some(61_001) }
     }
 
     fn wait(child: &mut Child) -> std::process::ExitStatus {
@@ -108,7 +108,7 @@ mod tests {
         let program = script(
             dir.path(),
             "echo $1 $NEUROSEARCH_DEVICE $NEUROSEARCH_THREADS $NEUROSEARCH_ATTEMPT $NEUROSEARCH_PRECISION \
-             $NEUROSEARCH_CACHE_DIR $NEUROSEARCH_CACHE_GIGABYTES; \
+             $NEUROSEARCH_CACHE_DIR $NEUROSEARCH_CACHE_GIGABYTES $NEUROSEARCH_READS_AS; \
              echo \"[$CUDA_VISIBLE_DEVICES] $CUDA_DEVICE_ORDER\" >&2; exit 3",
         );
         let job = job(dir.path());
@@ -116,7 +116,7 @@ mod tests {
             let _ = fs::remove_file(job.attempt_log(2));
             let mut child = start(&program, &assignment(job.clone(), device.clone())).expect("started");
             assert_eq!(wait(&mut child).code(), Some(3));
-            let expected = format!("{} {device} 3 2 tf32 /var/cache/x 5\n[{visible}] PCI_BUS_ID\n", job.path().display());
+            let expected = format!("{} {device} 3 2 tf32 /var/cache/x 5 61001\n[{visible}] PCI_BUS_ID\n", job.path().display());
             assert_eq!(fs::read_to_string(job.attempt_log(2)).expect("read"), expected);
         }
     }

@@ -177,7 +177,8 @@ mod tests {
         let program = dir.path().join("trainer.sh");
         let asked = dir.path().join("asked");
         script(&program, &format!("case $1 in standby) {waits} ;; *) echo anew >> {} ;; esac", asked.display()));
-        let assignment = Assignment { job, device: Device::Cpu, threads: 1, attempt: 1, precision: Precision::Fp32, cache: None };
+        let (device, precision) = (Device::Cpu, Precision::Fp32);
+        let assignment = Assignment { job, device, threads: 1, attempt: 1, precision, cache: None, reads_as: None };
         (dir, program, assignment)
     }
 

@@ -2,7 +2,7 @@
 
 use super::caps::Caps;
 use super::labels::LabelRow;
-use super::volumes::{Fetched, Keeping, Volume, Volumes, read_tensor};
+use super::volumes::{Fetched, Keeping, Volume, Volumes};
 use crate::domain::data::extract;
 use crate::domain::data::item_geometry::{Geometry, SLICE_CHANNELS, SLICE_SIDE, Window};
 use crate::domain::data::resize::Resize;
@@ -157,7 +157,7 @@ impl ItemReader {
     }
 
     fn read_extracted(&self, path: PathBuf, item: usize, out: &mut Vec<f32>) -> Result<PathBuf, StoreError> {
-        let (shape, values) = read_tensor(&path)?;
+        let (shape, values) = self.volumes.tensor(&path)?;
         let expected = match self.geometry.slice_sides() {
             Some([rows, columns]) => vec![SLICE_CHANNELS, rows, columns],
             None => self.geometry.shape(item),

@@ -2,8 +2,9 @@
 
 use crate::store::formats::torch_file;
 use crate::store::formats::torch_value::Value;
-use crate::store::fs::decode;
 use crate::store::fs::error::StoreError;
+use crate::store::fs::{decode, open};
+use rustix::fs::FileType;
 use std::io::{self, BufReader};
 use std::path::Path;
 
@@ -12,8 +13,8 @@ use std::path::Path;
 /// # Errors
 /// When that cannot be known; names the path.
 pub fn is_file(path: &Path) -> Result<bool, StoreError> {
-    match path.metadata() {
-        Ok(metadata) => Ok(metadata.is_file()),
+    match open::look(path) {
+        Ok(stat) => Ok(FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile),
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
         Err(e) => Err(StoreError::io("look at", path, e)),
     }
@@ -29,7 +30,10 @@ pub fn is_taken(path: &Path) -> bool {
 /// # Errors
 /// Names the directory, and why not.
 pub fn directory(path: &Path) -> Result<(), StoreError> {
-    std::fs::read_dir(path).map(|_| ()).map_err(|e| StoreError::io("list", path, e))
+    open::directory(path).map(drop).map_err(|error| match error {
+        StoreError::Io { path, source, .. } => StoreError::Io { action: "list", path, source },
+        other => other,
+    })
 }
 
 /// The shape of the tensor in a `.pt` file, which is read whole.

@@ -9,6 +9,7 @@ use crate::store::fs::error::StoreError;
 use crate::store::fs::open;
 use crate::store::fs::open_dir::{DirEntry, Folder, Spot};
 use crate::store::fs::owned_path::Below;
+use crate::store::fs::rights::Rights;
 use rustix::fs::{fstat, statvfs};
 use sha2::{Digest, Sha256};
 use std::ffi::OsStr;
@@ -87,20 +88,27 @@ impl Cache {
         Ok(Cache { place, warned: AtomicBool::new(false) })
     }
 
-    /// The volume of the file `source`: from its entry, or by `decode`, whose result becomes the entry.
+    /// The volume of the file `source`, if it may be read with these `rights`: from its entry, or by `decode`, whose result
+    /// becomes the entry.
     ///
     /// A cache that cannot be written costs time and nothing else: what was decoded is returned, and a warning logged.
     ///
     /// # Errors
-    /// Those of `decode`, and that the source is not there.
-    pub fn get(&self, source: &Path, decode: impl FnOnce() -> Result<Decoded, StoreError>) -> Result<Cached, StoreError> {
-        let key = settled_key_of(source)?;
+    /// Those of `decode`, and that the source is not there or may not be read.
+    pub fn get(
+        &self,
+        source: &Path,
+        rights: &Rights,
+        decode: impl FnOnce() -> Result<Decoded, StoreError>,
+    ) -> Result<Cached, StoreError> {
+        let key = rights.read(|| settled_key_of(source))?;
+        let decode = || rights.read(decode);
         if let Some(mapped) = self.find(&key) {
             return Ok(Cached::Mapped(mapped));
         }
         match self.take_turn(&key) {
             Ok(Turn::Found(mapped)) => Ok(Cached::Mapped(mapped)),
-            Ok(Turn::Mine(partial)) => self.fill(source, &key, &partial, decode),
+            Ok(Turn::Mine(partial)) => self.fill(source, rights, &key, &partial, decode),
             Ok(Turn::Taken) => decode().map(Cached::Decoded),
             Err(error) => {
                 self.warn(&error.to_string());
@@ -113,13 +121,14 @@ impl Cache {
     fn fill(
         &self,
         source: &Path,
+        rights: &Rights,
         key: &CacheKey,
         partial: &File,
         decode: impl FnOnce() -> Result<Decoded, StoreError>,
     ) -> Result<Cached, StoreError> {
         let result = decode().and_then(|decoded| {
             // A source that changed while it was read is nobody's entry.
-            let stored = if key_of(source)? == *key { self.put(key, partial, &decoded) } else { Ok(None) };
+            let stored = if rights.read(|| key_of(source))? == *key { self.put(key, partial, &decoded) } else { Ok(None) };
             Ok(match stored {
                 Ok(Some(mapped)) => Cached::Mapped(mapped),
                 Ok(None) => Cached::Decoded(decoded),
@@ -277,7 +286,7 @@ fn note_use(file: &File) {
 
 /// The key, once the file's time of change is a tick in the past: a change within the same tick would leave the key as it is.
 fn settled_key_of(source: &Path) -> Result<CacheKey, StoreError> {
-    let metadata = fs::metadata(source).map_err(|e| StoreError::io("read", source, e))?;
+    let metadata = read_metadata(source)?;
     let changed = Duration::new(u64::try_from(metadata.ctime()).unwrap_or(0), u32::try_from(metadata.ctime_nsec()).unwrap_or(0));
     if let Some(Ok(age)) = SystemTime::UNIX_EPOCH.checked_add(changed).map(|time| time.elapsed()) {
         std::thread::sleep(TICK.saturating_sub(age));
@@ -285,8 +294,13 @@ fn settled_key_of(source: &Path) -> Result<CacheKey, StoreError> {
     key_of(source)
 }
 
+/// Of the opened file: an entry is given to nobody who could not read its source.
+fn read_metadata(source: &Path) -> Result<fs::Metadata, StoreError> {
+    open::read(source)?.metadata().map_err(|e| StoreError::io("read", source, e))
+}
+
 fn key_of(source: &Path) -> Result<CacheKey, StoreError> {
-    let metadata = fs::metadata(source).map_err(|e| StoreError::io("read", source, e))?;
+    let metadata = read_metadata(source)?;
     let mut hash = Sha256::new();
     hash.update(b"neurosearch volume v1");
     for number in [metadata.dev(), metadata.ino(), metadata.size()] {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::testing::tempdir;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::AtomicUsize;
 
 struct Setting {
@@ -35,7 +36,7 @@ impl Setting {
             let bytes = fs::read(source).map_err(|e| StoreError::io("read", source, e))?;
             Ok(Decoded { shape: [1, 1, bytes.len()], voxels: bytes.iter().map(|b| f32::from(*b)).collect() })
         };
-        cache.get(source, decode).expect("decoded")
+        cache.get(source, &Rights::default(), decode).expect("decoded")
     }
 
     fn decodes(&self) -> usize {
@@ -211,9 +212,29 @@ fn a_source_that_is_not_there_or_cannot_be_decoded_is_its_own_error() {
     let setting = Setting::new();
     let cache = setting.cache(1 << 20);
     let missing = setting.dir.path().join("missing");
-    assert!(cache.get(&missing, || panic!("not asked")).expect_err("missing").is_missing());
+    assert!(cache.get(&missing, &Rights::default(), || panic!("not asked")).expect_err("missing").is_missing());
     let fails = || Err(StoreError::content(&setting.source(), "damaged"));
-    assert!(cache.get(&setting.source(), fails).expect_err("damaged").to_string().contains("damaged"));
+    assert!(cache.get(&setting.source(), &Rights::default(), fails).expect_err("damaged").to_string().contains("damaged"));
     assert!(setting.files().is_empty(), "a failed decoding leaves nothing: {:?}", setting.files());
     assert_eq!(mapped(setting.get(&cache, &setting.source())), bytes("one"));
+}
+
+#[test]
+fn an_entry_is_given_to_nobody_who_may_not_read_its_source() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: needs root, who alone can become another user");
+        return;
+    }
+    let setting = Setting::new();
+    let cache = setting.cache(1 << 20);
+    assert_eq!(mapped(setting.get(&cache, &setting.source())), bytes("one"));
+    let stranger = Rights::of_user(61_001).expect("asked");
+    fs::set_permissions(setting.dir.path(), fs::Permissions::from_mode(0o755)).expect("opened");
+    for (mode, may) in [(0o600, false), (0o644, true)] {
+        fs::set_permissions(setting.source(), fs::Permissions::from_mode(mode)).expect("set");
+        setting.get(&cache, &setting.source());
+        let given = cache.get(&setting.source(), &stranger, || panic!("it stands in the cache"));
+        assert_eq!(given.is_ok(), may, "{mode:o}");
+        assert!(may || given.expect_err("refused").to_string().contains("may not read it"));
+    }
 }

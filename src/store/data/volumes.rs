@@ -9,6 +9,7 @@ use crate::domain::text::units::dimensions;
 use crate::store::formats::torch_value::Value;
 use crate::store::formats::{nifti, torch_file};
 use crate::store::fs::error::StoreError;
+use crate::store::fs::rights::Rights;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,18 +25,21 @@ const MOST_VOLUMES: usize = 1 << 14;
 pub struct Volumes {
     caps: Caps,
     cache: Option<Cache>,
+    rights: Rights,
     held: Mutex<VolumesHeld>,
     decoded: AtomicUsize,
     mapped: AtomicUsize,
 }
 
-/// Where decoded volumes are kept.
+/// How a process reads volumes, and where it keeps them decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keeping {
     /// For all processes; none: this process keeps them for itself.
     pub cache: Option<CachePlace>,
     /// Bytes of those that no cache holds.
     pub own_bytes: usize,
+    /// Whose rights the files are read with.
+    pub rights: Rights,
 }
 
 /// How often a volume was fetched, and from where.
@@ -48,7 +52,7 @@ pub struct Fetched {
 
 impl Default for Keeping {
     fn default() -> Self {
-        Keeping { cache: None, own_bytes: USUAL_BYTES }
+        Keeping { cache: None, own_bytes: USUAL_BYTES, rights: Rights::default() }
     }
 }
 
@@ -137,7 +141,8 @@ impl Volumes {
             }
         });
         let held = VolumesHeld { slots: HashMap::new(), clock: 0, most_bytes: keeping.own_bytes };
-        Volumes { caps, cache, held: Mutex::new(held), decoded: AtomicUsize::new(0), mapped: AtomicUsize::new(0) }
+        let rights = keeping.rights.clone();
+        Volumes { caps, cache, rights, held: Mutex::new(held), decoded: AtomicUsize::new(0), mapped: AtomicUsize::new(0) }
     }
 
     /// What was fetched so far, this process's own store not counted.
@@ -155,11 +160,12 @@ impl Volumes {
     /// When neither is there, or that cannot be known; names both, or the one.
     pub fn source(&self, row: &LabelRow) -> Result<PathBuf, StoreError> {
         let tensor = self.caps.tensor(row.at());
-        if probe::is_file(&tensor)? {
+        let is_file = |path: &Path| self.rights.read(|| probe::is_file(path));
+        if is_file(&tensor)? {
             return Ok(tensor);
         }
         match self.caps.nifti(row.at()) {
-            Some(nifti) if probe::is_file(&nifti)? => Ok(nifti),
+            Some(nifti) if is_file(&nifti)? => Ok(nifti),
             Some(nifti) => Err(missing(&nifti, row, &format!("nor is its tensor {}", tensor.display()))),
             None => Err(missing(&tensor, row, &format!("{} images are read from tensors", self.caps.preprocessing()))),
         }
@@ -171,10 +177,10 @@ impl Volumes {
     /// Names the file: missing, cut short, or not an image.
     pub fn shape(&self, row: &LabelRow) -> Result<[usize; 3], StoreError> {
         let source = self.source(row)?;
-        match is_tensor(&source) {
+        self.rights.read(|| match is_tensor(&source) {
             true => sizes(&source, &torch_file::shape(&source)?),
             false => nifti::shape(&source),
-        }
+        })
     }
 
     /// The image.
@@ -190,13 +196,13 @@ impl Volumes {
         }
         let source = self.source(row)?;
         let mut came_from = &self.mapped;
-        let mut decode = || {
+        let decode = || {
             came_from = &self.decoded;
             decode(&source)
         };
         let cached = match &self.cache {
-            Some(cache) => cache.get(&source, decode)?,
-            None => Cached::Decoded(decode()?),
+            Some(cache) => cache.get(&source, &self.rights, decode)?,
+            None => Cached::Decoded(self.rights.read(decode)?),
         };
         came_from.fetch_add(1, Ordering::Relaxed);
         let volume = Volume::new(source, cached);
@@ -204,6 +210,14 @@ impl Volumes {
         // The place stays locked, so that nobody drops it as empty before it is counted.
         lock(&self.held).account(&key, volume.own_bytes());
         Ok(volume)
+    }
+
+    /// The single tensor in the file `path`, as floats without NaN: shape and elements. It is not kept.
+    ///
+    /// # Errors
+    /// Names the file: not a tensor's, cut short, or damaged.
+    pub fn tensor(&self, path: &Path) -> Result<(Vec<usize>, Vec<f32>), StoreError> {
+        self.rights.read(|| read_tensor(path))
     }
 
     /// The mask of a region, which is not kept.
@@ -216,7 +230,7 @@ impl Volumes {
             return Err(StoreError::content(self.caps.root(), sentence));
         }
         let source = self.caps.mask(region);
-        let decoded = decode(&source)?;
+        let decoded = self.rights.read(|| decode(&source))?;
         Ok(Volume::new(source, Cached::Decoded(decoded)))
     }
 }
@@ -276,10 +290,7 @@ fn decode(source: &Path) -> Result<Decoded, StoreError> {
 }
 
 /// The single tensor in the file `path`, as floats without NaN: shape and elements.
-///
-/// # Errors
-/// Names the file: not a tensor's, cut short, or damaged.
-pub fn read_tensor(path: &Path) -> Result<(Vec<usize>, Vec<f32>), StoreError> {
+fn read_tensor(path: &Path) -> Result<(Vec<usize>, Vec<f32>), StoreError> {
     match torch_file::read(path)? {
         Value::Tensor(tensor) => {
             let mut voxels = tensor.data.into_f32();

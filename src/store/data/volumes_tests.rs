@@ -36,7 +36,7 @@ fn put_tensor(dir: &Path, participant: &str, shape: &[usize], voxels: &[f32]) ->
 
 /// With a cache in `dir`, and room for one volume outside it.
 fn cached(dir: &Path) -> Keeping {
-    Keeping { cache: Some(CachePlace { folder: dir.join("cache"), limit: 1 << 20 }), own_bytes: 24 * 4 }
+    Keeping { cache: Some(CachePlace { folder: dir.join("cache"), limit: 1 << 20 }), own_bytes: 24 * 4, ..Keeping::default() }
 }
 
 #[test]
@@ -85,10 +85,10 @@ fn each_volume_is_decoded_once_for_all_items_even_if_only_one_fits() {
     let second = Volumes::open(caps(dir.path()), &cached(dir.path()));
     ask(&second);
     assert_eq!(second.fetched(), Fetched { decoded: 0, mapped: 6 }, "another process finds them decoded");
-    let without = Volumes::open(caps(dir.path()), &Keeping { cache: None, own_bytes: 24 * 4 });
+    let without = Volumes::open(caps(dir.path()), &Keeping { cache: None, own_bytes: 24 * 4, ..Keeping::default() });
     ask(&without);
     assert_eq!(without.fetched(), Fetched { decoded: 60, mapped: 0 }, "without a cache, room for one is too little");
-    let roomy = Volumes::open(caps(dir.path()), &Keeping { cache: None, own_bytes: 6 * 24 * 4 });
+    let roomy = Volumes::open(caps(dir.path()), &Keeping { cache: None, own_bytes: 6 * 24 * 4, ..Keeping::default() });
     ask(&roomy);
     assert_eq!(roomy.fetched(), Fetched { decoded: 6, mapped: 0 });
 }

@@ -2,6 +2,8 @@
 
 use super::error::StoreError;
 use super::owned_path::Place;
+use super::rights;
+use super::walk::Wanted;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, statat};
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -129,9 +131,34 @@ pub fn refused(action: &'static str, path: &Path, error: io::Error) -> StoreErro
     }
 }
 
-/// Opens without a look at what it is.
+/// What the system says of what `path` leads to, links followed, without opening it.
+///
+/// # Errors
+/// The system's.
+pub fn look(path: &Path) -> io::Result<Stat> {
+    let looked = rights::found(path, None).and_then(|found| match found {
+        Some(place) => Ok(fstat(place)?),
+        None => Ok(rustix::fs::stat(path)?),
+    });
+    looked.map_err(rights::explained)
+}
+
+/// Opens without a look at what it is, where whoever is read for may open it as well.
 fn raw(place: &(impl Place + ?Sized), flags: OFlags) -> io::Result<OwnedFd> {
-    path_at(place.path(), place.own_parts(), place.held(), flags)
+    let opened = rights::found(place.path(), Some(Wanted::Read)).and_then(|found| {
+        let opened = path_at(place.path(), place.own_parts(), place.held(), flags)?;
+        // What was looked at and what was opened: a link may have been exchanged in between.
+        match found.map(|found| same(&found, &opened)).transpose()? {
+            Some(false) => Err(Errno::ACCESS.into()),
+            Some(true) | None => Ok(opened),
+        }
+    });
+    opened.map_err(rights::explained)
+}
+
+fn same(one: &OwnedFd, other: &OwnedFd) -> io::Result<bool> {
+    let [one, other] = [fstat(one)?, fstat(other)?];
+    Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
 }
 
 fn path_at(path: &Path, own: usize, held: Option<&OwnedFd>, flags: OFlags) -> io::Result<OwnedFd> {

@@ -11,6 +11,7 @@ use crate::daemon::sampler::chosen_job::Chosen;
 use crate::daemon::sampler::commands::EnqueueJob;
 use crate::domain::device::Need;
 use crate::domain::options::JobOptions;
+use crate::store::fs::rights::Rights;
 use crate::store::system;
 use std::path::Path;
 use tokio::task::spawn_blocking;
@@ -21,8 +22,13 @@ pub async fn handle(app: &App, peer: &Peer, request: &request::Enqueue) -> Resul
     let text = request.commandline.clone().ok_or_else(|| Refused::bad("commandline is missing: the text of the file"))?;
     let file = request.file.clone().unwrap_or_else(|| "commandline.json".to_string());
     let base = request.base.clone().unwrap_or_else(|| "/".to_string());
-    // Reads the data that the options name, so it may take a while.
-    let checked = spawn_blocking(move || check(&text, &file, &base)).await.map_err(|e| Refused::busy(e.to_string()))?;
+    // Reads the data that the options name, with the rights of the search's owner, so it may take a while.
+    let launch = target.launch.clone();
+    let check = move || {
+        let rights = Rights::of_owner(launch.path()).map_err(|e| e.to_string())?;
+        rights.read(|| check(&text, &file, &base))
+    };
+    let checked = spawn_blocking(check).await.map_err(|e| Refused::busy(e.to_string()))?;
     let (chosen, mut done) = checked.map_err(Refused::conflict)?;
     let name = ask(&target.sampler, EnqueueJob(chosen)).await?.map_err(Refused::conflict)?;
     done.push(format!("{name} waits for a slot"));
