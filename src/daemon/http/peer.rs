@@ -1,5 +1,6 @@
 //! The user behind a connection, from the kernel's peer credentials.
 
+use crate::store::fs::rights::Rights;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
@@ -26,6 +27,11 @@ impl Peer {
     /// Whether this is root or the user that the daemon runs as.
     pub fn is_master(&self) -> bool {
         self.uid.is_some_and(|uid| uid == 0 || uid == rustix::process::geteuid().as_raw())
+    }
+
+    /// What it may look at. `None` if nobody knows who it is.
+    pub fn rights(&self) -> Option<Rights> {
+        self.uid.map(|uid| Rights::of_process(uid, &self.groups))
     }
 
     /// The process at the other end.

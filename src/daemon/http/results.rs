@@ -2,6 +2,7 @@
 
 use super::app::{App, ask, off_thread};
 use super::extract::{QueryOf, QueryPairs, QueryParams};
+use super::peer::Peer;
 use super::refusal::Refused;
 use super::target::{self, Target, described};
 use crate::analysis::{Ranked, Ranking};
@@ -15,7 +16,7 @@ use crate::store::fs::error::StoreError;
 use crate::store::records::attempt_log::{self, KEPT, Piece};
 use actix::Addr;
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -58,9 +59,10 @@ impl QueryParams for LogQuery {
 /// `GET /v1/best?launch=PATH&most=N`.
 pub async fn best(
     State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     QueryOf(BestQuery { launch, most }): QueryOf<BestQuery>,
 ) -> Result<Json<Best<RankingEntryJson>>, Refused> {
-    let Target { launch, sampler } = target::search(&app, &launch).await?;
+    let Target { launch, sampler } = target::search(&app, &peer, &launch).await?;
     let ranking = ranking(&sampler).await?;
     let first = |jobs: &[Arc<Ranked>]| jobs.iter().take(most.unwrap_or(usize::MAX)).cloned().map(RankingEntryJson).collect();
     Ok(Json(Best {
@@ -87,9 +89,10 @@ pub async fn result(sampler: &Addr<Sampler>, name: &JobName) -> Result<Option<Be
 /// `GET /v1/logs?path=PATH&attempt=N&from=BYTE`.
 pub async fn logs(
     State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     QueryOf(LogQuery { path, attempt, from }): QueryOf<LogQuery>,
 ) -> Result<Json<Log>, Refused> {
-    let (target, name) = target::job(&app, &path).await?;
+    let (target, name) = target::job(&app, &peer, &path).await?;
     // Asked before the log is read. What the trainer wrote before its end is then in this piece or a later one.
     let job = described(&target, &name).await?.job;
     let attempt = chosen(&name, attempt, job.attempts).map_err(Refused::not_found)?;

@@ -4,6 +4,7 @@ use super::app::{ACTOR_PATIENCE, App, ask};
 use super::browser::{self, AllowedHosts};
 use super::change::change;
 use super::extract::{QueryOf, QueryPairs, QueryParams};
+use super::peer::Peer;
 use super::refusal::Refused;
 use super::results;
 use super::target::described;
@@ -14,7 +15,7 @@ use crate::daemon::sampler::describe::{DescribeJobs, DescribeSearch, Described};
 use crate::daemon::watcher::{ListSearches, Searches};
 use crate::domain::device::Need;
 use crate::store::records::list_jobs;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use std::path::PathBuf;
@@ -101,14 +102,22 @@ impl QueryParams for JobQuery {
     }
 }
 
-async fn jobs(State(app): State<App>, QueryOf(LaunchQuery { launch }): QueryOf<LaunchQuery>) -> Reply<Jobs> {
-    let Target { launch, sampler } = target::search(&app, &launch).await?;
+async fn jobs(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    QueryOf(LaunchQuery { launch }): QueryOf<LaunchQuery>,
+) -> Reply<Jobs> {
+    let Target { launch, sampler } = target::search(&app, &peer, &launch).await?;
     let jobs = ask(&sampler, DescribeJobs).await?;
     Ok(Json(Jobs { version: VERSION, launch: launch.path().display().to_string(), jobs }))
 }
 
-async fn job(State(app): State<App>, QueryOf(JobQuery { path }): QueryOf<JobQuery>) -> Reply<OneJob> {
-    let (target, name) = target::job(&app, &path).await?;
+async fn job(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    QueryOf(JobQuery { path }): QueryOf<JobQuery>,
+) -> Reply<OneJob> {
+    let (target, name) = target::job(&app, &peer, &path).await?;
     let Described { job, need, mut explained } = described(&target, &name).await?;
     let launch = target.launch;
     if let Some(need) = explained.waits_for {

@@ -2,6 +2,7 @@
 
 use super::app::off_thread;
 use super::app::{App, ask};
+use super::peer::Peer;
 use super::refusal::Refused;
 use crate::control::reply::{self, SearchState};
 use crate::control::request::RequestSubject;
@@ -9,9 +10,9 @@ use crate::daemon::sampler::Sampler;
 use crate::daemon::sampler::describe::{DescribeJob, DescribeSearch, Described};
 use crate::daemon::watcher::{ListSearches, Searches};
 use crate::domain::job::JobName;
+use crate::store::fs::open;
 use crate::store::records::layout::LaunchDir;
 use actix::Addr;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// A search, under the path that the daemon knows it by.
@@ -24,8 +25,8 @@ pub struct Target {
 ///
 /// # Errors
 /// If the daemon knows no search there.
-pub async fn search(app: &App, path: &Path) -> Result<Target, Refused> {
-    known(&ask(&app.watcher, ListSearches).await?, path).await?.ok_or_else(|| {
+pub async fn search(app: &App, peer: &Peer, path: &Path) -> Result<Target, Refused> {
+    known(&ask(&app.watcher, ListSearches).await?, peer, path).await?.ok_or_else(|| {
         Refused::not_found(format!(
             "{} is not a launch directory that the daemon knows; it is one once it holds a random_search.json and lies in, \
              or is, a watched directory",
@@ -38,16 +39,16 @@ pub async fn search(app: &App, path: &Path) -> Result<Target, Refused> {
 ///
 /// # Errors
 /// If the folder is in no launch directory that the daemon knows.
-pub async fn job(app: &App, path: &Path) -> Result<(Target, JobName), Refused> {
-    job_among(&ask(&app.watcher, ListSearches).await?, path).await
+pub async fn job(app: &App, peer: &Peer, path: &Path) -> Result<(Target, JobName), Refused> {
+    job_among(&ask(&app.watcher, ListSearches).await?, peer, path).await
 }
 
-async fn job_among(searches: &Searches, path: &Path) -> Result<(Target, JobName), Refused> {
+async fn job_among(searches: &Searches, peer: &Peer, path: &Path) -> Result<(Target, JobName), Refused> {
     let (launch, name) = split(path)?;
-    if let Some(target) = known(searches, launch).await? {
+    if let Some(target) = known(searches, peer, launch).await? {
         return Ok((target, name));
     }
-    Err(match known(searches, path).await? {
+    Err(match known(searches, peer, path).await? {
         Some(_) => Refused::not_found(format!("{0} is a search; name one of its jobs, as {0}/job-0", path.display())),
         None => neither(path),
     })
@@ -57,19 +58,19 @@ async fn job_among(searches: &Searches, path: &Path) -> Result<(Target, JobName)
 ///
 /// # Errors
 /// When it names neither, or none that the daemon knows.
-pub async fn meant(app: &App, subject: RequestSubject<'_>) -> Result<(Target, Option<JobName>), Refused> {
+pub async fn meant(app: &App, peer: &Peer, subject: RequestSubject<'_>) -> Result<(Target, Option<JobName>), Refused> {
     match subject {
         RequestSubject { target: Some(_), launch: None, job: None } => {
             let (searches, path) = (ask(&app.watcher, ListSearches).await?, path(subject)?);
-            match known(&searches, path).await? {
+            match known(&searches, peer, path).await? {
                 Some(target) => Ok((target, None)),
-                None => job_among(&searches, path).await.map(|(target, name)| (target, Some(name))),
+                None => job_among(&searches, peer, path).await.map(|(target, name)| (target, Some(name))),
             }
         }
         RequestSubject { target: None, launch: Some(_), job } => {
             let name = job.map(|name| JobName::try_from(name.to_string())).transpose();
             let name = name.map_err(|e| Refused::bad(e.to_string()))?;
-            Ok((search(app, path(subject)?).await?, name))
+            Ok((search(app, peer, path(subject)?).await?, name))
         }
         _ => Err(Refused::bad("name a launch directory or a job's folder in \"target\", or else \"launch\" and perhaps \"job\"")),
     }
@@ -85,26 +86,27 @@ pub fn path(subject: RequestSubject<'_>) -> Result<&Path, Refused> {
     if path.is_absolute() { Ok(path) } else { Err(Refused::bad(format!("{path:?} is not an absolute path"))) }
 }
 
-/// The directory in this list that the path means, if any. Compares the text first, then whether it is the same directory.
+/// The directory in this list that the path means, if any. Compares the text first, then whether it is the same directory for
+/// whoever asks: a way through a closed directory would tell them what is in it.
 ///
 /// # Errors
 /// If the file system does not answer.
-pub async fn same(directories: Vec<PathBuf>, path: &Path) -> Result<Option<PathBuf>, Refused> {
+pub async fn same(directories: Vec<PathBuf>, peer: &Peer, path: &Path) -> Result<Option<PathBuf>, Refused> {
     if directories.iter().any(|directory| directory == path) {
         return Ok(Some(path.to_path_buf()));
     }
-    let path = path.to_path_buf();
+    let (rights, path) = (peer.rights(), path.to_path_buf());
     off_thread(move || {
-        let identity = |path: &Path| path.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
-        let wanted = identity(&path)?;
+        let identity = |path: &Path| open::look(path).ok().map(|stat| (stat.st_dev, stat.st_ino));
+        let wanted = rights?.read(|| identity(&path))?;
         directories.into_iter().find(|directory| identity(directory) == Some(wanted))
     })
     .await
 }
 
-async fn known(searches: &Searches, path: &Path) -> Result<Option<Target>, Refused> {
+async fn known(searches: &Searches, peer: &Peer, path: &Path) -> Result<Option<Target>, Refused> {
     let directories = searches.samplers.keys().map(|launch| launch.path().to_path_buf()).collect();
-    let Some(launch) = same(directories, path).await?.map(LaunchDir::new) else { return Ok(None) };
+    let Some(launch) = same(directories, peer, path).await?.map(LaunchDir::new) else { return Ok(None) };
     Ok(searches.samplers.get(&launch).cloned().map(|sampler| Target { launch, sampler }))
 }
 
@@ -158,6 +160,7 @@ mod tests {
     use super::*;
     use crate::testing::tempdir;
     use axum::http::StatusCode;
+    use std::os::unix::fs::PermissionsExt;
 
     #[actix::test]
     async fn a_directory_is_known_by_its_text_through_a_link_and_by_dots_and_by_nothing_else() {
@@ -169,11 +172,35 @@ mod tests {
         std::os::unix::fs::symlink(&real, &link).expect("linked");
         let gone = dir.path().join("gone");
         let known = vec![gone.clone(), link.clone()];
+        let own = Peer { uid: Some(rustix::process::geteuid().as_raw()), groups: [].into() };
         for path in [&link, &real, &dir.path().join("other/../real"), &link.join(".")] {
-            assert_eq!(same(known.clone(), path).await.ok().flatten(), Some(link.clone()), "{path:?}");
+            assert_eq!(same(known.clone(), &own, path).await.ok().flatten(), Some(link.clone()), "{path:?}");
         }
-        assert_eq!(same(known.clone(), &gone).await.ok().flatten(), Some(gone), "one that is gone is known by its text");
-        assert_eq!(same(known, &dir.path().join("other")).await.ok().flatten(), None);
+        assert_eq!(same(known.clone(), &own, &gone).await.ok().flatten(), Some(gone), "one that is gone is known by its text");
+        assert_eq!(same(known, &own, &dir.path().join("other")).await.ok().flatten(), None);
+    }
+
+    #[actix::test]
+    async fn a_way_through_a_closed_directory_leads_nowhere_for_those_to_whom_it_is_closed() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: needs root, who may go everywhere");
+            return;
+        }
+        let dir = tempdir();
+        let open = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set");
+        open(dir.path(), 0o755);
+        let real = dir.path().join("real");
+        std::fs::create_dir(&real).expect("made");
+        std::fs::create_dir_all(dir.path().join("closed/there")).expect("made");
+        open(&dir.path().join("closed"), 0o700);
+        let root = Peer { uid: Some(0), groups: [0].into() };
+        let stranger = Peer { uid: Some(61_001), groups: [61_001].into() };
+        let found =
+            async |peer: &Peer, path: &str| same(vec![real.clone()], peer, &dir.path().join(path)).await.ok().flatten().is_some();
+        assert!(found(&root, "closed/there/../../real").await && !found(&root, "closed/gone/../../real").await);
+        assert!(!found(&stranger, "closed/there/../../real").await && !found(&stranger, "closed/gone/../../real").await);
+        assert!(found(&stranger, "./real/../real").await && found(&stranger, "real").await);
+        assert!(found(&Peer::unknown(), "real").await && !found(&Peer::unknown(), "real/../real").await, "its text alone counts");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::become_user::Become;
 use super::error::StoreError;
-use super::user::User;
+use super::user::{NO_GROUP, User};
 use super::walk::{self, Wanted};
 use rustix::io::Errno;
 use std::cell::RefCell;
@@ -57,6 +57,15 @@ impl Rights {
             return Ok(Rights::default());
         }
         User::of(uid).map(|user| Rights(Some(Arc::new(user))))
+    }
+
+    /// Those of a process of the user with this number, which has these groups, the primary one first.
+    pub fn of_process(uid: u32, groups: &[u32]) -> Rights {
+        if reads_no_less(uid) {
+            return Rights::default();
+        }
+        let gid = groups.first().copied().unwrap_or(NO_GROUP);
+        Rights(Some(Arc::new(User { uid, gid, groups: groups.to_vec() })))
     }
 
     /// The user's number; none for this process's own rights.

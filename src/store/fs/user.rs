@@ -5,7 +5,7 @@ use std::io;
 use std::mem::MaybeUninit;
 
 /// The group of a user whom the system does not list; files seldom belong to it.
-const NO_GROUP: u32 = 65_534;
+pub const NO_GROUP: u32 = 65_534;
 
 /// Most bytes of an entry in the list of users.
 const MOST_BYTES: usize = 1 << 20;

@@ -17,7 +17,7 @@ pub async fn handle(app: &App, peer: &Peer, request: &Add) -> Result<Vec<String>
         return Err(Refused::not_found(format!("{} is not a directory that the daemon can see", directory.display())));
     }
     let known = ask(&app.watcher, ListSearches).await?.roots;
-    let directory = same(known, &directory).await?.unwrap_or(directory);
+    let directory = same(known, peer, &directory).await?.unwrap_or(directory);
     let new = ask(&app.watcher, AddRoot(directory.clone())).await?;
     let now = if new { "is watched now" } else { "was watched already" };
     let mut done = vec![format!("{} {now}", directory.display())];

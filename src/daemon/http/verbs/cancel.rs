@@ -9,6 +9,6 @@ use crate::daemon::http::target;
 use crate::engine::command::Command;
 
 pub async fn handle(app: &App, peer: &Peer, request: &Cancel) -> Result<Vec<String>, Refused> {
-    let (target, job) = target::meant(app, request.subject()).await?;
+    let (target, job) = target::meant(app, peer, request.subject()).await?;
     command::give(peer, &target, vec![job.map_or(Command::CancelSearch, Command::CancelJob)]).await
 }

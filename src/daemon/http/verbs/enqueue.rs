@@ -17,7 +17,7 @@ use std::path::Path;
 use tokio::task::spawn_blocking;
 
 pub async fn handle(app: &App, peer: &Peer, request: &request::Enqueue) -> Result<Vec<String>, Refused> {
-    let target = target::search(app, target::path(request.subject())?).await?;
+    let target = target::search(app, peer, target::path(request.subject())?).await?;
     may_change_there(peer, &target.launch).await?;
     let text = request.commandline.clone().ok_or_else(|| Refused::bad("commandline is missing: the text of the file"))?;
     let file = request.file.clone().unwrap_or_else(|| "commandline.json".to_string());

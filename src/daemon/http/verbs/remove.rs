@@ -21,16 +21,19 @@ const BETWEEN: Duration = Duration::from_millis(50);
 pub async fn handle(app: &App, peer: &Peer, request: &Remove) -> Result<Vec<String>, Refused> {
     let directory = path(request.subject())?.to_path_buf();
     master_only(peer)?;
-    remove(app, directory).await
+    let roots = ask(&app.watcher, ListSearches).await?.roots;
+    match same(roots.clone(), peer, &directory).await? {
+        Some(directory) => remove(app, directory).await,
+        None => {
+            let watched: Vec<String> = roots.iter().map(|root| root.display().to_string()).collect();
+            Err(Refused::not_found(format!("{} is not watched; watched: {}", directory.display(), watched.join(", "))))
+        }
+    }
 }
 
-/// Leaves every search below the directory that no other watched directory holds. Leaves none if one of them has running jobs.
+/// Leaves every search below the watched directory that no other watched directory holds. Leaves none if one of them has running jobs.
 pub(super) async fn remove(app: &App, directory: PathBuf) -> Result<Vec<String>, Refused> {
     let Searches { samplers, roots, .. } = ask(&app.watcher, ListSearches).await?;
-    let Some(directory) = same(roots.clone(), &directory).await? else {
-        let watched: Vec<String> = roots.iter().map(|root| root.display().to_string()).collect();
-        return Err(Refused::not_found(format!("{} is not watched; watched: {}", directory.display(), watched.join(", "))));
-    };
     let below = |launch: &Path, root: &Path| launch == root || launch.parent() == Some(root);
     let others: Vec<&PathBuf> = roots.iter().filter(|root| **root != directory).collect();
     let mut leaving = Vec::new();

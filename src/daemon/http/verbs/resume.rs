@@ -14,7 +14,7 @@ pub async fn handle(app: &App, peer: &Peer, request: &Resume) -> Result<Vec<Stri
     if *request == Resume::default() {
         return machine(app, peer).await;
     }
-    let (target, job) = target::meant(app, request.subject()).await?;
+    let (target, job) = target::meant(app, peer, request.subject()).await?;
     command::give(peer, &target, vec![job.map_or(Command::ResumeSearch, Command::ResumeJob)]).await
 }
 

@@ -10,7 +10,7 @@ use crate::domain::job::{FailureClass, JobName};
 use crate::engine::command::Command;
 
 pub async fn handle(app: &App, peer: &Peer, request: &Retry) -> Result<Vec<String>, Refused> {
-    let (target, job) = target::meant(app, request.subject()).await?;
+    let (target, job) = target::meant(app, peer, request.subject()).await?;
     let command = command(request, job).map_err(Refused::bad)?;
     command::give(peer, &target, vec![command]).await
 }

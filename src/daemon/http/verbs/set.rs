@@ -16,7 +16,7 @@ use crate::store::system::now;
 const MOST_HOURS: f64 = 24.0 * 366.0;
 
 pub async fn handle(app: &App, peer: &Peer, request: &Set) -> Result<Vec<String>, Refused> {
-    let (target, job) = target::meant(app, request.subject()).await?;
+    let (target, job) = target::meant(app, peer, request.subject()).await?;
     let commands = commands(request, job.as_ref()).map_err(Refused::bad)?;
     command::give(peer, &target, commands).await
 }
