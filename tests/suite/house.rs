@@ -214,10 +214,9 @@ fn nothing_is_unfinished_ignored_or_allowed() {
 }
 
 /// Files that may open others by a path alone, and why; beside them, only the kernel's own are opened so.
-const OPENERS: [(&str, &str); 10] = [
+const OPENERS: [(&str, &str); 9] = [
     ("src/store/fs/failpoint.rs", "the tests' own switches"),
     ("src/store/fs/disk_fault.rs", "lists the folders of inputs"),
-    ("src/store/data/probe.rs", "lists the folders of inputs"),
     ("src/store/records/list_jobs.rs", "lists watched directories, which may be given by a link"),
     ("src/cli/verbs/retrain.rs", "looks whether a folder that was given is empty"),
     ("src/trainer/bench.rs", "reads options that were given"),

@@ -64,6 +64,8 @@ mod trainer_options;
 #[cfg(feature = "torch")]
 mod trainer_resume;
 #[cfg(feature = "torch")]
+mod trainer_rights;
+#[cfg(feature = "torch")]
 mod trainer_run;
 #[cfg(feature = "torch")]
 mod trainer_search;

@@ -107,8 +107,8 @@ impl Place {
         data
     }
 
-    /// Launch directories, none of which may come to a job.
-    fn wanted(&self) -> Vec<PathBuf> {
+    /// Launch directories, none of which may come to a job at a daemon that is the user `daemon`.
+    fn wanted(&self, daemon: u32) -> Vec<PathBuf> {
         let [first_line, cell] = [("first-line", "notes"), ("cell", "table.tsv")].map(|(name, target)| {
             let labels = self.data(&format!("labels-{name}"), "labels", "train/AD.tsv", target);
             self.launch(name, json!({"tsv_path": labels}))
@@ -122,27 +122,32 @@ impl Place {
         let image = self.launch("image", json!({"caps_dir": caps}));
         let link = self.launch("space", json!({}));
         exchange(&link.join("random_search.json"), &self.path("closed/space.json"));
-        vec![first_line, cell, labels, transfer, mask, image, link]
+        // One of the daemon's own files, which the owner found in a directory of theirs and moved.
+        let moved = self.launch("moved", json!({}));
+        fs::copy(self.path("closed/space.json"), moved.join("random_search.json")).expect("copied");
+        chown(moved.join("random_search.json"), Some(daemon), Some(SECRETS)).expect("given");
+        fs::set_permissions(moved.join("random_search.json"), fs::Permissions::from_mode(0o600)).expect("set");
+        vec![first_line, cell, labels, transfer, mask, image, link, moved]
     }
 }
 
-/// Every byte below a directory.
+/// Every byte below a directory, but for the search space, which the owner put there.
 fn everything(directory: &Path) -> Vec<u8> {
     let mut all = Vec::new();
     for entry in fs::read_dir(directory).expect("listed") {
         let path = entry.expect("an entry").path();
         match path.symlink_metadata().expect("looked").file_type() {
             kind if kind.is_dir() => all.extend(everything(&path)),
-            kind if kind.is_file() => all.extend(fs::read(&path).expect("read")),
+            kind if kind.is_file() && !path.ends_with("random_search.json") => all.extend(fs::read(&path).expect("read")),
             _ => {}
         }
     }
     all
 }
 
-/// Follows the searches of `place` at a daemon that may read everything in it.
-fn assert_nothing_is_shown(place: &Place, client: &Client, log: &Path) {
-    let wanted = place.wanted();
+/// Follows the searches of `place` at a daemon that may read everything in it, and is the user `daemon`.
+fn assert_nothing_is_shown(place: &Place, client: &Client, log: &Path, daemon: u32) {
+    let wanted = place.wanted(daemon);
     let twins =
         ["job", "gone"].map(|name| place.launch(&format!("twin-{name}"), json!({"caps_dir": place.path("closed").join(name)})));
     let hold = place.path("hold");
@@ -154,7 +159,8 @@ fn assert_nothing_is_shown(place: &Place, client: &Client, log: &Path) {
             .expect("listed")
             .filter(|entry| entry.as_ref().expect("an entry").path().join("commandline.json").exists());
         assert_eq!(jobs.count(), 0, "{}", launch.display());
-        assert!(error(launch).contains("may not read it") || launch.ends_with("space"), "{}", error(launch));
+        let refused = ["may not read it", "not a regular file", "they must be the same"];
+        assert!(refused.iter().any(|words| error(launch).contains(words)), "{}", error(launch));
         let verbs = ["status", "jobs"].map(|verb| {
             let answer = client.get::<Value>(&format!("/v1/{verb}"), &[("launch", launch.to_str().expect("UTF-8"))]);
             answer.map(|answer| answer.to_string()).unwrap_or_default()
@@ -199,7 +205,7 @@ fn root_reads_for_a_launch_directorys_owner_what_the_owner_may_read() {
     let place = Place::new(0, 0o700);
     let setup = Setup::default().with("STAND_IN_HOLD", hold(&place));
     let daemon = Daemon::start(place.dir.path(), &setup);
-    assert_nothing_is_shown(&place, &daemon.client(), &place.path("daemon.log"));
+    assert_nothing_is_shown(&place, &daemon.client(), &place.path("daemon.log"), 0);
     assert!(daemon.log().contains("the daemon runs as root and should not"), "{}", daemon.log());
 }
 
@@ -247,6 +253,6 @@ fn a_service_that_may_read_more_than_the_owner_reads_no_more_for_them() {
     let service = Service(daemon.expect("it runs"), root);
     let client = Client::new(own.join("d.sock"));
     until("the daemon answers", || client.get::<Value>("/v1/ping", &[]).is_ok());
-    assert_nothing_is_shown(&place, &client, &log);
+    assert_nothing_is_shown(&place, &client, &log, SERVICE);
     drop(service);
 }

@@ -63,7 +63,7 @@ impl Job {
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_neurosearch-trainer"));
         command.arg(&self.folder).env("NEUROSEARCH_THREADS", "2").stdin(Stdio::null());
-        for name in ["DEVICE", "ATTEMPT", "PRECISION", "CACHE_DIR", "CACHE_GIGABYTES"] {
+        for name in ["DEVICE", "ATTEMPT", "PRECISION", "CACHE_DIR", "CACHE_GIGABYTES", "READS_AS"] {
             command.env_remove(format!("NEUROSEARCH_{name}"));
         }
         command.env_remove("CACHE_DIRECTORY").env("XDG_CACHE_HOME", self.folder.with_file_name("cache-home"));

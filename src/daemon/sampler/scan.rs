@@ -11,6 +11,7 @@ use crate::executor::{Executor, shown};
 use crate::store::fs::atomic;
 use crate::store::fs::error::StoreError;
 use crate::store::fs::lock::{self, Lock, Locking};
+use crate::store::fs::rights::Rights;
 use crate::store::records::layout::{JobDir, LaunchDir};
 use crate::store::records::list_jobs::{self, FolderTime};
 use crate::store::records::search_record::SearchRecord;
@@ -221,7 +222,13 @@ fn space(launch: &LaunchDir, known: &KnownBefore) -> Result<Option<SpaceSeen>, S
     if known.settled_file != Some(stamp) {
         return Ok(seen(SpaceNews::Unsettled, Some(stamp)));
     }
-    Ok(match space_file::read(launch, None) {
+    let read = match Rights::of_owner(launch.path()) {
+        // The owner may have moved a file here that only we may read.
+        Ok(rights) => rights.read(|| space_file::read(launch, None)),
+        Err(e) if e.is_of_the_file() => SpaceFile::Refused { stamp: Some(stamp), sentence: e.to_string() },
+        Err(e) => return Err(e),
+    };
+    Ok(match read {
         SpaceFile::Missing => seen(SpaceNews::Missing, None),
         SpaceFile::Unchanged => None,
         SpaceFile::Text { stamp: read, .. } if read != stamp => seen(SpaceNews::Unsettled, Some(read)),

@@ -54,7 +54,8 @@ mod tests {
         let [job, copy] = ["job-0", "job-1"].map(|name| JobDir::new(dir.path().join(name)));
         let take = |job: &JobDir| {
             let (device, precision) = (Device::gpu("GPU-1a").expect("a device"), Precision::Fp32);
-            take(&Assignment { job: job.clone(), device, threads: 1, attempt: 1, precision, cache: None }).expect("looked")
+            take(&Assignment { job: job.clone(), device, threads: 1, attempt: 1, precision, cache: None, reads_as: None })
+                .expect("looked")
         };
         [&job, &copy].iter().for_each(|job| fs::create_dir_all(job.private()).expect("made"));
         let trainer = LockHolder::start("neurosearch-trainer", &job);

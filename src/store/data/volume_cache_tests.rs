@@ -126,10 +126,16 @@ fn what_is_no_file_in_the_cache_is_made_anew_and_keeps_nobody_waiting() {
         fs::remove_file(&entry).expect("removed");
         let partial = cache.path(&key, PARTIAL);
         put(kind, &partial, &aside);
-        assert!(matches!(cache.get(&setting.source(), || Err(StoreError::content(&aside, "read"))), Err(e) if e.path() == aside));
+        assert!(
+            matches!(cache.get(&setting.source(), &Rights::default(), || Err(StoreError::content(&aside, "read"))), Err(e) if e.path() == aside)
+        );
         assert!(fs::symlink_metadata(&partial).is_ok_and(|meta| !meta.is_file()), "{kind}");
         Spot::of(&partial).and_then(|spot| spot.remove()).expect("removed");
-        mapped(cache.get(&setting.source(), || Ok(Decoded { shape: [1, 1, 1], voxels: vec![1.0] })).expect("decoded"));
+        mapped(
+            cache
+                .get(&setting.source(), &Rights::default(), || Ok(Decoded { shape: [1, 1, 1], voxels: vec![1.0] }))
+                .expect("decoded"),
+        );
     }
 }
 
