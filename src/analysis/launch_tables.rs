@@ -17,6 +17,7 @@ use crate::store::fs::atomic;
 use crate::store::fs::error::StoreError;
 use crate::store::fs::open_dir::Folder;
 use crate::store::fs::owned_path::Below;
+use crate::store::fs::rights::Rights;
 use crate::store::records::layout::LaunchDir;
 use crate::store::records::space_file::{self, SpaceFile};
 use crate::store::records::{record, results};
@@ -290,7 +291,7 @@ fn ascending(mut folds: Vec<u32>) -> Vec<u32> {
 
 /// The folds that the search space names, ascending; none where it is missing or refused.
 fn folds_of_space(launch: &LaunchDir) -> Option<Vec<u32>> {
-    let SpaceFile::Text { text, .. } = space_file::read(launch, None) else { return None };
+    let SpaceFile::Text { text, .. } = space_file::read(launch, None, &Rights::default()) else { return None };
     let base = std::path::absolute(launch.path()).ok()?;
     let parsed = SearchSpace::parse(&text, "random_search.json", &base).ok()?;
     Some(parsed.space.folds.ascending())

@@ -152,6 +152,8 @@ fn assert_nothing_is_shown(place: &Place, client: &Client, log: &Path, daemon: u
         ["job", "gone"].map(|name| place.launch(&format!("twin-{name}"), json!({"caps_dir": place.path("closed").join(name)})));
     let hold = place.path("hold");
     let own = place.launch("own", json!({}));
+    // The daemon's user may put a space into another's directory, who can read it there.
+    chown(own.join("random_search.json"), Some(daemon), None).expect("given");
     let error = |launch: &Path| fs::read_to_string(launch.join("random_search.error")).unwrap_or_default();
     for launch in wanted.iter().chain(&twins) {
         until(&format!("{} is refused", launch.display()), || !error(launch).is_empty());
@@ -159,7 +161,7 @@ fn assert_nothing_is_shown(place: &Place, client: &Client, log: &Path, daemon: u
             .expect("listed")
             .filter(|entry| entry.as_ref().expect("an entry").path().join("commandline.json").exists());
         assert_eq!(jobs.count(), 0, "{}", launch.display());
-        let refused = ["may not read it", "not a regular file", "they must be the same"];
+        let refused = ["may not read it", "not a regular file"];
         assert!(refused.iter().any(|words| error(launch).contains(words)), "{}", error(launch));
         let verbs = ["status", "jobs"].map(|verb| {
             let answer = client.get::<Value>(&format!("/v1/{verb}"), &[("launch", launch.to_str().expect("UTF-8"))]);

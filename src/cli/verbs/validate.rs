@@ -6,6 +6,7 @@ use crate::cli::output::out::{self, Out};
 use crate::cli::path_kind;
 use crate::domain::space::{Parsed, SearchSpace};
 use crate::executor::local::gpus;
+use crate::store::fs::rights::Rights;
 use crate::store::records::layout::LaunchDir;
 use crate::store::records::space_file::{self, SpaceFile};
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ pub fn accepted(dir: &Path) -> Result<SearchSpace, Failure> {
     let base = std::path::absolute(dir).map_err(|e| Failure::new(Exit::BadInput, format!("{}: {e}", dir.display())))?;
     let launch = LaunchDir::new(dir);
     let file = launch.space().display().to_string();
-    let text = match space_file::read(&launch, None) {
+    let text = match space_file::read(&launch, None, &Rights::default()) {
         SpaceFile::Text { text, .. } => text,
         SpaceFile::Refused { sentence, .. } => return Err(Failure::new(Exit::BadInput, sentence)),
         SpaceFile::Missing | SpaceFile::Unchanged => {

@@ -224,7 +224,7 @@ fn space(launch: &LaunchDir, known: &KnownBefore) -> Result<Option<SpaceSeen>, S
     }
     let read = match Rights::of_owner(launch.path()) {
         // The owner may have moved a file here that only we may read.
-        Ok(rights) => rights.read(|| space_file::read(launch, None)),
+        Ok(rights) => space_file::read(launch, None, &rights),
         Err(e) if e.is_of_the_file() => SpaceFile::Refused { stamp: Some(stamp), sentence: e.to_string() },
         Err(e) => return Err(e),
     };

@@ -4,6 +4,7 @@ use super::layout::LaunchDir;
 use super::record::LARGEST;
 use crate::store::fs::error::StoreError;
 use crate::store::fs::owned_path::Below;
+use crate::store::fs::rights::Rights;
 use crate::store::fs::{atomic, open};
 use std::fs;
 use std::io::Read;
@@ -50,11 +51,11 @@ pub fn stamp(launch: &LaunchDir) -> Result<Option<Stamp>, StoreError> {
     }
 }
 
-/// Reads the space file, unless it is as it was at `known`.
+/// Reads the space file with these `rights`, unless it is as it was at `known`.
 ///
 /// It is accepted only as a regular file with one link, owned by the directory's owner or by us, in a directory that not
 /// everybody can write: whoever can write it decides what this daemon runs.
-pub fn read(launch: &LaunchDir, known: Option<Stamp>) -> SpaceFile {
+pub fn read(launch: &LaunchDir, known: Option<Stamp>, rights: &Rights) -> SpaceFile {
     let path = launch.space();
     let refused = |stamp, sentence: String| SpaceFile::Refused { stamp, sentence };
     let meta = match fs::symlink_metadata(&path) {
@@ -71,7 +72,8 @@ pub fn read(launch: &LaunchDir, known: Option<Stamp>) -> SpaceFile {
     if let Err(sentence) = trusted(launch.path(), &meta) {
         return refused(Some(before), StoreError::content(&path, sentence).to_string());
     }
-    match text(&path) {
+    // Only the content: whose file it is, is judged by who we are.
+    match rights.read(|| text(&path)) {
         Ok((stamp, text)) => SpaceFile::Text { stamp, text },
         Err(e) if e.is_missing() => SpaceFile::Missing,
         Err(e) => refused(Some(before), e.to_string()),
@@ -165,13 +167,13 @@ mod tests {
     #[test]
     fn the_text_comes_with_a_stamp_by_which_an_unchanged_file_is_not_read_again() {
         let (_dir, launch) = launch();
-        assert_eq!(read(&launch, None), SpaceFile::Missing);
+        assert_eq!(read(&launch, None, &Rights::default()), SpaceFile::Missing);
         fs::write(launch.space(), "{}").expect("written");
-        let SpaceFile::Text { stamp: first, text } = read(&launch, None) else { panic!("not read") };
+        let SpaceFile::Text { stamp: first, text } = read(&launch, None, &Rights::default()) else { panic!("not read") };
         assert_eq!((text.as_str(), stamp(&launch).expect("looked")), ("{}", Some(first)));
-        assert_eq!(read(&launch, Some(first)), SpaceFile::Unchanged);
+        assert_eq!(read(&launch, Some(first), &Rights::default()), SpaceFile::Unchanged);
         fs::write(launch.space(), "{ }").expect("written");
-        assert!(matches!(read(&launch, Some(first)), SpaceFile::Text { .. }));
+        assert!(matches!(read(&launch, Some(first), &Rights::default()), SpaceFile::Text { .. }));
     }
 
     #[test]
@@ -180,26 +182,26 @@ mod tests {
         let elsewhere = dir.path().join("elsewhere.json");
         fs::write(&elsewhere, "{}").expect("written");
         std::os::unix::fs::symlink(&elsewhere, launch.space()).expect("linked");
-        assert!(sentence(read(&launch, None)).contains("regular file"));
+        assert!(sentence(read(&launch, None, &Rights::default())).contains("regular file"));
         fs::remove_file(launch.space()).expect("removed");
         fs::hard_link(&elsewhere, launch.space()).expect("linked");
-        assert!(sentence(read(&launch, None)).contains("2 hard links"));
+        assert!(sentence(read(&launch, None, &Rights::default())).contains("2 hard links"));
         fs::remove_file(launch.space()).expect("removed");
         fs::create_dir(launch.space()).expect("made");
-        assert!(sentence(read(&launch, None)).contains("regular file"));
+        assert!(sentence(read(&launch, None, &Rights::default())).contains("regular file"));
         fs::remove_dir(launch.space()).expect("removed");
         fs::write(launch.space(), "{}").expect("written");
         fs::set_permissions(launch.path(), fs::Permissions::from_mode(0o777)).expect("set");
-        assert!(sentence(read(&launch, None)).contains("chmod o-w"));
+        assert!(sentence(read(&launch, None, &Rights::default())).contains("chmod o-w"));
     }
 
     #[test]
     fn a_file_that_is_too_large_or_not_text_is_refused() {
         let (_dir, launch) = launch();
         fs::write(launch.space(), vec![b' '; LARGEST as usize + 1]).expect("written");
-        assert!(sentence(read(&launch, None)).contains("1 MiB"));
+        assert!(sentence(read(&launch, None, &Rights::default())).contains("1 MiB"));
         fs::write(launch.space(), [0xff, 0xfe]).expect("written");
-        assert!(sentence(read(&launch, None)).contains("UTF-8"));
+        assert!(sentence(read(&launch, None, &Rights::default())).contains("UTF-8"));
     }
 
     #[test]
