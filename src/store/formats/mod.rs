@@ -2,6 +2,7 @@
 
 pub mod fold_table;
 pub mod nifti;
+pub mod nifti_grid;
 pub mod nifti_header;
 pub mod nifti_write;
 pub mod pickle;

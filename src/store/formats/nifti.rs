@@ -1,6 +1,6 @@
 //! Reads a volume from a `.nii` or `.nii.gz` file, with nibabel's numbers, straight into C order.
 
-use super::nifti_header as header;
+use super::nifti_header;
 use super::nifti_header::{Datatype, Header};
 pub use super::nifti_write::{encode_f32, write_f32};
 use crate::store::fs::decode::{self, GuardedFile};
@@ -30,38 +30,40 @@ pub fn read(path: &Path) -> Result<NiftiVolume, StoreError> {
     decode::decode(path, |file, length| read_from(BufReader::with_capacity(1 << 17, file), length))
 }
 
-/// The shape of the volume in `path`, from its header, when the file is as long as the header says; much faster than [`read`].
+/// The shape of the volume in `path`: see [`header`].
+///
+/// # Errors
+/// As [`header`].
+pub fn shape(path: &Path) -> Result<[usize; 3], StoreError> {
+    header(path).map(|header| header.shape)
+}
+
+/// The header of the volume in `path`, if the file is as long as the header says; much faster than [`read`].
 ///
 /// # Errors
 /// As [`read`]; damage between the header and the end is not looked for.
-pub fn shape(path: &Path) -> Result<[usize; 3], StoreError> {
-    match decode::decode(path, shape_from)? {
-        Some(shape) => Ok(shape),
-        None => read(path).map(|volume| volume.shape),
+pub fn header(path: &Path) -> Result<Header, StoreError> {
+    let (header, is_whole) = decode::decode(path, header_from)?;
+    if !is_whole {
+        read(path)?;
     }
+    Ok(header)
 }
 
-/// None where only reading it all can tell whether the volume is whole.
-fn shape_from(file: &mut GuardedFile, length: u64) -> Result<Option<[usize; 3]>, String> {
+/// The header, and whether the volume is whole; false if only reading it all can tell.
+fn header_from(file: &mut GuardedFile, length: u64) -> Result<(Header, bool), String> {
     let mut source = BufReader::with_capacity(1 << 12, &mut *file);
     let compressed = source.fill_buf().map_err(|e| fault(&e))?.starts_with(&GZIP);
-    let most = if compressed { length.saturating_mul(MOST_SHRINKING) } else { length };
-    let header = if compressed {
-        read_header(&mut Members { decoder: Some(GzDecoder::new(source)) }, most)
-    } else {
-        read_header(&mut source, most)
-    };
-    let (header, _) = header?;
-    if compressed {
-        // A member ends with its length, so that a file that was cut ends with something else.
-        let mut end = [0; 4];
-        file.seek(SeekFrom::End(-4)).and_then(|_| file.read_exact(&mut end)).map_err(|e| fault(&e))?;
-        if u64::from(u32::from_le_bytes(end)) != (header.offset + header.bytes()) & u64::from(u32::MAX) {
-            // Several members, or bytes after the volume, end so too.
-            return Ok(None);
-        }
+    if !compressed {
+        return read_header(&mut source, length).map(|(header, _)| (header, true));
     }
-    Ok(Some(header.shape))
+    let (header, _) =
+        read_header(&mut Members { decoder: Some(GzDecoder::new(source)) }, length.saturating_mul(MOST_SHRINKING))?;
+    // A member ends with its length, so that a file that was cut ends with something else.
+    let mut end = [0; 4];
+    file.seek(SeekFrom::End(-4)).and_then(|_| file.read_exact(&mut end)).map_err(|e| fault(&e))?;
+    // Several members, or bytes after the volume, end with something else too.
+    Ok((header, u64::from(u32::from_le_bytes(end)) == (header.offset + header.bytes()) & u64::from(u32::MAX)))
 }
 
 /// As [`read`], from any source of `length` bytes. The error is one clause.
@@ -110,11 +112,11 @@ fn fault(error: &io::Error) -> String {
 
 /// The header and its own length. `most`: bytes that the source can at most have.
 fn read_header(source: &mut impl Read, most: u64) -> Result<(Header, usize), String> {
-    let mut bytes = [0; header::LONGEST];
+    let mut bytes = [0; nifti_header::LONGEST];
     source.read_exact(&mut bytes[..4]).map_err(|e| fault(&e))?;
-    let (length, big_endian) = header::length([bytes[0], bytes[1], bytes[2], bytes[3]])?;
+    let (length, big_endian) = nifti_header::length([bytes[0], bytes[1], bytes[2], bytes[3]])?;
     source.read_exact(&mut bytes[4..length]).map_err(|e| fault(&e))?;
-    let header = header::parse(&bytes[..length], big_endian)?;
+    let header = nifti_header::parse(&bytes[..length], big_endian)?;
     let needed = header.offset + header.bytes();
     if needed > most {
         return Err(format!("cut short: its header tells of {needed} bytes, and there are at most {most}"));

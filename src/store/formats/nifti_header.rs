@@ -1,5 +1,7 @@
 //! The header of a NIfTI file, of version 1 or 2 and either byte order: what is needed to read its voxels as nibabel does.
 
+use super::nifti_grid::{Grid, SpatialFields};
+
 /// Longest header, that of version 2.
 pub const LONGEST: usize = 540;
 /// Most voxels of one volume (2 GiB of floats): far above any brain, and a bound on what a hostile header can claim.
@@ -60,6 +62,7 @@ pub struct Header {
     /// Voxel = number x slope + intercept, in f64.
     pub slope: f64,
     pub intercept: f64,
+    pub grid: Grid,
 }
 
 impl Header {
@@ -104,7 +107,8 @@ pub fn parse(bytes: &[u8], big_endian: bool) -> Result<Header, String> {
     let (slope, intercept) = scaling(slope, intercept)?;
     let shape = shape(&dimensions)?;
     let datatype = Datatype::of(fields.i16(if first { 70 } else { 12 }) as u16)?;
-    Ok(Header { big_endian, shape, datatype, offset: offset_of(offset, bytes.len())?, slope, intercept })
+    let grid = Grid::new(&fields.spatial(first));
+    Ok(Header { big_endian, shape, datatype, offset: offset_of(offset, bytes.len())?, slope, intercept, grid })
 }
 
 /// The first voxel's place; 0 means right after the header and its four bytes of extension flags.
@@ -187,6 +191,30 @@ impl Fields<'_> {
     }
     fn f64(&self, at: usize) -> f64 {
         f64::from_le_bytes(self.ordered(at))
+    }
+    fn i32(&self, at: usize) -> i32 {
+        i32::from_le_bytes(self.ordered(at))
+    }
+
+    /// Where the volume lies in space, of version 1 (`first`) or 2.
+    fn spatial(&self, first: bool) -> SpatialFields {
+        let real = |at: [usize; 2], index: usize| match first {
+            true => f64::from(self.f32(at[0] + 4 * index)),
+            false => self.f64(at[1] + 8 * index),
+        };
+        let code = |at: [usize; 2]| if first { i32::from(self.i16(at[0])) } else { self.i32(at[1]) };
+        // The lower three bits name the unit of length; 0 is usual, and stands for millimetres.
+        let units = if first { i32::from(self.array::<1>(123)[0]) } else { self.i32(500) };
+        SpatialFields {
+            pixdim: [0, 1, 2, 3].map(|index| real([76, 104], index)),
+            unit: match units & 7 {
+                1 => 1e3,
+                3 => 1e-3,
+                _ => 1.0,
+            },
+            quaternion: (code([252, 344]) > 0).then(|| [0, 1, 2].map(|index| real([256, 352], index))),
+            affine: (code([254, 348]) > 0).then(|| [0, 4, 8].map(|row| [0, 1, 2].map(|column| real([280, 400], row + column)))),
+        }
     }
 }
 
