@@ -7,7 +7,9 @@ use crate::domain::words::{Diagnosis, Preprocessing};
 use crate::store::data::caps::Caps;
 use crate::store::data::labels::{self, FoldLabels, LabelRow};
 use crate::store::data::probe;
-use crate::store::formats::nifti;
+use crate::store::data::{image_files, missing_image};
+use crate::store::formats::nifti_grid::Grid;
+use crate::store::formats::{nifti, torch_file};
 use crate::store::fs::error::StoreError;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -80,6 +82,8 @@ pub struct Facts {
     pub folds: Vec<(u32, FoldLabels)>,
     /// Size of every image: X, Y, Z.
     pub volume: [usize; 3],
+    /// What is no fault and may be a mistake; only known when every image was looked at.
+    pub notices: Vec<String>,
 }
 
 /// How many images are looked at.
@@ -118,7 +122,7 @@ impl Facts {
         }
         let volume = volume(options, &folds, look);
         match volume {
-            Ok(volume) if flaws.is_empty() => Ok(Facts { folds, volume }),
+            Ok((volume, notices)) if flaws.is_empty() => Ok(Facts { folds, volume, notices }),
             Ok(_) => Err(flaws),
             Err(images) => {
                 flaws.extend(images);
@@ -166,44 +170,111 @@ fn leak(fold: u32, labels: &FoldLabels) -> Option<Flaw> {
     Some(Flaw::new("tsv_path", sentence))
 }
 
-/// The size of every image; without any image neither a size nor a flaw.
-fn volume(options: &JobOptions, folds: &[(u32, FoldLabels)], look: Look) -> Result<[usize; 3], Vec<Flaw>> {
+/// The size of every image, and notices; without any image neither that nor a flaw.
+fn volume(options: &JobOptions, folds: &[(u32, FoldLabels)], look: Look) -> Result<([usize; 3], Vec<String>), Vec<Flaw>> {
     let caps = Caps::new(&options.caps_dir, options.preprocessing);
     let mut first: Option<([usize; 3], PathBuf)> = None;
-    let mut flaws = Vec::new();
+    let (mut causes, mut grids) = (Causes::default(), Grids::default());
     let needed = if options.mode.use_extracted() { 1 } else { usize::MAX };
     for row in images(folds).into_iter().take(needed) {
         match (image(&caps, row), &first) {
-            (Err(flaw), _) => flaws.push(flaw),
+            (Err(flaw), _) => causes.push(row, flaw),
             (Ok(_), Some(_)) if look == Look::First => {}
-            (Ok(image), known) => match image.size(known.as_ref().map(|(size, _)| *size)) {
-                Err(error) => flaws.push(Flaw::unread("caps_dir", &error)),
-                Ok(size) => match known {
-                    None => first = Some((size, image.path)),
-                    Some((wanted, path)) if size != *wanted => {
-                        let (file, of) = (image.path.display(), path.display());
-                        flaws.push(Flaw::new(
-                            "caps_dir",
-                            format!(
-                                "{file} has the size {}, and {of} {}; all must have one",
-                                dimensions(size),
-                                dimensions(*wanted)
-                            ),
-                        ));
+            (Ok(image), known) => match image.look(known.is_none()) {
+                Err(error) => causes.push(row, Flaw::unread("caps_dir", &error)),
+                Ok((size, grid)) => {
+                    grids.push(grid, &image.path);
+                    match known {
+                        None => first = Some((size, image.path)),
+                        Some((wanted, path)) if size != *wanted => {
+                            let (file, of) = (image.path.display(), path.display());
+                            let (size, wanted) = (dimensions(size), dimensions(*wanted));
+                            let sentence = format!("{file} has the size {size}, and {of} {wanted}; all must have one");
+                            causes.push(row, Flaw::new("caps_dir", sentence));
+                        }
+                        Some(_) => {}
                     }
-                    Some(_) => {}
-                },
+                }
             },
         }
     }
-    let more = flaws.len().saturating_sub(LISTED);
-    flaws.truncate(LISTED);
-    if more > 0 {
-        flaws.push(Flaw::new("caps_dir", format!("{more} more images are at fault")));
-    }
+    let flaws = causes.flaws();
     match first {
-        Some((size, _)) if flaws.is_empty() => Ok(size),
+        Some((size, _)) if flaws.is_empty() => Ok((size, grids.notice().into_iter().collect())),
         _ => Err(flaws),
+    }
+}
+
+/// How the images lie in space: each kind with its first image, and how many there are.
+#[derive(Default)]
+struct Grids(Vec<(Grid, PathBuf, usize)>);
+
+impl Grids {
+    /// A tensor has no grid.
+    fn push(&mut self, grid: Option<Grid>, path: &Path) {
+        let Some(grid) = grid else { return };
+        match self.0.iter_mut().find(|(known, _, _)| known.agrees(&grid)) {
+            Some((_, _, count)) => *count += 1,
+            None => self.0.push((grid, path.to_path_buf(), 1)),
+        }
+    }
+
+    /// What is said of images that cannot be compared voxel by voxel.
+    fn notice(self) -> Option<String> {
+        if self.0.len() < 2 {
+            return None;
+        }
+        let kinds = self.0.iter().map(|(grid, path, count)| format!("{count} as {} ({grid})", path.display()));
+        Some(format!(
+            "caps_dir: the images differ in orientation or voxel size, which a network is not told: {}",
+            kinds.take(LISTED).collect::<Vec<_>>().join("; ")
+        ))
+    }
+}
+
+/// Flaws of images, of which those with one cause are told once.
+#[derive(Default)]
+struct Causes(Vec<Cause>);
+
+struct Cause {
+    /// The sentence without the names of the participant and the session, and without the line.
+    pattern: String,
+    first: Flaw,
+    /// Images after the first.
+    more: usize,
+}
+
+impl Causes {
+    fn push(&mut self, row: &LabelRow, flaw: Flaw) {
+        let line = format!("(line {} of", row.source.line);
+        let names = [(row.participant.as_str(), "PARTICIPANT"), (row.session.as_str(), "SESSION"), (line.as_str(), "(line N of")];
+        let pattern = names.iter().fold(flaw.sentence.clone(), |text, (name, word)| text.replace(name, word));
+        match self.0.iter_mut().find(|cause| cause.pattern == pattern) {
+            Some(cause) => cause.more += 1,
+            None => self.0.push(Cause { pattern, first: flaw, more: 0 }),
+        }
+    }
+
+    /// One for each cause, of which the first are listed.
+    fn flaws(mut self) -> Vec<Flaw> {
+        let rest: usize = self.0.iter().skip(LISTED).map(|cause| cause.more + 1).sum();
+        self.0.truncate(LISTED);
+        let mut flaws: Vec<Flaw> = self.0.into_iter().map(Cause::flaw).collect();
+        if rest > 0 {
+            flaws.push(Flaw::new("caps_dir", format!("{rest} more images are at fault")));
+        }
+        flaws
+    }
+}
+
+impl Cause {
+    fn flaw(self) -> Flaw {
+        let likewise = match self.more {
+            0 => return self.first,
+            1 => "1 more image is at fault likewise".to_string(),
+            more => format!("{more} more images are at fault likewise"),
+        };
+        Flaw { sentence: format!("{}; {likewise}", self.first.sentence), ..self.first }
     }
 }
 
@@ -213,42 +284,31 @@ struct Image {
     is_tensor: bool,
 }
 
-/// The tensor where it is there, else the volume.
+/// The tensor if it is there, else the volume.
 fn image(caps: &Caps, row: &LabelRow) -> Result<Image, Flaw> {
-    let is_file = |path: &Path| probe::is_file(path).map_err(|error| Flaw::unread("caps_dir", &error));
-    let tensor = caps.tensor(row.at());
-    if is_file(&tensor)? {
-        return Ok(Image { path: tensor, is_tensor: true });
-    }
-    let nifti = caps.nifti(row.at());
-    match nifti {
-        Some(path) if is_file(&path)? => Ok(Image { path, is_tensor: false }),
-        nifti => {
-            let path = nifti.as_ref().unwrap_or(&tensor);
-            let (participant, session, line) = (&row.participant, &row.session, row.source.line);
-            let file = row.source.file.display();
-            let cure = "put it there, or take the row out";
-            let sentence =
-                format!("{participant} {session} (line {line} of {file}) has no image: {} is not there; {cure}", path.display());
-            Err(Flaw::new("caps_dir", sentence))
-        }
+    match image_files::whole(caps, row.at()) {
+        Ok(Some(found)) => Ok(Image { is_tensor: image_files::is_tensor(&found.path), path: found.path }),
+        Ok(None) => Err(no_image(caps, row)),
+        Err(error) => Err(Flaw::unread("caps_dir", &error)),
     }
 }
 
+fn no_image(caps: &Caps, row: &LabelRow) -> Flaw {
+    let (participant, session, line) = (&row.participant, &row.session, row.source.line);
+    let (file, clause) = (row.source.file.display(), missing_image::clause(caps, row.at()));
+    Flaw::new("caps_dir", format!("{participant} {session} (line {line} of {file}) has no image: {clause}"))
+}
+
 impl Image {
-    /// The size; where one is expected, a tensor of so many bytes is taken to have it.
-    fn size(&self, expected: Option<[usize; 3]>) -> Result<[usize; 3], StoreError> {
+    /// The size, and the grid of a volume. Damage between a file's header and its end is looked for in a `first` tensor alone,
+    /// which is read whole.
+    fn look(&self, first: bool) -> Result<([usize; 3], Option<Grid>), StoreError> {
         if !self.is_tensor {
-            return nifti::shape(&self.path);
+            return nifti::header(&self.path).map(|header| (header.shape, Some(header.grid)));
         }
-        if let Some(size) = expected {
-            let bytes = size.iter().fold(4_u64, |product, &side| product.saturating_mul(side as u64));
-            if probe::tensor_has_bytes(&self.path, bytes)? {
-                return Ok(size);
-            }
-        }
-        match probe::tensor(&self.path)?.as_slice() {
-            [1, x, y, z] => Ok([*x, *y, *z]),
+        let shape = if first { probe::tensor(&self.path)? } else { torch_file::shape(&self.path)? };
+        match shape.as_slice() {
+            [1, x, y, z] => Ok(([*x, *y, *z], None)),
             other => {
                 Err(StoreError::content(&self.path, format!("a tensor of {}; an image's is 1 x X x Y x Z", dimensions(other))))
             }

@@ -3,11 +3,11 @@
 use super::data::{Facts, Flaw};
 use super::fault::JobFault;
 use crate::domain::data::item_geometry::Geometry;
-use crate::domain::mode::ModeOptions;
 use crate::domain::options::JobOptions;
-use crate::store::data::caps::{Caps, CapsSession};
-use crate::store::data::probe;
-use std::path::PathBuf;
+use crate::store::data::caps::{Caps, Names};
+use crate::store::data::labels::LabelRow;
+use crate::store::data::{extracted_items, image_files, probe};
+use crate::store::fs::error::StoreError;
 
 /// Whether every extracted tensor of the job is there, where it uses them.
 ///
@@ -18,10 +18,15 @@ pub fn check(options: &JobOptions, facts: &Facts, geometry: &Geometry) -> Result
         return Ok(());
     }
     let caps = Caps::new(&options.caps_dir, options.preprocessing);
+    let files = |row: &LabelRow, item| extracted_items::files(&caps, &options.mode, geometry, row.at(), item);
     for row in facts.images() {
+        let unread = |error: StoreError| Flaw::unread("caps_dir", &error);
+        let first = files(row, 0);
+        let found = image_files::find(&caps, row.at(), &first).map_err(unread)?;
+        let (prefix, index) = found.map_or((caps.prefix(row.at(), Names::default()), 0), |found| (found.prefix, found.index));
         for item in 0..geometry.items() {
-            let Some(path) = path(&caps, &options.mode, geometry, row.at(), item) else { continue };
-            if !probe::is_file(&path).map_err(|error| Flaw::unread("caps_dir", &error))? {
+            let Some(path) = files(row, item).get(index).map(|file| file.of(&prefix)) else { continue };
+            if !probe::is_file(&path).map_err(unread)? {
                 let sentence =
                     format!("{} is not there; extract the tensors, or leave them to be cut from the images", path.display());
                 return Err(JobFault::data("caps_dir", sentence));
@@ -29,15 +34,4 @@ pub fn check(options: &JobOptions, facts: &Facts, geometry: &Geometry) -> Result
         }
     }
     Ok(())
-}
-
-fn path(caps: &Caps, mode: &ModeOptions, geometry: &Geometry, at: CapsSession<'_>, item: usize) -> Option<PathBuf> {
-    match mode {
-        ModeOptions::Patch { patch_size, stride_size, .. } => Some(caps.patch(at, *patch_size, *stride_size, item)),
-        ModeOptions::Slice { slice_direction, .. } => Some(caps.slice(at, *slice_direction, geometry.file_index(item))),
-        ModeOptions::Roi { roi_list: Some(names), uncropped_roi, .. } => {
-            names.get(item).map(|name| caps.roi(at, name, *uncropped_roi))
-        }
-        ModeOptions::Roi { roi_list: None, .. } | ModeOptions::Image => None,
-    }
 }

@@ -14,7 +14,9 @@ use crate::domain::text::fault::Fault;
 use crate::domain::text::units::dimensions;
 use crate::domain::words::{NetworkType, Normalization};
 use crate::store::data::caps::Caps;
+use crate::store::data::image_files;
 use crate::store::formats::nifti;
+use crate::store::fs::error::StoreError;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -70,6 +72,17 @@ impl Checker {
         Ok((resolved, footprint(options, &facts, &geometry, &architectures)))
     }
 
+    /// What is no fault of the data that were looked at, and may be a mistake; each once.
+    pub(super) fn notices(&self) -> Vec<String> {
+        let mut notices: Vec<String> = Vec::new();
+        for notice in self.data.iter().filter_map(|(_, facts)| facts.as_ref().ok()).flat_map(|facts| &facts.notices) {
+            if !notices.contains(notice) {
+                notices.push(notice.clone());
+            }
+        }
+        notices
+    }
+
     /// The data of the job.
     pub(super) fn facts(&mut self, options: &JobOptions) -> FactsOrFlaws {
         let asked = Asked::of(options);
@@ -88,7 +101,8 @@ impl Checker {
     pub(super) fn boxes(&mut self, options: &JobOptions, volume: [usize; 3]) -> Boxes {
         let ModeOptions::Roi { roi_list: Some(names), .. } = &options.mode else { return Ok(Vec::new()) };
         let caps = Caps::new(&options.caps_dir, options.preprocessing);
-        let paths: Vec<PathBuf> = names.iter().map(|name| caps.mask(name)).collect();
+        let paths: Result<Vec<PathBuf>, StoreError> = names.iter().map(|name| image_files::mask(&caps, name)).collect();
+        let paths = paths.map_err(|error| Flaw::unread("roi_list", &error))?;
         if let Some((_, known)) = self.masks.iter().find(|(known, _)| *known == paths) {
             return known.clone();
         }

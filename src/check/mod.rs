@@ -17,11 +17,11 @@ use crate::domain::options::JobOptions;
 use crate::domain::space::SearchSpace;
 use crate::domain::text::fault::Faults;
 
-/// Whether the space can be searched on the data that it names.
+/// Whether the space can be searched on the data that it names: what is no fault of them and may be a mistake, a line each.
 ///
 /// # Errors
 /// All faults of the file that only its data show. A space of which some draws can train is accepted.
-pub fn space(space: &SearchSpace) -> Result<(), Faults> {
+pub fn space(space: &SearchSpace) -> Result<Vec<String>, Faults> {
     space::check(space)
 }
 

@@ -18,14 +18,14 @@ const LISTED: usize = 20;
 const TRIED: usize = 100_000;
 
 /// As [`super::space()`].
-pub fn check(space: &SearchSpace) -> Result<(), Faults> {
+pub fn check(space: &SearchSpace) -> Result<Vec<String>, Faults> {
     let mut checker = Checker::thorough();
     let mut found = FaultList::default();
     sources(space, &mut found);
     worst_ends(space, &mut checker, &mut found);
     combinations(space, &mut checker, &mut found);
     if found.0.is_empty() {
-        return Ok(());
+        return Ok(checker.notices());
     }
     found.0.sort_by_key(|fault| fault.place);
     Err(Faults { file: space.origin.file.clone(), faults: found.0 })

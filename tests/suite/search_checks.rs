@@ -10,13 +10,15 @@ use neurosearch::domain::text::fault::{Fault, Faults};
 use neurosearch::store::formats::nifti;
 use serde_json::{Value, json};
 use std::fs;
+use std::io::Read;
+use std::path::Path;
 
 fn space(quarter: &Quarter, changes: Value) -> SearchSpace {
     let text = quarter.space(changes);
     SearchSpace::parse(&text, "random_search.json", &quarter.launch()).expect("a space").space
 }
 
-fn checked(quarter: &Quarter, changes: Value) -> Result<(), Faults> {
+fn checked(quarter: &Quarter, changes: Value) -> Result<Vec<String>, Faults> {
     check::space(&space(quarter, changes))
 }
 
@@ -73,7 +75,12 @@ fn a_missing_label_file_is_named() {
 fn one_missing_image_is_named_with_the_row_that_asks_for_it() {
     let quarter = Quarter::new();
     fs::remove_file(quarter.image(6)).expect("removed");
-    only_fault(&quarter, json!({}), "caps_dir", &["sub-MNI0006 ses-M00", "line 3", "train/AD.tsv", "_T1w.nii.gz is not there"]);
+    only_fault(
+        &quarter,
+        json!({}),
+        "caps_dir",
+        &["sub-MNI0006 ses-M00", "line 3", "train/AD.tsv", "_T1w.nii.gz is not there", "put it there"],
+    );
 }
 
 #[test]
@@ -99,8 +106,70 @@ fn many_missing_images_are_counted_and_not_all_listed() {
     let quarter = Quarter::new();
     fs::remove_dir_all(quarter.path("caps/subjects")).expect("removed");
     let faults = faults(&quarter, json!({}));
-    assert_eq!(faults.len(), 11);
-    assert!(faults.iter().any(|fault| fault.sentence.contains("14 more")));
+    let likewise: Vec<bool> = faults.iter().map(|fault| fault.sentence.contains("more images are at fault likewise")).collect();
+    // A line for each table that names some of them.
+    assert_eq!(likewise, [true; 4], "{faults:?}");
+}
+
+#[test]
+fn images_and_masks_are_found_under_todays_names() {
+    let quarter = Quarter::new();
+    for number in 0..24 {
+        let image = quarter.image(number);
+        let name = image.file_name().expect("a name").to_string_lossy().replacen("_T1w_space", "_space", 1);
+        fs::rename(&image, image.with_file_name(name)).expect("renamed");
+    }
+    let masks = quarter.path("caps/masks");
+    fs::rename(masks.join("roi_based/tpl-MNI152NLin2009cSym"), masks.join("tpl-MNI152NLin2009cSym")).expect("moved");
+    checked(&quarter, json!({"mode": ["image", "roi"], "roi_list": ["left", "right"]})).expect("accepted");
+}
+
+#[test]
+fn images_of_another_orientation_or_voxel_size_are_told_with_one_of_each_kind() {
+    let quarter = Quarter::new();
+    assert_eq!(checked(&quarter, json!({})).expect("accepted"), Vec::<String>::new());
+    for (number, affine, kind) in [
+        (10, [[-4.0_f32, 0.0, 0.0], [0.0, 4.0, 0.0], [0.0, 0.0, 4.0]], "LAS, 4 x 4 x 4 mm"),
+        (11, [[8.0, 0.0, 0.0], [0.0, 8.0, 0.0], [0.0, 0.0, 8.0]], "RAS, 8 x 8 x 8 mm"),
+    ] {
+        let path = quarter.image(number);
+        fs::remove_file(&path).expect("removed");
+        nifti::write_f32(&path, [42, 52, 45], &(0..42 * 52 * 45).map(|v| v as f32).collect::<Vec<_>>()).expect("written");
+        let mut bytes = unpacked(&path);
+        bytes[254..256].copy_from_slice(&1_i16.to_le_bytes());
+        for (row, values) in affine.iter().enumerate() {
+            for (column, value) in values.iter().enumerate() {
+                let at = 280 + 16 * row + 4 * column;
+                bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+            }
+        }
+        fs::write(&path, bytes).expect("written");
+        let notices = checked(&quarter, json!({})).expect("accepted").concat();
+        assert!(
+            notices.contains(&format!("1 as {} ({kind})", path.display()).replace("/caps/", "/launch/../caps/")),
+            "{notices}"
+        );
+    }
+}
+
+/// The bytes of a volume, which need not be compressed.
+fn unpacked(path: &Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(fs::File::open(path).expect("opened")).read_to_end(&mut bytes).expect("unpacked");
+    bytes
+}
+
+#[test]
+fn two_images_of_one_session_are_both_named() {
+    let quarter = Quarter::new();
+    let image = quarter.image(6);
+    let run = |run: &str| image.to_string_lossy().replacen("ses-M00_T1w", &format!("ses-M00_{run}"), 1);
+    fs::copy(&image, run("run-02")).expect("copied");
+    checked(&quarter, json!({})).expect("the usual name is taken");
+    fs::rename(&image, run("run-01")).expect("renamed");
+    only_fault(&quarter, json!({}), "caps_dir", &["ses-M00_run-01", "ses-M00_run-02", "keep one of them"]);
+    fs::remove_file(run("run-01")).expect("removed");
+    checked(&quarter, json!({})).expect("the only one is taken");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::trainer_run::{Job, json_of, table};
 use super::trainer_small::{Small, assert_says, at, columns, dots, flat_probe, odds, probe, spoilt_tensor};
 use neurosearch::domain::words::Preprocessing;
+use neurosearch::store::data::caps::{Names, SliceChannel};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
@@ -38,7 +39,7 @@ fn kinds() -> [Extracted; 4] {
             options: json!({ "mode": "patch", "patch_size": 2, "stride_size": 2 }),
             key: "use_extracted_patches",
             item: "patch",
-            file: |small, participant, item| small.caps.patch(at(participant), 2, 2, item),
+            file: |small, participant, item| small.file(participant, &small.caps.patch(at(participant), 2, 2, item)),
             shape: vec![1, 2, 2, 2],
             first: 0,
         },
@@ -46,7 +47,9 @@ fn kinds() -> [Extracted; 4] {
             options: roi(false),
             key: "use_extracted_roi",
             item: "roi",
-            file: |small, participant, item| small.caps.roi(at(participant), ["front", "back"][item], false),
+            file: |small, participant, item| {
+                small.file(participant, &small.caps.roi(at(participant), ["front", "back"][item], false))
+            },
             shape: vec![1, 2, 2, 2],
             first: 0,
         },
@@ -54,7 +57,9 @@ fn kinds() -> [Extracted; 4] {
             options: roi(true),
             key: "use_extracted_roi",
             item: "roi",
-            file: |small, participant, item| small.caps.roi(at(participant), ["front", "back"][item], true),
+            file: |small, participant, item| {
+                small.file(participant, &small.caps.roi(at(participant), ["front", "back"][item], true))
+            },
             shape: vec![1, 2, 2, 4],
             first: 0,
         },
@@ -62,7 +67,9 @@ fn kinds() -> [Extracted; 4] {
             options: json!({ "mode": "slice", "slice_direction": 2, "discarded_slices": [1, 1] }),
             key: "use_extracted_slices",
             item: "slice",
-            file: |small, participant, item| small.caps.slice(at(participant), 2, item + 1),
+            file: |small, participant, item| {
+                small.file(participant, &small.caps.slice(at(participant), 2, SliceChannel::Rgb, item + 1))
+            },
             shape: vec![3, 2, 2],
             first: 1,
         },
@@ -72,7 +79,13 @@ fn kinds() -> [Extracted; 4] {
 impl Extracted {
     /// Images of 2 x 2 x 4 voxels, masks of their two halves, and items that do not hold what the images do.
     fn small(&self) -> Small {
-        let small = Small::new(Preprocessing::T1Linear);
+        self.small_under(Names::Old, "_T1w")
+    }
+
+    /// As [`Extracted::small`], with the masks under `names`, and names of images that begin with these entities.
+    fn small_under(&self, names: Names, entities: &'static str) -> Small {
+        let mut small = Small::new(Preprocessing::T1Linear);
+        (small.names, small.entities) = (names, entities);
         small.labels_of_six();
         let shape = [2, 2, 4];
         let half =
@@ -127,6 +140,44 @@ fn extracted_items_are_read_where_they_are_asked_for_and_not_otherwise() {
             assert_says(&job, &file, &format!("{}_id", kind.item), &expected);
         }
     }
+}
+
+/// The tables of an image's votes, and of its items.
+fn tables_of(kind: &Extracted, job: &Job) -> [String; 2] {
+    let items = format!("validation_{}_level_prediction.tsv", kind.item);
+    let folder = job.fold(0).join("cnn_classification/best_loss");
+    ["validation_image_level_prediction.tsv", &items].map(|name| fs::read_to_string(folder.join(name)).expect("written"))
+}
+
+#[test]
+fn the_same_images_and_items_give_the_same_results_under_every_name() {
+    for kind in kinds() {
+        for extracted in [true, false] {
+            let old = kind.small();
+            let expected = tables_of(&kind, kind.job(&old, extracted).train());
+            // Today's names, and a further entity. ClinicaDL leaves that out of the names of regions, which we find either way.
+            for entities in ["", "_run-01"] {
+                let small = kind.small_under(Names::Today, entities);
+                let today = kind.job(&small, extracted);
+                assert_eq!(tables_of(&kind, today.train()), expected, "{} {entities}", kind.item);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_slice_in_one_channel_is_the_same_as_in_three() {
+    let kind = kinds().into_iter().last().expect("slices");
+    let small = kind.small();
+    let expected = tables_of(&kind, kind.job(&small, true).train());
+    for participant in SIX {
+        for item in 0..2 {
+            fs::remove_file((kind.file)(&small, participant, item)).expect("removed");
+            let single = small.caps.slice(at(participant), 2, SliceChannel::Single, item + 1);
+            small.tensor(&small.file(participant, &single), &[1, 2, 2], &[value(level(participant, item)); 4]);
+        }
+    }
+    assert_eq!(tables_of(&kind, kind.job(&small, true).train()), expected);
 }
 
 #[test]
@@ -213,7 +264,11 @@ fn the_whole_tensor_of_every_pipeline_is_what_is_trained_on() {
             // Beside a NIfTI volume, the tensor is the one that is used.
             for participant in SIX {
                 let x = if participant.starts_with("ad") { 0.8 } else { 0.2 };
-                small.tensor(&small.caps.tensor(at(participant)), &[1, 2, 2, 2], &dots([2; 3], &[([0; 3], x)]));
+                small.tensor(
+                    &small.file(participant, &small.caps.tensor(at(participant))),
+                    &[1, 2, 2, 2],
+                    &dots([2; 3], &[([0; 3], x)]),
+                );
             }
         }
         let contrast = if preprocessing == Preprocessing::T1Linear { 0.8 } else { 0.9 };

@@ -30,7 +30,7 @@ fn data() -> Small {
     for name in ["ad0", "ad1", "ad2", "cn0", "cn1", "cn2"] {
         small.image(name, [2, 2, 4], &dots([2, 2, 4], &[([0; 3], 0.5)]));
         for item in 0..2 {
-            small.tensor(&small.caps.patch(at(name), 2, 2, item), &[1, 2, 2, 2], &[0.5; 8]);
+            small.tensor(&small.file(name, &small.caps.patch(at(name), 2, 2, item)), &[1, 2, 2, 2], &[0.5; 8]);
         }
     }
     small.mask("left", [2, 2, 4], &[1.0; 16]);
@@ -45,14 +45,14 @@ fn what_the_user_may_not_read_is_not_trained_on_though_the_trainer_and_its_cache
     }
     let small = data();
     let patches = json!({ "mode": "patch", "patch_size": 2, "stride_size": 2, "use_extracted_patches": true });
-    let image = |name| small.caps.nifti(at(name)).expect("a volume");
+    let image = |name| small.file(name, &small.caps.nifti(at(name))[0]);
     let autoencoder = json!({ "network_type": "autoencoder" });
     // Of the images, the check before the training reads only the first.
     let cases: [(&str, _, Value); 6] = [
         ("an image", image("cn1"), autoencoder.clone()),
         ("the first image", image("ad0"), autoencoder),
-        ("an extracted item", small.caps.patch(at("cn1"), 2, 2, 1), patches),
-        ("a mask", small.caps.mask("left"), json!({ "mode": "roi", "roi_list": ["left"] })),
+        ("an extracted item", small.file("cn1", &small.caps.patch(at("cn1"), 2, 2, 1)), patches),
+        ("a mask", small.caps.mask("left", small.names), json!({ "mode": "roi", "roi_list": ["left"] })),
         ("a table of labels", small.path("labels/validation/CN_baseline.tsv"), json!({})),
         (
             "a model",

@@ -3,7 +3,7 @@
 use super::trainer_run::{Job, laid_over, table};
 use crate::harness::tempdir;
 use neurosearch::domain::words::Preprocessing;
-use neurosearch::store::data::caps::{Caps, CapsSession};
+use neurosearch::store::data::caps::{Caps, CapsSession, ImageFile, Names};
 use neurosearch::store::formats::torch_tensor::Tensor;
 use neurosearch::store::formats::torch_value::Value as Saved;
 use neurosearch::store::formats::{nifti, torch_file};
@@ -19,6 +19,9 @@ use zip::{CompressionMethod, ZipWriter};
 pub struct Small {
     dir: tempfile::TempDir,
     pub caps: Caps,
+    /// What the images' names begin with, after the participant and the session.
+    pub entities: &'static str,
+    pub names: Names,
 }
 
 /// The only session that there is.
@@ -45,7 +48,7 @@ impl Small {
     pub fn new(preprocessing: Preprocessing) -> Self {
         let dir = tempdir();
         let caps = Caps::new(dir.path().join("caps"), preprocessing);
-        Small { dir, caps }
+        Small { dir, caps, entities: "_T1w", names: Names::Old }
     }
 
     /// Images of 2 x 2 x 2 voxels whose first is 0.9 in AD and 0.1 in CN: two of each to train with, one of each to validate.
@@ -81,10 +84,25 @@ impl Small {
 
     /// The image as the pipeline leaves it: a NIfTI volume, or a tensor where there is none.
     pub fn image(&self, participant: &str, shape: [usize; 3], voxels: &[f32]) {
-        match self.caps.nifti(at(participant)) {
-            Some(path) => nifti::write_f32(folder_of(&path), shape, voxels).expect("written"),
-            None => self.tensor(&self.caps.tensor(at(participant)), &[1, shape[0], shape[1], shape[2]], voxels),
+        match self.caps.nifti(at(participant)).first() {
+            Some(file) => nifti::write_f32(folder_of(&self.file(participant, file)), shape, voxels).expect("written"),
+            None => self.tensor(
+                &self.file(participant, &self.caps.tensor(at(participant))),
+                &[1, shape[0], shape[1], shape[2]],
+                voxels,
+            ),
         }
+    }
+
+    /// Where a file of the image lies under this CAPS's names.
+    pub fn file(&self, participant: &str, file: &ImageFile) -> PathBuf {
+        let usual = self.caps.prefix(at(participant), Names::Today);
+        let path = file.of(&usual);
+        if self.caps.preprocessing() != Preprocessing::T1Linear {
+            return path;
+        }
+        let name = path.file_name().expect("a name").to_string_lossy();
+        path.with_file_name(name.replacen("ses-M00", &format!("ses-M00{}", self.entities), 1))
     }
 
     pub fn tensor(&self, path: &Path, shape: &[usize], values: &[f32]) {
@@ -93,7 +111,7 @@ impl Small {
     }
 
     pub fn mask(&self, region: &str, shape: [usize; 3], voxels: &[f32]) {
-        nifti::write_f32(folder_of(&self.caps.mask(region)), shape, voxels).expect("written");
+        nifti::write_f32(folder_of(&self.caps.mask(region, self.names)), shape, voxels).expect("written");
     }
 
     /// Writes a label file: participants and their diagnoses.

@@ -56,7 +56,7 @@ pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     let search = SearchRecord::read(&launch)?.map(|search| search.terms);
     refuse_the_daemons_name(&launch, &name, search.as_ref())?;
     let rights = run_job::rights(launch.path())?;
-    rights.read(|| check::space(&space))?;
+    validate::note_all(&space, rights.read(|| check::space(&space))?);
     let ready = PreparedJob::for_job(space.use_cpu, &args.training)?;
     let seed = args.seed.or(space.own.seed).or(search.as_ref().map(|terms| terms.seed)).map_or_else(job_folder::new_seed, Ok)?;
     let turn = draw_lock::turn(&launch)?;

@@ -11,7 +11,7 @@ use crate::domain::folds::Folds;
 use crate::domain::text::units::dimensions;
 use crate::domain::words::{Diagnosis, Preprocessing};
 use crate::executor::local::cpu;
-use crate::store::data::caps::Caps;
+use crate::store::data::caps::{Caps, Names};
 use crate::store::fs::error::StoreError;
 use files::{Plan, REGIONS, write_masks};
 use indicatif::ProgressBar;
@@ -51,6 +51,9 @@ pub struct Args {
     /// The pipeline whose outputs are imitated; t1-extensive and t1-volume have tensors only
     #[arg(long, default_value = "t1-linear", value_parser = parse_preprocessing)]
     preprocessing: Preprocessing,
+    /// How files and sessions are named: as Clinica and ClinicaDL name them today, or as in the days of ClinicaDL 0.2.2
+    #[arg(long, value_name = "today|0.2.2", default_value = "today", value_parser = parse_names)]
+    names: Names,
     /// Also write masks of the regions right, left and both
     #[arg(long)]
     masks: bool,
@@ -97,6 +100,14 @@ fn parse_preprocessing(text: &str) -> Result<Preprocessing, String> {
     Preprocessing::from_word(text).ok_or_else(|| format!("one of {}", listed(Preprocessing::ALL)))
 }
 
+fn parse_names(text: &str) -> Result<Names, String> {
+    match text {
+        "today" => Ok(Names::Today),
+        "0.2.2" => Ok(Names::Old),
+        _ => Err("today or 0.2.2".to_string()),
+    }
+}
+
 fn listed(words: &[impl ToString]) -> String {
     words.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
@@ -116,7 +127,7 @@ pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     plan.check().map_err(|fault| Failure::new(Exit::Usage, fault.to_string()))?;
     let participants = labels::participants(args.subjects as usize, &args.diagnoses);
     if args.masks || args.tensors.contains(&Tensors::Roi) {
-        write_masks(&caps, args.shape)?;
+        write_masks(&caps, args.names, args.shape)?;
     }
     write_images(&plan, &participants)?;
     // Last of all, so that a CAPS that was interrupted has no labels to be trained with.
@@ -148,6 +159,7 @@ fn plan(args: &Args, caps: &Caps) -> Plan {
     let regions = REGIONS.map(|(name, which)| (name, synthetic::mask(args.shape, which)));
     Plan {
         caps: caps.clone(),
+        names: args.names,
         shape: args.shape,
         seed: args.seed,
         sessions: args.sessions,
@@ -185,8 +197,9 @@ fn write_images(plan: &Plan, participants: &[Participant]) -> Result<(), StoreEr
 
 fn write_labels(args: &Args, labels_dir: &Path, participants: &[Participant]) -> Result<(), StoreError> {
     let splits = args.folds.map(|n| Folds::Splits { n, chosen: (0..n).collect() });
+    let sessions: Vec<String> = (0..args.sessions).map(|index| labels::session(index, args.names)).collect();
     for folds in [Some(Folds::Single), splits].iter().flatten() {
-        labels::write(labels_dir, participants, &args.diagnoses, folds, args.sessions)?;
+        labels::write(labels_dir, participants, &args.diagnoses, folds, &sessions)?;
     }
     Ok(())
 }

@@ -135,8 +135,9 @@ fn the_same_seed_makes_the_same_bytes() {
     let files = |name: &str, seed: &str, difficulty: &str| {
         make(&dir.path().join(name), &["--seed", seed, "--difficulty", difficulty, "--tensors", "image"]).expect("made");
         let caps = Caps::new(dir.path().join(name).join("caps"), Preprocessing::T1Linear);
-        let at = crate::store::data::caps::CapsSession { participant: "sub-SYN0003", session: "ses-M00" };
-        [caps.nifti(at).expect("has one"), caps.tensor(at)].map(|path| fs::read(path).expect("read"))
+        let at = crate::store::data::caps::CapsSession { participant: "sub-SYN0003", session: "ses-M000" };
+        let prefix = caps.prefix(at, Names::Today);
+        [caps.nifti(at)[0].clone(), caps.tensor(at)].map(|file| fs::read(file.of(&prefix)).expect("read"))
     };
     for (easy, hard) in [("0", "0.5"), ("0.7", "1")] {
         let named = |name: &str| format!("{name}-{easy}");

@@ -20,7 +20,7 @@ pub struct Args {
 
 pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     let space = accepted(&args.dir)?;
-    check::space(&space)?;
+    note_all(&space, check::space(&space)?);
     if !space.use_cpu && gpus::find().gpus.is_empty() {
         let file = &space.origin.file;
         out::note(format!(
@@ -29,6 +29,13 @@ pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     }
     out.line(format!("{}: valid, and its data are there", space.origin.file))?;
     Ok(Exit::Done)
+}
+
+/// Tells what is no fault of the data, on stderr.
+pub fn note_all(space: &SearchSpace, notices: Vec<String>) {
+    for notice in notices {
+        out::note(format!("{}: {notice}", space.origin.file));
+    }
 }
 
 /// The search space of the launch directory `dir`; its notices go to stderr.

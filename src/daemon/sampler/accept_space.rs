@@ -39,10 +39,14 @@ pub fn judge(launch: &LaunchDir, text: &str) -> SpaceJudgement {
         Err(faults) => return SpaceJudgement { folds: None, accepted: Err(faults.to_string()) },
     };
     let folds = Some(space.folds.ascending());
-    let notices = notices.iter().map(|notice| format!("{file}: {notice}")).collect();
     let accepted = Rights::of_owner(launch.path()).map_err(|e| e.to_string());
     let accepted = accepted.and_then(|rights| rights.read(|| check::space(&space)).map_err(|faults| faults.to_string()));
-    SpaceJudgement { folds, accepted: accepted.map(|()| Accepted { space: Arc::new(space), json: Arc::new(json), notices }) }
+    let accepted = accepted.map(|of_the_data| Accepted {
+        space: Arc::new(space),
+        json: Arc::new(json),
+        notices: notices.iter().map(ToString::to_string).chain(of_the_data).map(|notice| format!("{file}: {notice}")).collect(),
+    });
+    SpaceJudgement { folds, accepted }
 }
 
 /// The terms of an accepted space: from its file, else from the record, else from the configuration.

@@ -1,8 +1,9 @@
 //! From a row of the labels to an item's values: read, cut, normalised, resized; everything but augmentation.
 
-use super::caps::Caps;
+use super::caps::{Caps, ImagePrefix, Names};
 use super::labels::LabelRow;
 use super::volumes::{Fetched, Keeping, Volume, Volumes};
+use super::{extracted_items, image_files};
 use crate::domain::data::extract;
 use crate::domain::data::item_geometry::{Geometry, SLICE_CHANNELS, SLICE_SIDE, Window};
 use crate::domain::data::resize::Resize;
@@ -12,7 +13,9 @@ use crate::domain::text::fault::Fault;
 use crate::domain::text::units::dimensions;
 use crate::domain::words::Preprocessing;
 use crate::store::fs::error::StoreError;
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 /// Reads items of one job's data set. Any number of threads may share it.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub struct ItemReader {
     /// For slices: to squares of 224 pixels.
     resize: Option<Resize>,
     unnormalize: bool,
+    /// How the extracted items of a participant's session are named: their prefix, and which of the possible files they are.
+    extracted: Mutex<HashMap<(String, String), (ImagePrefix, usize)>>,
 }
 
 impl ItemReader {
@@ -46,7 +51,8 @@ impl ItemReader {
         let (masks, boxes) = masks(&volumes, &options.mode, shape)?;
         let geometry = Geometry::new(&options.mode, options.preprocessing, shape, &boxes).map_err(refuse)?;
         let resize = geometry.slice_sides().map(|[rows, columns]| Resize::new(rows, columns, SLICE_SIDE));
-        Ok(ItemReader { volumes, mode: options.mode.clone(), geometry, masks, resize, unnormalize: options.unnormalize })
+        let (mode, unnormalize) = (options.mode.clone(), options.unnormalize);
+        Ok(ItemReader { volumes, mode, geometry, masks, resize, unnormalize, extracted: Mutex::default() })
     }
 
     /// How often an image was fetched so far, and from where.
@@ -85,7 +91,7 @@ impl ItemReader {
     /// Names the file: missing, damaged, of another size, with values that are not finite, or, for slices with `unnormalize`,
     /// outside [0, 1].
     pub fn read(&self, row: &LabelRow, item: usize, out: &mut Vec<f32>) -> Result<(), StoreError> {
-        let source = match self.extracted(row, item) {
+        let source = match self.extracted(row, item)? {
             Some(path) => self.read_extracted(path, item, out)?,
             None => self.cut(row, item, out)?,
         };
@@ -139,26 +145,29 @@ impl ItemReader {
         Err(StoreError::content(&source()?, sentence))
     }
 
-    /// The file of an extracted item; none where items are cut from the whole image.
-    fn extracted(&self, row: &LabelRow, item: usize) -> Option<PathBuf> {
-        let caps = self.volumes.caps();
-        match &self.mode {
-            ModeOptions::Patch { patch_size, stride_size, use_extracted_patches: true } => {
-                Some(caps.patch(row.at(), *patch_size, *stride_size, item))
-            }
-            ModeOptions::Slice { slice_direction, use_extracted_slices: true, .. } => {
-                Some(caps.slice(row.at(), *slice_direction, self.geometry.file_index(item)))
-            }
-            ModeOptions::Roi { roi_list: Some(names), uncropped_roi, use_extracted_roi: true } => {
-                names.get(item).map(|name| caps.roi(row.at(), name, *uncropped_roi))
-            }
-            _ => None,
+    /// The file of an extracted item; None if items are cut from the whole image.
+    fn extracted(&self, row: &LabelRow, item: usize) -> Result<Option<PathBuf>, StoreError> {
+        let files = extracted_items::files(self.volumes.caps(), &self.mode, &self.geometry, row.at(), item);
+        if !self.mode.use_extracted() || files.is_empty() {
+            return Ok(None);
         }
+        let key = (row.participant.clone(), row.session.clone());
+        let mut known = self.extracted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((prefix, index)) = known.get(&key) {
+            return Ok(files.get(*index).map(|file| file.of(prefix)));
+        }
+        let Some(found) = self.volumes.read(|| image_files::find(self.volumes.caps(), row.at(), &files))? else {
+            return Ok(files.first().map(|file| file.of(&self.volumes.caps().prefix(row.at(), Names::default()))));
+        };
+        known.insert(key, (found.prefix, found.index));
+        Ok(Some(found.path))
     }
 
     fn read_extracted(&self, path: PathBuf, item: usize, out: &mut Vec<f32>) -> Result<PathBuf, StoreError> {
         let (shape, values) = self.volumes.tensor(&path)?;
         let expected = match self.geometry.slice_sides() {
+            // One channel stands for three equal ones.
+            Some([rows, columns]) if shape.first() == Some(&1) => vec![1, rows, columns],
             Some([rows, columns]) => vec![SLICE_CHANNELS, rows, columns],
             None => self.geometry.shape(item),
         };

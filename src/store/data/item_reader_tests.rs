@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::words::Diagnosis;
+use crate::store::data::caps::{ImageFile, SliceChannel};
 use crate::store::data::labels::{Source, read_fold};
 use crate::store::data::volume_cache::CachePlace;
 use crate::store::formats::torch_tensor::Tensor;
@@ -38,6 +39,11 @@ fn row(participant: &str) -> LabelRow {
     }
 }
 
+/// Under the name of 0.2.2.
+fn named(file: &ImageFile, participant: &str) -> PathBuf {
+    file.of(&Caps::new("", Preprocessing::T1Linear).prefix(row(participant).at(), Names::Old))
+}
+
 fn read(reader: &ItemReader, row: &LabelRow, item: usize) -> Vec<f32> {
     let mut out = Vec::new();
     reader.read(row, item, &mut out).expect("read");
@@ -54,7 +60,7 @@ impl Small {
     /// Volumes whose voxels are a fixed permutation of 0, 1, 2, ... times `scale`.
     fn new(scale: f32) -> Self {
         let small = Small(tempdir());
-        small.put(&small.caps().nifti(row("sub-1").at()).expect("has one"), SHAPE, &Small::voxels(scale));
+        small.put(&named(&small.caps().nifti(row("sub-1").at())[0], "sub-1"), SHAPE, &Small::voxels(scale));
         small
     }
     fn voxels(scale: f32) -> Vec<f32> {
@@ -152,12 +158,16 @@ fn patches_come_from_the_volume_or_from_their_own_files() {
     assert_eq!(reader.items_per_image(), 2 * 2);
     assert_eq!(read(&reader, &row("sub-1"), 3), expected(&Small::voxels(1.0), [2, 2, 0], [3; 3]));
     let extracted = json!({"mode": "patch", "patch_size": 3, "stride_size": 2, "use_extracted_patches": true});
-    small.put_tensor(&small.caps().patch(row("sub-1").at(), 3, 2, 3), &[1, 3, 3, 3], (0..27).map(|v| v as f32 * 2.0).collect());
+    small.put_tensor(
+        &named(&small.caps().patch(row("sub-1").at(), 3, 2, 3), "sub-1"),
+        &[1, 3, 3, 3],
+        (0..27).map(|v| v as f32 * 2.0).collect(),
+    );
     let reader = small.reader(extracted);
     assert_eq!(read(&reader, &row("sub-1"), 3), (0..27).map(|v| v as f32 / 26.0).collect::<Vec<_>>());
     let missing = reader.read(&row("sub-1"), 0, &mut Vec::new()).expect_err("missing");
     assert!(missing.is_missing() && missing.to_string().contains("patch-0"), "{missing}");
-    small.put_tensor(&small.caps().patch(row("sub-1").at(), 3, 2, 0), &[1, 3, 3, 2], vec![0.0; 18]);
+    small.put_tensor(&named(&small.caps().patch(row("sub-1").at(), 3, 2, 0), "sub-1"), &[1, 3, 3, 2], vec![0.0; 18]);
     let error = reader.read(&row("sub-1"), 0, &mut Vec::new()).expect_err("another shape").to_string();
     assert!(error.contains("patch-0") && error.contains("1 x 3 x 3 x 3"), "{error}");
 }
@@ -172,7 +182,11 @@ fn extracted_slices_give_what_the_volume_gives() {
         let mut start = [0; 3];
         start[axis] = 2;
         let slice = expected(&Small::voxels(1.0), start, size);
-        small.put_tensor(&small.caps().slice(row("sub-1").at(), axis, 2), &[3, rows, columns], slice.repeat(3));
+        small.put_tensor(
+            &named(&small.caps().slice(row("sub-1").at(), axis, SliceChannel::Rgb, 2), "sub-1"),
+            &[3, rows, columns],
+            slice.repeat(3),
+        );
         let (cut, extracted) = (small.reader(keys(false)), small.reader(keys(true)));
         assert_eq!(read(&cut, &row("sub-1"), 0), read(&extracted, &row("sub-1"), 0), "axis {axis}");
     }
@@ -210,7 +224,7 @@ fn regions_are_masked_and_cropped_or_left_whole() {
             mask[(x * 5 + y) * 4 + x] = 1.0;
         }
     }
-    small.put(&small.caps().mask("odd"), SHAPE, &mask);
+    small.put(&small.caps().mask("odd", Names::Old), SHAPE, &mask);
     let masked: Vec<f32> = Small::voxels(1.0).iter().zip(&mask).map(|(voxel, weight)| voxel * weight).collect();
     let keys = |uncropped: bool, extracted: bool| json!({"mode": "roi", "roi_list": ["odd"], "uncropped_roi": uncropped, "use_extracted_roi": extracted});
     let cropped = small.reader(keys(false, false));
@@ -218,7 +232,11 @@ fn regions_are_masked_and_cropped_or_left_whole() {
     assert_eq!(read(&cropped, &row("sub-1"), 0), expected(&masked, [1, 2, 1], [3, 2, 3]));
     let whole = small.reader(keys(true, false));
     assert_eq!(read(&whole, &row("sub-1"), 0), expected(&masked, [0; 3], SHAPE));
-    small.put_tensor(&small.caps().roi(row("sub-1").at(), "odd", false), &[1, 3, 2, 3], (0..18).map(|v| v as f32).collect());
+    small.put_tensor(
+        &named(&small.caps().roi(row("sub-1").at(), "odd", false), "sub-1"),
+        &[1, 3, 2, 3],
+        (0..18).map(|v| v as f32).collect(),
+    );
     assert_eq!(read(&small.reader(keys(false, true)), &row("sub-1"), 0)[17], 1.0);
 }
 
@@ -227,12 +245,12 @@ fn masks_that_do_not_fit_are_refused_by_name() {
     let small = Small::new(1.0);
     let keys = json!({"mode": "roi", "roi_list": ["odd"]});
     assert!(small.refusal(keys.clone()).contains("roi-odd_mask"));
-    small.put(&small.caps().mask("odd"), [6, 5, 3], &[1.0; 90]);
+    small.put(&small.caps().mask("odd", Names::Old), [6, 5, 3], &[1.0; 90]);
     let error = small.refusal(keys.clone());
     assert!(error.contains("roi-odd_mask") && error.contains("6 x 5 x 3"), "{error}");
-    small.put(&small.caps().mask("odd"), SHAPE, &[0.0; 120]);
+    small.put(&small.caps().mask("odd", Names::Old), SHAPE, &[0.0; 120]);
     assert!(small.refusal(keys.clone()).contains("empty mask"));
-    small.put(&small.caps().mask("odd"), SHAPE, &[-1.0; 120]);
+    small.put(&small.caps().mask("odd", Names::Old), SHAPE, &[-1.0; 120]);
     assert!(small.refusal(keys).contains("the value -1"));
 }
 
@@ -241,7 +259,7 @@ fn an_image_of_one_value_or_of_nan_alone_is_refused_by_name_from_the_cache_too()
     let small = Small::new(1.0);
     let keys = json!({"mode": "patch", "patch_size": 2, "stride_size": 2});
     for value in [0.0, 7.0, f32::NAN] {
-        small.put(&small.caps().nifti(row("sub-2").at()).expect("has one"), SHAPE, &[value; 120]);
+        small.put(&named(&small.caps().nifti(row("sub-2").at())[0], "sub-2"), SHAPE, &[value; 120]);
         let place = CachePlace { folder: small.0.path().join("cache"), limit: 1 << 20 };
         let keeping = Keeping { cache: Some(place), ..Keeping::default() };
         for _ in 0..2 {
@@ -260,7 +278,7 @@ fn the_default_hippocampi_are_two_cubes() {
     // An edge and a corner of the right cube, outside the left one, which shares two planes with it.
     voxels[(86 * shape[1] + 71) * shape[2] + 43] = 2.0;
     voxels[(133 * shape[1] + 120) * shape[2] + 92] = 4.0;
-    dir.put(&dir.caps().nifti(row("sub-1").at()).expect("has one"), shape, &voxels);
+    dir.put(&named(&dir.caps().nifti(row("sub-1").at())[0], "sub-1"), shape, &voxels);
     let reader = dir.reader(json!({"mode": "roi"}));
     assert_eq!((reader.items_per_image(), reader.shape(1)), (2, vec![1, 50, 50, 50]));
     let right = read(&reader, &row("sub-1"), 0);
@@ -277,7 +295,7 @@ fn items_that_do_not_fit_and_extracted_items_of_other_pipelines_are_refused() {
         small.refusal(json!({"mode": "slice", "slice_direction": 2, "discarded_slices": [2, 2]})).contains("discarded_slices")
     );
     small.put_tensor(
-        &Caps::new(small.0.path(), Preprocessing::T1Volume).tensor(row("sub-1").at()),
+        &named(&Caps::new(small.0.path(), Preprocessing::T1Volume).tensor(row("sub-1").at()), "sub-1"),
         &[1, 6, 5, 4],
         Small::voxels(1.0),
     );
@@ -293,8 +311,12 @@ fn the_other_pipelines_read_whole_tensors_in_every_mode() {
     let small = Small::new(1.0);
     for preprocessing in [Preprocessing::T1Extensive, Preprocessing::T1Volume] {
         let caps = Caps::new(small.0.path(), preprocessing);
-        small.put_tensor(&caps.tensor(row("sub-1").at()), &[1, 6, 5, 4], Small::voxels(1.0));
-        small.put(&caps.mask("odd"), SHAPE, &[1.0; 120]);
+        small.put_tensor(
+            &caps.tensor(row("sub-1").at()).of(&caps.prefixes(row("sub-1").at())[0]),
+            &[1, 6, 5, 4],
+            Small::voxels(1.0),
+        );
+        small.put(&caps.mask("odd", Names::Old), SHAPE, &[1.0; 120]);
         for mode in [
             json!({"mode": "image"}),
             json!({"mode": "patch", "patch_size": 3, "stride_size": 3}),
@@ -311,7 +333,7 @@ fn the_other_pipelines_read_whole_tensors_in_every_mode() {
 #[test]
 fn an_image_of_another_size_is_an_error_that_names_it() {
     let small = Small::new(1.0);
-    small.put(&small.caps().nifti(row("sub-2").at()).expect("has one"), [6, 5, 5], &[1.0; 150]);
+    small.put(&named(&small.caps().nifti(row("sub-2").at())[0], "sub-2"), [6, 5, 5], &[1.0; 150]);
     let reader = small.reader(json!({"mode": "image"}));
     for error in [reader.read(&row("sub-2"), 0, &mut Vec::new()), reader.look(&row("sub-2"))] {
         let words = error.expect_err("another size").to_string();
@@ -325,7 +347,7 @@ fn values_that_are_not_finite_name_the_image() {
     let small = Small::new(1.0);
     let mut voxels = Small::voxels(1.0);
     voxels[7] = f32::INFINITY;
-    small.put(&small.caps().nifti(row("sub-2").at()).expect("has one"), SHAPE, &voxels);
+    small.put(&named(&small.caps().nifti(row("sub-2").at())[0], "sub-2"), SHAPE, &voxels);
     for unnormalize in [false, true] {
         let reader = small.reader(json!({"mode": "image", "unnormalize": unnormalize}));
         let words = reader.read(&row("sub-2"), 0, &mut Vec::new()).expect_err("infinite").to_string();

@@ -3,9 +3,10 @@
 use crate::store::formats::torch_file;
 use crate::store::formats::torch_value::Value;
 use crate::store::fs::error::StoreError;
-use crate::store::fs::{decode, open};
+use crate::store::fs::{open, open_dir};
 use rustix::fs::FileType;
-use std::io::{self, BufReader};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// Whether there is a file that can be asked for its content, a link to one included.
@@ -30,10 +31,27 @@ pub fn is_taken(path: &Path) -> bool {
 /// # Errors
 /// Names the directory, and why not.
 pub fn directory(path: &Path) -> Result<(), StoreError> {
-    open::directory(path).map(drop).map_err(|error| match error {
+    directory_of(path).map(drop)
+}
+
+fn directory_of(path: &Path) -> Result<OwnedFd, StoreError> {
+    open::directory(path).map_err(|error| match error {
         StoreError::Io { path, source, .. } => StoreError::Io { action: "list", path, source },
         other => other,
     })
+}
+
+/// The names in a folder that are text; none if there is no such folder.
+///
+/// # Errors
+/// When it cannot be listed; names the folder.
+pub fn names(folder: &Path) -> Result<Vec<String>, StoreError> {
+    let entries = match directory_of(folder) {
+        Err(error) if error.is_missing() => return Ok(Vec::new()),
+        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotADirectory => return Ok(Vec::new()),
+        opened => open_dir::entries(&opened?).map_err(|e| StoreError::io("list", folder, e.into()))?,
+    };
+    Ok(entries.into_iter().filter_map(|entry| entry.name.into_string().ok()).collect())
 }
 
 /// The shape of the tensor in a `.pt` file, which is read whole.
@@ -44,42 +62,5 @@ pub fn tensor(path: &Path) -> Result<Vec<usize>, StoreError> {
     match torch_file::read(path)? {
         Value::Tensor(tensor) => Ok(tensor.shape),
         _ => Err(StoreError::content(path, "holds no single tensor")),
-    }
-}
-
-/// Whether the `.pt` file is there to its end and its first storage has `bytes` bytes: that its tensor has the size of
-/// another is then as good as known, at the price of a look at the archive's index.
-///
-/// # Errors
-/// Names the file: not there, or cut short.
-pub fn tensor_has_bytes(path: &Path, bytes: u64) -> Result<bool, StoreError> {
-    decode::decode(path, |file, _| {
-        let mut archive = zip::ZipArchive::new(BufReader::with_capacity(1 << 12, file))
-            .map_err(|e| format!("cut short, or not PyTorch's zip format ({e})"))?;
-        let storage = archive.file_names().flatten().find(|name| name.ends_with("/data/0")).map(|name| name.into_owned());
-        let Some(storage) = storage else { return Ok(false) };
-        let entry = archive.by_name(&storage).map_err(|e| format!("damaged ({e})"))?;
-        Ok(entry.size() == bytes)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::tempdir;
-    use std::fs;
-
-    #[test]
-    fn a_tensors_size_is_seen_in_the_archives_index() {
-        let dir = tempdir();
-        let path = dir.path().join("t.pt");
-        let value = Value::Tensor(crate::store::formats::torch_tensor::Tensor::f32(&[1, 2, 3, 4], vec![0.0; 24]));
-        torch_file::write(&path, "t", &value).expect("written");
-        assert_eq!(tensor(&path).expect("read"), [1, 2, 3, 4]);
-        assert!(tensor_has_bytes(&path, 96).expect("whole"));
-        assert!(!tensor_has_bytes(&path, 92).expect("whole"));
-        let bytes = fs::read(&path).expect("read");
-        fs::write(&path, &bytes[..bytes.len() / 2]).expect("written");
-        assert!(tensor_has_bytes(&path, 96).is_err());
     }
 }

@@ -1,8 +1,9 @@
 //! The only way to a voxel of an image: read, decoded once, shared.
 
 use super::caps::Caps;
+use super::image_files;
 use super::labels::LabelRow;
-use super::probe;
+use super::missing_image;
 use super::volume_cache::{Cache, CachePlace, Cached, Decoded};
 use crate::domain::plain_name::is_plain;
 use crate::domain::text::units::dimensions;
@@ -154,20 +155,14 @@ impl Volumes {
         &self.caps
     }
 
-    /// The file that the image is read from: the tensor where there is one, else the NIfTI volume.
+    /// The file that the image is read from: the tensor if there is one, else the NIfTI volume.
     ///
     /// # Errors
-    /// When neither is there, or that cannot be known; names both, or the one.
+    /// When neither is there, two images fit, or that cannot be known; names the files.
     pub fn source(&self, row: &LabelRow) -> Result<PathBuf, StoreError> {
-        let tensor = self.caps.tensor(row.at());
-        let is_file = |path: &Path| self.rights.read(|| probe::is_file(path));
-        if is_file(&tensor)? {
-            return Ok(tensor);
-        }
-        match self.caps.nifti(row.at()) {
-            Some(nifti) if is_file(&nifti)? => Ok(nifti),
-            Some(nifti) => Err(missing(&nifti, row, &format!("nor is its tensor {}", tensor.display()))),
-            None => Err(missing(&tensor, row, &format!("{} images are read from tensors", self.caps.preprocessing()))),
+        match self.rights.read(|| image_files::whole(&self.caps, row.at()))? {
+            Some(found) => Ok(found.path),
+            None => Err(self.rights.read(|| missing(&self.caps, row))),
         }
     }
 
@@ -177,7 +172,7 @@ impl Volumes {
     /// Names the file: missing, cut short, or not an image.
     pub fn shape(&self, row: &LabelRow) -> Result<[usize; 3], StoreError> {
         let source = self.source(row)?;
-        self.rights.read(|| match is_tensor(&source) {
+        self.rights.read(|| match image_files::is_tensor(&source) {
             true => sizes(&source, &torch_file::shape(&source)?),
             false => nifti::shape(&source),
         })
@@ -212,6 +207,11 @@ impl Volumes {
         Ok(volume)
     }
 
+    /// Does `work` with the rights that inputs are read with.
+    pub fn read<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.rights.read(work)
+    }
+
     /// The single tensor in the file `path`, as floats without NaN: shape and elements. It is not kept.
     ///
     /// # Errors
@@ -229,7 +229,7 @@ impl Volumes {
             let sentence = format!("the region {region:?} cannot have a mask: it is letters, digits, '.', '_' and '-'");
             return Err(StoreError::content(self.caps.root(), sentence));
         }
-        let source = self.caps.mask(region);
+        let source = self.rights.read(|| image_files::mask(&self.caps, region))?;
         let decoded = self.rights.read(|| decode(&source))?;
         Ok(Volume::new(source, Cached::Decoded(decoded)))
     }
@@ -258,18 +258,10 @@ impl VolumesHeld {
     }
 }
 
-fn missing(path: &Path, row: &LabelRow, more: &str) -> StoreError {
-    let (file, line) = (row.source.file.display(), row.source.line);
-    let sentence = format!("not there, {more}; line {line} of {file} names the image");
-    StoreError::Io {
-        action: "read",
-        path: path.to_path_buf(),
-        source: std::io::Error::new(std::io::ErrorKind::NotFound, sentence),
-    }
-}
-
-fn is_tensor(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "pt")
+fn missing(caps: &Caps, row: &LabelRow) -> StoreError {
+    let sentence = format!("{} {} has no image: {}", row.participant, row.session, missing_image::clause(caps, row.at()));
+    let source = std::io::Error::new(std::io::ErrorKind::NotFound, format!("{sentence} (line {})", row.source.line));
+    StoreError::Io { action: "find the image of", path: row.source.file.to_path_buf(), source }
 }
 
 /// X, Y and Z of a whole image's tensor.
@@ -281,7 +273,7 @@ fn sizes(path: &Path, shape: &[usize]) -> Result<[usize; 3], StoreError> {
 }
 
 fn decode(source: &Path) -> Result<Decoded, StoreError> {
-    if !is_tensor(source) {
+    if !image_files::is_tensor(source) {
         let nifti::NiftiVolume { shape, voxels } = nifti::read(source)?;
         return Ok(Decoded { shape, voxels });
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::words::{Diagnosis, Preprocessing};
+use crate::store::data::caps::Names;
 use crate::store::data::labels::Source;
 use crate::store::formats::torch_tensor::Tensor;
 use crate::testing::tempdir;
@@ -21,14 +22,14 @@ fn caps(dir: &Path) -> Caps {
 }
 
 fn put_nifti(dir: &Path, participant: &str, voxels: &[f32]) -> PathBuf {
-    let path = caps(dir).nifti(row(participant).at()).expect("has one");
+    let path = caps(dir).nifti(row(participant).at())[0].of(&caps(dir).prefix(row(participant).at(), Names::Old));
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
     nifti::write_f32(&path, [2, 3, 4], voxels).expect("written");
     path
 }
 
 fn put_tensor(dir: &Path, participant: &str, shape: &[usize], voxels: &[f32]) -> PathBuf {
-    let path = caps(dir).tensor(row(participant).at());
+    let path = caps(dir).tensor(row(participant).at()).of(&caps(dir).prefix(row(participant).at(), Names::Old));
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
     torch_file::write(&path, "image", &Value::Tensor(Tensor::f32(shape, voxels.to_vec()))).expect("written");
     path
@@ -126,13 +127,9 @@ fn a_missing_image_names_its_files_and_the_row_that_wants_it() {
     let error = Volumes::open(caps(dir.path()), &Keeping::default()).get(&row("sub-9")).expect_err("missing");
     assert!(error.is_missing());
     let words = error.to_string();
-    for word in ["sub-9_ses-M00_T1w", ".nii.gz", ".pt", "line 2 of train/CN.tsv"] {
+    for word in ["sub-9 ses-M00", "train/CN.tsv", "line 2", "subjects/sub-9 is not there"] {
         assert!(words.contains(word), "{words} lacks {word}");
     }
-    let tensors_only = Volumes::open(Caps::new(dir.path(), Preprocessing::T1Volume), &Keeping::default());
-    assert!(
-        tensors_only.shape(&row("sub-9")).expect_err("missing").to_string().contains("t1-volume images are read from tensors")
-    );
 }
 
 #[test]

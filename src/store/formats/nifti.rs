@@ -57,8 +57,7 @@ fn header_from(file: &mut GuardedFile, length: u64) -> Result<(Header, bool), St
     if !compressed {
         return read_header(&mut source, length).map(|(header, _)| (header, true));
     }
-    let (header, _) =
-        read_header(&mut Members { decoder: Some(GzDecoder::new(source)) }, length.saturating_mul(MOST_SHRINKING))?;
+    let (header, _) = read_header(&mut Members { decoder: Some(GzDecoder::new(source)) }, length.saturating_mul(MOST_SHRINKING))?;
     // A member ends with its length, so that a file that was cut ends with something else.
     let mut end = [0; 4];
     file.seek(SeekFrom::End(-4)).and_then(|_| file.read_exact(&mut end)).map_err(|e| fault(&e))?;

@@ -29,6 +29,9 @@ pub fn find(module: &str, name: &str) -> Result<Global, String> {
         ("torch", "CharStorage") => Global::Storage(StorageKind::I8),
         ("torch", "ByteStorage") => Global::Storage(StorageKind::U8),
         ("torch", "BoolStorage") => Global::Storage(StorageKind::Bool),
+        ("torch._tensor", "_rebuild_from_type_v2") => {
+            return Err("a tensor of a class of its own, such as MONAI's MetaTensor; save a plain tensor".to_string());
+        }
         _ => {
             let full: String = format!("{module}.{name}").chars().take(200).collect();
             return Err(format!(

@@ -61,7 +61,7 @@ struct Pickled<R> {
 }
 
 fn unpack<R: Read + Seek>(source: R) -> Result<Pickled<R>, String> {
-    let mut archive = ZipArchive::new(source).map_err(|e| format!("not a file in PyTorch's zip format, or cut short ({e})"))?;
+    let mut archive = open_archive(source)?;
     let prefix = prefix_of(&archive)?;
     let pickled = read_entry(&mut archive, &format!("{prefix}/data.pkl"), LARGEST_PICKLE)?;
     let big_endian = match archive.index_for_name(&format!("{prefix}/byteorder")) {
@@ -73,6 +73,21 @@ fn unpack<R: Read + Seek>(source: R) -> Result<Pickled<R>, String> {
         },
     };
     Ok(Pickled { archive, prefix, big_endian, graph: pickle::load(&pickled)?, characters: pickled.len().saturating_mul(4) })
+}
+
+/// What a file of PyTorch before 1.6 begins with: a number of ten bytes, pickled.
+const BEFORE_ZIP: [u8; 6] = [0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc];
+
+/// The archive in `source`. The error is one clause.
+fn open_archive<R: Read + Seek>(mut source: R) -> Result<ZipArchive<R>, String> {
+    let mut start = Vec::new();
+    let read = source.by_ref().take(BEFORE_ZIP.len() as u64).read_to_end(&mut start).and_then(|_| source.rewind());
+    read.map_err(|e| format!("cannot be read ({e})"))?;
+    ZipArchive::new(source).map_err(|e| match start == BEFORE_ZIP {
+        true => "in the format of PyTorch before 1.6; make it again with a later one, or remove it and the NIfTI file is read"
+            .to_string(),
+        false => format!("not a file in PyTorch's zip format, or cut short ({e})"),
+    })
 }
 
 /// The folder that everything in the archive lies in.

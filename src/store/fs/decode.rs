@@ -62,8 +62,19 @@ fn through<T>(
     let decoded = decode(&mut reading);
     decoded.map_err(|clause| match reading.refused {
         Some(code) => StoreError::io("read", path, io::Error::from_raw_os_error(code)),
+        None if is_annex_pointer(&mut reading.file) => {
+            StoreError::content(path, "stands for a file of git-annex whose content is not here; `datalad get` fetches it")
+        }
         None => StoreError::content(path, clause),
     })
+}
+
+/// Whether the file stands for one of git-annex: the pointer of an unlocked file, or a link that became a text.
+fn is_annex_pointer(file: &mut File) -> bool {
+    const LONGEST: u64 = 4096;
+    let mut text = String::new();
+    let short = file.metadata().is_ok_and(|metadata| metadata.len() < LONGEST);
+    short && file.rewind().is_ok() && file.take(LONGEST).read_to_string(&mut text).is_ok() && text.contains("/annex/objects/")
 }
 
 #[cfg(test)]
@@ -89,6 +100,19 @@ mod tests {
         let archive = |reading: &mut GuardedFile| torch_file::read_from(BufReader::new(reading), 100);
         let error = through(&path, GuardedFile { file, refused: None }, archive).expect_err("nothing can be read");
         assert!(!error.is_of_the_file() && error.to_string().contains("tensor.pt"), "{error}");
+    }
+
+    #[test]
+    fn the_pointer_of_an_annexed_file_says_how_its_content_is_fetched() {
+        let dir = tempdir();
+        let path = dir.path().join("image.nii.gz");
+        // An unlocked file, and a link where the file system has none.
+        for text in ["/annex/objects/MD5E-s3406--01.nii.gz\n", "../../.git/annex/objects/Xx/Yy/SHA256E-s512--00.nii.gz"] {
+            std::fs::write(&path, text).expect("written");
+            for failure in [nifti::read(&path).map(drop), torch_file::read(&path).map(drop), nifti::shape(&path).map(drop)] {
+                assert!(failure.expect_err("refused").to_string().contains("datalad get"), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -120,7 +120,11 @@ impl Folder {
     }
 }
 
-fn entries(fd: &OwnedFd) -> Result<Vec<DirEntry>, Errno> {
+/// Everything in an open directory, in no order.
+///
+/// # Errors
+/// The system's.
+pub fn entries(fd: &OwnedFd) -> Result<Vec<DirEntry>, Errno> {
     let mut entries = Vec::new();
     for entry in Dir::read_from(fd)? {
         let entry = entry?;

@@ -8,7 +8,7 @@ use crate::domain::data::item_geometry::{Geometry, SLICE_CHANNELS, Window};
 use crate::domain::mode::ModeOptions;
 use crate::domain::text::fault::Fault;
 use crate::domain::words::Preprocessing;
-use crate::store::data::caps::{Caps, CapsSession};
+use crate::store::data::caps::{Caps, CapsSession, ImagePrefix, Names, SliceChannel};
 use crate::store::formats::torch_tensor::Tensor;
 use crate::store::formats::torch_value::Value;
 use crate::store::formats::{nifti, torch_file};
@@ -23,6 +23,7 @@ pub const REGIONS: [(&str, &[usize]); 3] = [("right", &[0]), ("left", &[1]), ("b
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub caps: Caps,
+    pub names: Names,
     pub shape: [usize; 3],
     pub seed: u64,
     pub sessions: u64,
@@ -66,34 +67,35 @@ impl Plan {
                 // Probabilities.
                 voxels.iter_mut().for_each(|voxel| *voxel /= STEPS);
             }
-            self.write_image(CapsSession { participant: &participant.name, session: &session(index) }, &voxels)?;
+            self.write_image(CapsSession { participant: &participant.name, session: &session(index, self.names) }, &voxels)?;
         }
         Ok(())
     }
 
     fn write_image(&self, at: CapsSession<'_>, voxels: &[f32]) -> Result<(), StoreError> {
         let [x, y, z] = self.shape;
-        if let Some(path) = self.caps.nifti(at) {
-            nifti::write_f32(&with_folder(path)?, self.shape, voxels)?;
+        let prefix = self.caps.prefix(at, self.names);
+        if let Some(file) = self.caps.nifti(at).first() {
+            nifti::write_f32(&with_folder(file.of(&prefix))?, self.shape, voxels)?;
         }
         if self.tensor {
-            write_tensor(self.caps.tensor(at), &[1, x, y, z], voxels.to_vec())?;
+            write_tensor(self.caps.tensor(at).of(&prefix), &[1, x, y, z], voxels.to_vec())?;
         }
         if let Some((size, stride)) = self.patches {
             let refuse = |fault: Fault| StoreError::content(self.caps.root(), fault.to_string());
             for (item, window) in self.patch_windows().map_err(refuse)?.into_iter().enumerate() {
-                self.write_cut(self.caps.patch(at, size, stride, item), voxels, window)?;
+                self.write_cut(self.caps.patch(at, size, stride, item).of(&prefix), voxels, window)?;
             }
         }
         if self.slices {
-            self.write_slices(at, voxels)?;
+            self.write_slices(at, &prefix, voxels)?;
         }
         for (name, mask) in &self.regions {
             let masked: Vec<f32> = voxels.iter().zip(mask).map(|(voxel, weight)| voxel * weight).collect();
             if let Some(window) = extract::bounding_box(mask, self.shape) {
-                self.write_cut(self.caps.roi(at, name, false), &masked, window)?;
+                self.write_cut(self.caps.roi(at, name, false).of(&prefix), &masked, window)?;
             }
-            self.write_cut(self.caps.roi(at, name, true), &masked, Window::whole(self.shape))?;
+            self.write_cut(self.caps.roi(at, name, true).of(&prefix), &masked, Window::whole(self.shape))?;
         }
         Ok(())
     }
@@ -106,7 +108,7 @@ impl Plan {
     }
 
     /// Every slice along every axis, in three equal channels.
-    fn write_slices(&self, at: CapsSession<'_>, voxels: &[f32]) -> Result<(), StoreError> {
+    fn write_slices(&self, at: CapsSession<'_>, prefix: &ImagePrefix, voxels: &[f32]) -> Result<(), StoreError> {
         for axis in 0..3 {
             for index in 0..self.shape[axis] {
                 let mut window = Window::whole(self.shape);
@@ -116,7 +118,8 @@ impl Plan {
                 extract::cut(voxels, self.shape, window, &mut values);
                 let sides: Vec<usize> = (0..3).filter(|other| *other != axis).map(|other| self.shape[other]).collect();
                 let shape = [SLICE_CHANNELS, sides[0], sides[1]];
-                write_tensor(self.caps.slice(at, axis, index), &shape, values.repeat(SLICE_CHANNELS))?;
+                let file = self.caps.slice(at, axis, SliceChannel::Rgb, index);
+                write_tensor(file.of(prefix), &shape, values.repeat(SLICE_CHANNELS))?;
             }
         }
         Ok(())
@@ -124,9 +127,9 @@ impl Plan {
 }
 
 /// The masks of [`REGIONS`], written into the CAPS.
-pub fn write_masks(caps: &Caps, shape: [usize; 3]) -> Result<(), StoreError> {
+pub fn write_masks(caps: &Caps, names: Names, shape: [usize; 3]) -> Result<(), StoreError> {
     for (name, which) in REGIONS {
-        nifti::write_f32(&with_folder(caps.mask(name))?, shape, &synthetic::mask(shape, which))?;
+        nifti::write_f32(&with_folder(caps.mask(name, names))?, shape, &synthetic::mask(shape, which))?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use crate::domain::folds::Folds;
 use crate::domain::words::Diagnosis;
+use crate::store::data::caps::Names;
 use crate::store::data::labels::side_folder;
 use crate::store::formats::tsv::Table;
 use crate::store::fs::error::StoreError;
@@ -29,9 +30,12 @@ pub fn participants(count: usize, diagnoses: &[Diagnosis]) -> Vec<Participant> {
     (0..count).map(one).collect()
 }
 
-/// Name of a session: half a year between one and the next.
-pub fn session(index: u64) -> String {
-    format!("ses-M{:02}", 6 * index)
+/// Name of a session: half a year between one and the next. Clinica's converters write three digits since 2022.
+pub fn session(index: u64, names: Names) -> String {
+    match names {
+        Names::Today => format!("ses-M{:03}", 6 * index),
+        Names::Old => format!("ses-M{:02}", 6 * index),
+    }
 }
 
 /// Whether a participant validates: every fourth of a diagnosis in the single split, in turn in the folds.
@@ -51,7 +55,7 @@ pub fn write(
     participants: &[Participant],
     diagnoses: &[Diagnosis],
     folds: &Folds,
-    sessions: u64,
+    sessions: &[String],
 ) -> Result<(), StoreError> {
     for fold in folds.indices() {
         for (side, validation) in [("train", false), ("validation", true)] {
@@ -61,20 +65,20 @@ pub fn write(
                 let here = |p: &&Participant| p.diagnosis == *diagnosis && validates(p, folds, fold) == validation;
                 let rows: Vec<&Participant> = participants.iter().filter(here).collect();
                 table(&rows, sessions).write(&folder.join(format!("{diagnosis}.tsv")))?;
-                table(&rows, 1).write(&folder.join(format!("{diagnosis}_baseline.tsv")))?;
+                table(&rows, &sessions[..1.min(sessions.len())]).write(&folder.join(format!("{diagnosis}_baseline.tsv")))?;
             }
         }
     }
     Ok(())
 }
 
-fn table(participants: &[&Participant], sessions: u64) -> Table {
+fn table(participants: &[&Participant], sessions: &[String]) -> Table {
     let mut table = Table::new(&["participant_id", "session_id", "diagnosis", "age", "sex"]);
     for participant in participants {
         let sex = if participant.index.is_multiple_of(2) { "F" } else { "M" };
-        for index in 0..sessions {
+        for session in sessions {
             let age = (60 + participant.index % 20).to_string();
-            table.push(vec![participant.name.clone(), session(index), participant.diagnosis.to_string(), age, sex.to_string()]);
+            table.push(vec![participant.name.clone(), session.clone(), participant.diagnosis.to_string(), age, sex.to_string()]);
         }
     }
     table
