@@ -95,7 +95,7 @@ impl std::fmt::Display for Notice {
     }
 }
 
-/// The job in the folder `dir`; none where it has no `commandline.json`. `folds` are those of the search space, where it
+/// The job in the folder `dir`, or None if it has no `commandline.json`. `folds` are those of the search space, where it
 /// could be read; else the job's own count.
 pub fn collect(name: &str, dir: &JobDir, folds: Option<&[u32]>, notices: &mut Vec<Notice>) -> Option<TabulatedJob> {
     let unreadable = |error| Notice::Unreadable { job: name.to_string(), error };
@@ -146,7 +146,7 @@ impl Collector<'_> {
         fold
     }
 
-    /// By selection; none where neither file is there. They appear together, so one that is missing alone is told by name.
+    /// By selection, or None if neither file is there. They appear together, so one that is missing alone is told by name.
     fn metrics(&mut self, fold: &FoldDir) -> Option<[Option<Metrics>; 2]> {
         let read = || [Selection::BestLoss, Selection::BestBalancedAccuracy].map(|s| results::validation_metrics(fold, s));
         let missing = |metrics: &Result<Metrics, StoreError>| metrics.as_ref().is_err_and(StoreError::is_missing);

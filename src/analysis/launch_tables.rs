@@ -36,7 +36,7 @@ pub enum SpaceFolds {
     /// From the file, which every scan reads.
     #[default]
     File,
-    /// From whoever has read the file already: its folds, ascending; none where it is missing or cannot be read as a space.
+    /// From whoever has read the file already: its folds, ascending, or None if it is missing or cannot be read as a space.
     Known(Option<Vec<u32>>),
 }
 
@@ -47,7 +47,7 @@ pub struct Tables {
     /// The directory that was scanned, by device and inode: what has its name later may be another.
     scanned: Option<(u64, u64)>,
     space_folds: SpaceFolds,
-    /// The folds of the search space; none where it is missing or refused, so that each job's own count.
+    /// The folds of the search space, or None if it is missing or refused, so that each job's own count.
     folds: Option<Vec<u32>>,
     /// The folds that have columns in `jobs.tsv`, ascending.
     columns: Vec<u32>,
@@ -289,7 +289,7 @@ fn ascending(mut folds: Vec<u32>) -> Vec<u32> {
     folds
 }
 
-/// The folds that the search space names, ascending; none where it is missing or refused.
+/// The folds that the search space names, ascending, or None if it is missing or refused.
 fn folds_of_space(launch: &LaunchDir) -> Option<Vec<u32>> {
     let SpaceFile::Text { text, .. } = space_file::read(launch, None, &Rights::default()) else { return None };
     let base = std::path::absolute(launch.path()).ok()?;

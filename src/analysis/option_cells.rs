@@ -143,7 +143,7 @@ fn architecture_cells(file: &Value, network: NetworkType) -> [String; 5] {
     let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else { return Default::default() };
     let n_conv: Vec<String> = blocks.iter().map(|block| block.n_conv.to_string()).collect();
     let [count, width, d_reduction] = [blocks.len().to_string(), first.out_channels.to_string(), last.d_reduction.to_string()];
-    // Those of one network; none where the widths of a CNN's fully connected layers are not written.
+    // Those of one network, or None if the widths of a CNN's fully connected layers are not written.
     let fc = if network == NetworkType::Autoencoder { Some(Vec::new()) } else { fc(file).filter(|fc| !fc.is_empty()) };
     let normalization = file["network_normalization"].as_str().and_then(Normalization::from_word);
     let dimensions = if channels == 3 { 2 } else { 3 };

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use std::cmp::Ordering;
 use std::sync::{Arc, OnceLock};
 
-/// One job's figures on the validation images; by selection, `best_loss` first. None where there is none.
+/// One job's figures on the validation images; by selection, `best_loss` first. None if there is none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ranked {
     pub job: String,
@@ -51,7 +51,7 @@ pub struct Ranking {
 }
 
 impl Ranked {
-    /// None where no fold has a result.
+    /// None if no fold has a result.
     pub(super) fn of(name: &str, job: &TabulatedJob) -> Option<Self> {
         let found = |fold: &&Fold| fold.reconstructed || fold.metrics.iter().any(Option::is_some);
         let fold = |fold: &Fold| RankedFold {

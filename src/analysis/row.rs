@@ -25,7 +25,7 @@ pub struct JobRow {
     pub folds: Box<[u32]>,
     /// None without a result, and of a job that was not read.
     pub ranked: Option<Arc<Ranked>>,
-    /// Of the files that it was made from, as they were before they were read; none where it may change without them.
+    /// Of the files that it was made from, as they were before they were read, or None if it may change without them.
     pub made_of: Option<Fingerprint>,
 }
 

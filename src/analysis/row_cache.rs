@@ -36,7 +36,7 @@ struct Written<'a, R> {
 }
 
 impl RowCache {
-    /// What is written down in the launch directory; nothing where that is of no use, for whatever reason.
+    /// What is written down in the launch directory; nothing if that is of no use, for whatever reason.
     pub fn read(launch: &LaunchDir) -> Self {
         let Some(program) = file_stamp::of_this_program() else { return RowCache::default() };
         let bytes = open::bytes(&launch.known(), LARGEST, "larger than what is known of a launch directory").unwrap_or_default();

@@ -81,7 +81,7 @@ impl JobOptions {
         }
     }
 
-    /// Where initial weights come from; none where they are drawn.
+    /// Where initial weights come from, or None if they are drawn.
     pub fn transfer(&self) -> Option<Transfer> {
         self.transfer_path.clone().map(|path| Transfer { path, selection: self.transfer_selection })
     }

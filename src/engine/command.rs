@@ -282,7 +282,7 @@ mod tests {
         Lease { id: 1, device: device("cpu"), need: Need::Cpu }
     }
 
-    /// Where the job stands after the command; none where it is refused.
+    /// Where the job stands after the command, or None if it is refused.
     fn after(standing: Standing, command: impl Fn(JobName) -> Command) -> Option<Standing> {
         let (mut search, name) = search(standing);
         on_command(&mut search, command(name.clone())).ok().map(|_| search.jobs[&name].standing.clone())

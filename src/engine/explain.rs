@@ -12,7 +12,7 @@ pub struct Explained {
     pub what: String,
     /// What its own search keeps it from starting for, the strongest reason first. What the devices say comes after these.
     pub reasons: Vec<String>,
-    /// The kind of slot that it waits for; none where it waits for none.
+    /// The kind of slot that it waits for, or None if it waits for none.
     pub waits_for: Option<Need>,
 }
 
@@ -81,7 +81,7 @@ pub fn by_another(elsewhere: &RunElsewhere) -> String {
     }
 }
 
-/// The job of this index, which has no folder yet; none where the search draws no such job.
+/// The job of this index, which has no folder yet, or None if the search draws no such job.
 pub fn undrawn(search: &Search, index: u64) -> Option<Explained> {
     let terms = search.terms.as_ref().filter(|terms| index < terms.n_jobs)?;
     if search.drawing.contains_key(&index) {

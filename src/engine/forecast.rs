@@ -63,7 +63,7 @@ impl Courses {
         self.running.get(job)?.left(now).map(seconds)
     }
 
-    /// Seconds until `waiting` jobs more are done behind those that run, with as many at once as run now. None where nothing
+    /// Seconds until `waiting` jobs more are done behind those that run, with as many at once as run now. None if nothing
     /// runs, or nothing tells how long a job takes.
     pub fn search_left(&self, waiting: u64, now: f64) -> Option<u64> {
         let wholes: Vec<f64> = self.running.values().filter_map(Course::whole).collect();

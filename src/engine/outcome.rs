@@ -8,7 +8,7 @@ use std::path::Path;
 /// Everything known about the end of one attempt.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// The trainer's own word about this very attempt, else what its exit status tells; none where nobody saw it end.
+    /// The trainer's own word about this very attempt, else what its exit status tells, or None if nobody saw it end.
     pub ended: Option<Ended>,
     /// Checkpoints of the job, over all attempts.
     pub checkpoints: u64,

@@ -25,7 +25,7 @@ pub struct PoolDevice {
 }
 
 impl PoolDevice {
-    /// Why it takes no new job; none where it does.
+    /// Why it takes no new job, or None if it does.
     pub fn out_of_use(&self) -> Option<&str> {
         self.gone.then_some(GONE).or(self.drained.as_deref()).or(self.occupied.as_deref())
     }
@@ -186,7 +186,7 @@ pub fn on_search_gone<K: Ord + Clone>(pool: &mut Pool<K>, search: &K) -> Vec<Poo
     grant(pool)
 }
 
-/// Takes a device out of use, or back into it; one sentence for what that comes to, none where there is no such device.
+/// Takes a device out of use, or back into it; one sentence for what that comes to, or None if there is no such device.
 pub fn on_drain<K: Ord + Clone>(pool: &mut Pool<K>, id: &Device, drain: bool) -> (Option<String>, Vec<PoolEffect<K>>) {
     let Some(device) = pool.devices.get_mut(id) else { return (None, Vec::new()) };
     device.drained = drain.then(|| "drained by hand; restore it to use it again".to_string());

@@ -157,7 +157,7 @@ impl Job {
         self.history.note_checkpoints(checkpoints, self.checkpoints_at_start);
     }
 
-    /// The state as files and replies name it; none where nobody recorded one.
+    /// The state as files and replies name it, or None if nobody recorded one.
     pub fn state(&self) -> Option<JobState> {
         Some(match &self.standing {
             Standing::Waiting | Standing::Resting => JobState::Queued,

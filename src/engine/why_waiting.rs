@@ -34,7 +34,7 @@ fn come(searches: usize, rank: &str, how: &str) -> String {
     if searches == 1 { format!("one other search {rank}s {how}") } else { format!("{searches} other searches {rank} {how}") }
 }
 
-/// Why this device takes no job now; none where it would.
+/// Why this device takes no job now, or None if it would.
 fn state(id: &Device, device: &PoolDevice, busy: u32) -> Option<String> {
     match device.out_of_use() {
         Some(why) => Some(format!("{id} is out of use: {why}")),

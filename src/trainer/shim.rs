@@ -116,7 +116,7 @@ pub fn open_library(path: &Path) -> Result<(), String> {
         .map_or(Ok(()), |text| Err(String::from_utf8_lossy(&text).into_owned()))
 }
 
-/// The version of the CUDA runtime that libtorch brings, as CUDA numbers it (13000); none where it brings none.
+/// The version of the CUDA runtime that libtorch brings, as CUDA numbers it (13000), or None if it brings none.
 pub fn cuda_version() -> Option<u32> {
     // SAFETY: the call has no arguments, and asks a loaded library for a constant.
     u32::try_from(unsafe { neurosearch_cuda_version() }).ok().filter(|version| *version > 0)
@@ -131,7 +131,7 @@ pub struct CudaGpu {
     pub name: String,
 }
 
-/// The GPU that libtorch numbers 0 in this process, whatever chose it; none where the driver knows of none.
+/// The GPU that libtorch numbers 0 in this process, whatever chose it, or None if the driver knows of none.
 pub fn first_gpu() -> Option<CudaGpu> {
     let (mut uuid, mut name) = ([0; 16], [0; 256]);
     // SAFETY: the driver writes 16 bytes, and at most 256 with their terminator.

@@ -78,7 +78,7 @@ fn remarks(search: &Search, out: &mut Out) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What somebody set; none where all is as it is by itself.
+/// What somebody set, or None if all is as it is by itself.
 fn terms(search: &Search) -> Option<String> {
     let mut said = Vec::new();
     if search.priority != 0 {

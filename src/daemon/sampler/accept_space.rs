@@ -23,7 +23,7 @@ pub struct Accepted {
 /// The verdict on a space file's text.
 #[derive(Debug)]
 pub struct SpaceJudgement {
-    /// Those that it names, ascending; none where it cannot be read as a space.
+    /// Those that it names, ascending, or None if it cannot be read as a space.
     pub folds: Option<Vec<u32>>,
     /// The accepted space, or the text of `random_search.error` with one fault a line.
     pub accepted: Result<Accepted, String>,

@@ -103,7 +103,7 @@ impl Sampler {
         }
     }
 
-    /// What follows from whose the directory is; none where nothing else of the look counts.
+    /// What follows from whose the directory is, or None if nothing else of the look counts.
     fn on_held(&mut self, held: DirectoryHeld, ctx: &mut Context<Self>) -> Option<Vec<Effect>> {
         match held {
             DirectoryHeld::Already => Some(self.on_ours(ctx)),

@@ -93,7 +93,7 @@ pub struct SpaceSeen {
 #[derive(Debug)]
 pub struct ScanResult {
     pub held: DirectoryHeld,
-    /// None where it is as it was, or cannot be looked at now: what was known of it holds.
+    /// None if it is as it was, or cannot be looked at now: what was known of it holds.
     pub space: Option<SpaceSeen>,
     pub found: Vec<FoundJob>,
     pub gone: Vec<JobName>,
@@ -101,7 +101,7 @@ pub struct ScanResult {
     /// Indices whose names are free again.
     pub freed: Vec<u64>,
     pub unclear: Vec<(JobName, TrainerSeen, u64)>,
-    /// None where nothing changed.
+    /// None if nothing changed.
     pub folders: Option<HashMap<JobName, FolderTime>>,
     pub tables_missing: bool,
     /// What could not be read, one sentence each.
@@ -212,7 +212,7 @@ fn take(launch: &LaunchDir, holder: &str) -> Result<Locking, StoreError> {
     lock::take(&launch.lock(), holder)
 }
 
-/// None where it is as it was when it was last judged.
+/// None if it is as it was when it was last judged.
 fn space(launch: &LaunchDir, known: &KnownBefore) -> Result<Option<SpaceSeen>, StoreError> {
     let seen = |news, stamp| Some(SpaceSeen { news, stamp, folds: None });
     let Some(stamp) = space_file::stamp(launch)? else { return Ok(seen(SpaceNews::Missing, None)) };

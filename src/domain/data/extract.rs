@@ -55,7 +55,7 @@ pub fn weight(mask: &[f32]) -> Option<f32> {
     mask.iter().copied().find(|value| ![0.0, 1.0].contains(value))
 }
 
-/// The smallest box that holds every voxel of the mask that is not 0; none where all are.
+/// The smallest box that holds every voxel of the mask that is not 0, or None if all are.
 pub fn bounding_box(mask: &[f32], shape: [usize; 3]) -> Option<Window> {
     let [_, ny, nz] = shape;
     let (mut low, mut high) = ([usize::MAX; 3], [0; 3]);

@@ -94,7 +94,7 @@ pub struct Vote {
 
 /// Votes item predictions into image predictions, sorted by participant and session as text.
 ///
-/// A position weighs as much as its balanced accuracy over these items, and nothing where that is not greater than `threshold`.
+/// A position weighs as much as its balanced accuracy over these items, and nothing if that is not greater than `threshold`.
 /// Where no position weighs anything, all weigh the same. A tie goes to class 0.
 pub fn vote(items: &[ItemPrediction<'_>], threshold: Option<f64>) -> Vec<Vote> {
     let weights = position_weights(items, threshold);

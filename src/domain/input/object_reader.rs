@@ -120,7 +120,7 @@ impl Read for [usize; 2] {
 /// An object being read. A getter that meets a fault records it and gives a value of no meaning, so that all faults are
 /// found in one pass; what was read counts only while [`Reader::faults`] is empty.
 pub struct Reader<'a> {
-    /// None where it is no object, of which nothing more is said than that.
+    /// None if it is no object, of which nothing more is said than that.
     entries: Option<&'a [JsonEntry]>,
     place: TextPosition,
     base: &'a Path,
@@ -266,7 +266,7 @@ impl<'a> Reader<'a> {
         read
     }
 
-    /// The key's single value; none where it is absent and has no default.
+    /// The key's single value, or None if it is absent and has no default.
     pub fn optional<T: Read>(&mut self, key: &Key) -> Option<T> {
         let node = self.node(key)?;
         self.one(key, &node)
@@ -299,7 +299,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The key's value, or its pair `[min, max]`; none where it is absent and has no default.
+    /// The key's value, or its pair `[min, max]`, or None if it is absent and has no default.
     pub fn span<T: Read + PartialOrd + Copy>(&mut self, key: &Key) -> Option<Span<T>> {
         let node = self.node(key)?;
         let Json::List(nodes) = &node.value else {

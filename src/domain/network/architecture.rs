@@ -136,7 +136,7 @@ impl Architecture {
         }
     }
 
-    /// Number of features that the blocks give to the first fully connected layer; none where it cannot be counted.
+    /// Number of features that the blocks give to the first fully connected layer, or None if it cannot be counted.
     pub fn flat_features(&self) -> Option<usize> {
         let channels = self.blocks.last()?.out_channels;
         let sizes = self.sizes_after_blocks().pop()?;

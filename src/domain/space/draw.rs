@@ -15,7 +15,7 @@ use serde_json::Map;
 /// Values that were drawn and do not go together: a failed job of class `bad_options`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Misfit {
-    /// All of them, for the job's record; none where a variable has no value to choose from, which no space that was read
+    /// All of them, for the job's record, or None if a variable has no value to choose from, which no space that was read
     /// comes to.
     pub options: Option<Box<JobOptions>>,
     pub fault: Fault,

@@ -70,7 +70,7 @@ pub fn side_folder(folds: &Folds, side: &str, fold: u32) -> PathBuf {
 /// The most folds that are looked for; nobody has split labels into more.
 const MOST_SPLITS: u32 = 100;
 
-/// How many folds the labels in `tsv_path` are split into; none where they have a `train` folder, and so a single split.
+/// How many folds the labels in `tsv_path` are split into, or None if they have a `train` folder, and so a single split.
 pub fn splits(tsv_path: &Path) -> Option<u32> {
     let is_there = |folds: &Folds| probe::directory(&tsv_path.join(side_folder(folds, "train", 0))).is_ok();
     if is_there(&Folds::Single) {

@@ -209,7 +209,7 @@ impl Cache {
         }
     }
 
-    /// Writes the entry and gives it its name. None where there is no room for it.
+    /// Writes the entry and gives it its name. None if there is no room for it.
     fn put(&self, key: &CacheKey, partial: &File, decoded: &Decoded) -> io::Result<Option<Mapped>> {
         let bytes = entry::length(decoded.voxels.len());
         let disk = statvfs(&self.place.folder)?;

@@ -68,7 +68,7 @@ fn header(key: &[u8; 32], shape: [usize; 3], checksum: u32) -> [u8; HEADER] {
     header
 }
 
-/// Maps the entry in `file`; none where it is not a whole entry of this key.
+/// Maps the entry in `file`, or None if it is not a whole entry of this key.
 pub fn map(file: &File, key: &[u8; 32]) -> Option<Mapped> {
     // SAFETY: entries are never changed under their name, only removed, which leaves the map as it is.
     let map = unsafe { Mmap::map(file) }.ok()?;

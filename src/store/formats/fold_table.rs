@@ -71,7 +71,7 @@ impl CellEnds {
         }
     }
 
-    /// The cell in a column; none where the line has fewer.
+    /// The cell in a column, or None if the line has fewer.
     fn cell<'a>(&self, text: &'a str, column: usize) -> Option<&'a str> {
         let end = *self.ends.get(column)?;
         let begin = column.checked_sub(1).map_or(self.begin, |before| self.ends[before] + 1);
@@ -121,7 +121,7 @@ impl Rows {
         next.is_some()
     }
 
-    /// The number in a column of this row; none where there is none.
+    /// The number in a column of this row, or None if there is none.
     pub fn number(&self, column: usize) -> Option<f64> {
         self.row.cell(&self.text, column)?.trim_ascii().parse().ok()
     }

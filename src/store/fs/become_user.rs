@@ -17,7 +17,7 @@ pub struct Become {
 }
 
 impl Become {
-    /// None where this process cannot: it is not root, or its container took that from it.
+    /// None if this process cannot: it is not root, or its container took that from it.
     pub fn user(user: &User) -> Option<Become> {
         if !getuid().is_root() || !geteuid().is_root() {
             return None;

@@ -56,7 +56,7 @@ fn first_byte(file: &mut File) -> io::Result<usize> {
     file.read(&mut [0])
 }
 
-/// Which file system something is on; none where that cannot be known.
+/// Which file system something is on, or None if that cannot be known.
 fn disk(path: &Path) -> Option<u64> {
     fs::metadata(path).ok().map(|meta| meta.dev())
 }

@@ -49,7 +49,7 @@ impl Looked {
         Ok(true)
     }
 
-    /// The fingerprint; none where a file was changed so short before `now` that another change could show the same times.
+    /// The fingerprint, or None if a file was changed so short before `now` that another change could show the same times.
     pub fn settled(self, now: SystemTime) -> Option<Fingerprint> {
         let settled = SystemTime::UNIX_EPOCH.checked_add(self.newest + SETTLED)?;
         (settled <= now).then(|| self.fingerprint())
@@ -63,7 +63,7 @@ impl Looked {
     }
 }
 
-/// That of the program that asks, which cannot be written to while it runs; none where it lies nowhere any more.
+/// That of the program that asks, which cannot be written to while it runs, or None if it lies nowhere any more.
 pub fn of_this_program() -> Option<Fingerprint> {
     let mut looked = Looked::default();
     let there = looked.at(&std::env::current_exe().ok()?).ok()?;

@@ -27,7 +27,7 @@ impl LockHolder {
         serde_json::json!(self).to_string()
     }
 
-    /// The line as it was read; none where it says something else.
+    /// The line as it was read, or None if it says something else.
     pub fn parse(line: &str) -> Option<Self> {
         serde_json::from_str(line).ok()
     }
@@ -183,7 +183,7 @@ fn acquire(file: &File) -> std::io::Result<bool> {
     }
 }
 
-/// Takes the lock `place` without a word in it; none where somebody holds it, or there is none.
+/// Takes the lock `place` without a word in it, or None if somebody holds it, or there is none.
 ///
 /// # Errors
 /// When the file cannot be looked at.
@@ -204,12 +204,12 @@ pub fn is_held(place: &(impl Place + ?Sized)) -> Result<bool, StoreError> {
     holder(place).map(|holder| holder.is_some())
 }
 
-/// The words of whoever holds the lock now, without keeping it; none where nobody does.
+/// The words of whoever holds the lock now, without keeping it, or None if nobody does.
 pub fn holder(place: &(impl Place + ?Sized)) -> Result<Option<String>, StoreError> {
     while_held(place, words)
 }
 
-/// What the system says of the lock's file; none where nobody holds it.
+/// What the system says of the lock's file, or None if nobody holds it.
 pub fn held_file(place: &(impl Place + ?Sized)) -> Result<Option<Metadata>, StoreError> {
     while_held(place, |file| file.metadata())
 }

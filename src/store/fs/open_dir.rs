@@ -44,7 +44,7 @@ impl Folder {
         open::directory(place).map(|fd| Folder { fd: Arc::new(fd), at: place.clone() })
     }
 
-    /// As [`Folder::open`]; none where there is no folder of that name.
+    /// As [`Folder::open`], or None if there is no folder of that name.
     pub fn find(place: &Below) -> Result<Option<Self>, StoreError> {
         match Folder::open(place) {
             Ok(folder) => Ok(Some(folder)),
@@ -67,7 +67,7 @@ impl Folder {
         entries(&self.fd).map_err(|e| StoreError::io("list", &self.at, e.into()))
     }
 
-    /// The folder `name` in it; none where that is no folder, or a link to one.
+    /// The folder `name` in it, or None if that is no folder, or a link to one.
     pub fn below(&self, name: &OsStr) -> Result<Option<Self>, StoreError> {
         let at = self.at.join(name);
         match openat(&self.fd, name, OPENED, Mode::empty()) {

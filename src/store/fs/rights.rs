@@ -110,7 +110,7 @@ impl Drop for Scope {
     }
 }
 
-/// What `path` leads to for the user that this thread reads for. None where the kernel decides that by itself.
+/// What `path` leads to for the user that this thread reads for. None if the kernel decides that by itself.
 ///
 /// # Errors
 /// Those that the user would get.

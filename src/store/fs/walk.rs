@@ -97,7 +97,7 @@ const GROUP: u16 = 0x08;
 const MASK: u16 = 0x10;
 const OTHER: u16 = 0x20;
 
-/// None where the mode says everything.
+/// None if the mode says everything.
 fn access_list(file: &OwnedFd) -> Result<Option<AccessList>, Errno> {
     let mut bytes = vec![0; 1 << 16];
     // A file that is only a place has no attributes by itself, but this name leads to it.

@@ -72,7 +72,7 @@ pub struct JobRecord {
 }
 
 impl EndRecord {
-    /// The last word of the job's attempt `attempt`; none where there is none that can be read, or only an earlier attempt's.
+    /// The last word of the job's attempt `attempt`, or None if there is none that can be read, or only an earlier attempt's.
     pub fn of_attempt(job: &JobDir, attempt: u32) -> Option<EndRecord> {
         record::read::<EndRecord>(&job.end()).ok().filter(|end| end.attempt == attempt)
     }

@@ -45,7 +45,7 @@ pub fn changed(job: &JobDir, over: Option<FolderTime>) -> FolderTime {
     FolderTime { folder, folds: folds.map(|fold| of(&job.place().join(fold.name))).sum() }
 }
 
-/// A job's record; none where it has none.
+/// A job's record, or None if it has none.
 ///
 /// # Errors
 /// When there is one that cannot be read: then nobody knows the job's state.

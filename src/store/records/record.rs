@@ -37,7 +37,7 @@ pub fn read<T: Record>(place: &(impl Place + ?Sized)) -> Result<T, StoreError> {
     parse(&read_text(place)?).map_err(|sentence| StoreError::content(place.path(), sentence))
 }
 
-/// As [`read`]; none where there is no such file.
+/// As [`read`], or None if there is no such file.
 ///
 /// # Errors
 /// When there is one that cannot be read: then nobody knows what it says.

@@ -39,7 +39,7 @@ pub enum SpaceFile {
     },
 }
 
-/// The stamp of the file now; none where there is none.
+/// The stamp of the file now, or None if there is none.
 ///
 /// # Errors
 /// When it cannot be looked at, which does not mean that it is gone.

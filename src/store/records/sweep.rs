@@ -24,7 +24,7 @@ fn record_name(job: &JobDir) -> String {
     job.record().file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// What trainers left of a job whose trainer is gone, which perhaps no other comes to sweep any more; nothing where one still
+/// What trainers left of a job whose trainer is gone, which perhaps no other comes to sweep any more; nothing if one still
 /// runs.
 ///
 /// # Errors

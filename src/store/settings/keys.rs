@@ -192,7 +192,7 @@ settings! {
 }
 
 impl SettingKey {
-    /// The separator of several values in one word of a flag or a variable; none where the key takes one value.
+    /// The separator of several values in one word of a flag or a variable, or None if the key takes one value.
     pub const fn separator(&self) -> Option<char> {
         match self.words {
             Words::List(separator) => Some(separator),

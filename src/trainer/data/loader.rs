@@ -78,7 +78,7 @@ pub struct Batch {
     pub indices: Vec<usize>,
 }
 
-/// An item's voxels; none where the item is kept on the device.
+/// An item's voxels, or None if the item is kept on the device.
 type Loaded = Result<Option<Vec<f32>>, TrainingStop>;
 
 /// What the workers and the consumer share. A ticket is an item's place in everything that was ever queued.
@@ -242,7 +242,7 @@ impl Loader {
         Ok(tensor)
     }
 
-    /// One item, from the workers or loaded here; none where it is kept.
+    /// One item, from the workers or loaded here, or None if it is kept.
     fn item(&self, section: &Section, position: usize, first_ticket: u64) -> Loaded {
         let began = Instant::now();
         let item = self.fetch(section, position, first_ticket);

@@ -175,7 +175,7 @@ impl BestRecord {
         self.selections.iter().map(|word| Selection::from_word(word)).collect()
     }
 
-    /// The `i`-th best model, of its own tensors in `groups` or the running `weights`; none where a part is missing.
+    /// The `i`-th best model, of its own tensors in `groups` or the running `weights`, or None if a part is missing.
     fn model(&self, i: usize, weights: &Rc<State>, groups: &mut BTreeMap<String, State>) -> Option<BestModel> {
         let state = if self.is_running { Rc::clone(weights) } else { Rc::new(groups.remove(&format!("best{i}"))?) };
         let mut evaluation = |set: &str, total_loss, items| {
@@ -252,7 +252,7 @@ pub fn beyond(numbers: &[u32], networks: usize, epochs: u32) -> impl Iterator<It
     numbers.iter().copied().filter(move |number| network(*number, epochs) >= networks)
 }
 
-/// Numbers of the checkpoints of a fold, ascending; none where it has no folder.
+/// Numbers of the checkpoints of a fold, ascending, or None if it has no folder.
 pub fn numbers(fold: &FoldDir) -> Result<Vec<u32>, StoreError> {
     let Some(folder) = Folder::find(fold.private())? else { return Ok(Vec::new()) };
     let names = folder.entries()?.into_iter().filter_map(|entry| entry.name.into_string().ok());

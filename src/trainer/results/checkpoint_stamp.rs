@@ -36,7 +36,7 @@ pub struct CheckpointPlace {
 }
 
 impl CheckpointStamp {
-    /// Why a checkpoint with this stamp is not the one of a job that `own` describes; none where it is. Threads and precision can
+    /// Why a checkpoint with this stamp is not the one of a job that `own` describes, or None if it is. Threads and precision can
     /// be taken over.
     pub fn strange_to(&self, own: &CheckpointStamp) -> Option<String> {
         if self.options != own.options {

@@ -152,7 +152,7 @@ pub fn read<T: DeserializeOwned>(place: &(impl Place + ?Sized)) -> Result<(T, St
 }
 
 impl SectionEntry {
-    /// How many bytes the tensor takes; none where that cannot be, in a file of `length` bytes.
+    /// How many bytes the tensor takes, or None if that cannot be, in a file of `length` bytes.
     fn bytes(&self, length: u64) -> Option<usize> {
         let sizes = self.shape.iter().map(|size| usize::try_from(*size).ok());
         let bytes = sizes.chain([Some(self.kind.size())]).try_fold(1_usize, |product, size| product.checked_mul(size?))?;

@@ -16,7 +16,7 @@ pub struct Commit {
     pub number: u32,
     pub epochs: u32,
     pub shown: Shown,
-    /// The model, and the selections for which it is the best so far; none where the epoch was no better than those before it.
+    /// The model, and the selections for which it is the best so far, or None if the epoch was no better than those before it.
     pub improved: Option<(Vec<Selection>, Model)>,
 }
 

@@ -30,7 +30,7 @@ pub fn apply(voxels: &mut [f32], shape: &[usize], stream: &mut impl RngCore) {
     }
 }
 
-/// The rectangle to erase; none where all attempts gave one that does not fit strictly inside.
+/// The rectangle to erase, or None if all attempts gave one that does not fit strictly inside.
 fn draw(height: usize, width: usize, stream: &mut impl RngCore) -> Option<Rectangle> {
     for _ in 0..ATTEMPTS {
         let area = rng::uniform(stream, AREA[0], AREA[1]);
@@ -44,7 +44,7 @@ fn draw(height: usize, width: usize, stream: &mut impl RngCore) -> Option<Rectan
     None
 }
 
-/// Sides of a rectangle of this fraction of the area; none where it does not fit strictly inside.
+/// Sides of a rectangle of this fraction of the area, or None if it does not fit strictly inside.
 fn sides(height: usize, width: usize, area: f64, log_aspect: f64) -> Option<(usize, usize)> {
     let (area, aspect) = ((height * width) as f64 * area, log_aspect.exp());
     let h = (area * aspect).sqrt().round_ties_even() as usize;
