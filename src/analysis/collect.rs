@@ -30,7 +30,7 @@ pub struct JobOutcome {
     pub state: Option<&'static str>,
     pub failure: Option<(FailureClass, String)>,
     pub attempts: u32,
-    /// Recorded as one of which more is to come.
+    /// Recorded as one that goes on later.
     pub unfinished: bool,
     /// It stays so for as long as the record does: nothing had to be asked of a process, or of what a trainer said last.
     pub lasting: bool,

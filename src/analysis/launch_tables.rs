@@ -262,7 +262,7 @@ impl Tables {
             let mut notices = Vec::new();
             let job = collect::collect(name, &dir, self.folds.as_deref(), &mut notices);
             let row = job.map(|job| {
-                // A job of which something is to be told is told of each time.
+                // A job with a notice gives it each time.
                 let made_of = made_of.filter(|_| notices.is_empty() && row::depends_on_its_files_alone(&job));
                 JobRow { made_of, ..JobRow::of(name, &job, &self.columns) }
             });

@@ -14,7 +14,7 @@ use crate::domain::words::Mode;
 /// Faults that are listed, at most.
 const LISTED: usize = 20;
 
-/// Sizes and distances of patches that are tried, at most: where none of so many can train, the draws have to tell.
+/// The most sizes and distances of patches that are tried. If none of these can train, the draws have to tell.
 const TRIED: usize = 100_000;
 
 /// As [`super::space()`].

@@ -186,7 +186,7 @@ pub fn on_search_gone<K: Ord + Clone>(pool: &mut Pool<K>, search: &K) -> Vec<Poo
     grant(pool)
 }
 
-/// Takes a device out of use, or back into it; one sentence for what that comes to, or None if there is no such device.
+/// Takes a device out of use, or back into it. Gives a sentence for what that does, or None if there is no such device.
 pub fn on_drain<K: Ord + Clone>(pool: &mut Pool<K>, id: &Device, drain: bool) -> (Option<String>, Vec<PoolEffect<K>>) {
     let Some(device) = pool.devices.get_mut(id) else { return (None, Vec::new()) };
     device.drained = drain.then(|| "drained by hand; restore it to use it again".to_string());
@@ -249,7 +249,7 @@ fn free_device<K: Ord + Clone>(pool: &Pool<K>, need: Need) -> Option<Device> {
         .map(|(id, _)| id.clone())
 }
 
-/// Tells every search that wants a kind of device of which there is none; each asks again when it has dealt with that.
+/// Tells every search that wants a kind of device that this machine lacks. Each asks again when it has dealt with that.
 fn refuse<K: Ord + Clone>(pool: &mut Pool<K>, need: Need) -> Vec<PoolEffect<K>> {
     let sentence = match (need, &pool.no_gpu) {
         (Need::Gpu, None) => return Vec::new(),

@@ -28,7 +28,7 @@ pub struct Unread {
 #[derive(Debug, Clone, PartialEq)]
 pub struct FoundRecord {
     pub index: Option<u64>,
-    /// The daemon started it, and nobody runs it in its stead; any other starter's job is never touched.
+    /// The daemon started it, and nobody else has taken it over. The job of any other starter is never touched.
     pub ours: bool,
     pub elsewhere: Option<RunElsewhere>,
     pub state: JobState,

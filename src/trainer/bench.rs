@@ -132,7 +132,7 @@ impl Work {
     }
 }
 
-/// Seconds of each of so many runs, ascending; on a GPU of each of so many groups, as the mean of its runs.
+/// Seconds of each run, ascending. On a GPU, those of each group of runs, as their mean.
 fn timed(runs: usize, device: Device, mut run: impl FnMut() -> Result<(), TrainingFailure>) -> Result<Vec<f64>, TrainingFailure> {
     let mut seconds = Vec::with_capacity(runs);
     let group = if device.is_cuda() { QUEUED } else { 1 };

@@ -45,7 +45,7 @@ impl Evaluation {
 }
 
 impl Evaluation {
-    /// Whether it is about just so many items.
+    /// Whether it is about exactly this number of items.
     pub fn is_about(&self, items: usize) -> bool {
         let answered = |answers: &Answers| (answers.predicted.len(), answers.probabilities.len()) == (items, 2 * items);
         self.items == items && self.answers.as_ref().is_none_or(answered)

@@ -113,7 +113,7 @@ impl Reporter {
         self.progress.last_step_at = now();
     }
 
-    /// A fold, or one network of so many in it, is taken up: from here on nothing of the one before is reported as its own.
+    /// Begins a fold, or one of its networks. From here on, nothing of the one before is reported as its own.
     pub fn begin(&mut self, fold: u32, network: Option<(u32, u32)>) {
         let progress = &mut self.progress;
         progress.fold = fold;

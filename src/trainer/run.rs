@@ -124,7 +124,7 @@ fn open(
     Ok(Session { dir, options, seed, device, stamp, reader, rights, loader, control, host })
 }
 
-/// Volumes that no cache takes stay in a quarter of the memory that there is, so that other trainers find some too.
+/// Volumes that no cache takes stay in a quarter of the free memory, so that other trainers find some too.
 fn keeping(assigned: &TrainerAssignment) -> Keeping {
     let quarter = memory::available().map_or(0, |bytes| usize::try_from(bytes / 4).unwrap_or(usize::MAX));
     Keeping { cache: assigned.cache.clone(), own_bytes: quarter.max(USUAL_BYTES), rights: assigned.rights.clone() }

@@ -72,7 +72,7 @@ impl TrainingState {
         Ok(improved)
     }
 
-    /// Whether its best models have said something about just so many items, of the training and of the validation set.
+    /// Whether its best models have results for exactly these numbers of items, in the training and the validation set.
     pub fn is_about(&self, items: [usize; 2]) -> bool {
         self.best.values().all(|best| [&best.train, &best.validation].into_iter().zip(items).all(|(e, items)| e.is_about(items)))
     }

@@ -84,7 +84,7 @@ impl Out {
         self.raw(&format!("{}\n", escape(&text)))
     }
 
-    /// A sentence, broken between its words where the terminal ends, what follows indented by so many columns.
+    /// A sentence, broken between its words where the terminal ends, and the rest indented by this number of columns.
     ///
     /// # Errors
     /// As [`Out::line`].

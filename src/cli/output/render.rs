@@ -68,7 +68,7 @@ pub fn flat(text: &str) -> String {
     inline(text).into_owned()
 }
 
-/// A measured figure to so many decimals; from a million on, where they say nothing, as a power of ten.
+/// A measured figure with this number of decimals. From a million on, they say nothing, and it is a power of ten.
 pub fn figure(value: f64, decimals: usize) -> String {
     if value.abs() >= 1e6 { format!("{value:.decimals$e}") } else { format!("{value:.decimals$}") }
 }

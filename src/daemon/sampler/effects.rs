@@ -193,7 +193,7 @@ impl Sampler {
         self.perform(effects, ctx);
     }
 
-    /// The record says running, so the trainer may start now, with so many threads and this user's rights.
+    /// The record says running, so the trainer may start now, with this number of threads and this user's rights.
     fn launch(
         &mut self,
         job: JobName,

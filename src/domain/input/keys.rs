@@ -101,7 +101,7 @@ use Sampling::{Choice, Exponent, Fixed, Randint, Uniform};
 
 /// Widths, sizes and counts stay far below what arithmetic or a folder name could not hold.
 const WIDEST: u64 = 1 << 16;
-/// The jobs of a search too are at most so many.
+/// The most jobs of a search, too.
 pub const MANY: u64 = 1_000_000;
 /// Exponents x of 10^-x that stay finite and above 0 as f64.
 const EXPONENT: Kind = Kind::Real { least: -300.0, most: 300.0 };

@@ -120,7 +120,7 @@ impl Read for [usize; 2] {
 /// An object being read. A getter that meets a fault records it and gives a value of no meaning, so that all faults are
 /// found in one pass; what was read counts only while [`Reader::faults`] is empty.
 pub struct Reader<'a> {
-    /// None if it is no object, of which nothing more is said than that.
+    /// None if it is no object; nothing more is said of it than that.
     entries: Option<&'a [JsonEntry]>,
     place: TextPosition,
     base: &'a Path,

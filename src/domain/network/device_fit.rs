@@ -3,7 +3,7 @@
 use super::footprint::Footprint;
 use crate::domain::text::units::memory;
 
-/// How often a draw that does not fit is repeated, at most: a space of which so many do not fit has hardly one that does.
+/// How often a draw that does not fit is repeated, at most. If all of these do not fit, hardly any draw of the space does.
 pub const MOST_REDRAWS: u32 = 100;
 
 /// What becomes of a draw that does not fit its device.

@@ -82,7 +82,7 @@ impl Footprint {
         memory(self.on(Device::Cpu.as_str()))
     }
 
-    /// Of a network of this architecture and type, trained with batches of so many items.
+    /// Of a network of this architecture and type, trained with batches of this size.
     pub fn of(architecture: &Architecture, network_type: NetworkType, batch_size: usize) -> Footprint {
         let parameters = architecture.parameters();
         let weights = parameters.saturating_mul(NUMBER);
@@ -102,7 +102,7 @@ impl Footprint {
     }
 }
 
-/// At most so many batches are evaluated together: beyond, a GPU gains little more.
+/// The most batches that are evaluated together. Beyond that, a GPU gains little more.
 const MOST_TOGETHER: u64 = 8;
 
 /// Items that an evaluation gives the network at once, a multiple of `batch_size`: without gradients several batches take no

@@ -73,7 +73,7 @@ struct FileSearch<'a> {
 }
 
 impl FileSearch<'_> {
-    /// Whether a file in `folder`, or so many folders below it, can be read.
+    /// Whether a file in `folder`, or at most this number of folders below it, can be read.
     fn finds(&mut self, folder: &Path, depth: usize) -> bool {
         // Beyond a mount, others answer.
         if disk(folder) != Some(self.names) {

@@ -247,7 +247,7 @@ pub const fn network(number: u32, epochs: u32) -> usize {
     (number / epochs) as usize
 }
 
-/// Those of the `numbers` that no network of a fold of so many can have, as where `epochs` was larger when they were written.
+/// The `numbers` that no network of the fold can have, as when `epochs` was larger when they were written.
 pub fn beyond(numbers: &[u32], networks: usize, epochs: u32) -> impl Iterator<Item = u32> {
     numbers.iter().copied().filter(move |number| network(*number, epochs) >= networks)
 }

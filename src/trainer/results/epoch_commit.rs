@@ -12,7 +12,7 @@ use neurosearch::store::records::layout::FoldDir;
 pub struct Commit {
     pub folder: FoldDir,
     pub draft: Draft,
-    /// The checkpoint's number, in a fold whose networks have so many epochs each.
+    /// The checkpoint's number, if each network of the fold has this number of epochs.
     pub number: u32,
     pub epochs: u32,
     pub shown: Shown,

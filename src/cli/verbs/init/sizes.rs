@@ -41,7 +41,7 @@ impl Sizes {
     }
 }
 
-/// Memory that the largest network of so many blocks takes on whole images, or None if that cannot be counted.
+/// Memory that the largest network with this number of blocks takes on whole images, or None if that cannot be counted.
 fn peak(volume: [usize; 3], blocks: usize) -> Option<u64> {
     let n_conv = vec![N_CONV[1]; blocks];
     let network = NetworkOptions {
