@@ -115,8 +115,7 @@ impl Facts {
                     folds.push((fold, labels));
                 }
                 Err(error) => {
-                    let cure = "put the label's table there, or leave the label out of diagnoses";
-                    flaws.push(Flaw::missing("tsv_path", &error, cure));
+                    flaws.push(Flaw::missing("tsv_path", &error, &cure_of_labels(options)));
                 }
             }
         }
@@ -138,6 +137,18 @@ impl Facts {
     pub fn images(&self) -> Vec<&LabelRow> {
         images(&self.folds)
     }
+}
+
+/// What cures that a table of labels is not there.
+fn cure_of_labels(options: &JobOptions) -> String {
+    match (labels::splits(&options.tsv_path), &options.folds) {
+        (Some(found), Folds::Splits { n, .. }) if found == *n => {}
+        (Some(found), _) => {
+            return format!("the labels are split into {found} folds: set n_splits to {found}, or name another folder");
+        }
+        (None, _) => {}
+    }
+    "put the label's table there, or leave the label out of diagnoses".to_string()
 }
 
 fn directory(key: &'static str, path: &Path) -> Option<Flaw> {

@@ -10,7 +10,9 @@ pub fn gone(options: &JobOptions) -> Option<Input> {
     let caps = Caps::new(&options.caps_dir, options.preprocessing);
     // Below either, since an empty mount point is there.
     let fold = options.folds.indices().first().copied().unwrap_or_default();
-    let directories = [caps.subjects(), options.tsv_path.join(labels::side_folder(&options.folds, "train", fold))];
+    let tree = labels::tree(&options.tsv_path, &options.folds).unwrap_or_default();
+    let labels = tree.unwrap_or_else(|| options.tsv_path.join(labels::side_folder(&options.folds, "train", fold)));
+    let directories = [caps.subjects(), labels];
     let is_missing = |directory: &std::path::PathBuf| probe::directory(directory).is_err_and(|error| error.is_missing());
     directories.into_iter().find(is_missing).map(Input::Directory)
 }

@@ -1,12 +1,13 @@
 //! Search spaces and jobs against data that lack something: each fault is named, with the file and the cause.
 
-use crate::quarter::Quarter;
+use crate::quarter::{Quarter, neurosearch};
 use neurosearch::check;
 use neurosearch::domain::job::FailureClass;
 use neurosearch::domain::options::JobOptions;
 use neurosearch::domain::space::SearchSpace;
 use neurosearch::domain::space::draw::draw;
 use neurosearch::domain::text::fault::{Fault, Faults};
+use neurosearch::store::data::labels::{self, read_fold};
 use neurosearch::store::formats::nifti;
 use serde_json::{Value, json};
 use std::fs;
@@ -157,6 +158,55 @@ fn unpacked(path: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
     flate2::read::GzDecoder::new(fs::File::open(path).expect("opened")).read_to_end(&mut bytes).expect("unpacked");
     bytes
+}
+
+/// Puts the rows of the tree of 0.2.2 into that of ClinicaDL 1.2 and later, below `labels/split/2_fold`.
+fn split_as_today(quarter: &Quarter) {
+    for fold in 0..2 {
+        let to = quarter.path(&format!("labels/split/2_fold/split-{fold}"));
+        fs::create_dir_all(&to).expect("made");
+        for (side, suffix) in [("train", ""), ("train", "_baseline"), ("validation", "_baseline")] {
+            let table = |label: &str| {
+                let file = format!("labels/{side}_splits-2/split-{fold}/{label}{suffix}.tsv");
+                fs::read_to_string(quarter.path(&file)).expect("read")
+            };
+            let cn = table("CN");
+            let rows = cn.split_once('\n').expect("a header").1;
+            fs::write(to.join(format!("{side}{suffix}.tsv")), table("AD") + rows).expect("written");
+        }
+    }
+    for side in ["train", "validation"] {
+        fs::remove_dir_all(quarter.path(&format!("labels/{side}_splits-2"))).expect("removed");
+    }
+}
+
+#[test]
+fn the_same_folds_give_the_same_rows_in_either_tree() {
+    let quarter = Quarter::new();
+    let rows = |tsv_path: &str, baseline: bool| {
+        let options = job(&quarter, json!({"n_splits": 2, "tsv_path": tsv_path, "baseline": baseline}));
+        let folds = [0, 1].map(|fold| read_fold(&options, fold).expect("read"));
+        folds.map(|fold| {
+            [fold.train, fold.validation].map(|side| side.into_iter().map(|row| (row.participant, row.class)).collect::<Vec<_>>())
+        })
+    };
+    let then = [false, true].map(|baseline| rows("../labels", baseline));
+    assert!(then[0][0].iter().all(|side| !side.is_empty()));
+    split_as_today(&quarter);
+    for tsv_path in ["../labels", "../labels/split", "../labels/split/2_fold"] {
+        assert_eq!([false, true].map(|baseline| rows(tsv_path, baseline)), then, "{tsv_path}");
+        checked(&quarter, json!({"n_splits": 2, "tsv_path": tsv_path})).expect("accepted");
+        assert_eq!(
+            labels::splits(&quarter.path(&format!("launch/{tsv_path}"))),
+            if tsv_path == "../labels" { None } else { Some(2) }
+        );
+    }
+    let other = faults(&quarter, json!({"n_splits": 3, "tsv_path": "../labels/split"}));
+    assert!(other[0].sentence.contains("split into 2 folds: set n_splits to 2"), "{other:?}");
+    quarter.space(json!({"n_splits": 2, "tsv_path": "../labels/split"}));
+    let said = neurosearch(&["validate", quarter.launch().to_str().expect("UTF-8")]);
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains("labels/split/2_fold; n_splits is 2"), "{said}");
 }
 
 #[test]

@@ -6,6 +6,8 @@ use crate::check;
 use crate::cli::exit::{Exit, Failure, VerbResult};
 use crate::cli::output::out::{self, Out};
 use crate::cli::path_kind;
+use crate::cli::verbs::validate;
+use crate::domain::folds::Folds;
 use crate::domain::input::keys::{Fallback, Key};
 use crate::domain::space::draw::draw;
 use crate::domain::space::{SearchSpace, TABLES};
@@ -69,8 +71,16 @@ pub fn run(args: &Args, out: &mut Out) -> VerbResult {
     if start.use_cpu {
         out.line("this machine has no GPU, so \"use_cpu\" is true in it")?;
     }
+    if let Some(line) = args.tsv_path.as_deref().map(|path| labels_taken(path, start.n_splits)).transpose()?.flatten() {
+        out.line(line)?;
+    }
     out.line(format!("edit it, then look at it with: neurosearch validate {}", args.dir.display()))?;
     Ok(Exit::Done)
+}
+
+fn labels_taken(tsv_path: &Path, n_splits: Option<u32>) -> Result<Option<String>, Failure> {
+    let folds = Folds::of(n_splits, None).map_err(|fault| Failure::new(Exit::BadInput, fault.to_string()))?;
+    validate::labels_taken(tsv_path, &folds)
 }
 
 /// Paths given here are relative to where the user stands, those in the file to the launch directory.

@@ -4,8 +4,10 @@ use crate::check;
 use crate::cli::exit::{Exit, Failure, VerbResult};
 use crate::cli::output::out::{self, Out};
 use crate::cli::path_kind;
+use crate::domain::folds::Folds;
 use crate::domain::space::{Parsed, SearchSpace};
 use crate::executor::local::gpus;
+use crate::store::data::labels;
 use crate::store::fs::rights::Rights;
 use crate::store::records::layout::LaunchDir;
 use crate::store::records::space_file::{self, SpaceFile};
@@ -28,7 +30,23 @@ pub fn run(args: &Args, out: &mut Out) -> VerbResult {
         ));
     }
     out.line(format!("{}: valid, and its data are there", space.origin.file))?;
+    if let Some(line) = labels_taken(&space.tsv_path, &space.folds)? {
+        out.line(line)?;
+    }
     Ok(Exit::Done)
+}
+
+/// Which folder labels are read from, if they are a split of ClinicaDL 1.2 or later: there may be several below `tsv_path`.
+///
+/// # Errors
+/// When that cannot be known.
+pub fn labels_taken(tsv_path: &Path, folds: &Folds) -> Result<Option<String>, Failure> {
+    let n_splits = match folds {
+        Folds::Single => "null, a single split".to_string(),
+        Folds::Splits { n, .. } => n.to_string(),
+    };
+    let root = labels::tree(tsv_path, folds)?;
+    Ok(root.map(|root| format!("labels are read from {}; n_splits is {n_splits}", root.display())))
 }
 
 /// Tells what is no fault of the data, on stderr.

@@ -4,6 +4,7 @@ pub mod caps;
 pub mod extracted_items;
 pub mod image_files;
 pub mod item_reader;
+pub mod label_tree;
 pub mod labels;
 pub mod missing_image;
 pub mod probe;
