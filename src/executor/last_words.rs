@@ -27,15 +27,21 @@ pub fn added(seen: Ended, job: &JobDir, attempt: u32) -> Ended {
     }
     // A log that cannot be read is as good as none.
     let words = find(job, attempt).ok().flatten();
-    let with = |sentence: String| match &words {
-        Some(words) => format!("{sentence}; its last words: {words}"),
-        None => format!("{sentence}, without a word of its own"),
-    };
-    match seen {
-        Ended::Failed { class, sentence } => Ended::Failed { class, sentence: with(sentence) },
-        Ended::Interrupted { sentence: Some(sentence) } => Ended::Interrupted { sentence: Some(with(sentence)) },
-        Ended::Done | Ended::Interrupted { sentence: None } => seen,
+    match (seen, words) {
+        (Ended::Failed { class, sentence }, Some(words)) => Ended::Failed { class, sentence: with(&sentence, &words) },
+        (Ended::Interrupted { sentence: Some(sentence) }, Some(words)) => {
+            Ended::Interrupted { sentence: Some(with(&sentence, &words)) }
+        }
+        // The other classes are reasons by themselves.
+        (Ended::Failed { class: FailureClass::Crashed, sentence }, None) => {
+            Ended::Failed { class: FailureClass::Crashed, sentence: format!("{sentence}, without a word of its own") }
+        }
+        (seen, _) => seen,
     }
+}
+
+fn with(sentence: &str, words: &str) -> String {
+    format!("{sentence}; its last words: {words}")
 }
 
 fn find(job: &JobDir, attempt: u32) -> Result<Option<String>, StoreError> {

@@ -7,6 +7,7 @@ use crate::verbs::path;
 use neurosearch::control::client::Client;
 use neurosearch::control::reply::Status;
 use rustix::fs::Uid;
+use rustix::process::{Resource, Rlimit};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
@@ -259,6 +260,12 @@ fn silent_clients_lose_their_places_and_others_are_answered() {
     daemon.client().get::<Value>("/v1/ping", &[]).expect("still served");
 }
 
+/// Lets this process open as many files as the system allows it. The usual limit, 1,024, is for all tests that run at once.
+fn open_many_files() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).expect("allowed");
+}
+
 /// Connections of another user.
 fn connections_of(user: u32, count: usize, socket: &Path) -> Vec<UnixStream> {
     let connect = || -> Vec<UnixStream> {
@@ -275,6 +282,7 @@ fn a_user_with_too_many_connections_is_told_so_while_others_are_answered() {
     if !rustix::process::geteuid().is_root() {
         return skip("root, who alone can become another user");
     }
+    open_many_files();
     let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let socket = dir.path().join("d.sock");
@@ -306,6 +314,7 @@ fn a_user_with_too_many_connections_is_told_so_while_others_are_answered() {
 
 #[test]
 fn a_thousand_half_requests_of_the_daemons_own_user_leave_nobody_without_an_answer() {
+    open_many_files();
     let dir = tempdir();
     let daemon = Daemon::start(dir.path(), &Setup::default());
     let socket = dir.path().join("d.sock");

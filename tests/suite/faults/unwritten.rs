@@ -149,7 +149,7 @@ fn a_job_by_hand_without_room_says_so_and_can_be_continued() {
     let output = run(&["generate".as_ref(), launch.as_os_str(), "x".as_ref()]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(
-        said(&output).contains("could not be written") && said(&output).contains("neurosearch continue"),
+        said(&output).contains("took no record of its end") && said(&output).contains("neurosearch continue"),
         "{}",
         said(&output)
     );
