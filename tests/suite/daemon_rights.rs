@@ -2,7 +2,8 @@
 
 use crate::harness::{Daemon, Setup, drop_space, space, tempdir};
 use crate::needs::{needs, skip};
-use crate::stand_in::{Ended, Signal, checkout, said, signal, until};
+use crate::other_users::copy;
+use crate::stand_in::{Ended, Signal, checkout, copied, said, signal, until};
 use crate::verbs::path;
 use neurosearch::control::client::Client;
 use neurosearch::control::reply::Status;
@@ -149,9 +150,14 @@ fn what_a_daemon_with_a_closed_umask_leaves_the_next_one_can_open() {
     let dir = tempdir();
     let launch = dir.path().join("own/root/first");
     fs::create_dir_all(&launch).expect("made");
-    drop_space(&launch, &space(1, 1, &json!({})));
+    // The checkout may be closed to the user.
+    let data = dir.path().join("data");
+    copy(&checkout("tests/fixtures/mni-quarter"), &data);
+    drop_space(&launch, &space(1, 1, &json!({"caps_dir": data.join("caps"), "tsv_path": data.join("labels")})));
     let gpus = dir.path().join("own/no-gpus.json");
     fs::write(&gpus, "[]").expect("written");
+    let trainer = copied(checkout("tests/programs/stand-in-trainer"), dir.path());
+    let neurosearchd = copied(env!("CARGO_BIN_EXE_neurosearchd"), dir.path());
     let mut program = vec!["sh".to_string()];
     if rustix::process::geteuid().is_root() {
         // Root may open everything.
@@ -168,13 +174,13 @@ fn what_a_daemon_with_a_closed_umask_leaves_the_next_one_can_open() {
     for umask in ["0777", "0022"] {
         let mut daemon = Command::new(&program[0])
             .args(&program[1..])
-            .args(["-c", "umask $0 && exec \"$@\"", umask, env!("CARGO_BIN_EXE_neurosearchd"), "--devices", "cpu"])
+            .args(["-c", "umask $0 && exec \"$@\"", umask, path(&neurosearchd), "--devices", "cpu"])
             .arg("--watch")
             .arg(dir.path().join("own/root"))
             .arg("--socket")
             .arg(&socket)
             .env("HOME", dir.path().join("own"))
-            .env("NEUROSEARCH_TRAINER", checkout("tests/programs/stand-in-trainer"))
+            .env("NEUROSEARCH_TRAINER", &trainer)
             .env("NEUROSEARCH_GPU_LISTING", &gpus)
             .env_remove("XDG_CACHE_HOME")
             .env_remove("NEUROSEARCHD_CONFIG")

@@ -2,7 +2,7 @@
 
 use crate::harness::{Daemon, Setup, space, tempdir, trainers};
 use crate::needs::{needs, skip};
-use crate::stand_in::{Signal, checkout, signal, until};
+use crate::stand_in::{Signal, checkout, copied, signal, until};
 use neurosearch::control::client::Client;
 use neurosearch::store::formats::nifti;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ const MASK: &str = "masks/roi_based/tpl-MNI152NLin2009cSym/tpl-MNI152NLin2009cSy
 const IMAGE: &str =
     "subjects/sub-MNI0000/ses-M00/t1_linear/sub-MNI0000_ses-M00_T1w_space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii.gz";
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     if !from.is_dir() {
         fs::copy(from, to).expect("copied");
         return;
@@ -245,7 +245,7 @@ fn a_service_that_may_read_more_than_the_owner_reads_no_more_for_them() {
         .arg("--socket")
         .arg(own.join("d.sock"))
         .env("HOME", &own)
-        .env("NEUROSEARCH_TRAINER", checkout("tests/programs/stand-in-trainer"))
+        .env("NEUROSEARCH_TRAINER", copied(checkout("tests/programs/stand-in-trainer"), &own))
         .env("NEUROSEARCH_GPU_LISTING", own.join("no-gpus.json"))
         .env("STAND_IN_HOLD", hold(&place))
         .env_remove("NEUROSEARCHD_CONFIG")

@@ -3,12 +3,21 @@
 use rustix::io::Errno;
 pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
 /// How long anything that should happen at once may take on a busy machine.
 pub const SOON: Duration = Duration::from_secs(60);
+
+/// A copy of a program in `folder`, for a user to whom the checkout may be closed.
+pub fn copied(program: impl AsRef<Path>, folder: &Path) -> PathBuf {
+    let to = folder.join(program.as_ref().file_name().expect("a name"));
+    std::fs::copy(program, &to).expect("copied");
+    std::fs::set_permissions(&to, PermissionsExt::from_mode(0o755)).expect("opened");
+    to
+}
 
 /// A file or folder of the checkout.
 pub fn checkout(path: &str) -> PathBuf {
