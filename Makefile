@@ -6,7 +6,7 @@ CARGO ?= cargo
 PROFILE := --release
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites libtorch build demo test test-all torture fuzz test-pytorch bench bench-all bench-gpu fmt lint install deb package-test clean
+.PHONY: help prerequisites libtorch build demo test test-all torture fuzz test-pytorch test-clinicadl bench bench-all bench-gpu fmt lint install deb package-test clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ fuzz: ## Fuzz the readers of untrusted files and requests, ten million execution
 
 test-pytorch: build ## Hold what the trainer writes against PyTorch itself (about 5 GB on disk, for PyTorch)
 	@scripts/test-pytorch
+
+test-clinicadl: build ## Train from what ClinicaDL 1.6.1 itself wrote, and from the same under the names of 0.2.2 (about 7 GB on disk)
+	@scripts/test-clinicadl
 
 # STAGES names what to measure: basics, answers, growth (these three where nothing is named), jobs, data, tiny, many, or all.
 bench: build ## Measure, and print the figures as a table (ten minutes)
