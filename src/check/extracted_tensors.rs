@@ -4,9 +4,9 @@ use super::data::{Facts, Flaw};
 use super::fault::JobFault;
 use crate::domain::data::item_geometry::Geometry;
 use crate::domain::options::JobOptions;
-use crate::store::data::caps::{Caps, Names};
-use crate::store::data::labels::LabelRow;
-use crate::store::data::{extracted_items, image_files, probe};
+use crate::store::data::caps::Caps;
+use crate::store::data::extracted_items::ItemNames;
+use crate::store::data::probe;
 use crate::store::fs::error::StoreError;
 
 /// Whether every extracted tensor of the job is there, where it uses them.
@@ -18,14 +18,11 @@ pub fn check(options: &JobOptions, facts: &Facts, geometry: &Geometry) -> Result
         return Ok(());
     }
     let caps = Caps::new(&options.caps_dir, options.preprocessing);
-    let files = |row: &LabelRow, item| extracted_items::files(&caps, &options.mode, geometry, row.at(), item);
     for row in facts.images() {
         let unread = |error: StoreError| Flaw::unread("caps_dir", &error);
-        let first = files(row, 0);
-        let found = image_files::find(&caps, row.at(), &first).map_err(unread)?;
-        let (prefix, index) = found.map_or((caps.prefix(row.at(), Names::default()), 0), |found| (found.prefix, found.index));
+        let names = ItemNames::find(&caps, &options.mode, geometry, row.at()).map_err(unread)?;
         for item in 0..geometry.items() {
-            let Some(path) = files(row, item).get(index).map(|file| file.of(&prefix)) else { continue };
+            let Some(path) = names.path(&caps, &options.mode, geometry, row.at(), item) else { continue };
             if !probe::is_file(&path).map_err(unread)? {
                 let sentence =
                     format!("{} is not there; extract the tensors, or leave them to be cut from the images", path.display());

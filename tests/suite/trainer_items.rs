@@ -166,6 +166,24 @@ fn the_same_images_and_items_give_the_same_results_under_every_name() {
 }
 
 #[test]
+fn items_are_those_of_the_image_that_is_trained_on() {
+    for kind in kinds() {
+        let small = kind.small_under(Names::Today, "_run-01");
+        let expected = tables_of(&kind, kind.job(&small, true).train());
+        // Those of another run lie beside them, and are not looked at. Then they are the only ones.
+        let paths = SIX.map(|participant| [0, 1].map(|item| (kind.file)(&small, participant, item)));
+        let of_run_2 = |path: &PathBuf| path.to_string_lossy().replace("run-01", "run-02");
+        for path in paths.iter().flatten() {
+            small.tensor(of_run_2(path).as_ref(), &kind.shape, &vec![value(3); kind.shape.iter().product()]);
+        }
+        assert_eq!(tables_of(&kind, kind.job(&small, true).train()), expected, "{}", kind.item);
+        paths.iter().flatten().for_each(|path| fs::remove_file(path).expect("removed"));
+        let (class, sentence) = kind.job(&small, true).failure();
+        assert!(class == "bad_data" && sentence.contains("is not there"), "{}: {sentence}", kind.item);
+    }
+}
+
+#[test]
 fn a_slice_in_one_channel_is_the_same_as_in_three() {
     let kind = kinds().into_iter().last().expect("slices");
     let small = kind.small();

@@ -56,6 +56,16 @@ impl ImageFile {
     }
 }
 
+impl ImagePrefix {
+    /// What the names of this image's extracted regions begin with, by ClinicaDL: three parts if the third is `T1w`, else two.
+    #[must_use]
+    pub fn of_regions(&self) -> Self {
+        let parts: Vec<&str> = self.0.split('_').collect();
+        let kept = if parts.get(2) == Some(&"T1w") { 3 } else { 2 };
+        ImagePrefix(parts[..kept.min(parts.len())].join("_"))
+    }
+}
+
 const SPACE: &str = "_space-MNI152NLin2009cSym";
 
 /// What ends the name of a NIfTI volume.
@@ -173,7 +183,7 @@ impl Caps {
         };
         let masks = self.root.join("masks");
         let folder = if names == Names::Old { masks.join("roi_based") } else { masks };
-        folder.join(template).join(format!("{template}{middle}_roi-{region}_mask.nii.gz"))
+        folder.join(template).join(format!("{template}{middle}_roi-{region}_mask{}", NIFTI[0]))
     }
 }
 
@@ -261,6 +271,19 @@ mod tests {
                 "masks/roi_based/tpl-Ixi549Space/tpl-Ixi549Space_roi-r_mask.nii.gz"
             );
             assert_eq!(Caps::new("", other).nifti(AT), []);
+        }
+    }
+
+    #[test]
+    fn the_regions_of_an_image_keep_two_parts_of_its_name_or_three() {
+        for (image, regions) in [
+            ("sub-1_ses-M00_T1w", "sub-1_ses-M00_T1w"),
+            ("sub-1_ses-M00", "sub-1_ses-M00"),
+            ("sub-1_ses-M00_run-01", "sub-1_ses-M00"),
+            ("sub-1_ses-M00_acq-a_run-01_T1w", "sub-1_ses-M00"),
+            ("sub-1_ses-", "sub-1_ses-"),
+        ] {
+            assert_eq!(ImagePrefix(image.to_string()).of_regions().0, regions, "{image}");
         }
     }
 

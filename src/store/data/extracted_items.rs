@@ -1,11 +1,57 @@
-//! Which files an extracted item may be in.
+//! Which files the extracted items of an image are in.
 
-use super::caps::{Caps, CapsSession, ImageFile, SliceChannel};
+use super::caps::{Caps, CapsSession, ImageFile, ImagePrefix, Names, SliceChannel};
+use super::image_files;
 use crate::domain::data::item_geometry::Geometry;
 use crate::domain::mode::ModeOptions;
+use crate::store::fs::error::StoreError;
+use std::path::PathBuf;
+
+/// How the items of one image are named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemNames {
+    prefix: ImagePrefix,
+    /// Which of an item's possible files they are.
+    index: usize,
+}
+
+impl ItemNames {
+    /// The names of the image's items: those that follow the image's own name. Without the whole image, the only ones there are.
+    /// If there are none, the likeliest.
+    ///
+    /// # Errors
+    /// Two images fit, or that cannot be known.
+    pub fn find(caps: &Caps, mode: &ModeOptions, geometry: &Geometry, at: CapsSession<'_>) -> Result<Self, StoreError> {
+        let files = files(caps, mode, geometry, at, 0);
+        let (likeliest, found) = match image_files::whole(caps, at)? {
+            Some(image) => {
+                let regions = matches!(mode, ModeOptions::Roi { .. }).then(|| image.prefix.of_regions());
+                let prefixes = [vec![image.prefix], regions.into_iter().collect()].concat();
+                (prefixes.last().cloned(), image_files::named(&prefixes, &files)?)
+            }
+            None => (None, image_files::find(caps, at, &files)?),
+        };
+        Ok(match found {
+            Some(found) => ItemNames { prefix: found.prefix, index: found.index },
+            None => ItemNames { prefix: likeliest.unwrap_or_else(|| caps.prefix(at, Names::default())), index: 0 },
+        })
+    }
+
+    /// The file of item `item`; None if items of this mode are never extracted.
+    pub fn path(
+        &self,
+        caps: &Caps,
+        mode: &ModeOptions,
+        geometry: &Geometry,
+        at: CapsSession<'_>,
+        item: usize,
+    ) -> Option<PathBuf> {
+        files(caps, mode, geometry, at, item).get(self.index).map(|file| file.of(&self.prefix))
+    }
+}
 
 /// Where item `item` of an image may lie, the likeliest file first; nowhere if items of this mode are never extracted.
-pub fn files(caps: &Caps, mode: &ModeOptions, geometry: &Geometry, at: CapsSession<'_>, item: usize) -> Vec<ImageFile> {
+fn files(caps: &Caps, mode: &ModeOptions, geometry: &Geometry, at: CapsSession<'_>, item: usize) -> Vec<ImageFile> {
     match mode {
         ModeOptions::Patch { patch_size, stride_size, .. } => vec![caps.patch(at, *patch_size, *stride_size, item)],
         ModeOptions::Slice { slice_direction, .. } => {

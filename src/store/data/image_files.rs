@@ -38,15 +38,26 @@ pub fn is_tensor(path: &Path) -> bool {
 /// # Errors
 /// Two images fit, and both are named; or that cannot be known.
 pub fn find(caps: &Caps, at: CapsSession<'_>, files: &[ImageFile]) -> Result<Option<FoundFile>, StoreError> {
-    for prefix in caps.prefixes(at) {
+    match named(&caps.prefixes(at), files)? {
+        None if caps.has_free_names() => listed(at, files),
+        found => Ok(found),
+    }
+}
+
+/// The first of `files` that is there under one of these prefixes, which are tried in turn.
+///
+/// # Errors
+/// When that cannot be known.
+pub fn named(prefixes: &[ImagePrefix], files: &[ImageFile]) -> Result<Option<FoundFile>, StoreError> {
+    for prefix in prefixes {
         for (index, file) in files.iter().enumerate() {
-            let path = file.of(&prefix);
+            let path = file.of(prefix);
             if probe::is_file(&path)? {
-                return Ok(Some(FoundFile { path, prefix, index }));
+                return Ok(Some(FoundFile { path, prefix: prefix.clone(), index }));
             }
         }
     }
-    if caps.has_free_names() { listed(at, files) } else { Ok(None) }
+    Ok(None)
 }
 
 /// The only image among whatever lies in the folders of `files`.
@@ -75,13 +86,23 @@ fn listed(at: CapsSession<'_>, files: &[ImageFile]) -> Result<Option<FoundFile>,
     }
 }
 
-/// The mask of a region: where ClinicaDL 0.2.2 keeps it, else where later versions do. If it is in neither place, the latter.
+/// The mask of a region: where ClinicaDL 0.2.2 keeps it, else where later versions do; compressed or not. If it is in neither
+/// place, the latter, or a link that leads nowhere.
 ///
 /// # Errors
 /// When that cannot be known.
 pub fn mask(caps: &Caps, region: &str) -> Result<PathBuf, StoreError> {
-    let old = caps.mask(region, Names::Old);
-    if probe::is_file(&old)? { Ok(old) } else { Ok(caps.mask(region, Names::Today)) }
+    let places = [Names::Old, Names::Today].map(|names| caps.mask(region, names));
+    // Of `.nii.gz`, the end goes.
+    let places = places.into_iter().flat_map(|path| [path.clone(), path.with_extension("")]);
+    let mut likeliest = None;
+    for path in places {
+        if probe::is_file(&path)? {
+            return Ok(path);
+        }
+        likeliest = likeliest.or_else(|| probe::is_taken(&path).then_some(path));
+    }
+    Ok(likeliest.unwrap_or_else(|| caps.mask(region, Names::Today)))
 }
 
 #[cfg(test)]
@@ -153,15 +174,22 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_is_read_from_either_place() {
+    fn a_mask_is_read_from_either_place_compressed_or_not() {
         let dir = tempdir();
         let caps = Caps::new(dir.path(), Preprocessing::T1Linear);
+        assert_eq!(mask(&caps, "left").expect("looked"), caps.mask("left", Names::Today));
+        // Each is preferred to those before it.
         for names in [Names::Today, Names::Old] {
-            let path = caps.mask("left", names);
-            fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-            assert_eq!(mask(&caps, "left").expect("looked"), caps.mask("left", Names::Today));
-            fs::write(&path, "").expect("written");
-            assert_eq!(mask(&caps, "left").expect("looked"), path);
+            let compressed = caps.mask("left", names);
+            fs::create_dir_all(compressed.parent().expect("a folder")).expect("made");
+            for path in [compressed.with_extension(""), compressed] {
+                std::os::unix::fs::symlink("nowhere", &path).expect("linked");
+                let is_first = names == Names::Today && path.extension().is_some_and(|end| end == "nii");
+                assert_eq!(mask(&caps, "left").expect("looked") == path, is_first, "a link is only taken if no mask is there");
+                fs::remove_file(&path).expect("removed");
+                fs::write(&path, "").expect("written");
+                assert_eq!(mask(&caps, "left").expect("looked"), path);
+            }
         }
     }
 }

@@ -1,9 +1,9 @@
 //! From a row of the labels to an item's values: read, cut, normalised, resized; everything but augmentation.
 
-use super::caps::{Caps, ImagePrefix, Names};
+use super::caps::Caps;
+use super::extracted_items::ItemNames;
 use super::labels::LabelRow;
 use super::volumes::{Fetched, Keeping, Volume, Volumes};
-use super::{extracted_items, image_files};
 use crate::domain::data::extract;
 use crate::domain::data::item_geometry::{Geometry, SLICE_CHANNELS, SLICE_SIDE, Window};
 use crate::domain::data::resize::Resize;
@@ -14,6 +14,7 @@ use crate::domain::text::units::dimensions;
 use crate::domain::words::Preprocessing;
 use crate::store::fs::error::StoreError;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
@@ -28,8 +29,8 @@ pub struct ItemReader {
     /// For slices: to squares of 224 pixels.
     resize: Option<Resize>,
     unnormalize: bool,
-    /// How the extracted items of a participant's session are named: their prefix, and which of the possible files they are.
-    extracted: Mutex<HashMap<(String, String), (ImagePrefix, usize)>>,
+    /// Of the extracted items, by participant and session.
+    item_names: Mutex<HashMap<(String, String), ItemNames>>,
 }
 
 impl ItemReader {
@@ -52,7 +53,7 @@ impl ItemReader {
         let geometry = Geometry::new(&options.mode, options.preprocessing, shape, &boxes).map_err(refuse)?;
         let resize = geometry.slice_sides().map(|[rows, columns]| Resize::new(rows, columns, SLICE_SIDE));
         let (mode, unnormalize) = (options.mode.clone(), options.unnormalize);
-        Ok(ItemReader { volumes, mode, geometry, masks, resize, unnormalize, extracted: Mutex::default() })
+        Ok(ItemReader { volumes, mode, geometry, masks, resize, unnormalize, item_names: Mutex::default() })
     }
 
     /// How often an image was fetched so far, and from where.
@@ -147,20 +148,18 @@ impl ItemReader {
 
     /// The file of an extracted item; None if items are cut from the whole image.
     fn extracted(&self, row: &LabelRow, item: usize) -> Result<Option<PathBuf>, StoreError> {
-        let files = extracted_items::files(self.volumes.caps(), &self.mode, &self.geometry, row.at(), item);
-        if !self.mode.use_extracted() || files.is_empty() {
+        if !self.mode.use_extracted() {
             return Ok(None);
         }
-        let key = (row.participant.clone(), row.session.clone());
-        let mut known = self.extracted.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((prefix, index)) = known.get(&key) {
-            return Ok(files.get(*index).map(|file| file.of(prefix)));
-        }
-        let Some(found) = self.volumes.read(|| image_files::find(self.volumes.caps(), row.at(), &files))? else {
-            return Ok(files.first().map(|file| file.of(&self.volumes.caps().prefix(row.at(), Names::default()))));
+        let caps = self.volumes.caps();
+        let mut known = self.item_names.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = match known.entry((row.participant.clone(), row.session.clone())) {
+            Entry::Occupied(names) => names.into_mut(),
+            Entry::Vacant(place) => {
+                place.insert(self.volumes.read(|| ItemNames::find(caps, &self.mode, &self.geometry, row.at()))?)
+            }
         };
-        known.insert(key, (found.prefix, found.index));
-        Ok(Some(found.path))
+        Ok(names.path(caps, &self.mode, &self.geometry, row.at(), item))
     }
 
     fn read_extracted(&self, path: PathBuf, item: usize, out: &mut Vec<f32>) -> Result<PathBuf, StoreError> {

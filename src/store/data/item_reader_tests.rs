@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::words::Diagnosis;
-use crate::store::data::caps::{ImageFile, SliceChannel};
+use crate::store::data::caps::{ImageFile, Names, SliceChannel};
 use crate::store::data::labels::{Source, read_fold};
 use crate::store::data::volume_cache::CachePlace;
 use crate::store::formats::torch_tensor::Tensor;
