@@ -10,6 +10,7 @@ use crate::store::data::probe;
 use crate::store::data::{image_files, missing_image};
 use crate::store::formats::nifti_grid::Grid;
 use crate::store::formats::{nifti, torch_file};
+use crate::store::fs::annex;
 use crate::store::fs::error::StoreError;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,9 @@ impl Flaw {
     /// As [`Flaw::unread`]; of what is not there, what can be done.
     pub fn missing(key: &'static str, error: &StoreError, cure: &str) -> Self {
         match error.is_missing() {
+            true if annex::is_link_to_nothing(error.path()) => {
+                Flaw::new(key, format!("{} {}", error.path().display(), annex::SENTENCE))
+            }
             true => Flaw::new(key, format!("{} is not there; {cure}", error.path().display())),
             false => Flaw::unread(key, error),
         }
@@ -189,10 +193,13 @@ fn volume(options: &JobOptions, folds: &[(u32, FoldLabels)], look: Look) -> Resu
     let needed = if options.mode.use_extracted() { 1 } else { usize::MAX };
     for row in images(folds).into_iter().take(needed) {
         match (image(&caps, row), &first) {
-            (Err(flaw), _) => causes.push(row, flaw),
+            (Err((kind, flaw)), _) => causes.push(kind, flaw),
             (Ok(_), Some(_)) if look == Look::First => {}
             (Ok(image), known) => match image.look(known.is_none()) {
-                Err(error) => causes.push(row, Flaw::unread("caps_dir", &error)),
+                Err(error) => {
+                    let flaw = Flaw::unread("caps_dir", &error);
+                    causes.push(Kind::of(row, &flaw), flaw);
+                }
                 Ok((size, grid)) => {
                     grids.push(grid, &image.path);
                     match known {
@@ -201,7 +208,8 @@ fn volume(options: &JobOptions, folds: &[(u32, FoldLabels)], look: Look) -> Resu
                             let (file, of) = (image.path.display(), path.display());
                             let (size, wanted) = (dimensions(size), dimensions(*wanted));
                             let sentence = format!("{file} has the size {size}, and {of} {wanted}; all must have one");
-                            causes.push(row, Flaw::new("caps_dir", sentence));
+                            let flaw = Flaw::new("caps_dir", sentence);
+                            causes.push(Kind::of(row, &flaw), flaw);
                         }
                         Some(_) => {}
                     }
@@ -243,26 +251,37 @@ impl Grids {
     }
 }
 
-/// Flaws of images, of which those with one cause are told once.
+/// Flaws of images. Those with one cause are told once.
 #[derive(Default)]
 struct Causes(Vec<Cause>);
 
 struct Cause {
-    /// The sentence without the names of the participant and the session, and without the line.
-    pattern: String,
+    /// What is the same for all of its images.
+    kind: Kind,
     first: Flaw,
     /// Images after the first.
     more: usize,
 }
 
+#[derive(PartialEq, Eq)]
+enum Kind {
+    Missing(missing_image::Cause),
+    /// The sentence without the names of the participant and the session.
+    Sentence(String),
+}
+
+impl Kind {
+    fn of(row: &LabelRow, flaw: &Flaw) -> Self {
+        let names = [(row.participant.as_str(), "PARTICIPANT"), (row.session.as_str(), "SESSION")];
+        Kind::Sentence(names.iter().fold(flaw.sentence.clone(), |text, (name, word)| text.replace(name, word)))
+    }
+}
+
 impl Causes {
-    fn push(&mut self, row: &LabelRow, flaw: Flaw) {
-        let line = format!("(line {} of", row.source.line);
-        let names = [(row.participant.as_str(), "PARTICIPANT"), (row.session.as_str(), "SESSION"), (line.as_str(), "(line N of")];
-        let pattern = names.iter().fold(flaw.sentence.clone(), |text, (name, word)| text.replace(name, word));
-        match self.0.iter_mut().find(|cause| cause.pattern == pattern) {
+    fn push(&mut self, kind: Kind, flaw: Flaw) {
+        match self.0.iter_mut().find(|cause| cause.kind == kind) {
             Some(cause) => cause.more += 1,
-            None => self.0.push(Cause { pattern, first: flaw, more: 0 }),
+            None => self.0.push(Cause { kind, first: flaw, more: 0 }),
         }
     }
 
@@ -296,18 +315,21 @@ struct Image {
 }
 
 /// The tensor if it is there, else the volume.
-fn image(caps: &Caps, row: &LabelRow) -> Result<Image, Flaw> {
+fn image(caps: &Caps, row: &LabelRow) -> Result<Image, (Kind, Flaw)> {
     match image_files::whole(caps, row.at()) {
         Ok(Some(found)) => Ok(Image { is_tensor: image_files::is_tensor(&found.path), path: found.path }),
-        Ok(None) => Err(no_image(caps, row)),
-        Err(error) => Err(Flaw::unread("caps_dir", &error)),
+        Ok(None) => {
+            let (cause, clause) = missing_image::explain(caps, row.at());
+            let (participant, session, line) = (&row.participant, &row.session, row.source.line);
+            let file = row.source.file.display();
+            let sentence = format!("{participant} {session} (line {line} of {file}) has no image: {clause}");
+            Err((Kind::Missing(cause), Flaw::new("caps_dir", sentence)))
+        }
+        Err(error) => {
+            let flaw = Flaw::unread("caps_dir", &error);
+            Err((Kind::of(row, &flaw), flaw))
+        }
     }
-}
-
-fn no_image(caps: &Caps, row: &LabelRow) -> Flaw {
-    let (participant, session, line) = (&row.participant, &row.session, row.source.line);
-    let (file, clause) = (row.source.file.display(), missing_image::clause(caps, row.at()));
-    Flaw::new("caps_dir", format!("{participant} {session} (line {line} of {file}) has no image: {clause}"))
 }
 
 impl Image {

@@ -1,72 +1,87 @@
 //! Says why an image is not found: what lies where it should lie.
 
-use super::caps::{Caps, CapsSession};
+use super::caps::{Caps, CapsSession, ImageFile};
 use super::image_files;
 use super::probe;
+use crate::store::fs::annex;
 use std::path::{Path, PathBuf};
 
 /// Names that are listed before the rest is only counted.
 const LISTED: usize = 3;
 
-/// One clause about the image that [`image_files::whole`] does not find, and what cures that.
-pub fn clause(caps: &Caps, at: CapsSession<'_>) -> String {
+/// Why an image is not found. Images with one cause are told together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// No folder has the name of the participant or the session. `named_otherwise`: one has almost that name.
+    NoFolder {
+        named_otherwise: bool,
+    },
+    Annexed,
+    NoFile,
+}
+
+/// Why [`image_files::whole`] does not find an image, and one clause that says so, with the cure.
+pub fn explain(caps: &Caps, at: CapsSession<'_>) -> (Cause, String) {
     let folder = caps.session(at);
-    if let Some(clause) = wrong_folder(&caps.subjects(), at.participant, "sub-").or_else(|| {
-        let participant = caps.subjects().join(at.participant);
-        wrong_folder(&participant, at.session, "ses-")
-    }) {
-        return clause;
+    let participant = caps.subjects().join(at.participant);
+    let wrong = wrong_folder(&caps.subjects(), at.participant, "sub-");
+    if let Some(wrong) = wrong.or_else(|| wrong_folder(&participant, at.session, "ses-")) {
+        return wrong;
     }
     let files = image_files::whole_files(caps, at);
     let likely = |index: usize| files.get(index).map(|file| file.of(&caps.prefix(at, Default::default())));
     // The volume, if the pipeline has one; else the tensor.
     let likely = likely(1).or(likely(0)).unwrap_or_default();
-    if let Some(link) = files.iter().find_map(|file| annexed(file.folder())) {
-        let link = link.display();
-        return format!("{link} is a link of git-annex whose content is not here; `datalad get` fetches it");
+    if let Some(link) = files.iter().find_map(|file| annexed(file, at.participant)) {
+        return (Cause::Annexed, format!("{} {}", link.display(), annex::SENTENCE));
     }
     let beside = likely.parent().map(names).unwrap_or_default();
     let there = match beside.is_empty() {
         true => format!("{} has {}", folder.display(), listed(&names(&folder))),
         false => format!("its folder has {}", listed(&beside)),
     };
-    format!("{} is not there ({there}); put it there, or take the row out", likely.display())
+    (Cause::NoFile, format!("{} is not there ({there}); put it there, or take the row out", likely.display()))
 }
 
 /// What is wrong with the name of a folder in `parent`, if it is not there: the folder that may be meant.
-fn wrong_folder(parent: &Path, name: &str, prefix: &str) -> Option<String> {
+fn wrong_folder(parent: &Path, name: &str, prefix: &str) -> Option<(Cause, String)> {
     let folder = parent.join(name);
     if probe::directory(&folder).map_or_else(|error| !error.is_missing(), |()| true) {
         return None;
     }
     let there = names(parent);
-    let number =
-        |name: &str| name.trim_start_matches(|letter: char| !letter.is_ascii_digit()).trim_start_matches('0').to_string();
-    let is_meant = |other: &&String| {
-        **other == format!("{prefix}{name}")
-            || other.eq_ignore_ascii_case(name)
-            || (!number(name).is_empty() && number(other) == number(name))
-    };
-    Some(match there.iter().find(is_meant) {
-        Some(other) => {
-            format!("{} is not there, and {other} is; write {other} into the table, or rename the folder", folder.display())
-        }
-        None => format!(
-            "{} is not there ({} has {}); put it there, or take the row out",
-            folder.display(),
-            parent.display(),
-            listed(&there)
+    let folder = folder.display();
+    Some(match there.iter().find(|other| is_meant(name, other, prefix)) {
+        Some(other) => (
+            Cause::NoFolder { named_otherwise: true },
+            format!("{folder} is not there, and {other} is; write {other} into the table, or rename the folder"),
+        ),
+        None => (
+            Cause::NoFolder { named_otherwise: false },
+            format!("{folder} is not there ({} has {}); put it there, or take the row out", parent.display(), listed(&there)),
         ),
     })
 }
 
-/// A link in `folder` that leads into an annex and to nothing.
-fn annexed(folder: &Path) -> Option<PathBuf> {
-    let links = names(folder).into_iter().map(|name| folder.join(name));
-    links.into_iter().find(|path| {
-        let target = std::fs::read_link(path);
-        target.is_ok_and(|target| target.components().any(|part| part.as_os_str() == "annex")) && !path.exists()
-    })
+/// Whether the folder `other` may be meant by `name`: but for the prefix, for capitals, or for zeros before the same number.
+fn is_meant(name: &str, other: &str, prefix: &str) -> bool {
+    let bare = |name: &str| {
+        let name = name.to_lowercase();
+        let name = name.strip_prefix(prefix).unwrap_or(&name);
+        let digits = name.find(|letter: char| letter.is_ascii_digit()).unwrap_or(name.len());
+        let (word, number) = name.split_at(digits);
+        let significant = number.trim_start_matches('0');
+        // Of zeros alone, one stays.
+        let zero = if significant.starts_with(|letter: char| letter.is_ascii_digit()) || number.is_empty() { "" } else { "0" };
+        format!("{word}{zero}{significant}")
+    };
+    bare(name) == bare(other)
+}
+
+/// A link to nothing in an annex, under a name that the image may have.
+fn annexed(file: &ImageFile, participant: &str) -> Option<PathBuf> {
+    let fitting = names(file.folder()).into_iter().filter(|name| file.prefix(participant, name).is_some());
+    fitting.map(|name| file.folder().join(name)).find(|path| annex::is_link_to_nothing(path))
 }
 
 /// What cannot be listed is as good as empty here.
@@ -105,7 +120,7 @@ mod tests {
             }
         }
         let at = CapsSession { participant: "sub-R00", session: "ses-M048" };
-        clause(&Caps::new(dir.path(), Preprocessing::T1Linear), at).replace(&format!("{}/", dir.path().display()), "")
+        explain(&Caps::new(dir.path(), Preprocessing::T1Linear), at).1.replace(&format!("{}/", dir.path().display()), "")
     }
 
     #[test]
@@ -137,11 +152,35 @@ mod tests {
                 format!("subjects/sub-R00/ses-M048/t1_linear/{name}_desc-Crop_res-1x1x1_T1w.nii.gz is not there (subjects/sub-R00/ses-M048 has pet_linear); put it there, or take the row out"),
             ),
             (
-                &[("sub-R00/ses-M048/t1_linear/i.nii.gz", Some("../../../../.git/annex/objects/a/b/i.nii.gz"))],
-                "subjects/sub-R00/ses-M048/t1_linear/i.nii.gz is a link of git-annex whose content is not here; `datalad get` fetches it".to_string(),
+                &[
+                    ("sub-R00/ses-M048/t1_linear/other.nii.gz", Some("../../../../.git/annex/objects/a/other.nii.gz")),
+                    (
+                        "sub-R00/ses-M048/t1_linear/sub-R00_ses-M048_run-1_space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii.gz",
+                        Some("../../../../.git/annex/objects/a/i.nii.gz"),
+                    ),
+                ],
+                format!("subjects/sub-R00/ses-M048/t1_linear/sub-R00_ses-M048_run-1_space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii.gz {}", annex::SENTENCE),
             ),
         ] {
             assert_eq!(said(files), expected);
+        }
+    }
+
+    #[test]
+    fn a_folder_is_meant_by_another_writing_of_its_name_alone() {
+        for (name, other, prefix, meant) in [
+            ("ses-M000", "ses-M00", "ses-", true),
+            ("ses-M00", "ses-M000", "ses-", true),
+            ("ses-M048", "ses-M48", "ses-", true),
+            ("R00", "sub-R00", "sub-", true),
+            ("sub-R00", "R00", "sub-", true),
+            ("sub-r00", "sub-R00", "sub-", true),
+            ("ses-M000", "ses-M006", "ses-", false),
+            ("ses-M006", "ses-M060", "ses-", false),
+            ("sub-R01", "sub-S01", "sub-", false),
+            ("ses-baseline", "ses-M00", "ses-", false),
+        ] {
+            assert_eq!(is_meant(name, other, prefix), meant, "{name} {other}");
         }
     }
 }

@@ -259,7 +259,7 @@ impl VolumesHeld {
 }
 
 fn missing(caps: &Caps, row: &LabelRow) -> StoreError {
-    let sentence = format!("{} {} has no image: {}", row.participant, row.session, missing_image::clause(caps, row.at()));
+    let sentence = format!("{} {} has no image: {}", row.participant, row.session, missing_image::explain(caps, row.at()).1);
     let source = std::io::Error::new(std::io::ErrorKind::NotFound, format!("{sentence} (line {})", row.source.line));
     StoreError::Io { action: "find the image of", path: row.source.file.to_path_buf(), source }
 }

@@ -2,7 +2,7 @@
 
 use crate::store::fs::error::StoreError;
 use crate::store::fs::owned_path::Place;
-use crate::store::fs::{atomic, open};
+use crate::store::fs::{annex, atomic, open};
 use std::fmt::Write;
 
 /// No table that is read here is larger; a million rows of predictions take a tenth of it.
@@ -47,6 +47,9 @@ impl Table {
     /// a header.
     pub fn read(place: &(impl Place + ?Sized)) -> Result<Table, StoreError> {
         let bytes = open::bytes(place, LARGEST, "larger than 1 GiB, which no table of this kind is")?;
+        if std::str::from_utf8(&bytes).is_ok_and(annex::is_pointer) {
+            return Err(StoreError::content(place.path(), annex::SENTENCE));
+        }
         Table::parse(&bytes).map_err(|sentence| StoreError::content(place.path(), sentence))
     }
 

@@ -1,5 +1,6 @@
 //! A file on its way through a decoder: what is wrong with its content is told from what the system did not give of it.
 
+use super::annex;
 use super::error::StoreError;
 use super::open;
 use super::owned_path::Place;
@@ -62,19 +63,16 @@ fn through<T>(
     let decoded = decode(&mut reading);
     decoded.map_err(|clause| match reading.refused {
         Some(code) => StoreError::io("read", path, io::Error::from_raw_os_error(code)),
-        None if is_annex_pointer(&mut reading.file) => {
-            StoreError::content(path, "stands for a file of git-annex whose content is not here; `datalad get` fetches it")
-        }
+        None if is_annex_pointer(&mut reading.file) => StoreError::content(path, annex::SENTENCE),
         None => StoreError::content(path, clause),
     })
 }
 
-/// Whether the file stands for one of git-annex: the pointer of an unlocked file, or a link that became a text.
+/// Whether the file stands for one of git-annex.
 fn is_annex_pointer(file: &mut File) -> bool {
-    const LONGEST: u64 = 4096;
     let mut text = String::new();
-    let short = file.metadata().is_ok_and(|metadata| metadata.len() < LONGEST);
-    short && file.rewind().is_ok() && file.take(LONGEST).read_to_string(&mut text).is_ok() && text.contains("/annex/objects/")
+    let read = file.rewind().and_then(|()| file.take(annex::LONGEST + 1).read_to_string(&mut text));
+    read.is_ok() && annex::is_pointer(&text)
 }
 
 #[cfg(test)]

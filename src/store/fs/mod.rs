@@ -1,5 +1,6 @@
 //! Files and folders: safe opening, atomic replacement, locks and planned failures.
 
+pub mod annex;
 pub mod atomic;
 mod become_user;
 pub mod decode;
