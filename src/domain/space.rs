@@ -13,7 +13,7 @@ use super::text::fault::{Fault, Faults, TextPosition};
 use super::words::{Augmentation, Diagnosis, Mode, NetworkType, Normalization, Preprocessing, Reduction, SamplerKind, Selection};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Every table of keys that a `random_search.json` may use.
 pub const TABLES: &[&[Key]] = &[keys::SHARED, keys::SPACE, keys::SETTLED];
@@ -171,6 +171,22 @@ impl SearchSpace {
         }
         reader.finish(file)?;
         Ok(Parsed { space, json: document.root.to_value(), notices })
+    }
+
+    /// The space with paths that do not go down into the launch directory `base` and up again, as `../caps` does. `real` is
+    /// where that directory lies when every link on its way is followed, since the parent is that of the real one.
+    #[must_use]
+    pub fn without_detours(mut self, base: &Path, real: &Path) -> Self {
+        let sources = self.transfer_learning_path.iter_mut().flatten();
+        for path in [&mut self.caps_dir, &mut self.tsv_path].into_iter().chain(sources) {
+            let Ok(below) = path.strip_prefix(base) else { continue };
+            let up = below.components().take_while(|part| *part == Component::ParentDir).count();
+            if up > 0 {
+                let from = real.ancestors().nth(up).unwrap_or(Path::new("/"));
+                *path = below.components().skip(up).fold(from.to_path_buf(), |path, part| path.join(part));
+            }
+        }
+        self
     }
 
     /// The space with the flags in force.

@@ -79,5 +79,8 @@ pub fn accepted(dir: &Path) -> Result<SearchSpace, Failure> {
     for notice in notices {
         out::note(format!("{file}: {notice}"));
     }
-    Ok(space)
+    Ok(match dir.canonicalize() {
+        Ok(real) => space.without_detours(&base, &real),
+        Err(_) => space,
+    })
 }

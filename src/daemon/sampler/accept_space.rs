@@ -38,6 +38,10 @@ pub fn judge(launch: &LaunchDir, text: &str) -> SpaceJudgement {
         Ok(parsed) => parsed,
         Err(faults) => return SpaceJudgement { folds: None, accepted: Err(faults.to_string()) },
     };
+    let space = match launch.path().canonicalize() {
+        Ok(real) => space.without_detours(launch.path(), &real),
+        Err(_) => space,
+    };
     let folds = Some(space.folds.ascending());
     let accepted = Rights::of_owner(launch.path()).map_err(|e| e.to_string());
     let accepted = accepted.and_then(|rights| rights.read(|| check::space(&space)).map_err(|faults| faults.to_string()));

@@ -334,3 +334,22 @@ fn of_what_is_no_object_no_key_is_missed() {
         assert_eq!(refusal, format!("random_search.json: line 1, column 1: found {text}, allowed: an object, {{...}}"));
     }
 }
+
+#[test]
+fn a_path_beside_the_launch_directory_is_that_beside_the_real_one() {
+    for (given, expected) in [
+        ("../caps", "/real/caps"),
+        ("../../caps/./a", "/caps/a"),
+        ("../../../../caps", "/caps"),
+        ("..", "/real"),
+        ("caps", "/launch/caps"),
+        // Where a link may stand before the dots, only the system knows their parent.
+        ("link/../caps", "/launch/link/../caps"),
+        ("/data/../caps", "/data/../caps"),
+    ] {
+        let read = space(json!({"caps_dir": given, "tsv_path": given, "transfer_learning_path": [given, null]}));
+        let space = read.without_detours(Path::new("/launch"), Path::new("/real/search"));
+        let paths = [&space.caps_dir, &space.tsv_path, space.transfer_learning_path[0].as_ref().expect("a source")];
+        assert_eq!(paths.map(|path| path.as_path()), [Path::new(expected); 3], "{given}");
+    }
+}
