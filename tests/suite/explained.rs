@@ -1,7 +1,9 @@
 //! Why a job waits, as `explain` says it, and what `status` shows of a search that starts nothing.
 
 use crate::harness::{Daemon, Setup, drop_space, space, tempdir};
-use crate::stand_in::until;
+use crate::other_users::copy;
+use crate::quarter::reorient;
+use crate::stand_in::{checkout, until};
 use crate::verbs::{granted, path, refused, verb};
 use neurosearch::control::reply::SearchState;
 use serde_json::{Value, json};
@@ -126,6 +128,33 @@ fn the_log_of_a_job_that_is_tried_again_is_followed_to_its_last_attempt() {
         assert!(said.contains(&format!("attempt {attempt}, on cpu")), "{said}");
     }
     assert!(!granted(dir.path(), &["logs", "--attempt", "1", "-f", path(&launch.join("job-0"))]).contains("attempt 2"));
+}
+
+#[test]
+fn status_shows_the_first_fault_of_a_search_and_how_many_more_and_the_notices_of_another() {
+    let dir = tempdir();
+    let daemon = Daemon::start(dir.path(), &Setup::default());
+    let [refused, told] = ["refused", "told"].map(|name| daemon.launch(name));
+    drop_space(&refused, &space(1, 1, &json!({"epochs": -1, "batch_size": 0, "n_splits": "many"})));
+    // One image in another orientation, by its header.
+    let quarter = checkout("tests/fixtures/mni-quarter");
+    copy(&quarter, &dir.path().join("data"));
+    let image = dir.path().join("data/caps/subjects/sub-MNI0003/ses-M00/t1_linear");
+    let image = fs::read_dir(image).expect("listed").next().expect("one").expect("an entry").path();
+    reorient(&image, [[-4.0, 0.0, 0.0], [0.0, 4.0, 0.0], [0.0, 0.0, 4.0]]);
+    let data = json!({"caps_dir": "../../data/caps", "tsv_path": "../../data/labels"});
+    drop_space(&told, &space(1, 1, &data));
+    let mut status = String::new();
+    until("both are looked at", || {
+        status = granted(dir.path(), &["status"]);
+        status.contains("fault") && status.contains("notice")
+    });
+    assert!(status.contains("epochs") && !status.contains("batch_size"), "{status}");
+    let words: String = status.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("2 more faults, listed in random_search.error"), "{status}");
+    assert!(words.contains("differ in orientation or voxel size") && words.contains("1 as"), "{status}");
+    let listed = fs::read_to_string(refused.join("random_search.error")).expect("written");
+    assert!(["epochs", "batch_size", "n_splits"].iter().all(|key| listed.contains(key)), "{listed}");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! A launch directory over the quarter-size CAPS, each test's own, in which any file can be replaced.
 
 use crate::harness::tempdir;
+use flate2::read::GzDecoder;
 use serde_json::{Map, Value, json};
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -79,4 +81,20 @@ impl Quarter {
 /// Runs the command line.
 pub fn neurosearch(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_neurosearch")).args(args).output().expect("the program runs")
+}
+
+/// Gives the volume at `path`, whatever wrote it, this affine without its translation.
+pub fn reorient(path: &Path, affine: [[f32; 3]; 3]) {
+    let mut bytes = Vec::new();
+    // A volume need not be compressed.
+    GzDecoder::new(fs::File::open(path).expect("opened")).read_to_end(&mut bytes).expect("unpacked");
+    bytes[254..256].copy_from_slice(&1_i16.to_le_bytes());
+    for (row, values) in affine.iter().enumerate() {
+        for (column, value) in values.iter().enumerate() {
+            let at = 280 + 16 * row + 4 * column;
+            bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        }
+    }
+    fs::remove_file(path).expect("removed");
+    fs::write(path, bytes).expect("written");
 }

@@ -66,8 +66,24 @@ fn section(listing: Listing, out: &mut Out) -> Result<(), Failure> {
 }
 
 fn remarks(search: &Search, out: &mut Out) -> Result<(), Failure> {
-    for fault in &search.faults {
+    if let Some(fault) = search.faults.first() {
         say(out, Tone::Bad, "fault", fault)?;
+    }
+    match search.faults.len() {
+        0 | 1 => {}
+        many => {
+            let more = many - 1;
+            let faults = if more == 1 { "fault" } else { "faults" };
+            say(
+                out,
+                Tone::Bad,
+                "fault",
+                &format!("{}: {more} more {faults}, listed in random_search.error there", search.launch),
+            )?;
+        }
+    }
+    for notice in &search.notices {
+        say(out, Tone::Quiet, "notice", notice)?;
     }
     for alarm in &search.alarms {
         say(out, Tone::Warning, "alarm", &format!("{}: {alarm}", search.launch))?;
