@@ -3,6 +3,7 @@
 use super::probe;
 use crate::domain::folds::Folds;
 use crate::store::fs::error::StoreError;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Folders above a split in which its `labels.tsv` is looked for; `tsvtools` puts it three above a fold.
@@ -51,9 +52,11 @@ pub fn splits(tsv_path: &Path) -> Result<Option<u32>, StoreError> {
         return Ok(None);
     }
     for folder in [tsv_path.to_path_buf(), tsv_path.join("split")] {
-        let named = probe::names(&folder)?.into_iter().filter_map(|name| name.strip_suffix("_fold")?.parse().ok()).min();
-        if let Some(n) = named.filter(|n| *n > 0) {
-            return Ok(Some(n));
+        let named = probe::names(&folder)?.into_iter().filter_map(|name| name.strip_suffix("_fold")?.parse::<u32>().ok());
+        for n in named.collect::<BTreeSet<u32>>() {
+            if folds_in(&folder.join(format!("{n}_fold")))? == Some(n) {
+                return Ok(Some(n));
+            }
         }
     }
     Ok(None)
@@ -132,6 +135,8 @@ mod tests {
             // Fewer or more folds than three.
             (&["split-0", "split-1"], [None, None, some("2")]),
             (&["split-0", "split-1", "split-2", "split-3"], [None, None, some("4")]),
+            // A folder that does not hold what its name says.
+            (&["3_fold/split-0", "5_fold"], [None, None, None]),
             (&["."], [some(""), None, None]),
             (&["split"], [some("split"), None, None]),
             (&["split/split"], [some("split/split"), None, None]),
