@@ -148,7 +148,7 @@ fn shut(folder: &Path) -> Vec<PathBuf> {
 fn what_a_daemon_with_a_closed_umask_leaves_the_next_one_can_open() {
     let Some(setpriv) = needs("setpriv") else { return };
     let dir = tempdir();
-    let launch = dir.path().join("own/root/first");
+    let launch = dir.path().join("own/watched/first");
     fs::create_dir_all(&launch).expect("made");
     // The checkout may be closed to the user.
     let data = dir.path().join("data");
@@ -165,7 +165,7 @@ fn what_a_daemon_with_a_closed_umask_leaves_the_next_one_can_open() {
         program = [path(&setpriv), "--reuid", &user, "--regid", &user, "--clear-groups", "sh"].map(String::from).to_vec();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("opened");
         let own = dir.path().join("own");
-        for given in [&own, &own.join("root"), &launch, &launch.join("random_search.json"), &gpus] {
+        for given in [&own, &own.join("watched"), &launch, &launch.join("random_search.json"), &gpus] {
             chown(given, Some(STRANGER), Some(STRANGER)).expect("given away");
         }
     }
@@ -176,7 +176,7 @@ fn what_a_daemon_with_a_closed_umask_leaves_the_next_one_can_open() {
             .args(&program[1..])
             .args(["-c", "umask $0 && exec \"$@\"", umask, path(&neurosearchd), "--devices", "cpu"])
             .arg("--watch")
-            .arg(dir.path().join("own/root"))
+            .arg(dir.path().join("own/watched"))
             .arg("--socket")
             .arg(&socket)
             .env("HOME", dir.path().join("own"))

@@ -150,6 +150,27 @@ fn the_same_seed_makes_the_same_bytes() {
 }
 
 #[test]
+fn names_are_todays_or_those_of_the_first_versions() {
+    for (options, session, entities, masks) in
+        [(&[][..], "ses-M000", "", "masks"), (&["--names", "0.2.2"], "ses-M00", "_T1w", "masks/roi_based")]
+    {
+        let dir = tempdir();
+        make(dir.path(), &[&["--masks"], options].concat()).expect("made");
+        let image = format!("sub-SYN0003_{session}{entities}_space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii.gz");
+        let template = "tpl-MNI152NLin2009cSym";
+        for path in [
+            format!("caps/subjects/sub-SYN0003/{session}/t1_linear/{image}"),
+            format!("caps/{masks}/{template}/{template}_desc-Crop_res-1x1x1_roi-left_mask.nii.gz"),
+        ] {
+            assert!(dir.path().join(&path).is_file(), "{path}");
+        }
+        let labels = fs::read_to_string(dir.path().join("labels/train/AD.tsv")).expect("read");
+        assert!(labels.lines().skip(1).all(|line| line.contains(&format!("\t{session}\t"))), "{labels}");
+    }
+    assert!(parse_names("0.3").is_err());
+}
+
+#[test]
 fn nothing_is_written_over_an_earlier_caps() {
     let dir = tempdir();
     make(dir.path(), &[]).expect("made");

@@ -30,7 +30,7 @@ pub enum Fit {
     TooLarge(String),
 }
 
-/// Judges a draw that was made again `redraws` times for a `device` that has `room` bytes, or None if nobody knows.
+/// Judges a draw that was made again `redraws` times, for a `device` that has `room` bytes; None if nobody knows how many.
 pub fn judge(footprint: &Footprint, room: Option<u64>, device: &str, on_too_large: OnTooLarge, redraws: u32) -> Fit {
     match (too_large(footprint, room, device), on_too_large) {
         (None, _) => Fit::Fits,
@@ -40,7 +40,7 @@ pub fn judge(footprint: &Footprint, room: Option<u64>, device: &str, on_too_larg
     }
 }
 
-/// Why the job cannot train on the device, or None if it can, or where nobody knows what the device has.
+/// Why the job cannot train on the device, or None if it can, or if nobody knows what the device has.
 pub fn too_large(footprint: &Footprint, room: Option<u64>, device: &str) -> Option<String> {
     let needs = footprint.on(device);
     let room = room.filter(|&room| needs > room)?;
